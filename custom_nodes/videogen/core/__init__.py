@@ -1,0 +1,1 @@
+"""Pure Python: no files, no processes, no torch, no ComfyUI."""

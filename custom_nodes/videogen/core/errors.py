@@ -1,0 +1,97 @@
+"""The one error family of the project and the registry of its codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+BAD_INPUT, NO_SERVER, SEGMENTS_FAILED = 2, 3, 1
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """What a code means and the exit status of the command line that ends with it."""
+
+    meaning: str
+    exit_status: int
+
+
+#: Every code that is raised stands here, and every code here is raised somewhere (a test looks both ways).
+ERROR_CODES: dict[str, ErrorCode] = {
+    "story-unreadable": ErrorCode("the story file is not there, or is not JSON or YAML", BAD_INPUT),
+    "story-invalid": ErrorCode("the story breaks the format; all problems are listed", BAD_INPUT),
+    "segment-missing": ErrorCode("a segment was asked for that the story does not have", BAD_INPUT),
+    "selection-invalid": ErrorCode("a list of segment numbers such as 1,4,8-11 cannot be read", BAD_INPUT),
+    "frames-invalid": ErrorCode("frames have a shape, size or value that cannot be encoded", BAD_INPUT),
+    "ffmpeg-missing": ErrorCode("no ffmpeg was found", BAD_INPUT),
+    "encode-failed": ErrorCode("ffmpeg could not write a video", SEGMENTS_FAILED),
+    "video-broken": ErrorCode("a video file does not decode, or is not what it should be", SEGMENTS_FAILED),
+    "film-incomplete": ErrorCode("segments are missing and no slate was wanted", SEGMENTS_FAILED),
+    "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", SEGMENTS_FAILED),
+    "path-invalid": ErrorCode(
+        "a file or folder cannot be used: missing, not writable, or outside its place", BAD_INPUT
+    ),
+    "workflow-unreadable": ErrorCode("the workflow file is not there or is not a ComfyUI workflow", BAD_INPUT),
+    "workflow-invalid": ErrorCode("the workflow does not fit the server; everything wrong is listed", BAD_INPUT),
+    "binding-invalid": ErrorCode("a --bind or --set names something that the workflow does not have", BAD_INPUT),
+    "option-invalid": ErrorCode("a command-line option has a value that cannot be used", BAD_INPUT),
+    "run-directory-busy": ErrorCode("another runner is working in this run directory", BAD_INPUT),
+    "run-directory-invalid": ErrorCode("a folder is not a run directory, or belongs to another run", BAD_INPUT),
+    "not-installed": ErrorCode("there is no embedded ComfyUI to start", NO_SERVER),
+    "server-unreachable": ErrorCode("nothing answers at the server's address", NO_SERVER),
+    "server-not-comfyui": ErrorCode("what answers is not a ComfyUI", NO_SERVER),
+    "server-lacks-pack": ErrorCode("the ComfyUI does not have the videogen nodes", NO_SERVER),
+    "server-start-failed": ErrorCode("the embedded ComfyUI did not start", NO_SERVER),
+    "server-lost": ErrorCode("the server went away while it was working", NO_SERVER),
+    "server-refused": ErrorCode("the server answered a request with an error", NO_SERVER),
+    "submission-rejected": ErrorCode("the server refused a prompt or dropped one of its outputs", BAD_INPUT),
+    "render-failed": ErrorCode("a node failed while it rendered a segment", SEGMENTS_FAILED),
+    "render-interrupted": ErrorCode("somebody interrupted the prompt on the server", SEGMENTS_FAILED),
+    "output-missing": ErrorCode("a finished prompt has no video or picture in its outputs", SEGMENTS_FAILED),
+}
+
+
+class VideoGenError(Exception):
+    """Something the user can act on.
+
+    Args:
+        code: a key of `ERROR_CODES`.
+        message: what is wrong and where, with the value found and the one expected. One sentence or a list.
+        hint: the next step; may be empty when the message already says it.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        if code not in ERROR_CODES:
+            raise KeyError(f"error code {code!r} is not registered in ERROR_CODES")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    @property
+    def exit_status(self) -> int:
+        return ERROR_CODES[self.code].exit_status
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a story: `where` is a path such as ``segments[7].timespan``."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class ProblemList(VideoGenError):
+    """All problems of one input at once, so that a user repairs a file in one go."""
+
+    def __init__(self, code: str, what: str, problems: Iterable[Problem], hint: str = "") -> None:
+        self.problems = list(problems)
+        count = len(self.problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(code, f"{what}: {count} problem{'s' if count != 1 else ''}\n{lines}", hint)

@@ -1,0 +1,44 @@
+"""Quality presets, and the size of the video that a preset makes out of a story's frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Quality:
+    """An output format: the box that the picture is fitted into, frames a second, and bits a second."""
+
+    name: str
+    width: int
+    height: int
+    fps: int
+    bitrate: int
+
+
+QUALITIES: dict[str, Quality] = {
+    quality.name: quality
+    for quality in (
+        Quality("draft", 854, 480, 24, 1_500_000),
+        Quality("standard", 1280, 720, 30, 3_000_000),
+        Quality("high", 1920, 1080, 30, 6_000_000),
+        Quality("premium", 3840, 2160, 60, 15_000_000),
+    )
+}
+
+
+def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
+    """Width and height of the video for frames of `size`: the largest even size that fits the preset's box.
+
+    The box turns with the picture, so that a portrait story of 1080×1920 gets 1080×1920 out of ``high``.
+    """
+    width, height = size
+    box = (quality.width, quality.height) if width >= height else (quality.height, quality.width)
+    scale = min(Fraction(box[0], width), Fraction(box[1], height))
+    # 853.33 becomes 854: even, as yuv420p needs it, and never outside the box.
+    return min(box[0], _nearest_even(width * scale)), min(box[1], _nearest_even(height * scale))
+
+
+def _nearest_even(number: Fraction) -> int:
+    return max(2, 2 * round(number / 2))

@@ -1,0 +1,462 @@
+"""Plain data to a `Story`, with every problem reported at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from .checks import Checker, did_you_mean, found
+from .documents import parse_document
+from .errors import ProblemList, VideoGenError
+from .quality import QUALITIES
+from .selection import parse_selection
+from .story import CAST_COLORS, Audio, Entity, Segment, Story, Style, Transition
+from .timing import count_rendered_frames, format_seconds, parse_timespan
+from .transitions import TRANSITIONS
+
+STORY_KEYS = (
+    "$schema", "title", "fps", "frames", "size", "quality", "style", "characters", "objects", "locations",
+    "transitions", "audio", "segments",
+)  # fmt: skip
+STYLE_KEYS = ("prefix", "suffix", "negative", "lighting", "kelvin", "master_prompt")
+ENTITY_KEYS = ("label", "description", "seed", "segments", "reference", "weight", "region", "color")
+SEGMENT_KEYS = ("id", "timespan", "description", "technical", "prompt", "continuity", "seed", "frames", "negative")
+TRANSITION_KEYS = ("after", "type", "seconds")
+AUDIO_KEYS = ("music", "narration")
+REGIONS = ("left", "centre", "center", "right")
+
+MAX_SEED = 2**64 - 1
+MAX_SEGMENTS = 10_000
+MAX_FRAMES = 10_000
+MAX_FPS = 240
+MIN_SIDE, MAX_SIDE = 16, 8192
+MAX_PROMPT = 20_000
+#: A master prompt is a whole document.
+MAX_MASTER_PROMPT = 200_000
+
+ReadFile = Callable[[str], str]
+
+
+def parse_story(data: Any, name: str = "story", read_file: ReadFile | None = None) -> Story:
+    """Check plain data and make a story of it.
+
+    Args:
+        data: the list of segments, or the object around it (docs/story-format.md).
+        name: file name for messages; its stem is the title of a story without one.
+        read_file: gives the text of a file that lies beside the story (``segments`` and ``master_prompt`` can name
+            one); it raises ValueError with a sentence when it cannot. Without it such names are refused.
+
+    Raises:
+        ProblemList: `story-invalid`, with all problems and where each stands.
+    """
+    return _StoryParser(name, read_file).parse(data)
+
+
+def parse_story_text(text: str, name: str = "story", read_file: ReadFile | None = None) -> Story:
+    """`parse_story` on JSON or YAML text."""
+    return parse_story(parse_document(text, name), name, read_file)
+
+
+class _StoryParser:
+    def __init__(self, name: str, read_file: ReadFile | None) -> None:
+        self.name = name
+        self.read_file = read_file
+        self.check = Checker()
+        self.warnings: list[str] = []
+
+    def parse(self, data: Any) -> Story:
+        check = self.check
+        if isinstance(data, list):
+            data = {"segments": data}
+        elif not isinstance(data, dict):
+            check.report("", f"{found(data)}, expected a list of segments or an object with `segments`")
+            self._raise()
+        elif "segments" not in data:
+            check.report("segments", f"is missing{self._meant_segments(data)}")
+        fields = check.mapping(data, "", STORY_KEYS)
+        stem = re.sub(r"\.(json|ya?ml)$", "", re.split(r"[/\\]", self.name)[-1], flags=re.IGNORECASE)
+        title = check.text(
+            fields, "title", "", default=stem.replace("_", " ").strip() or "story", longest=200, filled=True
+        )
+        fps = check.number(
+            fields, "fps", "", default=Fraction(3), low=0, high=MAX_FPS, above=True, unit=" frames a second"
+        )
+        frames = check.whole(fields, "frames", "", default=24, low=1, high=MAX_FRAMES)
+        assert fps is not None
+        segments = self._segments(fields.get("segments", []), fps, frames) if "segments" in fields else []
+        count = len(segments)
+        style = self._style(fields.get("style", {}))
+        characters = self._entities(fields, "characters", "character", count, 0)
+        objects = self._entities(fields, "objects", "object", count, len(characters))
+        locations = self._entities(fields, "locations", "location", count, len(characters) + len(objects))
+        self._check_one_location(locations)
+        story = Story(
+            title=title,
+            fps=fps,
+            frames=frames,
+            size=self._size(fields.get("size", [1920, 1080])),
+            quality=check.choice(fields, "quality", "", default="high", choices=QUALITIES),
+            style=style,
+            characters=characters,
+            objects=objects,
+            locations=locations,
+            transitions=self._transitions(fields.get("transitions", []), segments),
+            audio=self._audio(fields.get("audio", {})),
+            segments=tuple(segments),
+            warnings=tuple(self.warnings),
+        )
+        if check.problems:
+            self._raise()
+        return story
+
+    def _raise(self) -> None:
+        raise ProblemList(
+            "story-invalid", self.name, self.check.problems, "docs/story-format.md describes every field."
+        )
+
+    def _meant_segments(self, data: dict[Any, Any]) -> str:
+        return "; expected the list of segments, or the name of a file with it" if data else ": the object is empty"
+
+    # ------------------------------------------------------------------ segments
+
+    def _segments(self, value: Any, fps: Fraction, frames: int) -> list[Segment]:
+        check = self.check
+        place = "segments"
+        if isinstance(value, str):
+            place = value
+            value = self._file_with_segments(value)
+            if value is None:
+                return []
+        if not isinstance(value, list):
+            check.report("segments", f"{found(value)}, expected a list of segments, or the name of a file with it")
+            return []
+        if not value:
+            check.report(place, "is an empty list, expected at least one segment")
+        if len(value) > MAX_SEGMENTS:
+            check.report(place, f"has {len(value):,} segments, at most {MAX_SEGMENTS:,} are allowed")
+            return []
+        segments: list[Segment] = []
+        start = Fraction(0)
+        ids: dict[str, int] = {}
+        previous: tuple[int, Fraction] | None = None
+        for number, item in enumerate(value, 1):
+            where = f"segments[{number}]"
+            segment, timespan = self._segment(item, number, where, start, fps, frames)
+            if segment.id in ids:
+                check.report(
+                    f"{where}.id", f"{segment.id!r} is the id of segment {ids[segment.id]} too; ids must differ"
+                )
+            ids.setdefault(segment.id, number)
+            if timespan:
+                self._check_order(where, timespan, previous)
+                previous = (number, timespan[1])
+            start += segment.duration
+            segments.append(segment)
+        return segments
+
+    def _file_with_segments(self, file_name: str) -> Any:
+        text = self._read("segments", file_name)
+        if text is None:
+            return None
+        try:
+            data = parse_document(text, file_name)
+        except VideoGenError as error:
+            self.check.report("segments", error.message)
+            return None
+        if isinstance(data, dict) and "segments" in data:
+            self.check.report(
+                "segments", f"{file_name} is a whole story; expected a file with only the list of segments"
+            )
+            return None
+        return data
+
+    def _read(self, where: str, file_name: str) -> str | None:
+        if self.read_file is None:
+            self.check.report(
+                where, f"names the file {file_name!r}, but a story without a folder must carry everything itself"
+            )
+            return None
+        try:
+            return self.read_file(file_name)
+        except ValueError as error:
+            self.check.report(where, str(error))
+            return None
+
+    def _segment(
+        self, item: Any, number: int, where: str, start: Fraction, fps: Fraction, story_frames: int
+    ) -> tuple[Segment, tuple[Fraction, Fraction] | None]:
+        check = self.check
+        fields = check.mapping(item, where, SEGMENT_KEYS)
+        if "prompt" not in fields and isinstance(item, dict):
+            meant = did_you_mean("prompt", [key for key in item if key not in SEGMENT_KEYS and isinstance(key, str)])
+            check.report(f"{where}.prompt", f"is missing, expected text{meant.replace('did you mean', 'is it in')}")
+            fields["prompt"] = "-"
+        timespan = None
+        if "timespan" in fields:
+            text = check.text(fields, "timespan", where, filled=True, longest=100)
+            if text:
+                timespan = check.attempt(f"{where}.timespan", lambda: parse_timespan(text), None)
+        frames = check.whole(fields, "frames", where, default=None, low=1, high=MAX_FRAMES)
+        if timespan:
+            duration = timespan[1] - timespan[0]
+            frames = frames or count_rendered_frames(duration, fps)
+        else:
+            frames = frames or story_frames
+            duration = frames / fps
+        if frames > MAX_FRAMES or duration > 3600:
+            check.report(
+                f"{where}.timespan", f"is {format_seconds(duration)} or {frames:,} frames at {float(fps):g} fps, at most 3600 s"
+                f" and {MAX_FRAMES:,} frames are allowed",
+            )  # fmt: skip
+        return (
+            Segment(
+                number=number,
+                id=self._segment_id(fields, number, where),
+                start=start,
+                duration=duration,
+                frames=frames,
+                seed=check.whole(fields, "seed", where, default=1000 + number, low=0, high=MAX_SEED),
+                prompt=check.text(fields, "prompt", where, longest=MAX_PROMPT, filled=True),
+                description=check.text(fields, "description", where, longest=2000),
+                technical=check.text(fields, "technical", where, longest=2000),
+                continuity=check.text(fields, "continuity", where, longest=2000),
+                negative=check.text(fields, "negative", where, longest=2000),
+            ),
+            timespan,
+        )
+
+    def _segment_id(self, fields: dict[str, Any], number: int, where: str) -> str:
+        default = f"segment_{number:02d}"
+        name = self.check.text(fields, "id", where, default=default, longest=100, filled=True)
+        # Ids become parts of file names and of addresses.
+        if not re.fullmatch(r"\w[\w.-]*", name) or ".." in name:
+            self.check.report(
+                f"{where}.id", f"{found(name)}, expected letters, digits, '_', '-' and single dots, as in 'segment_01'"
+            )
+            return default
+        return name
+
+    def _check_order(
+        self, where: str, timespan: tuple[Fraction, Fraction], previous: tuple[int, Fraction] | None
+    ) -> None:
+        if previous is None:
+            return
+        number, end = previous
+        if timespan[0] < end:
+            self.check.report(
+                f"{where}.timespan",
+                f"starts at {format_seconds(timespan[0])} and overlaps segment {number}, which ends at {format_seconds(end)}",
+            )
+        elif timespan[0] > end:
+            self.warnings.append(
+                f"{where}.timespan: there is a gap of {format_seconds(timespan[0] - end)} behind segment {number};"
+                " the film has no gap, it closes up"
+            )
+
+    # ------------------------------------------------------------------ what segments share
+
+    def _style(self, value: Any) -> Style:
+        check = self.check
+        fields = check.mapping(value, "style", STYLE_KEYS)
+        master_prompt = check.text(fields, "master_prompt", "style", longest=MAX_MASTER_PROMPT)
+        # One line that ends like a text file is the name of one; anything else is the master prompt itself.
+        if re.fullmatch(r"[^\n]{1,255}\.(md|txt)", master_prompt, re.IGNORECASE):
+            master_prompt = self._read("style.master_prompt", master_prompt) or ""
+            if len(master_prompt) > MAX_MASTER_PROMPT:
+                check.report(
+                    "style.master_prompt", f"has {len(master_prompt):,} characters, at most {MAX_MASTER_PROMPT:,}"
+                )
+        return Style(
+            prefix=check.text(fields, "prefix", "style"),
+            suffix=check.text(fields, "suffix", "style"),
+            negative=check.text(fields, "negative", "style"),
+            lighting=check.text(fields, "lighting", "style"),
+            kelvin=self._kelvin(fields.get("kelvin")),
+            master_prompt=master_prompt.strip(),
+        )
+
+    def _kelvin(self, value: Any) -> tuple[int, int] | None:
+        if value is None:
+            return None
+        pair = [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(isinstance(k, int) and not isinstance(k, bool) and 1000 <= k <= 20000 for k in pair)
+            or pair[0] > pair[1]
+        ):
+            self.check.report(
+                "style.kelvin",
+                f"{found(value)}, expected a colour temperature such as 5500 or [5500, 6000] (1000 to 20000)",
+            )
+            return None
+        return (pair[0], pair[1])
+
+    def _entities(
+        self, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
+    ) -> tuple[Entity, ...]:
+        entities = []
+        for index, (name, item) in enumerate(self.check.mapping(story.get(key, {}), key).items()):
+            where = f"{key}.{name}"
+            if not re.fullmatch(r"\w[\w -]{0,60}", name):
+                self.check.report(where, f"{found(name)} as a name, expected letters, digits, '_' and '-'")
+                continue
+            entities.append(self._entity(item, kind, name, where, count, color_offset + index))
+        return tuple(entities)
+
+    def _entity(self, item: Any, kind: str, name: str, where: str, count: int, color_index: int) -> Entity:
+        check = self.check
+        fields = check.mapping(item, where, ENTITY_KEYS)
+        numbers: tuple[int, ...] = tuple(range(1, count + 1))
+        # Without any segment there is nothing to compare with, and that is reported already.
+        if "segments" in fields and count:
+            numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
+        weight = check.number(fields, "weight", where, default=None, low=0, high=3)
+        color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+            check.report(f"{where}.color", f'{found(color)}, expected a colour such as "#4C9BE8"')
+        return Entity(
+            kind=kind,
+            name=name,
+            label=check.text(
+                fields, "label", where, default=name.replace("_", " ").capitalize(), longest=60, filled=True
+            ),
+            description=check.text(fields, "description", where, longest=4000),
+            seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
+            segments=numbers,
+            references=self._references(fields.get("reference", []), f"{where}.reference"),
+            weight=None if weight is None else float(weight),
+            region=self._region(fields.get("region"), f"{where}.region"),
+            color=color,
+        )
+
+    def _references(self, value: Any, where: str) -> tuple[str, ...]:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+            self.check.report(
+                where, f"{found(value)}, expected the name of a picture in ComfyUI's input folder, or a list"
+            )
+            return ()
+        for name in names:
+            if name.startswith(("/", "\\", "~")) or ":" in name or ".." in re.split(r"[/\\]", name):
+                self.check.report(
+                    where, f"{found(name)} leads outside ComfyUI's input folder; expected a name inside it"
+                )
+        return tuple(name.strip() for name in names)
+
+    def _region(self, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            if value in REGIONS:
+                return "centre" if value == "center" else value
+            if (
+                re.fullmatch(r"[^\\:]+\.(png|webp|jpe?g)", value, re.IGNORECASE)
+                and ".." not in value
+                and value[0] not in "/~"
+            ):
+                return value
+        elif isinstance(value, list) and len(value) == 4:
+            numbers = [n for n in value if isinstance(n, (int, float)) and not isinstance(n, bool)]
+            if len(numbers) == 4:
+                x, y, width, height = map(float, numbers)
+                if x >= 0 and y >= 0 and width > 0 and height > 0 and x + width <= 1 and y + height <= 1:
+                    return (x, y, width, height)
+        self.check.report(
+            where,
+            f"{found(value)}, expected left, centre, right, a box [x, y, width, height] in 0…1, or a mask picture",
+        )
+        return None
+
+    def _check_one_location(self, locations: tuple[Entity, ...]) -> None:
+        taken: dict[int, str] = {}
+        for location in locations:
+            doubled = [number for number in location.segments if number in taken]
+            if doubled:
+                self.check.report(
+                    f"locations.{location.name}.segments",
+                    f"segment {doubled[0]} already is at {taken[doubled[0]]!r}; a segment has one location",
+                )
+            taken.update(dict.fromkeys(location.segments, location.name))
+
+    # ------------------------------------------------------------------ size, transitions, audio
+
+    def _size(self, value: Any) -> tuple[int, int]:
+        expected = f"expected [width, height], even whole numbers from {MIN_SIDE} to {MAX_SIDE}"
+        if (
+            not isinstance(value, list)
+            or len(value) != 2
+            or not all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+        ):
+            self.check.report("size", f"{found(value)}, {expected}")
+            return 1920, 1080
+        if not all(MIN_SIDE <= side <= MAX_SIDE and side % 2 == 0 for side in value):
+            self.check.report("size", f"found {value[0]} × {value[1]}, {expected}")
+            return 1920, 1080
+        if max(value) > 16 * min(value):
+            self.check.report("size", f"found {value[0]} × {value[1]}, expected sides of at most 16 : 1")
+        return value[0], value[1]
+
+    def _transitions(self, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
+        check = self.check
+        if not isinstance(value, list):
+            check.report("transitions", f"{found(value)}, expected a list")
+            return ()
+        transitions: dict[int, Transition] = {}
+        for position, item in enumerate(value, 1):
+            where = f"transitions[{position}]"
+            fields = check.mapping(item, where, TRANSITION_KEYS)
+            if "after" not in fields:
+                check.report(f"{where}.after", "is missing, expected the number of the segment that it follows")
+            kind = check.choice(fields, "type", where, default="dissolve", choices=TRANSITIONS)
+            seconds = check.number(
+                fields, "seconds", where, default=Fraction(1), low=0, high=60, above=True, unit=" seconds"
+            )
+            after = check.whole(fields, "after", where, default=None, low=1, high=10**9)
+            if after is None or seconds is None or not segments:
+                continue
+            if after >= len(segments):
+                last = len(segments)
+                check.report(
+                    f"{where}.after",
+                    f"segment {after} is the last one, nothing follows it" if after == last
+                    else f"segment {after} is not there: the story has segments 1 to {last}",
+                )  # fmt: skip
+                continue
+            if after in transitions:
+                check.report(f"{where}.after", f"segment {after} already has a transition behind it")
+                continue
+            self._check_length(where, after, seconds, segments)
+            transitions[after] = Transition(after, kind, seconds)
+        self._check_room(transitions, segments)
+        return tuple(transitions[after] for after in sorted(transitions))
+
+    def _check_length(self, where: str, after: int, seconds: Fraction, segments: list[Segment]) -> None:
+        for neighbour in segments[after - 1 : after + 1]:
+            if seconds > neighbour.duration:
+                self.check.report(
+                    f"{where}.seconds",
+                    f"{format_seconds(seconds)} is longer than segment {neighbour.number}"
+                    f" ({format_seconds(neighbour.duration)})",
+                )
+
+    def _check_room(self, transitions: dict[int, Transition], segments: list[Segment]) -> None:
+        for after, transition in transitions.items():
+            following = transitions.get(after + 1)
+            room = segments[after].duration
+            if following and (transition.seconds + following.seconds) / 2 > room:
+                self.check.report(
+                    "transitions",
+                    f"the transitions before and behind segment {after + 1} need"
+                    f" {format_seconds((transition.seconds + following.seconds) / 2)} of it, it has {format_seconds(room)}",
+                )
+
+    def _audio(self, value: Any) -> Audio:
+        fields = self.check.mapping(value, "audio", AUDIO_KEYS)
+        narration = fields.get("narration", False)
+        if not isinstance(narration, bool):
+            self.check.report("audio.narration", f"{found(narration)}, expected true or false")
+            narration = False
+        return Audio(music=self.check.text(fields, "music", "audio", longest=255), narration=narration)

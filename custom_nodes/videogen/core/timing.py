@@ -1,0 +1,73 @@
+"""All time arithmetic, exact: seconds are `Fraction`s, never floats."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+_CLOCK = r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d{1,9})?)"
+_TIMESPAN = re.compile(rf"\s*{_CLOCK}\s*(?:-|–|—|−|bis|to)\s*{_CLOCK}\s*", re.IGNORECASE)
+
+
+def parse_timespan(text: str) -> tuple[Fraction, Fraction]:
+    """Read ``MM:SS - MM:SS`` (also ``HH:MM:SS``, fractional seconds, any dash) as (start, end) in seconds.
+
+    Raises:
+        ValueError: with a sentence, when the text is malformed, or the end does not lie behind the start.
+    """
+    match = _TIMESPAN.fullmatch(text)
+    if not match:
+        raise ValueError(f'found {text!r}, expected "MM:SS - MM:SS" such as "00:08 - 00:16"')
+    start, end = _clock_seconds(*match.groups()[:3]), _clock_seconds(*match.groups()[3:])
+    if end <= start:
+        kind = "runs backwards" if end < start else "has no length"
+        raise ValueError(f"{text!r} {kind}: the end must lie behind the start")
+    return start, end
+
+
+def _clock_seconds(hours: str | None, minutes: str, seconds: str) -> Fraction:
+    whole_seconds = Fraction(seconds.replace(",", "."))
+    if whole_seconds >= 60:
+        raise ValueError(f"found {seconds} seconds, expected less than 60")
+    if hours is not None and int(minutes) >= 60:
+        raise ValueError(f"found {minutes} minutes behind an hour, expected less than 60")
+    return int(hours or 0) * 3600 + int(minutes) * 60 + whole_seconds
+
+
+def exact(number: int | float | str | Fraction) -> Fraction:
+    """A number as its user wrote it: 29.97 becomes 2997/100, not the nearest binary fraction.
+
+    Raises:
+        ValueError: for NaN, infinities and text that is not a number.
+    """
+    if isinstance(number, float):
+        if not math.isfinite(number):
+            raise ValueError(f"found {number}, expected a finite number")
+        return Fraction(repr(number))
+    return Fraction(number)
+
+
+def count_frames(duration: Fraction, fps: Fraction) -> int:
+    """Frames of a file that lasts `duration` seconds: the nearest whole number, halves up, at least one."""
+    return max(1, math.floor(duration * fps + Fraction(1, 2)))
+
+
+def count_rendered_frames(duration: Fraction, fps: Fraction) -> int:
+    """Frames to render so that the whole of `duration` is covered: rounded up."""
+    return max(1, math.ceil(duration * fps))
+
+
+def format_timecode(seconds: Fraction, *, tenths: bool = False) -> str:
+    """``03:04`` (or ``1:03:04``; with tenths ``03:04.5``), rounded down as a clock shows it."""
+    units = math.floor(seconds * 10) if tenths else math.floor(seconds)
+    whole, tenth = divmod(units, 10) if tenths else (units, 0)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    text = f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"
+    return f"{text}.{tenth}" if tenths else text
+
+
+def format_seconds(seconds: Fraction) -> str:
+    """``8.000 s``, for messages."""
+    return f"{float(seconds):.3f} s"

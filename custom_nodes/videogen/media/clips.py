@@ -1,0 +1,138 @@
+"""Segments as sequences of film frames, whatever file they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+
+from ..core.errors import VideoGenError
+
+
+class Clip(Protocol):
+    """What a film needs of a segment.
+
+    Attributes:
+        frames: how many frames it takes in the film.
+        codec: its codec, or "" when it has none.
+        header: the decoder's headers, for a file that has the film's format; None otherwise.
+        keyframes: frames at which its packets can be cut.
+    """
+
+    frames: int
+    codec: str
+    header: bytes | None
+    keyframes: tuple[int, ...]
+
+    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Film frames [start, stop) as yuv420p (BT.709, limited): uint8, shape (height * 3 / 2, width)."""
+        ...
+
+
+class VideoClip:
+    """A video file, shown at the film's size and rate; a short one holds its last frame, a long one is cut.
+
+    Args:
+        frames: frames in the film.
+        size, fps: the film's.
+    """
+
+    def __init__(self, path: Path, frames: int, size: tuple[int, int], fps: int) -> None:
+        self.path, self.frames, self.size, self.fps = path, frames, size, fps
+        self.header: bytes | None = None
+        self.keyframes: tuple[int, ...] = ()
+        try:
+            with av.open(str(path)) as container:
+                if not container.streams.video:
+                    raise VideoGenError("video-broken", f"{path} has no video in it")
+                stream = container.streams.video[0]
+                packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
+                context = stream.codec_context
+                self.codec = context.name
+                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or fps)
+                same_picture = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
+                header = bytes(context.extradata or b"")
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoGenError("video-broken", f"{path} cannot be read as a video: {error}") from None
+        if not packets:
+            raise VideoGenError("video-broken", f"{path} has no frames in it")
+        self.source_frames = len(packets)
+        if same_picture and self.source_fps == fps and len(packets) == frames:
+            self.header = header
+            order = {pts: index for index, pts in enumerate(sorted(pts for pts, _ in packets))}
+            self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
+
+    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.pictures`."""
+        wanted = start
+        picture: np.ndarray | None = None
+        for index, frame in self._decode(self._source_index(start)):
+            # A film frame shows the source frame that is on screen at its time.
+            while wanted < stop and self._source_index(wanted) == index:
+                if picture is None:
+                    picture = _to_yuv(frame, self.size)
+                yield picture
+                wanted += 1
+            if wanted >= stop:
+                return
+            last, picture = frame, None
+        if wanted < stop:
+            picture = _to_yuv(last, self.size)
+            for _ in range(wanted, stop):
+                yield picture
+
+    def _source_index(self, frame: int) -> int:
+        return min(int(Fraction(frame, self.fps) * self.source_fps), self.source_frames - 1)
+
+    def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Source frames from `start` on with their index, from the nearest keyframe before it."""
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                assert stream.time_base is not None
+                origin = stream.start_time or 0
+                if start:
+                    container.seek(
+                        origin + int(start / self.source_fps / stream.time_base), stream=stream, backward=True
+                    )
+                decoded = 0
+                for frame in container.decode(stream):
+                    assert frame.pts is not None
+                    index = round((frame.pts - origin) * stream.time_base * self.source_fps)
+                    decoded += 1
+                    if index >= start:
+                        yield min(index, self.source_frames - 1), frame
+                if not decoded:
+                    raise VideoGenError("video-broken", f"{self.path} does not decode")
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoGenError("video-broken", f"{self.path} does not decode: {error}") from None
+
+
+class PictureClip:
+    """A still RGB picture (uint8, shape (height, width, 3)) of the film's size, held for `frames` frames."""
+
+    codec = ""
+    header: bytes | None = None
+    keyframes: tuple[int, ...] = ()
+
+    def __init__(self, picture: np.ndarray, frames: int, size: tuple[int, int]) -> None:
+        self.frames = frames
+        self._picture = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"), size)
+
+    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.pictures`."""
+        for _ in range(start, stop):
+            yield self._picture
+
+
+def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    if frame.format.name == "yuv420p" and (frame.width, frame.height) == size:
+        return frame.to_ndarray()
+    return frame.reformat(
+        size[0], size[1], format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="LANCZOS"
+    ).to_ndarray()

@@ -1,0 +1,77 @@
+"""Stories on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import VideoGenError
+from ..core.story import Story
+from ..core.story_parser import ReadFile, parse_story_text
+
+MAX_BYTES = 50_000_000
+
+
+def load_story(path: Path) -> Story:
+    """Read a story file with all that it names beside it.
+
+    Raises:
+        VideoGenError: `story-unreadable` when there is no such file or it is not text; `story-invalid` with all
+            problems otherwise.
+    """
+    return parse_story_text(read_story_text(path), path.name, read_beside(path))
+
+
+def read_story_text(path: Path) -> str:
+    """The text of a story file.
+
+    Raises:
+        VideoGenError: `story-unreadable`.
+    """
+    if path.is_dir():
+        raise VideoGenError("story-unreadable", f"{path} is a folder, expected a story file (JSON or YAML)")
+    try:
+        return _read_text(path)
+    except FileNotFoundError:
+        raise VideoGenError(
+            "story-unreadable", f"there is no story file {path}", f"Looked in {path.absolute().parent}."
+        ) from None
+    except ValueError as error:
+        raise VideoGenError("story-unreadable", f"{path.name} {error}") from None
+    except OSError as error:
+        raise VideoGenError("story-unreadable", f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def read_beside(story_path: Path) -> ReadFile:
+    """A reader for the files that a story names: only such as lie in the story's own folder or below it."""
+    folder = story_path.absolute().parent.resolve()
+
+    def read(name: str) -> str:
+        if not name.strip() or "\0" in name:
+            raise ValueError(f"found {name!r}, expected the name of a file beside the story")
+        # resolve() follows links: a link that leads out of the folder counts as outside too.
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder):
+            raise ValueError(f"{name!r} lies outside the story's folder {folder}; copy the file beside the story")
+        try:
+            return _read_text(path)
+        except FileNotFoundError:
+            raise ValueError(f"there is no file {name!r} beside the story, in {folder}") from None
+        except OSError as error:
+            raise ValueError(f"{name!r} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
+            raise ValueError(f"{name!r} {error}") from None
+
+    return read
+
+
+def _read_text(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise ValueError("is not a file")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"has {path.stat().st_size:,} bytes, which is no story")
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not UTF-8 text: byte {data[error.start]:#04x} in line {line}; save it as UTF-8") from None

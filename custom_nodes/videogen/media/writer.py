@@ -1,0 +1,156 @@
+"""Frames to an mp4, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ..core.encoding import Encoder, build_encode_arguments, escape_metadata
+from ..core.errors import VideoGenError
+from .disk import disk_full, explain_os_error
+from .ffmpeg import find_ffmpeg
+from .probe import verify_video
+
+log = logging.getLogger(__name__)
+
+
+class VideoWriter:
+    """Streams raw frames to ffmpeg; the file appears under its name only once it is whole and decodes.
+
+    Use it as a context manager; leaving it by an exception removes what was written.
+
+    Args:
+        path: the mp4 to write; an older file of that name stays until the new one is whole.
+        source_size: width and height of the frames.
+        source_rate: frames a second of what is written with `write`.
+        size, fps, frames: the video that comes out.
+        bitrate: bits a second.
+        source_format: ``rgb24`` or ``yuv420p``.
+        metadata: tags of the file, such as ComfyUI's ``workflow`` and ``prompt``.
+    """
+
+    def __init__(
+        self, path: Path, *, source_size: tuple[int, int], source_rate: Fraction, size: tuple[int, int], fps: int,
+        frames: int, bitrate: int, encoder: Encoder, source_format: str = "rgb24", metadata: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.path = path
+        self.size, self.fps, self.frames = size, fps, frames
+        width, height = source_size
+        self._shape = (height, width, 3) if source_format == "rgb24" else (height * 3 // 2, width)
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._metadata_file: str | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _discard
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if metadata:
+                self._metadata_file = _write_metadata(metadata)
+            command = [
+                find_ffmpeg(),
+                *build_encode_arguments(
+                    source_size=source_size, source_rate=source_rate, source_format=source_format, size=size, fps=fps,
+                    frames=frames, bitrate=bitrate, encoder=encoder, metadata_file=self._metadata_file,
+                    output=str(self._partial),
+                ),
+            ]  # fmt: skip
+            log.debug("%s", shlex.join(command))
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
+            )
+        except OSError as error:
+            self._discard()
+            raise explain_os_error(error, path) from None
+        except BaseException:
+            self._discard()
+            raise
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append one frame: uint8, shape (height, width, 3) for rgb24, (height * 3 / 2, width) for yuv420p.
+
+        Raises:
+            VideoGenError: `frames-invalid` for another shape or type; `encode-failed` or `disk-full` from ffmpeg.
+        """
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise VideoGenError(
+                "frames-invalid",
+                f"a frame for {self.path.name} has shape {tuple(frame.shape)} and type {frame.dtype},"
+                f" expected {self._shape} and uint8",
+            )
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:
+            # ffmpeg stops reading once it has all the frames that it wants; with an error it stops earlier.
+            if self._process.wait():
+                raise self._explain() from None
+
+    def finish(self) -> Path:
+        """Wait for ffmpeg, check the file, and give it its name."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            if self._process.wait():
+                raise self._explain()
+            verify_video(self._partial, frames=self.frames, size=self.size, fps=self.fps, decode=False)
+            _sync(self._partial)
+            os.replace(self._partial, self.path)
+            return self.path
+        except OSError as error:
+            raise explain_os_error(error, self.path) from None
+        finally:
+            self._discard()
+
+    def _explain(self) -> VideoGenError:
+        self._errors.seek(0)
+        text = self._errors.read().decode("utf-8", "replace").strip()
+        if "No space left on device" in text or "Disk quota exceeded" in text:
+            return disk_full(self.path)
+        last_lines = "\n".join(text.splitlines()[-5:]) or "it said nothing"
+        return VideoGenError("encode-failed", f"ffmpeg could not write {self.path}:\n{last_lines}")
+
+    def _discard(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._errors.close()
+        self._partial.unlink(missing_ok=True)
+        if self._metadata_file:
+            Path(self._metadata_file).unlink(missing_ok=True)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self._discard()
+
+
+def _write_metadata(tags: dict[str, str]) -> str:
+    # In a file, because a workflow with its story is longer than one argument of a command line may be.
+    with tempfile.NamedTemporaryFile("w", suffix=".ffmetadata", delete=False, encoding="utf-8", newline="\n") as file:
+        file.write(escape_metadata(tags))
+    return file.name
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
