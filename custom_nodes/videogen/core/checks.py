@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import difflib
-import math
 import re
 import reprlib
 from collections.abc import Callable, Iterable
@@ -14,25 +15,51 @@ from .errors import Problem
 from .timing import exact
 
 T = TypeVar("T")
-_KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "true/false", type(None): "nothing (null)"}
+#: Nobody repairs more in one go.
+MAX_PROBLEMS = 1000
+_KINDS = {dict: "a mapping", list: "a list", str: "text", type(None): "nothing (null)"}
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 60
+
+
+class TooManyProblems(Exception):
+    """`MAX_PROBLEMS` have been reported, there is no point in looking on."""
 
 
 def found(value: Any) -> str:
     """How a message names a value: what it is, and the value itself, shortened."""
-    shortened = reprlib.Repr()
-    shortened.maxstring = shortened.maxother = shortened.maxlong = 60
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"found {shortened.repr(value)}"
+    if isinstance(value, bool):
+        return f"found {str(value).lower()}"
+    if isinstance(value, int) and value.bit_length() > 4096:
+        # Python refuses to write out such a number.
+        return "found a number of more than 1,000 digits"
+    if isinstance(value, (int, float)):
+        return f"found {_SHORTENED.repr(value)}"
+    if isinstance(value, datetime.date):
+        return f"found a date ({value})"
     kind = _KINDS.get(type(value), type(value).__name__)
     if isinstance(value, (dict, list, type(None))):
         return f"found {kind}"
-    return f"found {kind} ({shortened.repr(value)})"
+    return f"found {kind} ({_SHORTENED.repr(value)})"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'prompt'?)`` or nothing."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def place(where: str, key: str) -> str:
+    """``segments[7].prompt``; a key that would spoil the line is quoted and shortened."""
+    shown = key if key.isprintable() and 0 < len(key) <= 60 else _SHORTENED.repr(key)
+    return f"{where}.{shown}" if where else shown
+
+
+def whole_number(value: Any) -> int | None:
+    """A value as a whole number, or None. 24.0 is one: that is how spreadsheets write 24."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class Checker:
@@ -42,6 +69,13 @@ class Checker:
         self.problems: list[Problem] = []
 
     def report(self, where: str, message: str) -> None:
+        """
+        Raises:
+            TooManyProblems: after `MAX_PROBLEMS`.
+        """
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.problems.append(Problem("", f"and more; these are the first {MAX_PROBLEMS:,}"))
+            raise TooManyProblems
         self.problems.append(Problem(where, message))
 
     def attempt(self, where: str, read: Callable[[], T], default: T) -> T:
@@ -66,7 +100,7 @@ class Checker:
                 continue
             elif known is not None and key not in known:
                 hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
-                self.report(f"{where}.{key}".lstrip("."), f"unknown key{hint}")
+                self.report(place(where, key), f"unknown key{hint}")
             else:
                 fields[key] = item
         return fields
@@ -81,18 +115,22 @@ class Checker:
         longest: int = 20_000,
         filled: bool = False,
     ) -> str:
-        """Text without control characters (line breaks and tabs are fine) of at most `longest` characters."""
-        value = fields.get(key, default)
-        place = f"{where}.{key}".lstrip(".")
+        """Text without control characters (line breaks and tabs are fine) of at most `longest` characters, stripped."""
+        if key not in fields:
+            return default
+        value = fields[key]
+        at = place(where, key)
         if not isinstance(value, str):
-            advice = "; put it in quotes" if isinstance(value, (int, float)) else ""
-            self.report(place, f"{found(value)}, expected text{advice}")
+            # What YAML makes of `title: 1984`, of `title: no`, and of a colour's # without quotes.
+            advice = "; leave the key out, or put the text in quotes" if value is None else ""
+            advice = "; put it in quotes" if isinstance(value, (int, float, datetime.date)) else advice
+            self.report(at, f"{found(value)}, expected text{advice}")
         elif len(value) > longest:
-            self.report(place, f"has {len(value):,} characters, at most {longest:,} are allowed")
+            self.report(at, f"has {len(value):,} characters, at most {longest:,} are allowed")
         elif re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", value):
-            self.report(place, f"{found(value)}, which has characters that cannot be shown")
+            self.report(at, f"{found(value)}, which has characters that cannot be shown")
         elif filled and not value.strip():
-            self.report(place, "is empty, expected text")
+            self.report(at, "is empty, expected text")
         else:
             return value.strip()
         return default
@@ -103,17 +141,13 @@ class Checker:
         """A whole number from `low` to `high`."""
         if key not in fields:
             return default
-        place = f"{where}.{key}".lstrip(".")
-        value = fields[key]
-        largest = "2^64 - 1" if high == 2**64 - 1 else f"{high:,}"
-        expected = f"expected a whole number from {low} to {largest}{unit}"
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.report(place, f"{found(value)}, {expected}")
+        number = whole_number(fields[key])
+        if number is None or not low <= number <= high:
+            largest = "2^64 - 1" if high == 2**64 - 1 else f"{high:,}"
+            expected = f"expected a whole number from {low} to {largest}{unit}"
+            self.report(place(where, key), f"{found(fields[key])}, {expected}")
             return default
-        if not low <= value <= high:
-            self.report(place, f"{found(value)}, {expected}")
-            return default
-        return value
+        return number
 
     def number(
         self, fields: dict[str, Any], key: str, where: str, *, default: Fraction | None, low: Fraction | int,
@@ -122,19 +156,14 @@ class Checker:
         """An exact number from `low` (or above it, with `above`) to `high`; also as text such as ``"24000/1001"``."""
         if key not in fields:
             return default
-        place = f"{where}.{key}".lstrip(".")
         value = fields[key]
-        expected = f"expected a number {f'above {low}' if above else f'from {low}'} {'and up ' if above else ''}to {high}{unit}"
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)) or _not_finite(value):
-            self.report(place, f"{found(value)}, {expected}")
-            return default
-        try:
-            number = exact(value)
-        except (ValueError, ZeroDivisionError):
-            self.report(place, f"{found(value)}, {expected}")
-            return default
-        if number > high or number < low or (above and number == low):
-            self.report(place, f"{found(value)}, {expected}")
+        number = None
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            with contextlib.suppress(ValueError):
+                number = exact(value)
+        if number is None or number > high or number < low or (above and number == low):
+            bounds = f"above {float(low):g} and up to" if above else f"from {float(low):g} to"
+            self.report(place(where, key), f"{found(value)}, expected a number {bounds} {float(high):g}{unit}")
             return default
         return number
 
@@ -144,11 +173,6 @@ class Checker:
         choices = list(choices)
         if value in choices:
             return value
-        place = f"{where}.{key}".lstrip(".")
         meant = did_you_mean(value, choices) if isinstance(value, str) else ""
-        self.report(place, f"{found(value)}, expected one of {', '.join(choices)}{meant}")
+        self.report(place(where, key), f"{found(value)}, expected one of {', '.join(choices)}{meant}")
         return default
-
-
-def _not_finite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .quality import Quality
+from .quality import Quality, place_picture
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ CODEC_PREFERENCE: dict[str, tuple[str, ...]] = {
     "hevc": ("hevc_nvenc", "libx264"),
 }
 
-# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players guess BT.601 for small pictures without tags.
+# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players guess BT.601 for small
+# pictures without tags.
 _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 
 
@@ -58,15 +59,18 @@ def build_encode_arguments(
         source_size: width and height of the frames that come in.
         source_rate: how many of them make a second; each is held until the next one's time.
         source_format: ``rgb24`` (full range) or ``yuv420p`` (BT.709, limited range, passed through).
-        size, fps, frames: the video; exactly `frames` frames are written, the last one held as long as needed.
+        size, fps, frames: the video, with bars where the shapes differ; exactly `frames` frames are written, the last one held as long as needed.
         metadata_file: an ffmetadata file, or None.
     """
     filters = []
     if source_format == "rgb24":
+        width, height, x, y = place_picture(source_size, size)
         filters.append(
-            f"scale={size[0]}:{size[1]}:flags=lanczos+accurate_rnd+full_chroma_int"
+            f"scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
             ":in_range=full:out_range=tv:out_color_matrix=bt709"
         )
+        if (width, height) != size:
+            filters += ["format=yuv420p", f"pad={size[0]}:{size[1]}:{x}:{y}:black"]
     filters += [f"fps={fps}:start_time=0", "tpad=stop=-1:stop_mode=clone", "setsar=1", "format=yuv420p", _TAGS]
     arguments = ["-hide_banner", "-nostdin", "-loglevel", "error", "-y"]
     arguments += ["-f", "rawvideo", "-pixel_format", source_format, "-video_size", f"{source_size[0]}x{source_size[1]}"]

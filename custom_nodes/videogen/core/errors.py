@@ -22,12 +22,13 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "story-invalid": ErrorCode("the story breaks the format; all problems are listed", BAD_INPUT),
     "segment-missing": ErrorCode("a segment was asked for that the story does not have", BAD_INPUT),
     "selection-invalid": ErrorCode("a list of segment numbers such as 1,4,8-11 cannot be read", BAD_INPUT),
+    "socket-invalid": ErrorCode("a node got something else than its socket is for", BAD_INPUT),
     "frames-invalid": ErrorCode("frames have a shape, size or value that cannot be encoded", BAD_INPUT),
     "ffmpeg-missing": ErrorCode("no ffmpeg was found", BAD_INPUT),
     "encode-failed": ErrorCode("ffmpeg could not write a video", SEGMENTS_FAILED),
     "video-broken": ErrorCode("a video file does not decode, or is not what it should be", SEGMENTS_FAILED),
     "film-incomplete": ErrorCode("segments are missing and no slate was wanted", SEGMENTS_FAILED),
-    "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", SEGMENTS_FAILED),
+    "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", BAD_INPUT),
     "path-invalid": ErrorCode(
         "a file or folder cannot be used: missing, not writable, or outside its place", BAD_INPUT
     ),
@@ -39,7 +40,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "run-directory-invalid": ErrorCode("a folder is not a run directory, or belongs to another run", BAD_INPUT),
     "not-installed": ErrorCode("there is no embedded ComfyUI to start", NO_SERVER),
     "server-unreachable": ErrorCode("nothing answers at the server's address", NO_SERVER),
-    "server-not-comfyui": ErrorCode("what answers is not a ComfyUI", NO_SERVER),
+    "server-not-comfyui": ErrorCode("what answers is not a ComfyUI", BAD_INPUT),
     "server-lacks-pack": ErrorCode("the ComfyUI does not have the videogen nodes", NO_SERVER),
     "server-start-failed": ErrorCode("the embedded ComfyUI did not start", NO_SERVER),
     "server-lost": ErrorCode("the server went away while it was working", NO_SERVER),

@@ -28,7 +28,8 @@ def compose_prompt(story: Story, segment: Segment, text: str | None = None) -> s
 
 def compose_negative(story: Story, segment: Segment) -> str:
     """What must not be seen: the style's words, then the segment's."""
-    return ", ".join(part.strip(" ,") for part in (story.style.negative, segment.negative) if part.strip(" ,"))
+    parts = (" ".join(part.split()).strip(" ,") for part in (story.style.negative, segment.negative))
+    return ", ".join(part for part in parts if part)
 
 
 def entities_in(entities: Iterable[Entity], number: int) -> tuple[Entity, ...]:

@@ -40,5 +40,18 @@ def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     return min(box[0], _nearest_even(width * scale)), min(box[1], _nearest_even(height * scale))
 
 
+def place_picture(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where a picture goes in one of another shape: (width, height, x, y), all even, bars around it.
+
+    Shapes that differ by less than 1 % (rounding to whole pixels) are stretched: a bar of one pixel looks like a fault.
+    """
+    if abs(Fraction(source[0] * target[1], source[1] * target[0]) - 1) < Fraction(1, 100):
+        return target[0], target[1], 0, 0
+    scale = min(Fraction(target[0], source[0]), Fraction(target[1], source[1]))
+    width = min(target[0], _nearest_even(source[0] * scale))
+    height = min(target[1], _nearest_even(source[1] * scale))
+    return width, height, (target[0] - width) // 4 * 2, (target[1] - height) // 4 * 2
+
+
 def _nearest_even(number: Fraction) -> int:
     return max(2, 2 * round(number / 2))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_PART = re.compile(r"\s*(\d{1,9})\s*(?:(?:-|–|\.\.)\s*(\d{1,9})\s*)?")
+from .checks import found
+
+_PART = re.compile(r"\s*([0-9]{1,9})\s*(?:(?:-|–|\.\.)\s*([0-9]{1,9})\s*)?")
+_EXPECTED = 'expected segment numbers such as "1,4,8-11"'
 
 
 def parse_selection(value: object, count: int) -> tuple[int, ...]:
@@ -18,20 +21,26 @@ def parse_selection(value: object, count: int) -> tuple[int, ...]:
         ValueError: with a sentence that names the part that cannot be used.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, list)):
-        raise ValueError(f'found {value!r}, expected segment numbers such as "1,4,8-11"')
-    parts = value if isinstance(value, list) else str(value).split(",")
-    numbers: set[int] = set()
-    for part in parts:
-        numbers.update(_parse_part(part, count))
+        raise ValueError(f"{found(value)}, {_EXPECTED}")
+    if isinstance(value, str):
+        parts: list[object] = [*value.split(",")]
+    else:
+        parts = value if isinstance(value, list) else [value]
+    numbers: list[int] = []
+    # In ascending order and only behind what is there already: the same range a million times costs no time.
+    for first, last in sorted(_parse_part(part, count) for part in parts):
+        numbers.extend(range(max(first, numbers[-1] + 1 if numbers else first), last + 1))
     if not numbers:
-        raise ValueError('found no segment, expected segment numbers such as "1,4,8-11"')
-    return tuple(sorted(numbers))
+        raise ValueError(f"found no segment, {_EXPECTED}")
+    return tuple(numbers)
 
 
-def _parse_part(part: object, count: int) -> range:
-    match = None if isinstance(part, bool) else _PART.fullmatch(str(part))
+def _parse_part(part: object, count: int) -> tuple[int, int]:
+    if isinstance(part, int) and not isinstance(part, bool) and 0 <= part < 10**9:
+        part = str(part)
+    match = _PART.fullmatch(part) if isinstance(part, str) else None
     if not match:
-        raise ValueError(f'found {part!r}, expected segment numbers such as "1,4,8-11"')
+        raise ValueError(f"{found(part)}, {_EXPECTED}")
     first = int(match[1])
     last = int(match[2] or first)
     if last < first:
@@ -39,7 +48,7 @@ def _parse_part(part: object, count: int) -> range:
     for number in (first, last):
         if not 1 <= number <= count:
             raise ValueError(f"segment {number} is not there: the story has segments 1 to {count}")
-    return range(first, last + 1)
+    return first, last
 
 
 def format_selection(numbers: tuple[int, ...] | list[int]) -> str:

@@ -28,38 +28,60 @@ CAMERA_MOVES: dict[str, str] = {
     "track": "Tracking shot",
 }
 
-# The earliest match in the text wins; of two at the same place, the one that stands first here.
+# The earliest match in the text wins; of two at the same place, the one that stands first here. A word before "~" means
+# the shot in a `technical` line, but in a prompt only with "shot" or the like behind it: hats are wide-brimmed there.
 _SIZE_WORDS: tuple[tuple[str, str], ...] = (
     (
         "extreme-close",
-        r"extreme[sn]?\s+(?:close[- ]?ups?|nahaufnahmen?)|macro|makro\w*|detailaufnahmen?|großaufnahmen?",
+        r"extreme[sn]?\s+(?:close[- ]?ups?|nahaufnahmen?)|macro~|makro\w*|detailaufnahmen?|großaufnahmen?",
     ),
-    ("medium-close", r"medium\s+close[- ]?ups?|halbnah\w*"),
-    ("extreme-wide", r"extreme\s+(?:wide|long)|panorama(?:aufnahme)?|supertotale|weitaufnahme|establishing"),
-    ("medium-wide", r"medium[- ](?:wide|long)|amerikanische|cowboy\s+shot"),
-    ("medium", r"halbtotale\w*|medium|mid[- ]?shot"),
-    ("wide", r"totale\w*|wide|long\s+shot|full\s+shot"),
-    ("close", r"close[- ]?ups?|nahaufnahmen?|\bnah(?:e|er|es)?\b"),
+    ("medium-close", r"medium[- ]close[- ]?ups?|halbnah\w*"),
+    ("extreme-wide", r"extreme[- ](?:wide|long)~|panorama~|panoramaaufnahme|supertotale|weitaufnahme|establishing~"),
+    ("medium-wide", r"medium[- ](?:wide|long)~|amerikanische~|cowboy\s+shot"),
+    ("medium", r"halbtotale\w*|medium~|mid[- ]?shot"),
+    ("wide", r"totale\w*|wide~|long\s+shot|full\s+shot"),
+    ("close", r"close[- ]?ups?|nahaufnahmen?|naheinstellung|nah(?:e|er|es)?~"),
 )
-_RIGHT_TO_LEFT = (
-    r"(?:rechts\s+nach\s+links|right[- ]to[- ]left|nach\s+links|(?:to\s+the\s+)?left(?:wards?)?|linksschwenk)"
-)
-_LEFT_TO_RIGHT = (
-    r"(?:links\s+nach\s+rechts|left[- ]to[- ]right|nach\s+rechts|(?:to\s+the\s+)?right(?:wards?)?|rechtsschwenk)"
-)
-_UPWARDS = r"(?:unten\s+nach\s+oben|bottom[- ]to[- ]top|nach\s+oben|up(?:wards?)?)"
-_DOWNWARDS = r"(?:oben\s+nach\s+unten|top[- ]to[- ]bottom|nach\s+unten|down(?:wards?)?)"
+_SHOT_FOLLOWS = r"(?=[\s-]+(?:[\w/-]+\s+){0,2}(?:shots?|views?|angles?|einstellung)(?!\w))"
 _MOVE_WORDS: tuple[tuple[str, str], ...] = (
-    ("zoom-out", r"zoom\w*[\s-]+(?:out|back|heraus|raus|zurück)|herauszoom\w*|zoomt?\s+(?:langsam\s+)?(?:heraus|raus)"),
-    ("zoom-in", r"zoom\w*|hineinzoom\w*|push[- ]?in"),
-    ("tilt", r"\btilt\w*|neig\w*|vertikalschwenk\w*"),
-    ("pan", r"\w*schwenk\w*|\bpan(?:s|ning|ned)?\b"),
+    (
+        "zoom-out",
+        r"zoom\w*[\s-]+(?:\w+\s+)?(?:out|back|heraus|raus|zurück)|herauszoom\w*|pull(?:s|ing)?[- ]?(?:back|out)",
+    ),
+    ("zoom-in", r"zoom\w*|hineinzoom\w*|push(?:es|ing)?[- ]?in"),
+    ("tilt", r"tilt\w*|neig\w*|vertikalschwenk\w*"),
+    ("pan", r"\w*schwenk\w*|pan(?:s|ning|ned)?"),
     (
         "track",
         r"tracking|kamerafahrt|dolly|travell?ing|steadicam|gimbalfahrt|kamerabewegung|camera\s+move\w*|handheld|handkamera",
     ),
     ("static", r"statisch\w*|static\w*|locked[- ]?off|stativ|feste\s+kamera|fixed\s+camera"),
 )
+# In a prompt people pan for gold and tilt their heads: only clauses that speak of the camera are read for its moves.
+_CAMERA_TALK = re.compile(
+    r"camera|kamera|schwenk|zoom|dolly|tracking|(?:slow|subtle|gentle|smooth|slight)\w*\s+(?:pan|tilt)"
+    r"|(?<!\w)(?:pan|tilt)(?:s|ning|ing)?\s+(?:shot|movement|left|right|up|down|from|across)",
+    re.IGNORECASE,
+)
+# Whole phrases first, as "rechts nach links" has the words of both; the single words count beside the camera's move only.
+_ACROSS: tuple[tuple[str, str], ...] = (
+    ("pan-left", r"rechts\s+nach\s+links|right[- ]to[- ](?:the\s+)?left"),
+    ("pan-right", r"links\s+nach\s+rechts|left[- ]to[- ](?:the\s+)?right"),
+)
+_SIDEWAYS: tuple[tuple[str, str], ...] = (
+    ("pan-left", r"links(?:schwenk\w*)?|left(?:wards?)?"),
+    ("pan-right", r"rechts(?:schwenk\w*)?|right(?:wards?)?"),
+)
+_ALONG: tuple[tuple[str, str], ...] = (
+    ("tilt-up", r"unten\s+nach\s+oben|bottom[- ]to[- ](?:the\s+)?top"),
+    ("tilt-down", r"oben\s+nach\s+unten|top[- ]to[- ](?:the\s+)?bottom"),
+)
+_VERTICALLY: tuple[tuple[str, str], ...] = (
+    # A close-up points nowhere.
+    ("tilt-up", r"(?<!close[- ])(?:oben|up(?:wards?)?)"),
+    ("tilt-down", r"unten|down(?:wards?)?"),
+)
+_CLAUSE_ENDS = ".,;\n"
 _NEGATION = re.compile(r"(?:\bkein\w*|\bohne|\bno|\bnot|\bnicht|\bwithout)\s+(?:\w+\s+)?$", re.IGNORECASE)
 _GENTLE = re.compile(
     r"subtil\w*|subtle|leicht\w*|slight\w*|langsam\w*|slow\w*|gentle|sanft\w*|minimal\w*", re.IGNORECASE
@@ -91,10 +113,13 @@ def parse_shot(technical: str, prompt: str = "") -> Shot:
     ``"Halbtotale/Totale mit Schwenk rechts nach links"`` is a medium shot that pans left. Without any word for it the
     size is medium and the camera static.
     """
-    size = _find_size(technical) or _find_size(prompt) or "medium"
+    size = _find_size(technical) or _find_size(prompt, in_prompt=True) or "medium"
     move, directed = _find_move(technical)
     if move is None or (move != "static" and not directed):
-        prompt_move, prompt_directed = _find_move(prompt)
+        clauses = re.split("[.,;\n]", prompt)
+        prompt_move, prompt_directed = _find_move(
+            ", ".join(clause for clause in clauses if _CAMERA_TALK.search(clause))
+        )
         if prompt_move and (move is None or (prompt_directed and prompt_move != "static")):
             move = prompt_move
     if move is None or move == "static":
@@ -102,44 +127,51 @@ def parse_shot(technical: str, prompt: str = "") -> Shot:
     return Shot(size, move, 0.5 if _GENTLE.search(technical) or (not technical and _GENTLE.search(prompt)) else 1.0)
 
 
-def _find_size(text: str) -> str | None:
-    return _earliest(_SIZE_WORDS, text, skip_negated=True)
+def _find_size(text: str, *, in_prompt: bool = False) -> str | None:
+    follows = _SHOT_FOLLOWS if in_prompt else ""
+    found = _earliest(tuple((size, words.replace("~", follows)) for size, words in _SIZE_WORDS), text)
+    return found[0] if found else None
 
 
 def _find_move(text: str) -> tuple[str | None, bool]:
     """The camera move in a text, and whether the text gives its direction."""
-    moving = _earliest(_MOVE_WORDS[:-1], text, skip_negated=True)
-    if moving is None:
-        return _earliest(_MOVE_WORDS[-1:], text), True
-    upwards, downwards = re.search(_UPWARDS, text, re.IGNORECASE), re.search(_DOWNWARDS, text, re.IGNORECASE)
-    if moving == "tilt" or (moving == "pan" and bool(upwards or downwards) and not _horizontal(text)):
-        return ("tilt-down" if downwards and not upwards else "tilt-up"), bool(upwards or downwards)
-    if moving == "pan":
-        leftwards = _horizontal(text)
-        return (leftwards or "pan-right"), leftwards is not None
-    return moving, moving != "track"
+    found = _earliest(_MOVE_WORDS[:-1], text)
+    if found is None:
+        return ("static" if _earliest(_MOVE_WORDS[-1:], text) else None), True
+    move, start = found
+    if move not in ("pan", "tilt"):
+        return move, move != "track"
+    sideways = _find_direction(_ACROSS, _SIDEWAYS, text, start)
+    vertically = _find_direction(_ALONG, _VERTICALLY, text, start)
+    if move == "tilt" or (vertically and not sideways):
+        return vertically or "tilt-up", vertically is not None
+    return sideways or "pan-right", sideways is not None
 
 
-def _horizontal(text: str) -> str | None:
-    # "von rechts nach links" has both words: the whole phrase is looked for before the single ones.
-    for phrase, move in (
-        (r"rechts\s+nach\s+links|right[- ]to[- ]left", "pan-left"),
-        (r"links\s+nach\s+rechts|left[- ]to[- ]right", "pan-right"),
-        (_RIGHT_TO_LEFT, "pan-left"),
-        (_LEFT_TO_RIGHT, "pan-right"),
-    ):
-        if re.search(rf"(?<!\w)(?:{phrase})(?!\w)", text, re.IGNORECASE):
-            return move
-    return None
+def _find_direction(
+    phrases: tuple[tuple[str, str], ...], words: tuple[tuple[str, str], ...], text: str, start: int
+) -> str | None:
+    """Where a move goes whose word stands at `start`: a whole phrase, else the next word in its clause, else the one before."""
+    clause_start = max(text.rfind(mark, 0, start) for mark in _CLAUSE_ENDS) + 1
+    clause_end = min((end for mark in _CLAUSE_ENDS if (end := text.find(mark, start)) >= 0), default=len(text))
+    found = (
+        _earliest(phrases, text[clause_start:clause_end])
+        or _earliest(phrases, text)
+        or _earliest(words, text[start:clause_end])
+        or _earliest(words, text[clause_start:start])
+    )
+    return found[0] if found else None
 
 
-def _earliest(words: tuple[tuple[str, str], ...], text: str, *, skip_negated: bool = False) -> str | None:
-    best: tuple[int, str] | None = None
+def _earliest(words: tuple[tuple[str, str], ...], text: str) -> tuple[str, int] | None:
+    """The name of the earliest match that is not negated ("no camera movement"), and where it stands."""
+    best: tuple[str, int] | None = None
     for name, pattern in words:
         for match in re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text, re.IGNORECASE):
-            if skip_negated and _NEGATION.search(text[: match.start()]):
+            # 40 characters have room for "without any"; looking at everything before takes seconds in a long prompt.
+            if _NEGATION.search(text, max(0, match.start() - 40), match.start()):
                 continue
-            if best is None or match.start() < best[0]:
-                best = (match.start(), name)
+            if best is None or match.start() < best[1]:
+                best = (name, match.start())
             break
-    return best[1] if best else None
+    return best

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from .checks import Checker, did_you_mean, found
+from .checks import Checker, TooManyProblems, did_you_mean, found, place, whole_number
 from .documents import parse_document
 from .errors import ProblemList, VideoGenError
 from .quality import QUALITIES
 from .selection import parse_selection
 from .story import CAST_COLORS, Audio, Entity, Segment, Story, Style, Transition
-from .timing import count_rendered_frames, format_seconds, parse_timespan
+from .timing import count_rendered_frames, exact, format_seconds, parse_timespan
 from .transitions import TRANSITIONS
 
 STORY_KEYS = (
@@ -29,8 +30,10 @@ REGIONS = ("left", "centre", "center", "right")
 
 MAX_SEED = 2**64 - 1
 MAX_SEGMENTS = 10_000
+#: Of each kind: characters, objects, locations.
+MAX_ENTITIES = 200
 MAX_FRAMES = 10_000
-MAX_FPS = 240
+MIN_FPS, MAX_FPS = Fraction(1, 1000), 240
 MIN_SIDE, MAX_SIDE = 16, 8192
 MAX_PROMPT = 20_000
 #: A master prompt is a whole document.
@@ -67,22 +70,28 @@ class _StoryParser:
         self.warnings: list[str] = []
 
     def parse(self, data: Any) -> Story:
+        story = None
+        with contextlib.suppress(TooManyProblems):
+            story = self._story(data)
+        if story is None or self.check.problems:
+            raise ProblemList(
+                "story-invalid", self.name, self.check.problems, "docs/story-format.md describes every field."
+            )
+        return story
+
+    def _story(self, data: Any) -> Story | None:
         check = self.check
         if isinstance(data, list):
             data = {"segments": data}
         elif not isinstance(data, dict):
             check.report("", f"{found(data)}, expected a list of segments or an object with `segments`")
-            self._raise()
+            return None
         elif "segments" not in data:
             check.report("segments", f"is missing{self._meant_segments(data)}")
         fields = check.mapping(data, "", STORY_KEYS)
-        stem = re.sub(r"\.(json|ya?ml)$", "", re.split(r"[/\\]", self.name)[-1], flags=re.IGNORECASE)
-        title = check.text(
-            fields, "title", "", default=stem.replace("_", " ").strip() or "story", longest=200, filled=True
-        )
-        fps = check.number(
-            fields, "fps", "", default=Fraction(3), low=0, high=MAX_FPS, above=True, unit=" frames a second"
-        )
+        check.text(fields, "$schema", "")
+        title = check.text(fields, "title", "", default=self._title_of_file(), longest=200, filled=True)
+        fps = check.number(fields, "fps", "", default=Fraction(3), low=MIN_FPS, high=MAX_FPS, unit=" frames a second")
         frames = check.whole(fields, "frames", "", default=24, low=1, high=MAX_FRAMES)
         assert fps is not None
         segments = self._segments(fields.get("segments", []), fps, frames) if "segments" in fields else []
@@ -92,7 +101,7 @@ class _StoryParser:
         objects = self._entities(fields, "objects", "object", count, len(characters))
         locations = self._entities(fields, "locations", "location", count, len(characters) + len(objects))
         self._check_one_location(locations)
-        story = Story(
+        return Story(
             title=title,
             fps=fps,
             frames=frames,
@@ -107,14 +116,10 @@ class _StoryParser:
             segments=tuple(segments),
             warnings=tuple(self.warnings),
         )
-        if check.problems:
-            self._raise()
-        return story
 
-    def _raise(self) -> None:
-        raise ProblemList(
-            "story-invalid", self.name, self.check.problems, "docs/story-format.md describes every field."
-        )
+    def _title_of_file(self) -> str:
+        stem = re.sub(r"\.(json|ya?ml)$", "", re.split(r"[/\\]", self.name)[-1], flags=re.IGNORECASE)
+        return "".join(c for c in stem.replace("_", " ") if c.isprintable()).strip()[:200] or "story"
 
     def _meant_segments(self, data: dict[Any, Any]) -> str:
         return "; expected the list of segments, or the name of a file with it" if data else ": the object is empty"
@@ -123,9 +128,9 @@ class _StoryParser:
 
     def _segments(self, value: Any, fps: Fraction, frames: int) -> list[Segment]:
         check = self.check
-        place = "segments"
+        place_of_list = "segments"
         if isinstance(value, str):
-            place = value
+            place_of_list = value
             value = self._file_with_segments(value)
             if value is None:
                 return []
@@ -133,9 +138,9 @@ class _StoryParser:
             check.report("segments", f"{found(value)}, expected a list of segments, or the name of a file with it")
             return []
         if not value:
-            check.report(place, "is an empty list, expected at least one segment")
+            check.report(place_of_list, "is an empty list, expected at least one segment")
         if len(value) > MAX_SEGMENTS:
-            check.report(place, f"has {len(value):,} segments, at most {MAX_SEGMENTS:,} are allowed")
+            check.report(place_of_list, f"has {len(value):,} segments, at most {MAX_SEGMENTS:,} are allowed")
             return []
         segments: list[Segment] = []
         start = Fraction(0)
@@ -157,6 +162,11 @@ class _StoryParser:
         return segments
 
     def _file_with_segments(self, file_name: str) -> Any:
+        if not file_name.strip() or len(file_name) > 255 or not file_name.isprintable():
+            self.check.report(
+                "segments", f"{found(file_name)}, expected a list of segments, or the name of a file with it"
+            )
+            return None
         text = self._read("segments", file_name)
         if text is None:
             return None
@@ -192,7 +202,6 @@ class _StoryParser:
         if "prompt" not in fields and isinstance(item, dict):
             meant = did_you_mean("prompt", [key for key in item if key not in SEGMENT_KEYS and isinstance(key, str)])
             check.report(f"{where}.prompt", f"is missing, expected text{meant.replace('did you mean', 'is it in')}")
-            fields["prompt"] = "-"
         timespan = None
         if "timespan" in fields:
             text = check.text(fields, "timespan", where, filled=True, longest=100)
@@ -206,8 +215,9 @@ class _StoryParser:
             frames = frames or story_frames
             duration = frames / fps
         if frames > MAX_FRAMES or duration > 3600:
+            key = ".timespan" if timespan else ".frames" if "frames" in fields else ""
             check.report(
-                f"{where}.timespan", f"is {format_seconds(duration)} or {frames:,} frames at {float(fps):g} fps, at most 3600 s"
+                f"{where}{key}", f"is {format_seconds(duration)} or {frames:,} frames at {float(fps):g} fps, at most 3600 s"
                 f" and {MAX_FRAMES:,} frames are allowed",
             )  # fmt: skip
         return (
@@ -264,43 +274,39 @@ class _StoryParser:
         # One line that ends like a text file is the name of one; anything else is the master prompt itself.
         if re.fullmatch(r"[^\n]{1,255}\.(md|txt)", master_prompt, re.IGNORECASE):
             master_prompt = self._read("style.master_prompt", master_prompt) or ""
-            if len(master_prompt) > MAX_MASTER_PROMPT:
-                check.report(
-                    "style.master_prompt", f"has {len(master_prompt):,} characters, at most {MAX_MASTER_PROMPT:,}"
-                )
+            content = {"master_prompt": master_prompt.removeprefix("\ufeff")}
+            master_prompt = check.text(content, "master_prompt", "style", longest=MAX_MASTER_PROMPT)
         return Style(
             prefix=check.text(fields, "prefix", "style"),
             suffix=check.text(fields, "suffix", "style"),
             negative=check.text(fields, "negative", "style"),
             lighting=check.text(fields, "lighting", "style"),
-            kelvin=self._kelvin(fields.get("kelvin")),
-            master_prompt=master_prompt.strip(),
+            kelvin=self._kelvin(fields["kelvin"]) if "kelvin" in fields else None,
+            master_prompt=master_prompt,
         )
 
     def _kelvin(self, value: Any) -> tuple[int, int] | None:
-        if value is None:
-            return None
-        pair = [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
-        if (
-            not isinstance(pair, list)
-            or len(pair) != 2
-            or not all(isinstance(k, int) and not isinstance(k, bool) and 1000 <= k <= 20000 for k in pair)
-            or pair[0] > pair[1]
-        ):
-            self.check.report(
-                "style.kelvin",
-                f"{found(value)}, expected a colour temperature such as 5500 or [5500, 6000] (1000 to 20000)",
-            )
-            return None
-        return (pair[0], pair[1])
+        values = value if isinstance(value, list) and len(value) == 2 else [value, value]
+        numbers = [number for number in map(whole_number, values) if number is not None and 1000 <= number <= 20000]
+        if len(numbers) == 2 and numbers[0] <= numbers[1]:
+            return numbers[0], numbers[1]
+        self.check.report(
+            "style.kelvin",
+            f"{found(value)}, expected a colour temperature such as 5500 or [5500, 6000] (1000 to 20000)",
+        )
+        return None
 
     def _entities(
         self, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
     ) -> tuple[Entity, ...]:
-        entities = []
-        for index, (name, item) in enumerate(self.check.mapping(story.get(key, {}), key).items()):
-            where = f"{key}.{name}"
-            if not re.fullmatch(r"\w[\w -]{0,60}", name):
+        entities: list[Entity] = []
+        items = self.check.mapping(story.get(key, {}), key)
+        if len(items) > MAX_ENTITIES:
+            self.check.report(key, f"has {len(items):,} entries, at most {MAX_ENTITIES} are allowed")
+            return ()
+        for index, (name, item) in enumerate(items.items()):
+            where = place(key, name)
+            if not re.fullmatch(r"\w[\w -]{0,59}", name):
                 self.check.report(where, f"{found(name)} as a name, expected letters, digits, '_' and '-'")
                 continue
             entities.append(self._entity(item, kind, name, where, count, color_offset + index))
@@ -313,6 +319,7 @@ class _StoryParser:
         # Without any segment there is nothing to compare with, and that is reported already.
         if "segments" in fields and count:
             numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
+        label = name.replace("_", " ").strip().capitalize() or name
         weight = check.number(fields, "weight", where, default=None, low=0, high=3)
         color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
@@ -320,15 +327,13 @@ class _StoryParser:
         return Entity(
             kind=kind,
             name=name,
-            label=check.text(
-                fields, "label", where, default=name.replace("_", " ").capitalize(), longest=60, filled=True
-            ),
+            label=check.text(fields, "label", where, default=label, longest=60, filled=True),
             description=check.text(fields, "description", where, longest=4000),
             seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
             segments=numbers,
             references=self._references(fields.get("reference", []), f"{where}.reference"),
             weight=None if weight is None else float(weight),
-            region=self._region(fields.get("region"), f"{where}.region"),
+            region=self._region(fields["region"], f"{where}.region") if "region" in fields else None,
             color=color,
         )
 
@@ -339,31 +344,28 @@ class _StoryParser:
                 where, f"{found(value)}, expected the name of a picture in ComfyUI's input folder, or a list"
             )
             return ()
+        names = [name.strip() for name in names]
         for name in names:
-            if name.startswith(("/", "\\", "~")) or ":" in name or ".." in re.split(r"[/\\]", name):
+            if not _is_inside(name):
                 self.check.report(
                     where, f"{found(name)} leads outside ComfyUI's input folder; expected a name inside it"
                 )
-        return tuple(name.strip() for name in names)
+        return tuple(names)
 
     def _region(self, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
-        if value is None:
-            return None
         if isinstance(value, str):
-            if value in REGIONS:
-                return "centre" if value == "center" else value
-            if (
-                re.fullmatch(r"[^\\:]+\.(png|webp|jpe?g)", value, re.IGNORECASE)
-                and ".." not in value
-                and value[0] not in "/~"
-            ):
-                return value
+            name = value.strip()
+            if name in REGIONS:
+                return "centre" if name == "center" else name
+            if _is_inside(name) and re.search(r"\.(png|webp|jpe?g)$", name, re.IGNORECASE):
+                return name
         elif isinstance(value, list) and len(value) == 4:
-            numbers = [n for n in value if isinstance(n, (int, float)) and not isinstance(n, bool)]
-            if len(numbers) == 4:
-                x, y, width, height = map(float, numbers)
-                if x >= 0 and y >= 0 and width > 0 and height > 0 and x + width <= 1 and y + height <= 1:
-                    return (x, y, width, height)
+            # Between 0 and 1 first: whole numbers can be too long for a float.
+            sides = [exact(n) for n in value if isinstance(n, (int, float)) and not isinstance(n, bool) and 0 <= n <= 1]
+            if len(sides) == 4:
+                x, y, width, height = sides
+                if width > 0 and height > 0 and x + width <= 1 and y + height <= 1:
+                    return float(x), float(y), float(width), float(height)
         self.check.report(
             where,
             f"{found(value)}, expected left, centre, right, a box [x, y, width, height] in 0…1, or a mask picture",
@@ -385,19 +387,17 @@ class _StoryParser:
 
     def _size(self, value: Any) -> tuple[int, int]:
         expected = f"expected [width, height], even whole numbers from {MIN_SIDE} to {MAX_SIDE}"
-        if (
-            not isinstance(value, list)
-            or len(value) != 2
-            or not all(isinstance(n, int) and not isinstance(n, bool) for n in value)
-        ):
+        sides = [whole_number(side) for side in value] if isinstance(value, list) else []
+        width, height = sides if len(sides) == 2 else (None, None)
+        if width is None or height is None:
             self.check.report("size", f"{found(value)}, {expected}")
-            return 1920, 1080
-        if not all(MIN_SIDE <= side <= MAX_SIDE and side % 2 == 0 for side in value):
-            self.check.report("size", f"found {value[0]} × {value[1]}, {expected}")
-            return 1920, 1080
-        if max(value) > 16 * min(value):
-            self.check.report("size", f"found {value[0]} × {value[1]}, expected sides of at most 16 : 1")
-        return value[0], value[1]
+        elif not all(MIN_SIDE <= side <= MAX_SIDE and side % 2 == 0 for side in (width, height)):
+            self.check.report("size", f"{found(width)} × {found(height).removeprefix('found ')}, {expected}")
+        elif max(width, height) > 16 * min(width, height):
+            self.check.report("size", f"found {width} × {height}, expected sides of at most 16 : 1")
+        else:
+            return width, height
+        return 1920, 1080
 
     def _transitions(self, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
         check = self.check
@@ -408,7 +408,7 @@ class _StoryParser:
         for position, item in enumerate(value, 1):
             where = f"transitions[{position}]"
             fields = check.mapping(item, where, TRANSITION_KEYS)
-            if "after" not in fields:
+            if "after" not in fields and isinstance(item, dict):
                 check.report(f"{where}.after", "is missing, expected the number of the segment that it follows")
             kind = check.choice(fields, "type", where, default="dissolve", choices=TRANSITIONS)
             seconds = check.number(
@@ -460,3 +460,14 @@ class _StoryParser:
             self.check.report("audio.narration", f"{found(narration)}, expected true or false")
             narration = False
         return Audio(music=self.check.text(fields, "music", "audio", longest=255), narration=narration)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file name stays inside the folder that it is looked up in, on any system."""
+    return (
+        name.isprintable()
+        and len(name) <= 255
+        and not name.startswith(("/", "\\", "~"))
+        and ":" not in name
+        and ".." not in re.split(r"[/\\]", name)
+    )

@@ -6,8 +6,10 @@ import math
 import re
 from fractions import Fraction
 
-_CLOCK = r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d{1,9})?)"
+_CLOCK = r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)"
 _TIMESPAN = re.compile(rf"\s*{_CLOCK}\s*(?:-|–|—|−|bis|to)\s*{_CLOCK}\s*", re.IGNORECASE)
+# Fraction() itself reads "1e999999999" too, and computes it.
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18}|/[0-9]{1,18})?|\.[0-9]{1,18})\s*")
 
 
 def parse_timespan(text: str) -> tuple[Fraction, Fraction]:
@@ -39,13 +41,18 @@ def exact(number: int | float | str | Fraction) -> Fraction:
     """A number as its user wrote it: 29.97 becomes 2997/100, not the nearest binary fraction.
 
     Raises:
-        ValueError: for NaN, infinities and text that is not a number.
+        ValueError: for NaN, infinities and text that is not a number such as ``"3"``, ``"29.97"``, ``"24000/1001"``.
     """
     if isinstance(number, float):
         if not math.isfinite(number):
             raise ValueError(f"found {number}, expected a finite number")
         return Fraction(repr(number))
-    return Fraction(number)
+    if isinstance(number, str) and not _NUMBER.fullmatch(number):
+        raise ValueError(f'found {number[:60]!r}, expected a number such as 29.97 or "24000/1001"')
+    try:
+        return Fraction(number)
+    except ZeroDivisionError:
+        raise ValueError(f"found {number!r}, which divides by zero") from None
 
 
 def count_frames(duration: Fraction, fps: Fraction) -> int:

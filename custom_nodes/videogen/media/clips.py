@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from ..core.errors import VideoGenError
+from ..core.quality import place_picture
 
 
 class Clip(Protocol):
@@ -133,6 +134,26 @@ class PictureClip:
 def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     if frame.format.name == "yuv420p" and (frame.width, frame.height) == size:
         return frame.to_ndarray()
-    return frame.reformat(
-        size[0], size[1], format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="LANCZOS"
+    width, height, x, y = place_picture((frame.width, frame.height), size)
+    picture = frame.reformat(
+        width, height, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="LANCZOS"
     ).to_ndarray()
+    if (width, height) == size:
+        return picture
+    return _pad(picture, (width, height), size, x, y)
+
+
+def _pad(picture: np.ndarray, inner: tuple[int, int], size: tuple[int, int], x: int, y: int) -> np.ndarray:
+    """A yuv420p picture in the middle of a black one; all numbers are even."""
+    planes = []
+    offset = 0
+    flat = picture.reshape(-1)
+    for divisor, black in ((1, 16), (2, 128), (2, 128)):
+        width, height = inner[0] // divisor, inner[1] // divisor
+        plane = np.full((size[1] // divisor, size[0] // divisor), black, np.uint8)
+        plane[y // divisor : y // divisor + height, x // divisor : x // divisor + width] = flat[
+            offset : offset + width * height
+        ].reshape(height, width)
+        offset += width * height
+        planes.append(plane.reshape(-1))
+    return np.concatenate(planes).reshape(size[1] * 3 // 2, size[0])

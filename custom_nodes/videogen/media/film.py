@@ -76,10 +76,12 @@ def compile_film(
     Raises:
         VideoGenError: `video-broken`, `encode-failed`, `disk-full`; an older film of that name stays then.
     """
-    clips: list[Clip] = [
-        VideoClip(segment.path, segment.frames, size, quality.fps) if segment.path else PictureClip(_slate(segment), segment.frames, size)
-        for segment in segments
-    ]  # fmt: skip
+    clips: list[Clip] = []
+    for segment in segments:
+        if segment.path:
+            clips.append(VideoClip(segment.path, segment.frames, size, quality.fps))
+        else:
+            clips.append(PictureClip(_slate(segment), segment.frames, size))
     encoder = _encoder_for(clips)
     reference = _common_header(clips)
     with tempfile.TemporaryDirectory(prefix=".film-", dir=_folder(output)) as scratch:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from ..core.documents import parse_document
 from ..core.errors import VideoGenError
 from ..core.story import Story
-from ..core.story_parser import ReadFile, parse_story_text
+from ..core.story_parser import ReadFile, parse_story, parse_story_text
 
 MAX_BYTES = 50_000_000
 
@@ -19,6 +21,26 @@ def load_story(path: Path) -> Story:
             problems otherwise.
     """
     return parse_story_text(read_story_text(path), path.name, read_beside(path))
+
+
+def load_story_data(path: Path) -> tuple[Story, dict[str, Any]]:
+    """A story, and the same as plain data that carries everything itself: what it names beside it stands in it.
+
+    Raises:
+        VideoGenError: like `load_story`.
+    """
+    document = parse_document(read_story_text(path), path.name)
+    read_file = read_beside(path)
+    story = parse_story(document, path.name, read_file)
+    data: dict[str, Any] = {"segments": document} if isinstance(document, list) else dict(document)
+    # The title of a story without one is its file's name, which the data alone would not know.
+    data["title"] = story.title
+    if isinstance(data["segments"], str):
+        data["segments"] = parse_document(read_file(data["segments"]), data["segments"])
+    if story.style.master_prompt:
+        data["style"] = {**data["style"], "master_prompt": story.style.master_prompt}
+    data.pop("$schema", None)
+    return story, data
 
 
 def read_story_text(path: Path) -> str:

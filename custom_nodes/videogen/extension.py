@@ -1,0 +1,35 @@
+"""Joins the node modules into one extension."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+
+from comfy_api.latest import ComfyExtension, io
+
+log = logging.getLogger(__name__)
+
+NODE_MODULES = ("story", "storyboard", "segment_files")
+
+
+class VideoGenExtension(ComfyExtension):
+    """All nodes of the pack."""
+
+    def __init__(self, nodes: list[type[io.ComfyNode]]) -> None:
+        self._nodes = nodes
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return self._nodes
+
+
+def make_extension() -> VideoGenExtension:
+    """Import every node module and collect its NODES."""
+    nodes: list[type[io.ComfyNode]] = []
+    for name in NODE_MODULES:
+        try:
+            nodes += importlib.import_module(f".nodes.{name}", __package__).NODES
+        except Exception:
+            # ComfyUI's loader logs only the message of what goes wrong in here, not where.
+            log.exception("videogen: the nodes of %r could not be loaded", name)
+            raise
+    return VideoGenExtension(nodes)

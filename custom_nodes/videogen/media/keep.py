@@ -1,0 +1,29 @@
+"""Nothing that was rendered is lost: what would be written over is kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+
+def keep_previous(path: Path) -> Path:
+    """Keep a file that `path` would be written over in ``previous/`` beside it, under the next free number.
+
+    A hard link where the file system has them: it costs nothing, and the file stays in place until the new one is whole.
+    """
+    if path.exists():
+        kept = find_free_name(path.parent / "previous", path)
+        try:
+            kept.hardlink_to(path)
+        except OSError:
+            shutil.copy2(path, kept)
+    return path
+
+
+def find_free_name(folder: Path, path: Path) -> Path:
+    """``folder/name_001.mp4``, with the first number that is free; the folder is made."""
+    folder.mkdir(exist_ok=True)
+    number = 1
+    while (free := folder / f"{path.stem}_{number:03d}{path.suffix}").exists():
+        number += 1
+    return free

@@ -1,0 +1,39 @@
+"""The pack's own socket types, and what travels over them."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..core.errors import VideoGenError
+from ..core.plan import SegmentPlan
+from ..core.quality import QUALITIES
+from ..core.story import Story
+
+StorySocket = io.Custom("STORY")
+SegmentSocket = io.Custom("SEGMENT")
+
+#: The choice of a quality widget that takes the story's own.
+STORY_QUALITY = "story"
+QUALITY_CHOICES = [STORY_QUALITY, *QUALITIES]
+
+
+def need_story(value: object) -> Story:
+    """The story on a socket.
+
+    Raises:
+        VideoGenError: `socket-invalid`, when another pack's node gave something else under the same socket name.
+    """
+    if not isinstance(value, Story):
+        raise VideoGenError(
+            "socket-invalid", f"`story` got {type(value).__name__}, expected the output of VideoGenStory"
+        )
+    return value
+
+
+def need_segment(value: object) -> SegmentPlan:
+    """The segment on a socket; like `need_story`."""
+    if not isinstance(value, SegmentPlan):
+        raise VideoGenError(
+            "socket-invalid", f"`segment` got {type(value).__name__}, expected the output of VideoGenSegment"
+        )
+    return value

@@ -1,0 +1,237 @@
+"""What each command does: read the arguments, call, say the result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from custom_nodes.videogen.core.documents import parse_document
+from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
+from custom_nodes.videogen.core.selection import parse_selection
+from custom_nodes.videogen.core.story import Story
+from custom_nodes.videogen.core.story_parser import parse_story, parse_story_text
+from custom_nodes.videogen.media.disk import explain_os_error
+from custom_nodes.videogen.media.story_file import load_story_data
+
+from .client import ComfyClient
+from .doctor import examine
+from .embedded import EmbeddedServer
+from .film import update_film
+from .graph_check import check_graph
+from .installation import DEFAULT_STORY, DEFAULT_WORKFLOW, find_installation
+from .progress import LineDisplay, choose_display
+from .report import report_directory, report_run
+from .run import RunRequest, RunResult, run_story, with_quality
+from .run_directory import RunDirectory, read_run
+from .workflow import STORY_NODE, Graph, Workflow, convert_workflow, load_workflow
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`videogen run`."""
+    workflow = load_workflow(Path(arguments.workflow) if arguments.workflow else DEFAULT_WORKFLOW)
+    clip = _is_clip(arguments)
+    story, data = _clip_story(arguments) if clip else _load_story(arguments.story, workflow, bool(arguments.workflow))
+    story, data = with_quality(story, data, arguments.quality)
+    for warning in story.warnings:
+        print(f"Note: {warning}", file=sys.stderr)
+    request = RunRequest(
+        story=story, story_data=data, workflow=workflow, out=_run_folder(arguments, story, clip), server=arguments.server,
+        selection=_selection(arguments.segments, story), bindings=arguments.bindings, settings=arguments.settings,
+        quality=arguments.quality, retries=arguments.retries, fresh=arguments.fresh, film=not (arguments.no_film or clip),
+    )  # fmt: skip
+    result = run_story(request, choose_display(arguments.json))
+    if clip and not result.failed:
+        _deliver_clip(result, Path(arguments.output or "clip.mp4"))
+    _say_result(result, arguments)
+    return result.exit_status
+
+
+def film(arguments: argparse.Namespace) -> int:
+    """`videogen film`."""
+    path = Path(arguments.directory)
+    record = read_run(path)
+    if record is None:
+        raise VideoGenError("run-directory-invalid", f"{path} is not a run directory: it has no run.json")
+    story = parse_story(record["story"], "run.json")
+    with RunDirectory(path, story.title) as directory:
+        update_film(directory, story, LineDisplay(), again=True)
+        directory.write_json("report.json", report_run(path, directory.journal))
+    print(directory.film)
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """`videogen check`."""
+    problems: list[str] = []
+    workflow = None
+    try:
+        workflow = load_workflow(Path(arguments.workflow) if arguments.workflow else DEFAULT_WORKFLOW)
+    except VideoGenError as error:
+        problems.append(str(error))
+    story = None
+    try:
+        story, _ = _load_story(arguments.story, workflow, bool(arguments.workflow))
+        problems += [f"Note: {warning}" for warning in story.warnings]
+    except VideoGenError as error:
+        problems.append(str(error))
+    notes = len(story.warnings) if story else 0
+    if workflow is not None:
+        with _server(arguments.server) as client:
+            info = client.object_info()
+            graph = convert_workflow(workflow, info)
+            found = check_graph(_with_story(graph), info, workflow)
+            if found:
+                problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
+    print("\n".join(problems) if problems else "", end="\n" if problems else "")
+    if len(problems) > notes:
+        return 2
+    assert story is not None
+    assert workflow is not None
+    length = f"{len(story.segments)} segments, {float(story.duration):.3f} s"
+    print(f"{story.title}: {length}; {workflow.path.name} fits the server")
+    return 0
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """`videogen convert`."""
+    workflow = load_workflow(Path(arguments.workflow))
+    with _server(arguments.server) as client:
+        graph = convert_workflow(workflow, client.object_info())
+    json.dump(graph, sys.stdout, ensure_ascii=False, indent=2)
+    print()
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """`videogen report`."""
+    path = Path(arguments.directory)
+    target = path / "report.json"
+    data = report_directory(path)
+    try:
+        target.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise explain_os_error(error, target) from None
+    print(f"{data['done']} of {data['count']} segments are done; {target}")
+    return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """`videogen doctor`."""
+    return examine(arguments.server)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+def _load_story(name: str | None, workflow: Workflow | None, chosen: bool) -> tuple[Story, dict[str, Any]]:
+    """The story that is named; else the one in the workflow that is named; else the one that ships."""
+    if name:
+        return load_story_data(Path(name))
+    text = workflow.story_text() if workflow and chosen else ""
+    if workflow is None or not text:
+        return load_story_data(DEFAULT_STORY)
+    source = f"the story in {workflow.path.name}"
+    story = parse_story_text(text, source)
+    document = parse_document(text, source)
+    data = {"segments": document} if isinstance(document, list) else dict(document)
+    return story, {**data, "title": story.title}
+
+
+def _is_clip(arguments: argparse.Namespace) -> bool:
+    only_clip = {name: getattr(arguments, name) for name in ("seed", "frames", "fps", "size", "output")}
+    given = [f"--{name}" for name, value in only_clip.items() if value is not None]
+    if arguments.prompt is None:
+        if given:
+            raise VideoGenError("option-invalid", f"{', '.join(given)} is for a single clip, and --prompt is missing")
+        return False
+    if arguments.story or arguments.segments:
+        raise VideoGenError("option-invalid", "--prompt makes a single clip: it goes with neither STORY nor --segments")
+    return True
+
+
+def _clip_story(arguments: argparse.Namespace) -> tuple[Story, dict[str, Any]]:
+    segment: dict[str, Any] = {"prompt": arguments.prompt}
+    data: dict[str, Any] = {"title": "Clip", "segments": [segment]}
+    for name, target in (("seed", segment), ("frames", data)):
+        value = getattr(arguments, name)
+        if value is not None:
+            target[name] = int(value) if re.fullmatch(r"-?\d{1,30}", value) else value
+    if arguments.fps is not None:
+        data["fps"] = arguments.fps
+    if arguments.size is not None:
+        match = re.fullmatch(r"(\d{1,9})[x×](\d{1,9})", arguments.size)
+        data["size"] = [int(match[1]), int(match[2])] if match else arguments.size
+    return parse_story(data, "the command line"), data
+
+
+def _run_folder(arguments: argparse.Namespace, story: Story, clip: bool) -> Path:
+    if arguments.out:
+        return Path(arguments.out)
+    # Clips share a title: each gets a folder by its file's name.
+    return Path("runs") / (f"clip_{Path(arguments.output or 'clip.mp4').stem}" if clip else story.slug)
+
+
+def _selection(text: str | None, story: Story) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return parse_selection(text, len(story.segments))
+    except ValueError as error:
+        raise VideoGenError("selection-invalid", f"--segments {text}: {error}") from None
+
+
+def _deliver_clip(result: RunResult, output: Path) -> None:
+    source = next((result.directory / "segments").glob("segment_01.*"))
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial = output.with_name(f".{output.name}.part")
+        shutil.copyfile(source, partial)
+        partial.replace(output)
+    except OSError as error:
+        raise explain_os_error(error, output) from None
+    print(output)
+
+
+def _say_result(result: RunResult, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        return
+    for number, error in result.failed.items():
+        print(f"Segment {number} failed: {error}", file=sys.stderr)
+    if result.film is not None:
+        print(result.film.path)
+    print(
+        f"{len(result.rendered)} segments rendered, {len(result.kept)} kept, {len(result.failed)} failed;"
+        f" everything is in {result.directory}",
+        file=sys.stderr,
+    )
+
+
+@contextmanager
+def _server(url: str | None) -> Iterator[ComfyClient]:
+    """A running server, or an embedded one for a moment."""
+    if url:
+        client = ComfyClient(url)
+        client.system_stats()
+        yield client
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="videogen-") as folder,
+        EmbeddedServer(find_installation(), Path(folder)) as server,
+    ):
+        yield server.start()
+
+
+def _with_story(graph: Graph) -> Graph:
+    """The story of a run comes from the runner: what the widgets of VideoGenStory hold does not matter to a check."""
+    return {
+        key: {**node, "inputs": {"file": "text below", "text": ""}} if node["class_type"] == STORY_NODE else node
+        for key, node in graph.items()
+    }

@@ -1,0 +1,160 @@
+"""Whether a graph fits a server: everything that does not is named, before anything is submitted."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from custom_nodes.videogen.core.errors import Problem, ProblemList
+
+from .workflow import Graph, Workflow, is_link
+
+#: Widgets that name a model file, and the folder that it belongs into.
+MODEL_FOLDERS = {
+    "ckpt_name": "checkpoints", "unet_name": "diffusion_models", "vae_name": "vae", "clip_name": "text_encoders",
+    "clip_name1": "text_encoders", "clip_name2": "text_encoders", "lora_name": "loras", "control_net_name": "controlnet",
+    "clip_vision": "clip_vision", "style_model_name": "style_models", "gligen_name": "gligen", "model_name": "upscale_models",
+    "ipadapter_file": "ipadapter",
+}  # fmt: skip
+_NUMBERS = {"INT": (int,), "FLOAT": (int, float)}
+
+
+def check_graph(graph: Graph, object_info: dict[str, Any], workflow: Workflow) -> list[Problem]:
+    """All problems of a graph in API format: nodes, links, required inputs, choices, ranges."""
+    problems = list(_check_nodes(graph, object_info, workflow))
+    if not any(object_info.get(node["class_type"], {}).get("output_node") for node in graph.values()):
+        problems.append(Problem("", "no node of the workflow saves anything: it needs an output node"))
+    return problems
+
+
+def require_fit(graph: Graph, object_info: dict[str, Any], workflow: Workflow, server: str) -> None:
+    """Raise `workflow-invalid` with all problems, if there are any."""
+    problems = check_graph(graph, object_info, workflow)
+    if problems:
+        raise ProblemList(
+            "workflow-invalid", f"{workflow.path.name} does not fit the ComfyUI at {server}", problems,
+            "Nothing was submitted.",
+        )  # fmt: skip
+
+
+def _check_nodes(graph: Graph, object_info: dict[str, Any], workflow: Workflow) -> Iterator[Problem]:
+    for node_id, node in graph.items():
+        kind = node["class_type"]
+        where = f"node {node_id} ({kind})"
+        schema = object_info.get(kind)
+        if schema is None:
+            yield Problem(where, _missing_node(kind, node_id, object_info, workflow))
+            continue
+        required = schema.get("input", {}).get("required", {})
+        optional = schema.get("input", {}).get("optional", {})
+        for name, spec in required.items():
+            if name not in node["inputs"] and not _is_dynamic(spec):
+                yield Problem(where, f"the required input {name!r} is not connected and has no value")
+        for name, value in node["inputs"].items():
+            spec = required.get(name) or optional.get(name)
+            if spec is None or _is_dynamic(spec):
+                continue
+            if is_link(value):
+                yield from _check_link(where, name, value, spec, graph, object_info)
+            else:
+                yield from _check_value(where, name, value, spec, workflow)
+
+
+def _missing_node(kind: str, node_id: str, object_info: dict[str, Any], workflow: Workflow) -> str:
+    if kind.startswith("VideoGen"):
+        return "the server does not have the videogen pack; link custom_nodes/videogen into its custom_nodes and restart it"
+    nodes = (workflow.ui or {}).get("nodes", [])
+    properties = next((n.get("properties") or {} for n in nodes if str(n.get("id")) == node_id.split(":")[0]), {})
+    pack = properties.get("cnr_id") or properties.get("aux_id")
+    close = difflib.get_close_matches(kind, object_info, n=1, cutoff=0.8)
+    hint = f"; it comes with the pack {pack!r}" if pack and pack != "comfy-core" else ""
+    return f"the server does not have this node{hint}" + (f" (it has {close[0]!r})" if close else "")
+
+
+def _is_dynamic(spec: Any) -> bool:
+    # Growing and branching inputs have schemas of their own, which only the server knows how to read.
+    return bool(spec) and isinstance(spec[0], str) and spec[0].startswith("COMFY_")
+
+
+def _check_link(
+    where: str, name: str, value: list[Any], spec: Any, graph: Graph, object_info: dict[str, Any]
+) -> Iterator[Problem]:
+    source = graph.get(value[0])
+    if source is None:
+        yield Problem(where, f"{name!r} is linked to node {value[0]}, which is not in the graph (muted or bypassed?)")
+        return
+    schema = object_info.get(source["class_type"])
+    if schema is None:
+        return  # named already
+    outputs = schema.get("output", [])
+    if not 0 <= value[1] < len(outputs):
+        yield Problem(where, f"{name!r} is linked to output {value[1]} of node {value[0]}, which has {len(outputs)}")
+        return
+    given, wanted = _type_name(outputs[value[1]]), _type_name(spec[0])
+    if not types_fit(given, wanted):
+        yield Problem(
+            where, f"{name!r} wants {wanted} and gets {given} from node {value[0]} ({source['class_type']})"
+        )  # fmt: skip
+
+
+def _type_name(kind: Any) -> str:
+    return "COMBO" if isinstance(kind, list) else str(kind)
+
+
+def types_fit(given: str, wanted: str) -> bool:
+    """Whether a link of one type may go into an input of another, by ComfyUI's rule: any of "A,B", ``*`` for all."""
+    given_types = {part.strip() for part in given.split(",")}
+    wanted_types = {part.strip() for part in wanted.split(",")}
+    return "*" in given_types | wanted_types or bool(given_types & wanted_types)
+
+
+def _check_value(where: str, name: str, value: Any, spec: Any, workflow: Workflow) -> Iterator[Problem]:
+    options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
+    choices = spec[0] if isinstance(spec[0], list) else options.get("options") if spec[0] == "COMBO" else None
+    if isinstance(choices, list):
+        values = value if isinstance(value, list) and options.get("multiselect") else [value]
+        for one in values:
+            if one not in choices and not options.get("remote"):
+                yield Problem(where, _missing_choice(name, one, choices, options, workflow))
+    elif spec[0] in _NUMBERS:
+        if isinstance(value, bool) or not isinstance(value, _NUMBERS[spec[0]]):
+            yield Problem(where, f"{name!r} is {value!r}, expected a {'whole ' if spec[0] == 'INT' else ''}number")
+            return
+        low, high = options.get("min"), options.get("max")
+        if (low is not None and value < low) or (high is not None and value > high):
+            yield Problem(where, f"{name!r} is {value}, expected {low} to {high}")
+    elif spec[0] not in ("STRING", "BOOLEAN", "*") and isinstance(spec[0], str) and not _has_widget(value):
+        yield Problem(where, f"{name!r} wants a link of type {spec[0]}")
+
+
+def _has_widget(value: Any) -> bool:
+    return value is not None
+
+
+def _missing_choice(name: str, value: Any, choices: list[Any], options: dict[str, Any], workflow: Workflow) -> str:
+    if any(options.get(key) for key in ("image_upload", "video_upload", "audio_upload", "animated_image_upload")):
+        return f"the file {value!r} is not in the server's input folder"
+    if name in MODEL_FOLDERS:
+        url = _model_url(str(value), workflow)
+        return (
+            f"the model {value!r} is missing: put it into models/{MODEL_FOLDERS[name]}" + (f", from {url}" if url else "")
+            + (f" (there are: {_some(choices)})" if choices else " (the folder is empty)")
+        )  # fmt: skip
+    close = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    return f"{name!r} is {value!r}, expected one of {_some(choices)}" + (
+        f" (did you mean {close[0]!r}?)" if close else ""
+    )
+
+
+def _some(choices: list[Any]) -> str:
+    shown = ", ".join(repr(choice) for choice in choices[:8])
+    return shown + (f" and {len(choices) - 8} more" if len(choices) > 8 else "")
+
+
+def _model_url(name: str, workflow: Workflow) -> str:
+    for node in (workflow.ui or {}).get("nodes", []):
+        for model in (node.get("properties") or {}).get("models") or []:
+            if isinstance(model, dict) and model.get("name") == name:
+                return str(model.get("url") or "")
+    return ""

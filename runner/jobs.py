@@ -1,0 +1,208 @@
+"""One segment's graph out of the workflow's, and the key that says what determines its frames."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.plan import SegmentPlan, digest, plan_segment
+from custom_nodes.videogen.core.story import Story
+
+from .workflow import FILM_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
+
+#: What --bind can set, and where in a segment its value comes from.
+BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
+    "prompt": lambda plan: plan.prompt,
+    "negative": lambda plan: plan.negative,
+    "seed": lambda plan: plan.seed,
+    "frames": lambda plan: plan.frames,
+    "fps": lambda plan: _number(plan.fps),
+    "width": lambda plan: plan.size[0],
+    "height": lambda plan: plan.size[1],
+    "name": lambda plan: plan.file_stem,
+}
+_TARGET = re.compile(r"([^=]+)=([^.=]+(?:\.[^.=]+)*)\.([^.=]+)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A segment ready to be submitted."""
+
+    plan: SegmentPlan
+    graph: Graph
+    key: str
+    workflow: dict[str, Any] | None
+
+
+class JobMaker:
+    """Makes jobs out of a converted workflow.
+
+    Args:
+        graph: the whole workflow in API format.
+        ui_workflow: the same as the editor saves it, for the files' metadata; or None.
+        story_data: the story as plain data that carries everything itself.
+        bindings: ``NAME=NODE.INPUT`` for workflows without VideoGenSegment.
+        settings: ``NODE.INPUT=VALUE``.
+        quality: sets the quality of VideoGenSaveSegment, when given.
+        hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
+
+    Raises:
+        VideoGenError: `binding-invalid`, `workflow-invalid`.
+    """
+
+    def __init__(
+        self, graph: Graph, ui_workflow: dict[str, Any] | None, story: Story, story_data: dict[str, Any], *,
+        bindings: list[str], settings: list[str], quality: str | None, object_info: Mapping[str, Any],
+        hash_input: Callable[[str], str],
+    ) -> None:  # fmt: skip
+        self.story, self.story_data, self.ui_workflow = story, story_data, ui_workflow
+        self.object_info, self.hash_input = object_info, hash_input
+        # The runner makes the film itself, from the files that it has verified.
+        film_nodes = set(nodes_of(graph, FILM_NODE))
+        self.graph: Graph = {key: copy.deepcopy(node) for key, node in graph.items() if key not in film_nodes}
+        self.bindings = [self._parse_binding(text) for text in bindings]
+        for text in settings:
+            self._apply_setting(text)
+        if quality:
+            for node_id in nodes_of(self.graph, SAVE_NODE):
+                self.graph[node_id]["inputs"]["quality"] = quality
+        self.segment_nodes = nodes_of(self.graph, SEGMENT_NODE)
+        self.story_nodes = nodes_of(self.graph, STORY_NODE)
+        if len(self.segment_nodes) > 1:
+            raise VideoGenError(
+                "workflow-invalid",
+                f"the workflow has {len(self.segment_nodes)} VideoGenSegment nodes ({', '.join(self.segment_nodes)}),"
+                " expected one: the runner sets its index for each segment",
+            )
+        if not self.segment_nodes and not self.bindings:
+            raise VideoGenError(
+                "workflow-invalid",
+                "the workflow has no VideoGenSegment node, so nothing in it would change from segment to segment",
+                "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed.",
+            )
+        # Widgets of the saved workflow that belong to the one segment that was open in the editor.
+        self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
+
+    def make(self, number: int, attempt: int = 0) -> Job:
+        """The job of a segment; a further attempt takes the next seed, under the same key."""
+        graph = copy.deepcopy(self.graph)
+        override = ""
+        for node_id in self.segment_nodes:
+            inputs = graph[node_id]["inputs"]
+            if not is_link(inputs.get("prompt_override")) and number != self.saved_index:
+                inputs["prompt_override"] = ""
+            override = inputs.get("prompt_override") or ""
+            inputs["index"] = number
+        plan = plan_segment(self.story, number, override if isinstance(override, str) else "")
+        key = self._key(graph, plan)
+        attempt_plan = replace(plan, seed=(plan.seed + attempt) % 2**64)
+        story_text = self._story_text(number, attempt_plan.seed if attempt else None)
+        for node_id in self.story_nodes:
+            graph[node_id]["inputs"] = {"file": "text below", "text": story_text}
+        for node_id in nodes_of(graph, SAVE_NODE):
+            # Part of the file's name: two runs on one server never write over each other's files.
+            graph[node_id]["inputs"]["take"] = key[:12]
+        for name, node_id, input_name in self.bindings:
+            graph[node_id]["inputs"][input_name] = BINDABLE[name](attempt_plan)
+        return Job(plan, graph, key, self._workflow_for(number))
+
+    def _key(self, graph: Graph, plan: SegmentPlan) -> str:
+        bare = copy.deepcopy(graph)
+        for node_id in self.segment_nodes:
+            bare[node_id]["inputs"].pop("index", None)
+        feeds_others = any(
+            node["class_type"] != SEGMENT_NODE and is_link(value) and value[0] in self.story_nodes
+            for node in graph.values()
+            for value in node["inputs"].values()
+        )
+        for node_id in self.story_nodes:
+            # The segment's own record says what the story means for it, unless another node reads the story too.
+            bare[node_id]["inputs"] = {"story": digest(self.story_data)} if feeds_others else {}
+        for node_id in nodes_of(bare, SAVE_NODE):
+            bare[node_id]["inputs"].pop("take", None)
+        for _, node_id, input_name in self.bindings:
+            bare[node_id]["inputs"].pop(input_name, None)
+        files = {name: self.hash_input(name) for name in self._input_files(bare)}
+        return digest({"graph": bare, "segment": plan.to_dict(), "files": files})
+
+    def _input_files(self, graph: Graph) -> list[str]:
+        names = set()
+        for node in graph.values():
+            inputs = self.object_info.get(node["class_type"], {}).get("input", {})
+            for name, spec in [*inputs.get("required", {}).items(), *inputs.get("optional", {}).items()]:
+                options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
+                value = node["inputs"].get(name)
+                if isinstance(value, str) and any(key.endswith("_upload") and options[key] for key in options):
+                    names.add(value)
+        return sorted(names)
+
+    def _story_text(self, number: int, seed: int | None) -> str:
+        data = self.story_data
+        if seed is not None:
+            data = copy.deepcopy(data)
+            data["segments"][number - 1]["seed"] = seed
+        return json.dumps(data, ensure_ascii=False)
+
+    def _workflow_for(self, number: int) -> dict[str, Any] | None:
+        """The editor's workflow with this segment chosen, so that a dropped file opens where it was made."""
+        if self.ui_workflow is None:
+            return None
+        workflow = copy.deepcopy(self.ui_workflow)
+        story_text = json.dumps(self.story_data, ensure_ascii=False, indent=2)
+        for node in workflow.get("nodes", []):
+            values = node.get("widgets_values")
+            if not isinstance(values, list):
+                continue
+            if node.get("type") == SEGMENT_NODE and values:
+                values[0] = number
+            elif node.get("type") == STORY_NODE and len(values) >= 2:
+                values[:2] = ["text below", story_text]
+        return workflow
+
+    def _parse_binding(self, text: str) -> tuple[str, str, str]:
+        match = _TARGET.fullmatch(text)
+        if not match or match[1] not in BINDABLE:
+            raise VideoGenError(
+                "binding-invalid",
+                f"--bind {text!r} cannot be read, expected NAME=NODE.INPUT with NAME one of {', '.join(BINDABLE)}",
+            )
+        node_id, input_name = self._find_input(match[2], match[3], f"--bind {text}")
+        return match[1], node_id, input_name
+
+    def _apply_setting(self, text: str) -> None:
+        target, separator, value = text.partition("=")
+        node, dot, input_name = target.rpartition(".")
+        if not separator or not dot:
+            raise VideoGenError("binding-invalid", f"--set {text!r} cannot be read, expected NODE.INPUT=VALUE")
+        node_id, input_name = self._find_input(node, input_name, f"--set {text}")
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        self.graph[node_id]["inputs"][input_name] = parsed
+
+    def _find_input(self, node: str, input_name: str, option: str) -> tuple[str, str]:
+        """A node by its id, or by its class when there is only one of it; and one of its inputs."""
+        by_class = nodes_of(self.graph, node)
+        node_id = node if node in self.graph else by_class[0] if len(by_class) == 1 else ""
+        if not node_id:
+            listed = ", ".join(f"{key} ({item['class_type']})" for key, item in self.graph.items())
+            reason = f"there are {len(by_class)} nodes {node!r}" if by_class else f"there is no node {node!r}"
+            raise VideoGenError("binding-invalid", f"{option}: {reason}; the workflow has {listed}")
+        schema = self.object_info.get(self.graph[node_id]["class_type"], {}).get("input", {})
+        known = [*schema.get("required", {}), *schema.get("optional", {})] or list(self.graph[node_id]["inputs"])
+        if input_name not in known:
+            raise VideoGenError(
+                "binding-invalid", f"{option}: node {node_id} has no input {input_name!r}, it has {', '.join(known)}"
+            )
+        return node_id, input_name
+
+
+def _number(value: Fraction) -> int | float:
+    return int(value) if value.denominator == 1 else float(value)

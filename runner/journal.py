@@ -1,0 +1,119 @@
+"""The journal of a run: append-only, one event a line, on disk before it is acted on. Its replay is the state."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.media.disk import explain_os_error
+
+STATES = ("pending", "submitted", "running", "fetched", "verified", "done", "failed")
+
+
+@dataclass
+class SegmentState:
+    """Where a segment stands, as the journal tells it.
+
+    Attributes:
+        key: of the job that the state belongs to.
+        attempts: how many times that job was submitted.
+        result: what is known of its file, once it is done.
+    """
+
+    state: str = "pending"
+    key: str = ""
+    attempts: int = 0
+    prompt_id: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] = field(default_factory=dict)
+
+
+class Journal:
+    """``journal.jsonl`` of a run directory; opening it replays it. With `read_only` nothing is changed on disk."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.segments: dict[int, SegmentState] = {}
+        self.events: list[dict[str, Any]] = []
+        try:
+            for event in _read_events(path, repair=not read_only):
+                self._replay(event)
+            self._file = None if read_only else path.open("ab")
+        except OSError as error:
+            raise explain_os_error(error, path) from None
+
+    def append(self, event: str, **data: Any) -> dict[str, Any]:
+        """Write an event; when this returns, it is on disk.
+
+        Raises:
+            VideoGenError: `disk-full`, `path-invalid`.
+        """
+        record = {"event": event, "time": round(time.time(), 3), **data}
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+        assert self._file is not None, "this journal was opened for reading"
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise explain_os_error(error, self.path) from None
+        self._replay(record)
+        return record
+
+    def segment(self, number: int) -> SegmentState:
+        return self.segments.setdefault(number, SegmentState())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _replay(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        number = event.get("segment")
+        if not isinstance(number, int):
+            return
+        state = self.segment(number)
+        kind = str(event.get("event", "")).removeprefix("segment-")
+        if kind not in STATES:
+            return
+        if kind == "submitted":
+            if event.get("key") != state.key:
+                state = self.segments[number] = SegmentState(key=str(event.get("key", "")))
+            state.attempts = int(event.get("attempt", 0)) + 1
+            state.prompt_id = str(event.get("prompt_id", ""))
+        elif kind == "done":
+            state.key = str(event.get("key", state.key))
+            state.result = {key: value for key, value in event.items() if key not in ("event", "segment")}
+            state.error = {}
+        elif kind == "failed":
+            state.error = {key: event.get(key) for key in ("code", "message", "hint")}
+        state.state = kind
+
+
+def _read_events(path: Path, *, repair: bool) -> list[dict[str, Any]]:
+    """All whole lines; a last one that a crash cut off is taken away, so that the next event begins a line."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if repair and len(whole) < len(data):
+        with path.open("rb+") as file:
+            file.truncate(len(whole))
+    events = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise VideoGenError(
+                "run-directory-invalid", f"line {number} of {path} is not an event",
+                "Remove that line, or start anew with --fresh; the segments' files stay.",
+            )  # fmt: skip
+        events.append(event)
+    return events

@@ -1,0 +1,290 @@
+"""`videogen run`: a story's segments on a ComfyUI, into a run directory, and the film out of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from custom_nodes.videogen.core.errors import SEGMENTS_FAILED, VideoGenError
+from custom_nodes.videogen.core.quality import QUALITIES
+from custom_nodes.videogen.core.selection import format_selection
+from custom_nodes.videogen.core.story import Story
+from custom_nodes.videogen.media.film import FilmReport
+from custom_nodes.videogen.media.probe import hash_file
+
+from .client import ComfyClient
+from .embedded import EmbeddedServer
+from .film import done_files, file_is_whole, update_film
+from .graph_check import require_fit
+from .installation import find_installation
+from .jobs import JobMaker
+from .journal import SegmentState
+from .progress import Display
+from .render import Renderer
+from .report import collect_versions, report_run
+from .run_directory import RunDirectory, check_space, read_run
+from .session import Session
+from .workflow import (
+    CONVERSION_FILE,
+    SEGMENT_NODE,
+    STORY_NODE,
+    Graph,
+    Workflow,
+    convert_workflow,
+    describe_conversion,
+    load_conversion,
+)
+
+
+@dataclass
+class RunRequest:
+    """Everything that a run needs to know.
+
+    Attributes:
+        story_data: the story as plain data that carries everything itself.
+        selection: numbers of the segments to render, or None for all.
+        retries: how often a segment is rendered again, with the next seed, after a node has failed.
+    """
+
+    story: Story
+    story_data: dict[str, Any]
+    workflow: Workflow
+    out: Path
+    server: str | None = None
+    selection: tuple[int, ...] | None = None
+    bindings: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
+    quality: str | None = None
+    retries: int = 2
+    fresh: bool = False
+    film: bool = True
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended: rendered now, done before, failed, and the film if one was made."""
+
+    directory: Path
+    rendered: tuple[int, ...]
+    kept: tuple[int, ...]
+    failed: dict[int, VideoGenError]
+    film: FilmReport | None
+
+    @property
+    def exit_status(self) -> int:
+        return SEGMENTS_FAILED if self.failed else 0
+
+
+def run_story(request: RunRequest, display: Display) -> RunResult:
+    """Render what is missing and make the film; what is done already is not touched.
+
+    Raises:
+        VideoGenError: for everything that concerns the run as a whole. A segment that fails does not end the run.
+    """
+    with ExitStack() as stack:
+        directory = stack.enter_context(RunDirectory(request.out, request.story.title, fresh=request.fresh))
+        run = _Run(request, directory, display)
+        stack.callback(run.close)
+        return run.execute()
+
+
+class _Run:
+    def __init__(self, request: RunRequest, directory: RunDirectory, display: Display) -> None:
+        self.request, self.directory, self.display = request, directory, display
+        self.story, self.journal = request.story, directory.journal
+        self.quality = QUALITIES[self.story.quality]
+        self.wanted = request.selection or tuple(segment.number for segment in self.story.segments)
+        self.session: Session | None = None
+        self.embedded: EmbeddedServer | None = None
+
+    def execute(self) -> RunResult:
+        began = time.monotonic()
+        renderer = None
+        todo = self._find_todo_offline()
+        if todo or todo is None:
+            renderer, todo = self._render()
+        else:
+            self.display.say(f"All {len(self.wanted)} segments are done already")
+            # What does not touch a segment (a transition, say) may have changed all the same.
+            self._write_run((read_run(self.directory.path) or {}).get("versions") or collect_versions())
+        kept = tuple(number for number in self.wanted if number not in todo)
+        film = self._make_film() if self.request.film else None
+        failed = renderer.failed if renderer else {}
+        rendered = tuple(renderer.rendered) if renderer else ()
+        result = RunResult(self.directory.path, rendered, kept, failed, film)
+        self._event(
+            "run-finished", rendered=len(rendered), kept=len(kept), failed=sorted(failed),
+            seconds=round(time.monotonic() - began, 3), status=result.exit_status,
+        )  # fmt: skip
+        self.directory.write_json("report.json", report_run(self.directory.path, self.journal))
+        return result
+
+    def _make_film(self) -> FilmReport | None:
+        done = done_files(self.directory.path, self.journal.segments)
+        untried = [n for n, state in self._states() if n not in done and state.state != "failed"]
+        if untried:
+            # Somebody who renders four segments of 33 does not wait for a film of slates.
+            self.display.say(
+                f"No film yet, segments {format_selection(untried)} are not rendered;"
+                f" `videogen film {self.directory.path}` makes one with slates in their place"
+            )
+            return None
+        return update_film(self.directory, self.story, self.display) if done else None
+
+    def _states(self) -> list[tuple[int, SegmentState]]:
+        return [(segment.number, self.journal.segment(segment.number)) for segment in self.story.segments]
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+        if self.embedded is not None:
+            self.embedded.stop()
+            # Everything that was wanted from there lies verified in segments/.
+            self.embedded.discard_files()
+
+    def _find_todo_offline(self) -> list[int] | None:
+        """What is to be rendered, told without a server; None when only a server can tell.
+
+        The graph of the last run is kept, so that a run with nothing to do need not start ComfyUI to find that out.
+        """
+        if self.request.server:
+            return None
+        try:
+            installation = find_installation()
+        except VideoGenError:
+            return None
+        saved = load_conversion(self.directory.path, self.request.workflow, installation.version)
+        if saved is None:
+            return None
+        graph, object_info = saved
+
+        def hash_input(name: str) -> str:
+            path = installation.comfyui / "input" / name
+            return hash_file(path) if path.is_file() else ""
+
+        maker = self._make_jobs(graph, object_info, hash_input)
+        return self._find_todo(maker)
+
+    def _render(self) -> tuple[Renderer, list[int]]:
+        session = self._connect()
+        graph = convert_workflow(self.request.workflow, session.object_info)
+
+        def hash_input(name: str) -> str:
+            data = session.client.read_input_file(name)
+            return hashlib.sha256(data).hexdigest() if data is not None else ""
+
+        maker = self._make_jobs(graph, session.object_info, hash_input)
+        require_fit(maker.make(self.wanted[0]).graph, session.object_info, self.request.workflow, session.client.url)
+        version = str(session.stats["system"]["comfyui_version"])
+        self.directory.write_json(
+            CONVERSION_FILE, describe_conversion(self.request.workflow, version, graph, session.object_info)
+        )
+        todo = self._find_todo(maker)
+        self._begin(todo, session)
+        renderer = Renderer(
+            session,
+            self.embedded,
+            maker,
+            self.directory,
+            self.display,
+            quality=self.quality,
+            retries=self.request.retries,
+        )
+        try:
+            renderer.render(todo)
+        finally:
+            self.session = renderer.session
+            self.display.end()
+        return renderer, todo
+
+    def _connect(self) -> Session:
+        if self.request.server:
+            self.session = Session(ComfyClient(self.request.server))
+            require_pack(self.session, self.request.workflow)
+            return self.session
+        self.embedded = EmbeddedServer(find_installation(), self.directory.server_folder)
+        self.display.say(f"Starting ComfyUI {self.embedded.installation.version} …")
+        started = time.monotonic()
+        client = self.embedded.start()
+        self.session = Session(client, self.embedded)
+        self.display.say(f"ComfyUI answers at {client.url} after {time.monotonic() - started:.1f} s")
+        return self.session
+
+    def _make_jobs(self, graph: Graph, object_info: dict[str, Any], hash_input: Callable[[str], str]) -> JobMaker:
+        return JobMaker(
+            graph, self.request.workflow.ui, self.story, self.request.story_data, bindings=self.request.bindings,
+            settings=self.request.settings, quality=self.request.quality, object_info=object_info, hash_input=hash_input,
+        )  # fmt: skip
+
+    def _find_todo(self, maker: JobMaker) -> list[int]:
+        todo = []
+        for number in self.wanted:
+            state = self.journal.segment(number)
+            is_done = state.state == "done" and state.key == maker.make(number).key
+            if not is_done or not file_is_whole(self.directory.path, state):
+                todo.append(number)
+        return todo
+
+    def _begin(self, todo: list[int], session: Session) -> None:
+        kept = len(self.wanted) - len(todo)
+        if todo:
+            seconds = float(sum(self.story.segment(number).duration for number in todo) + self.story.duration)
+            # Segments and film, and as much again at the server if it is ours.
+            check_space(
+                self.directory.path, int(seconds * self.quality.bitrate / 8 * (2 if self.embedded else 1)) + 50_000_000
+            )
+        self._write_run(collect_versions(session.stats))
+        self._event("run-started", run_id=self.directory.run_id, server=session.client.url, todo=todo, kept=kept)
+        if kept:
+            self.display.say(f"{kept} of {len(self.wanted)} segments are done already")
+        self.display.begin(len(self.wanted), kept)
+
+    def _write_run(self, versions: dict[str, str]) -> None:
+        record = {
+            "format": 1,
+            "run_id": self.directory.run_id,
+            "title": self.story.title,
+            "command": shlex.join(["videogen", *sys.argv[1:]]),
+            "story": self.request.story_data,
+            "workflow": {
+                "path": str(self.request.workflow.path), "graph": self.request.workflow.ui or self.request.workflow.api,
+            },
+            "settings": {
+                "quality": self.story.quality, "set": self.request.settings, "bind": self.request.bindings,
+                "retries": self.request.retries,
+            },
+            "versions": versions,
+        }  # fmt: skip
+        self.directory.write_json("run.json", record)
+
+    def _event(self, event: str, **data: Any) -> None:
+        self.display.event(self.journal.append(event, **data))
+
+
+def require_pack(session: Session, workflow: Workflow) -> None:
+    """Refuse a server without our nodes, if the workflow uses them.
+
+    Raises:
+        VideoGenError: `server-lacks-pack`.
+    """
+    lacking = {STORY_NODE, SEGMENT_NODE} - set(session.object_info)
+    text = json.dumps(workflow.ui or workflow.api)
+    if any(name in text for name in lacking):
+        raise VideoGenError(
+            "server-lacks-pack", f"the ComfyUI at {session.client.url} does not have the videogen nodes",
+            "On that machine, put custom_nodes/videogen into ComfyUI's custom_nodes folder and restart it"
+            " (README: Inside an existing ComfyUI).",
+        )  # fmt: skip
+
+
+def with_quality(story: Story, data: dict[str, Any], quality: str | None) -> tuple[Story, dict[str, Any]]:
+    """The same story in another quality."""
+    return (replace(story, quality=quality), {**data, "quality": quality}) if quality else (story, data)

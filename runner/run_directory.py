@@ -1,0 +1,176 @@
+"""A run directory: the whole state of a run, so that the same command carries on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.media.disk import explain_os_error
+from custom_nodes.videogen.media.keep import find_free_name, keep_previous
+
+from .journal import Journal
+
+
+class RunDirectory:
+    """Opens a run directory, or makes one; a context manager that holds its lock.
+
+    Args:
+        path: the folder.
+        title: the story's.
+        fresh: forget what is done; the files that were rendered are kept in ``previous/``.
+
+    Raises:
+        VideoGenError: `run-directory-busy`, `run-directory-invalid`, `path-invalid`, `disk-full`.
+    """
+
+    def __init__(self, path: Path, title: str, *, fresh: bool = False) -> None:
+        self.path = path.absolute()
+        self.segments = self.path / "segments"
+        self.film = self.path / "film.mp4"
+        self.server_folder = self.path / "server"
+        self._lock_file = self.path / "runner.lock"
+        try:
+            self.segments.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            try:
+                self.run_id = self._open(title, fresh)
+            except BaseException:
+                self.close()
+                raise
+        except OSError as error:
+            raise explain_os_error(error, self.path) from None
+
+    def write_json(self, name: str, data: Any) -> Path:
+        """Write a file of the run directory whole or not at all."""
+        path = self.path / name
+        partial = self.path / f".{name}.part"
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                json.dump(data, file, ensure_ascii=False, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise explain_os_error(error, path) from None
+        return path
+
+    def _open(self, title: str, fresh: bool) -> str:
+        journal_path = self.path / "journal.jsonl"
+        record = read_run(self.path)
+        if fresh and journal_path.exists():
+            journal_path.rename(find_free_name(self.path / "previous", journal_path))
+            for file in [*sorted(self.segments.glob("segment_*")), self.film]:
+                keep_previous(file)
+                file.unlink(missing_ok=True)
+            record = None
+        if record is None and not journal_path.exists():
+            foreign = [
+                p.name for p in self.path.iterdir() if p.name not in ("segments", "runner.lock", "previous", "server")
+            ]
+            foreign = [name for name in foreign if not name.endswith(".part")]
+            if foreign and not fresh:
+                raise VideoGenError(
+                    "run-directory-invalid", f"{self.path} is not a run directory and not empty (it has {foreign[0]!r})",
+                    "Choose an empty folder with --out.",
+                )  # fmt: skip
+        if record and record.get("title") != title:
+            raise VideoGenError(
+                "run-directory-invalid", f"{self.path} holds a run of {record.get('title')!r}, this one is {title!r}",
+                "Choose another folder with --out, or start this one anew with --fresh; what is there is kept.",
+            )  # fmt: skip
+        self.journal = Journal(journal_path)
+        for leftover in [*self.path.rglob("*.part"), *self.segments.glob(".*.mp4")]:
+            leftover.unlink(missing_ok=True)
+        return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
+
+    def _lock(self) -> None:
+        """Take the lock, unless a live runner has it; a lock whose owner is dead counts for nothing."""
+        for _ in range(3):
+            try:
+                with self._lock_file.open("x", encoding="utf-8") as file:
+                    json.dump({"pid": os.getpid(), "started": psutil.Process().create_time()}, file)
+                return
+            except FileExistsError:
+                owner = self._owner()
+                if owner is not None:
+                    raise VideoGenError(
+                        "run-directory-busy", f"a runner with process number {owner} is working in {self.path}",
+                        "Wait for it, stop it, or choose another folder with --out.",
+                    ) from None  # fmt: skip
+                self._lock_file.unlink(missing_ok=True)
+        raise VideoGenError(
+            "run-directory-busy", f"{self._lock_file} cannot be taken", "Remove it, if no runner works there."
+        )
+
+    def _owner(self) -> int | None:
+        try:
+            record = json.loads(self._lock_file.read_text(encoding="utf-8"))
+            process = psutil.Process(int(record["pid"]))
+            # Process numbers are used again; the time of its start tells whether it is the same process.
+            return process.pid if abs(process.create_time() - float(record["started"])) < 2 else None
+        except (OSError, psutil.Error, TypeError, KeyError):
+            return None
+        except ValueError:
+            # A lock that is just being written is empty for an instant.
+            time.sleep(0.2)
+            return -1 if self._lock_file.exists() and time.time() - self._lock_file.stat().st_mtime < 1 else None
+
+    def close(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.close()
+        self._lock_file.unlink(missing_ok=True)
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_run(path: Path) -> dict[str, Any] | None:
+    """``run.json`` of a run directory, or None when there is none.
+
+    Raises:
+        VideoGenError: `run-directory-invalid`, when it is there and cannot be read.
+    """
+    try:
+        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise VideoGenError("run-directory-invalid", f"{path / 'run.json'} cannot be read: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("story"), dict):
+        raise VideoGenError("run-directory-invalid", f"{path / 'run.json'} is not the record of a run")
+    return record
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Refuse to begin what the disk will not hold.
+
+    Args:
+        needed: bytes.
+
+    Raises:
+        VideoGenError: `disk-full`.
+    """
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise VideoGenError(
+            "disk-full", f"{path} has {free / 1e6:,.0f} MB free, this run needs about {needed / 1e6:,.0f} MB",
+            "Free some space, choose another folder with --out, or a lower --quality.",
+        )  # fmt: skip
