@@ -36,12 +36,16 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=V", dest="settings",
                      help="set an input of the workflow; NODE is an id or a class")  # fmt: skip
     run.add_argument("--bind", action="append", default=[], metavar="NAME=NODE.INPUT", dest="bindings",
-                     help="for workflows without VideoGenSegment: where prompt,\nnegative, seed, frames, fps, width, height go")  # fmt: skip
+                     help="for workflows without VideoGenSegment: where prompt,"
+                          "\nnegative, seed, frames, fps, width, height go")  # fmt: skip
     run.add_argument("--quality", choices=list(QUALITIES), help="instead of the story's")
     run.add_argument(
         "--retries", type=_count, default=2, metavar="N", help="renderings after a node failed (default 2)"
     )
     run.add_argument("--fresh", action="store_true", help="render everything again; what is there is kept in previous/")
+    run.add_argument("--stall", type=_seconds, default=900.0, metavar="S",
+                     help="seconds without progress after which a server\ncounts as hung (default 900)")  # fmt: skip
+    run.add_argument("--strict", action="store_true", help="no film when a segment is missing")
     run.add_argument("--no-film", action="store_true", help="only the segments")
     run.add_argument("--json", action="store_true", help="one event a line on standard output")
     clip = run.add_argument_group("a single clip instead of a story")
@@ -63,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     convert = verbs.add_parser("convert", help="a workflow in API format, on standard output")
     convert.add_argument("workflow", metavar="WORKFLOW")
-    convert.add_argument("--server", metavar="URL", help="a running ComfyUI (default: one is started)")
+    _add_server(convert)
     convert.set_defaults(handler=commands.convert)
 
     report = verbs.add_parser("report", help="write report.json of a run directory again")
@@ -71,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     report.set_defaults(handler=commands.report)
 
     doctor = verbs.add_parser("doctor", help="what this machine has: ComfyUI, GPU, ffmpeg")
-    doctor.add_argument("--server", metavar="URL", help="look at a running ComfyUI too")
+    _add_server(doctor)
     doctor.set_defaults(handler=commands.doctor)
     return parser
 
@@ -100,7 +104,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_story(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("story", nargs="?", metavar="STORY", help="story file, JSON or YAML (default: the apple tree)")
     parser.add_argument("--workflow", metavar="W", help="workflow file, UI or API format, or the name of a shipped one")
-    parser.add_argument("--server", metavar="URL", help="a running ComfyUI (default: one is started)")
+    _add_server(parser)
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--server", action="append", default=[], metavar="URL",
+                        help="a running ComfyUI; several share the work (default: one is started)")  # fmt: skip
+    parser.add_argument("--header", action="append", default=[], metavar="'NAME: V'",
+                        help="sent to the servers, for log-ins (also VIDEOGEN_HEADER)")  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds from 1 to 86400")
+    return seconds
 
 
 def _count(text: str) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import requests
@@ -15,16 +18,36 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.disk import explain_os_error
 
 TIMEOUT = 30.0
+#: How often a broken download is taken up before it counts as failed.
+TRANSFERS = 5
 #: /object_info of a ComfyUI with hundreds of packs takes its time.
 LONG_TIMEOUT = 300.0
 
 
-class ComfyClient:
-    """One ComfyUI at an address such as ``http://127.0.0.1:8188``."""
+@dataclass(frozen=True)
+class Queue:
+    """Ids of the prompts that run and that wait."""
 
-    def __init__(self, url: str) -> None:
+    running: frozenset[str]
+    pending: frozenset[str]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.running | self.pending
+
+
+class ComfyClient:
+    """One ComfyUI at an address such as ``http://127.0.0.1:8188``, or below a path of a reverse proxy.
+
+    Args:
+        headers: sent with every request, to this server only; they are secrets and stand in no message.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = normalise_url(url)
+        self.headers = dict(headers or {})
         self._session = requests.Session()
+        self._session.headers.update(self.headers)
         # A proxy for the outside world must not swallow calls to this machine.
         if (urlsplit(self.url).hostname or "") in ("127.0.0.1", "localhost", "::1"):
             self._session.trust_env = False
@@ -84,10 +107,15 @@ class ComfyClient:
         history = self._json("GET", f"/history/{prompt_id}")
         return history.get(prompt_id) if isinstance(history, dict) else None
 
-    def queued(self) -> set[str]:
-        """Ids of the prompts that are running or wait."""
+    def queue(self) -> Queue:
+        """What runs and what waits, of everybody."""
         queue = self._json("GET", "/queue")
-        return {str(item[1]) for key in ("queue_running", "queue_pending") for item in queue.get(key, [])}
+        try:
+            return Queue(
+                *(frozenset(str(item[1]) for item in queue[key]) for key in ("queue_running", "queue_pending"))
+            )
+        except (KeyError, TypeError, IndexError):
+            raise VideoGenError("server-refused", f"{self.url}/queue does not answer as ComfyUI does") from None
 
     def cancel(self, prompt_id: str) -> None:
         """Take a prompt out of the queue, and interrupt it if it is running."""
@@ -95,30 +123,75 @@ class ComfyClient:
             self._request("POST", "/queue", json={"delete": [prompt_id]})
             self._request("POST", "/interrupt", json={"prompt_id": prompt_id})
 
+    def free(self) -> None:
+        """Have the server unload its models and free its memory, before its next prompt."""
+        with contextlib.suppress(VideoGenError):
+            self._request("POST", "/free", json={"unload_models": True, "free_memory": True})
+
+    def upload_picture(self, name: str, png: bytes) -> str:
+        """Put a picture into the server's input folder; gives the name by which LoadImage finds it.
+
+        Raises:
+            VideoGenError: `server-refused`.
+        """
+        response = self._request(
+            "POST", "/upload/image", files={"image": (name, png, "image/png")},
+            data={"subfolder": "videogen", "type": "input", "overwrite": "true"},
+        )  # fmt: skip
+        answer = self._body(response)
+        if response.status_code != 200 or not isinstance(answer, dict) or "name" not in answer:
+            raise VideoGenError("server-refused", f"{self.url} took no upload (HTTP {response.status_code})")
+        return "/".join(part for part in (answer.get("subfolder"), answer["name"]) if part)
+
     def download(self, file: dict[str, Any], target: Path) -> int:
         """Stream one output file (filename, subfolder, type) to disk; gives its size in bytes.
+
+        A transfer that breaks is taken up where it broke, a few times.
 
         Raises:
             VideoGenError: `output-missing` when the server does not have it, `server-unreachable`, `disk-full`.
         """
-        written = 0
         try:
-            with self._stream(file) as response, target.open("wb") as out:
-                for block in response.iter_content(1 << 18):
-                    out.write(block)
-                    written += len(block)
-                expected = response.headers.get("Content-Length")
+            with target.open("wb") as out:
+                for attempt in range(TRANSFERS):
+                    try:
+                        self._transfer(file, out)
+                        break
+                    except (requests.RequestException, _BrokenTransferError) as error:
+                        if attempt == TRANSFERS - 1:
+                            raise self._unreachable(error) from None
+                        time.sleep(0.2 * 2**attempt)
                 out.flush()
                 os.fsync(out.fileno())
-        except requests.RequestException as error:
-            raise self._unreachable(error) from None
+                return out.tell()
         except OSError as error:
             raise explain_os_error(error, target) from None
-        if expected and int(expected) != written:
-            raise VideoGenError(
-                "server-unreachable", f"{file['filename']} broke off after {written} of {expected} bytes"
-            )
-        return written
+
+    def _transfer(self, file: dict[str, Any], out: BinaryIO) -> None:
+        params = {key: str(file.get(key, "")) for key in ("filename", "subfolder", "type")}
+        had = out.tell()
+        headers = {"Range": f"bytes={had}-"} if had else {}
+        with self._session.get(
+            f"{self.url}/view", params=params, headers=headers, stream=True, timeout=TIMEOUT
+        ) as response:
+            if response.status_code not in (200, 206):
+                raise VideoGenError(
+                    "output-missing",
+                    f"{self.url} does not have {params['filename']} any more (HTTP {response.status_code})",
+                )
+            if had and response.status_code == 200:  # a server that does not take up: from the beginning
+                out.seek(0)
+                out.truncate()
+                had = 0
+            for block in response.iter_content(1 << 18):
+                out.write(block)
+            length = response.headers.get("Content-Length")
+            if (
+                length
+                and response.headers.get("Content-Encoding") in (None, "identity")
+                and out.tell() - had != int(length)
+            ):
+                raise _BrokenTransferError(f"{params['filename']} broke off after {out.tell()} bytes")
 
     def read_input_file(self, name: str) -> bytes | None:
         """The bytes of a file in the server's input folder, or None when it is not there."""
@@ -126,33 +199,23 @@ class ComfyClient:
         response = self._request("GET", "/view", params={"filename": filename, "subfolder": subfolder, "type": "input"})
         return response.content if response.status_code == 200 else None
 
-    @contextlib.contextmanager
-    def _stream(self, file: dict[str, Any]) -> Iterator[requests.Response]:
-        params = {key: str(file.get(key, "")) for key in ("filename", "subfolder", "type")}
-        with self._session.get(f"{self.url}/view", params=params, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code != 200:
-                raise VideoGenError(
-                    "output-missing",
-                    f"{self.url} does not have {params['filename']} any more (HTTP {response.status_code})",
-                )
-            yield response
-
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", TIMEOUT)
         try:
-            return self._session.request(method, self.url + path, **options)
+            response = self._session.request(method, self.url + path, **options)
         except requests.RequestException as error:
             raise self._unreachable(error) from None
+        if response.status_code in (401, 403, 407):
+            raise VideoGenError(
+                "server-refused", f"{self.url} wants a log-in, or does not take this one (HTTP {response.status_code})",
+                'Give it with --header "Authorization: …", or in the environment as VIDEOGEN_HEADER.',
+            )  # fmt: skip
+        return response
 
     def _json(self, method: str, path: str, *, timeout: float = TIMEOUT, meant: str = "") -> Any:
         response = self._request(method, path, timeout=timeout)
-        if response.status_code in (401, 403):
-            raise VideoGenError(
-                "server-refused", f"{self.url} wants a log-in (HTTP {response.status_code})",
-                "Name an address that can be reached without one.",
-            )  # fmt: skip
         if response.status_code != 200:
-            if meant:
+            if meant and response.status_code < 500:
                 raise self._not_comfyui(f"{path} answers HTTP {response.status_code}")
             raise VideoGenError("server-refused", f"{self.url}{path} answers HTTP {response.status_code}")
         try:
@@ -182,6 +245,8 @@ class ComfyClient:
             reason = "it does not answer in time"
         elif "Name or service not known" in str(error) or "getaddrinfo" in str(error) or "resolve" in str(error):
             reason = "there is no host of that name"
+        elif isinstance(error, _BrokenTransferError):
+            reason = str(error)
         elif "refused" in str(error).lower():
             reason = "nothing listens there"
         else:
@@ -190,6 +255,29 @@ class ComfyClient:
             "server-unreachable", f"{self.url} cannot be reached: {reason}",
             "Start ComfyUI there, or leave --server out to have one started.",
         )  # fmt: skip
+
+
+class _BrokenTransferError(Exception):
+    """Fewer bytes came than were announced."""
+
+
+def parse_headers(lines: Iterable[str]) -> dict[str, str]:
+    """``Name: value`` lines as headers.
+
+    Raises:
+        VideoGenError: `option-invalid`; the value is not repeated, it is a secret.
+    """
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if (
+            not colon
+            or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name.strip())
+            or not value.strip().isprintable()
+        ):
+            raise VideoGenError("option-invalid", '--header cannot be read, expected "Name: value"')
+        headers[name.strip()] = value.strip()
+    return headers
 
 
 def normalise_url(url: str) -> str:
@@ -203,7 +291,9 @@ def normalise_url(url: str) -> str:
         text = f"http://{text}"
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        valid = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and not parts.username
+        )
     except ValueError:
         valid = False
     if not valid:

@@ -57,16 +57,31 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
     return Fetched(tuple(paths), record, total)
 
 
-def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, target: Path) -> tuple[Path, VideoInfo]:
-    """Check what was fetched by decoding all of it, and give it its name.
+@dataclass(frozen=True)
+class Checked:
+    """A segment's file that decodes and is what it should be, still under its temporary name."""
+
+    path: Path
+    target: Path
+    info: VideoInfo
+    bytes: int
+    sha256: str
+
+
+def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> Checked:
+    """Check what was fetched by decoding all of it.
 
     Pictures, animations and exotic containers become an mp4 of the segment's length.
+
+    Args:
+        plan: the segment as it was rendered.
+        folder: where the file is to lie.
 
     Raises:
         VideoGenError: `video-broken`.
     """
-    first = fetched.paths[0]
-    suffix = Path(first.stem).suffix
+    path = fetched.paths[0]
+    suffix = Path(path.stem).suffix
     if len(fetched.paths) == 1 and suffix in _KEPT:
         expected: dict[str, Any] = {}
         if fetched.record:
@@ -74,23 +89,28 @@ def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, target: Path) 
                 "frames": count_frames(plan.duration, Fraction(quality.fps)), "fps": quality.fps,
                 "size": fit_size(plan.size, quality),
             }  # fmt: skip
-        info = verify_video(first, **expected)
-        target = target.with_suffix(suffix)
-        first.replace(target)
-        return target, info
-    frames = _count_pictures(fetched.paths)
-    size = fit_size(plan.size, quality)
-    with Image.open(first) as picture:
+        info = verify_video(path, **expected)
+    else:
+        path = _encode_pictures(fetched.paths, plan, quality, folder / f".{plan.file_stem}-encoded.mp4.part")
+        suffix = ".mp4"
+        info = verify_video(path)
+    return Checked(path, folder / f"{plan.file_stem}{suffix}", info, path.stat().st_size, hash_file(path))
+
+
+def _encode_pictures(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality, target: Path) -> Path:
+    frames = _count_pictures(paths)
+    with Image.open(paths[0]) as picture:
         source_size = picture.size
     with VideoWriter(
-        target, source_size=source_size, source_rate=frames / plan.duration, size=size, fps=quality.fps,
-        frames=count_frames(plan.duration, Fraction(quality.fps)), bitrate=quality.bitrate, encoder=choose_encoder(),
+        target, source_size=source_size, source_rate=frames / plan.duration, size=fit_size(plan.size, quality),
+        fps=quality.fps, frames=count_frames(plan.duration, Fraction(quality.fps)), bitrate=quality.bitrate,
+        encoder=choose_encoder(),
     ) as writer:  # fmt: skip
-        for picture_array in _pictures(fetched.paths):
+        for picture_array in _pictures(paths):
             writer.write(picture_array)
-    for path in fetched.paths:
+    for path in paths:
         path.unlink(missing_ok=True)
-    return target, verify_video(target)
+    return target
 
 
 def _count_pictures(paths: tuple[Path, ...]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -21,14 +22,14 @@ from custom_nodes.videogen.core.story_parser import parse_story, parse_story_tex
 from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.story_file import load_story_data
 
-from .client import ComfyClient
+from .client import ComfyClient, parse_headers
 from .doctor import examine
 from .embedded import EmbeddedServer
 from .film import update_film
 from .graph_check import check_graph
 from .installation import DEFAULT_STORY, DEFAULT_WORKFLOW, find_installation
 from .progress import LineDisplay, choose_display
-from .report import report_directory, report_run
+from .report import report_directory, report_run, write_report
 from .run import RunRequest, RunResult, run_story, with_quality
 from .run_directory import RunDirectory, read_run
 from .workflow import STORY_NODE, Graph, Workflow, convert_workflow, load_workflow
@@ -43,9 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in story.warnings:
         print(f"Note: {warning}", file=sys.stderr)
     request = RunRequest(
-        story=story, story_data=data, workflow=workflow, out=_run_folder(arguments, story, clip), server=arguments.server,
+        story=story, story_data=data, workflow=workflow, out=_run_folder(arguments, story, clip),
+        servers=tuple(dict.fromkeys(arguments.server)), headers=_headers(arguments),
         selection=_selection(arguments.segments, story), bindings=arguments.bindings, settings=arguments.settings,
-        quality=arguments.quality, retries=arguments.retries, fresh=arguments.fresh, film=not (arguments.no_film or clip),
+        quality=arguments.quality, retries=arguments.retries, fresh=arguments.fresh,
+        film=not (arguments.no_film or clip), strict=arguments.strict, stall=arguments.stall,
     )  # fmt: skip
     result = run_story(request, choose_display(arguments.json))
     if clip and not result.failed:
@@ -63,7 +66,7 @@ def film(arguments: argparse.Namespace) -> int:
     story = parse_story(record["story"], "run.json")
     with RunDirectory(path, story.title) as directory:
         update_film(directory, story, LineDisplay(), again=True)
-        directory.write_json("report.json", report_run(path, directory.journal))
+        write_report(path, report_run(path, directory.journal))
     print(directory.film)
     return 0
 
@@ -84,7 +87,7 @@ def check(arguments: argparse.Namespace) -> int:
         problems.append(str(error))
     notes = len(story.warnings) if story else 0
     if workflow is not None:
-        with _server(arguments.server) as client:
+        with _server(arguments) as client:
             info = client.object_info()
             graph = convert_workflow(workflow, info)
             found = check_graph(_with_story(graph), info, workflow)
@@ -103,7 +106,7 @@ def check(arguments: argparse.Namespace) -> int:
 def convert(arguments: argparse.Namespace) -> int:
     """`videogen convert`."""
     workflow = load_workflow(Path(arguments.workflow))
-    with _server(arguments.server) as client:
+    with _server(arguments) as client:
         graph = convert_workflow(workflow, client.object_info())
     json.dump(graph, sys.stdout, ensure_ascii=False, indent=2)
     print()
@@ -113,19 +116,15 @@ def convert(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """`videogen report`."""
     path = Path(arguments.directory)
-    target = path / "report.json"
     data = report_directory(path)
-    try:
-        target.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise explain_os_error(error, target) from None
+    target = write_report(path, data)
     print(f"{data['done']} of {data['count']} segments are done; {target}")
     return 0
 
 
 def doctor(arguments: argparse.Namespace) -> int:
     """`videogen doctor`."""
-    return examine(arguments.server)
+    return examine([ComfyClient(url, _headers(arguments)) for url in arguments.server])
 
 
 # ------------------------------------------------------------------ helpers
@@ -143,6 +142,12 @@ def _load_story(name: str | None, workflow: Workflow | None, chosen: bool) -> tu
     document = parse_document(text, source)
     data = {"segments": document} if isinstance(document, list) else dict(document)
     return story, {**data, "title": story.title}
+
+
+def _headers(arguments: argparse.Namespace) -> dict[str, str]:
+    """Headers of --header, and of the environment for those who keep secrets out of their shell's history."""
+    from_environment = [line for line in os.environ.get("VIDEOGEN_HEADER", "").splitlines() if line.strip()]
+    return parse_headers([*from_environment, *arguments.header])
 
 
 def _is_clip(arguments: argparse.Namespace) -> bool:
@@ -215,10 +220,10 @@ def _say_result(result: RunResult, arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _server(url: str | None) -> Iterator[ComfyClient]:
-    """A running server, or an embedded one for a moment."""
-    if url:
-        client = ComfyClient(url)
+def _server(arguments: argparse.Namespace) -> Iterator[ComfyClient]:
+    """The first running server that is named, or an embedded one for a moment."""
+    if arguments.server:
+        client = ComfyClient(arguments.server[0], _headers(arguments))
         client.system_stats()
         yield client
         return

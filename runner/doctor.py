@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -23,11 +24,10 @@ OK, NOTE, BAD = "ok", "note", "bad"
 _MARKS = {OK: "[green]✓[/]", NOTE: "[yellow]·[/]", BAD: "[red]✗[/]"}
 
 
-def examine(server: str | None) -> int:
+def examine(servers: Sequence[ComfyClient]) -> int:
     """Print a table of what is there; gives exit status 0, or 3 when nothing could render, 2 without ffmpeg."""
     rows = [_machine(), _disk(), *_ffmpeg(), *_comfyui(), *_gpus(), *_sensors()]
-    if server:
-        rows.append(_server(server))
+    rows += [_server(client) for client in servers]
     table = Table(box=None, show_header=False, pad_edge=False)
     for state, name, text in rows:
         table.add_row(_MARKS[state], name, text)
@@ -124,9 +124,8 @@ def _sensors() -> list[Row]:
     return [(OK, "sensors", f"CPU and board up to {max(heats):.0f} °C")]
 
 
-def _server(url: str) -> Row:
+def _server(client: ComfyClient) -> Row:
     try:
-        client = ComfyClient(url)
         stats = client.system_stats()
         pack = "with" if "VideoGenStory" in client.object_info() else "without"
     except VideoGenError as error:

@@ -8,6 +8,7 @@ import queue
 import random
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import websocket
@@ -22,8 +23,9 @@ class EventStream:
     Every connection has a client id of its own: ComfyUI unregisters a reconnected id when the old socket closes.
     """
 
-    def __init__(self, websocket_url: str) -> None:
+    def __init__(self, websocket_url: str, headers: Mapping[str, str]) -> None:
         self._url = websocket_url
+        self._headers = [f"{name}: {value}" for name, value in headers.items()]
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue(maxsize=10_000)
         self._closing = threading.Event()
         self._connected = threading.Event()
@@ -56,7 +58,9 @@ class EventStream:
         while not self._closing.is_set():
             try:
                 client_id = uuid.uuid4().hex
-                connection = websocket.create_connection(f"{self._url}?clientId={client_id}", timeout=10.0)
+                connection = websocket.create_connection(
+                    f"{self._url}?clientId={client_id}", timeout=10.0, header=self._headers
+                )
                 connection.settimeout(1.0)
                 self._socket, self.client_id = connection, client_id
                 self._connected.set()

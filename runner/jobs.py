@@ -14,6 +14,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan, digest, plan_segment
 from custom_nodes.videogen.core.story import Story
 
+from .failures import Variant
 from .workflow import FILM_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
 
 #: What --bind can set, and where in a segment its value comes from.
@@ -27,6 +28,8 @@ BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
     "height": lambda plan: plan.size[1],
     "name": lambda plan: plan.file_stem,
 }
+#: Takes the last frame of the segment before, for segments that continue it.
+FIRST_FRAME = "first_frame"
 _TARGET = re.compile(r"([^=]+)=([^.=]+(?:\.[^.=]+)*)\.([^.=]+)")
 
 
@@ -86,11 +89,47 @@ class JobMaker:
                 "the workflow has no VideoGenSegment node, so nothing in it would change from segment to segment",
                 "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed.",
             )
+        self.first_frame_inputs = self._find_first_frame_inputs()
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
 
-    def make(self, number: int, attempt: int = 0) -> Job:
-        """The job of a segment; a further attempt takes the next seed, under the same key."""
+    def continues(self, number: int) -> bool:
+        """Whether a segment begins from the last frame of the one before it, and the workflow can take that."""
+        return self.story.segment(number).continues and bool(self.first_frame_inputs)
+
+    def make(self, number: int, begins_from: str = "") -> Job:
+        """The job of a segment.
+
+        Args:
+            begins_from: SHA-256 of the file that it continues; part of its key.
+        """
+        graph, plan = self._prepare(number, Variant())
+        key = self._key(graph, plan, begins_from)
+        return Job(plan, self.build(number, Variant(), key), key, self._workflow_for(number))
+
+    def build(self, number: int, variant: Variant, key: str, first_frame: str = "") -> Graph:
+        """The graph to submit for one attempt.
+
+        Args:
+            first_frame: name of the picture to begin from, in the server's input folder.
+        """
+        graph, plan = self._prepare(number, variant)
+        story_text = self._story_text(number, plan, variant)
+        for node_id in self.story_nodes:
+            graph[node_id]["inputs"] = {"file": "text below", "text": story_text}
+        for node_id in nodes_of(graph, SAVE_NODE):
+            # Part of the file's name: two runs on one server never write over each other's files.
+            graph[node_id]["inputs"]["take"] = key[:12]
+        for name, node_id, input_name in self.bindings:
+            if name != FIRST_FRAME:
+                graph[node_id]["inputs"][input_name] = BINDABLE[name](plan)
+        if first_frame:
+            for node_id, input_name in self.first_frame_inputs:
+                graph[node_id]["inputs"][input_name] = first_frame
+        return graph
+
+    def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
+        """The workflow's graph with this segment chosen, and the segment as this attempt renders it."""
         graph = copy.deepcopy(self.graph)
         override = ""
         for node_id in self.segment_nodes:
@@ -100,19 +139,10 @@ class JobMaker:
             override = inputs.get("prompt_override") or ""
             inputs["index"] = number
         plan = plan_segment(self.story, number, override if isinstance(override, str) else "")
-        key = self._key(graph, plan)
-        attempt_plan = replace(plan, seed=(plan.seed + attempt) % 2**64)
-        story_text = self._story_text(number, attempt_plan.seed if attempt else None)
-        for node_id in self.story_nodes:
-            graph[node_id]["inputs"] = {"file": "text below", "text": story_text}
-        for node_id in nodes_of(graph, SAVE_NODE):
-            # Part of the file's name: two runs on one server never write over each other's files.
-            graph[node_id]["inputs"]["take"] = key[:12]
-        for name, node_id, input_name in self.bindings:
-            graph[node_id]["inputs"][input_name] = BINDABLE[name](attempt_plan)
-        return Job(plan, graph, key, self._workflow_for(number))
+        plan = replace(plan, seed=(plan.seed + variant.seed_offset) % 2**64, size=variant.size or plan.size)
+        return graph, plan
 
-    def _key(self, graph: Graph, plan: SegmentPlan) -> str:
+    def _key(self, graph: Graph, plan: SegmentPlan, begins_from: str) -> str:
         bare = copy.deepcopy(graph)
         for node_id in self.segment_nodes:
             bare[node_id]["inputs"].pop("index", None)
@@ -129,7 +159,9 @@ class JobMaker:
         for _, node_id, input_name in self.bindings:
             bare[node_id]["inputs"].pop(input_name, None)
         files = {name: self.hash_input(name) for name in self._input_files(bare)}
-        return digest({"graph": bare, "segment": plan.to_dict(), "files": files})
+        for node_id, input_name in self.first_frame_inputs if begins_from else ():
+            bare[node_id]["inputs"].pop(input_name, None)
+        return digest({"graph": bare, "segment": plan.to_dict(), "files": files, "begins from": begins_from})
 
     def _input_files(self, graph: Graph) -> list[str]:
         names = set()
@@ -142,11 +174,11 @@ class JobMaker:
                     names.add(value)
         return sorted(names)
 
-    def _story_text(self, number: int, seed: int | None) -> str:
+    def _story_text(self, number: int, plan: SegmentPlan, variant: Variant) -> str:
         data = self.story_data
-        if seed is not None:
-            data = copy.deepcopy(data)
-            data["segments"][number - 1]["seed"] = seed
+        if variant != Variant():
+            data = {**copy.deepcopy(data), "size": list(plan.size)}
+            data["segments"][number - 1]["seed"] = plan.seed
         return json.dumps(data, ensure_ascii=False)
 
     def _workflow_for(self, number: int) -> dict[str, Any] | None:
@@ -165,12 +197,25 @@ class JobMaker:
                 values[:2] = ["text below", story_text]
         return workflow
 
+    def _find_first_frame_inputs(self) -> list[tuple[str, str]]:
+        """Where the picture goes that a segment begins from: what --bind says, else LoadImage nodes of that title."""
+        bound = [(node_id, input_name) for name, node_id, input_name in self.bindings if name == FIRST_FRAME]
+        titles = {str(node.get("id")): node.get("title") for node in (self.ui_workflow or {}).get("nodes", [])}
+        titled = [
+            (node_id, "image")
+            for node_id in nodes_of(self.graph, "LoadImage")
+            if str((self.graph[node_id].get("_meta") or {}).get("title") or titles.get(node_id)).lower()
+            == "first frame"
+        ]
+        return bound or titled
+
     def _parse_binding(self, text: str) -> tuple[str, str, str]:
         match = _TARGET.fullmatch(text)
-        if not match or match[1] not in BINDABLE:
+        names = [*BINDABLE, FIRST_FRAME]
+        if not match or match[1] not in names:
             raise VideoGenError(
                 "binding-invalid",
-                f"--bind {text!r} cannot be read, expected NAME=NODE.INPUT with NAME one of {', '.join(BINDABLE)}",
+                f"--bind {text!r} cannot be read, expected NAME=NODE.INPUT with NAME one of {', '.join(names)}",
             )
         node_id, input_name = self._find_input(match[2], match[3], f"--bind {text}")
         return match[1], node_id, input_name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +22,19 @@ class SegmentState:
 
     Attributes:
         key: of the job that the state belongs to.
+        attempt: of the last submission; a number that is part of the prompt's id.
         attempts: how many times that job was submitted.
+        submitted: the last submission's event.
+        history: what went wrong with earlier attempts, and what was done about it.
         result: what is known of its file, once it is done.
     """
 
     state: str = "pending"
     key: str = ""
+    attempt: int = 0
     attempts: int = 0
-    prompt_id: str = ""
+    submitted: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
 
@@ -40,6 +46,7 @@ class Journal:
         self.path = path
         self.segments: dict[int, SegmentState] = {}
         self.events: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
         try:
             for event in _read_events(path, repair=not read_only):
                 self._replay(event)
@@ -56,13 +63,14 @@ class Journal:
         record = {"event": event, "time": round(time.time(), 3), **data}
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
         assert self._file is not None, "this journal was opened for reading"
-        try:
-            self._file.write(line.encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise explain_os_error(error, self.path) from None
-        self._replay(record)
+        with self._lock:
+            try:
+                self._file.write(line.encode())
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise explain_os_error(error, self.path) from None
+            self._replay(record)
         return record
 
     def segment(self, number: int) -> SegmentState:
@@ -78,15 +86,18 @@ class Journal:
         if not isinstance(number, int):
             return
         state = self.segment(number)
-        kind = str(event.get("event", "")).removeprefix("segment-")
+        if event["event"] == "attempt-failed":
+            state.history.append({key: event.get(key) for key in ("time", "attempt", "failure", "remedy", "message")})
+        kind = str(event["event"]).removeprefix("segment-")
         if kind not in STATES:
             return
         if kind == "submitted":
             if event.get("key") != state.key:
                 state = self.segments[number] = SegmentState(key=str(event.get("key", "")))
-            state.attempts = int(event.get("attempt", 0)) + 1
-            state.prompt_id = str(event.get("prompt_id", ""))
-        elif kind == "done":
+            state.attempt = int(event.get("attempt", 0))
+            state.attempts += 1
+            state.submitted = event
+        elif kind in ("verified", "done"):
             state.key = str(event.get("key", state.key))
             state.result = {key: value for key, value in event.items() if key not in ("event", "segment")}
             state.error = {}
@@ -110,7 +121,7 @@ def _read_events(path: Path, *, repair: bool) -> list[dict[str, Any]]:
             event = json.loads(line)
         except ValueError:
             event = None
-        if not isinstance(event, dict):
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             raise VideoGenError(
                 "run-directory-invalid", f"line {number} of {path} is not an event",
                 "Remove that line, or start anew with --fresh; the segments' files stay.",

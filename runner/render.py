@@ -1,36 +1,36 @@
-"""Rendering: a segment's job goes to the server, and comes back as a file that was checked."""
+"""Rendering a run's segments on its servers: one state machine a segment, in the journal before it is acted on."""
 
 from __future__ import annotations
 
+import threading
 import time
-import uuid
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import Quality
+from custom_nodes.videogen.media.last_frame import read_last_frame
 from custom_nodes.videogen.media.probe import hash_file
 
-from .collect import fetch_outputs, settle
-from .embedded import EmbeddedServer
-from .jobs import Job, JobMaker
-from .outcome import Outcome
+from .collect import Checked
+from .failures import Failure, Remedy, Variant
+from .jobs import JobMaker
 from .progress import Display
 from .run_directory import RunDirectory
-from .session import LostError, Session
-
-#: How often a job that the server forgot, or that died with the server, is submitted again.
-MAX_RESUBMISSIONS = 3
-#: What is wrong with one segment alone; everything else ends the run.
-SEGMENT_ERRORS = ("render-failed", "output-missing", "video-broken", "encode-failed")
-_NAMESPACE = uuid.UUID("5f6a9a0e-7d1b-4a59-9e1c-6a6f2d0f7f10")
+from .scheduler import Scheduler, Task
+from .servers import Server
+from .worker import Worker
+from .workflow import Graph
 
 
 class Renderer:
-    """Renders segments one after the other.
+    """Renders segments on one or several servers.
 
     Args:
+        servers: connected; more than one share the work.
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
+        stall: seconds without progress after which a server counts as hung.
 
     Attributes:
         rendered: numbers of the segments that are done now.
@@ -38,155 +38,197 @@ class Renderer:
     """
 
     def __init__(
-        self, session: Session, embedded: EmbeddedServer | None, maker: JobMaker, directory: RunDirectory,
-        display: Display, *, quality: Quality, retries: int,
+        self, servers: Sequence[Server], maker: JobMaker, directory: RunDirectory, display: Display, *,
+        quality: Quality, retries: int, stall: float,
     ) -> None:  # fmt: skip
-        self.session, self.embedded, self.maker = session, embedded, maker
+        self.servers, self.maker = servers, maker
         self.directory, self.journal, self.display = directory, directory.journal, display
-        self.quality, self.retries = quality, retries
+        self.run_id = directory.run_id
+        self.quality, self.retries, self.stall = quality, retries, stall
         self.rendered: list[int] = []
         self.failed: dict[int, VideoGenError] = {}
-        self._collected_at = time.monotonic()
+        self.scheduler = Scheduler([], [])
+        self._lock = threading.RLock()
+        self._finished_at = time.monotonic()
 
     def render(self, numbers: Sequence[int]) -> None:
-        """Render these segments; each is fetched and checked while the server is busy with the next one.
+        """Render these segments.
 
         Raises:
             VideoGenError: for what concerns the run as a whole; a segment that fails is noted in `failed`.
+            KeyboardInterrupt: after the prompts under way were interrupted and everything is in the journal.
         """
-        self._collected_at = time.monotonic()
-        executed: tuple[Job, Outcome, int] | None = None
-        for number in numbers:
-            job = self.maker.make(number)
-            attempt = self._first_attempt(job)
-            self._submit(job, attempt)
-            if executed:
-                self._finish(*executed)
-            executed = self._await(job, attempt)
-        if executed:
-            self._finish(*executed)
-
-    def _finish(self, job: Job, outcome: Outcome, attempt: int) -> None:
-        number = job.plan.number
+        done = [number for number, state in self.journal.segments.items() if state.state == "done"]
+        self.scheduler = Scheduler([self._make_task(number) for number in numbers], set(done) - set(numbers))
+        workers = []
+        for server in self.servers:
+            self.scheduler.add_server(server.name)
+            workers.append(Worker(server, self))
+        self._finished_at = time.monotonic()
         try:
-            self._collect(job, outcome, attempt)
-        except VideoGenError as error:
-            self._note_failure(job, error)
-        else:
-            self.rendered.append(number)
-            self._tell_finished(job, "")
+            for worker in workers:
+                worker.start()
+            while not self.scheduler.wait_finished(1.0):
+                pass
+        except KeyboardInterrupt:
+            self.say("Stopping: the prompt under way is interrupted (Ctrl-C again ends at once)")
+            self.scheduler.stop()
+            self._join(workers)
+            self.note("run-interrupted")
+            raise
+        self._join(workers)
+        if self.scheduler.error is not None:
+            raise self.scheduler.error
 
-    def _note_failure(self, job: Job, error: VideoGenError) -> None:
-        if error.code not in SEGMENT_ERRORS:
-            raise error
-        number = job.plan.number
-        self.failed[number] = error
-        self._event(
-            "segment-failed", segment=number, key=job.key, code=error.code, message=error.message, hint=error.hint
-        )
-        self._tell_finished(job, f"failed: {error.message}")
+    @staticmethod
+    def _join(workers: Sequence[Worker]) -> None:
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(0.5)  # in slices: a second Ctrl-C must get through
 
-    def _tell_finished(self, job: Job, note: str) -> None:
-        now = time.monotonic()
-        self.display.finish_segment(job.plan.number, job.plan.count, now - self._collected_at, note)
-        self._collected_at = now
+    # ------------------------------------------------------------------ tasks
 
-    def _first_attempt(self, job: Job) -> int:
-        """0, or the attempt that an earlier runner had submitted and that the server may still have."""
-        state = self.journal.segment(job.plan.number)
-        if state.key == job.key and state.state in ("submitted", "running", "fetched", "verified"):
-            return max(0, state.attempts - 1)
-        return 0
+    def _make_task(self, number: int) -> Task:
+        """A task; one that an earlier runner had submitted goes on as the attempt that it was."""
+        job = self.maker.make(number)
+        task = Task(job, needs=number - 1 if self.maker.continues(number) else None)
+        state = self.journal.segment(number)
+        if state.key == job.key and state.state in ("submitted", "running", "fetched"):
+            task.attempt = max(0, state.attempt)
+            size = state.submitted.get("size")
+            task.variant = Variant(int(state.submitted.get("seed_offset", 0)), tuple(size) if size else None)
+            task.may_exist = True
+        return task
 
-    def _submit(self, job: Job, attempt: int) -> None:
-        prompt_id = self._prompt_id(job, attempt)
-        self._event(
-            "segment-submitted", segment=job.plan.number, key=job.key, attempt=attempt, prompt_id=prompt_id,
-            server=self.session.client.url,
-        )  # fmt: skip
-        self.session.submit(self.maker.make(job.plan.number, attempt).graph, prompt_id, job.workflow)
+    def graph_for(self, task: Task, server: Server) -> Graph:
+        """The graph to submit; what it begins from is uploaded to the server.
 
-    def _await(self, job: Job, attempt: int) -> tuple[Job, Outcome, int] | None:
-        """Wait until a segment's prompt has ended well, submitting it again where that helps; None when it failed."""
-        number, count = job.plan.number, job.plan.count
-        failures = resubmissions = 0
-        while True:
-            try:
-                outcome = self._wait(job, attempt)
-            except (LostError, VideoGenError) as error:
-                resubmissions += 1
-                if resubmissions > MAX_RESUBMISSIONS:
-                    raise self._give_up(error, number) from None
-                self._revive(error)
-                self._submit(job, attempt)
-                continue
-            if outcome.status == "success":
-                return job, outcome, attempt
-            if outcome.status == "interrupted":
+        Raises:
+            VideoGenError: `predecessor-missing`, when that segment was given up.
+        """
+        first_frame = ""
+        if task.needs is not None:
+            state = self.journal.segment(task.needs)
+            if state.state != "done":
                 raise VideoGenError(
-                    "render-interrupted", f"segment {number} was interrupted on the server",
-                    "The same command again carries on from there.",
+                    "predecessor-missing", f"it continues segment {task.needs}, which is not rendered",
+                    f"Render segment {task.needs} first.",
                 )  # fmt: skip
-            failures += 1
-            if failures > self.retries:
-                times = f"It was tried {failures} times." if failures > 1 else ""
-                self._note_failure(job, VideoGenError("render-failed", outcome.error, times))
-                return None
-            self.display.say(f"Segment {number}/{count} failed, {outcome.error}; again with the next seed")
-            attempt += 1
-            self._submit(job, attempt)
+            picture = read_last_frame(self.directory.path / state.result["file"])
+            first_frame = server.session.client.upload_picture(f"{state.result['sha256'][:24]}.png", picture)
+            task.job = self.maker.make(task.number, begins_from=state.result["sha256"])
+        return self.maker.build(task.number, task.variant, task.job.key, first_frame=first_frame)
 
-    def _wait(self, job: Job, attempt: int) -> Outcome:
-        number, count = job.plan.number, job.plan.count
-        return self.session.wait(
-            self._prompt_id(job, attempt), job.graph,
-            lambda: self._event("segment-running", segment=number, attempt=attempt),
-            lambda label, fraction: self.display.step(number, count, label, fraction),
+    # ------------------------------------------------------------------ what is noted, in the journal and for people
+
+    def note(self, event: str, **data: Any) -> None:
+        with self._lock:
+            self.display.event(self.journal.append(event, **data))
+
+    def say(self, message: str) -> None:
+        with self._lock:
+            self.display.say(message)
+
+    def note_submitted(self, task: Task, prompt_id: str, server: str) -> None:
+        variant = task.variant
+        self.note(
+            "segment-submitted", segment=task.number, key=task.job.key, attempt=task.attempt, prompt_id=prompt_id,
+            server=server, seed_offset=variant.seed_offset, size=list(variant.size) if variant.size else None,
         )  # fmt: skip
 
-    def _give_up(self, error: Exception, number: int) -> VideoGenError:
-        if isinstance(error, VideoGenError):
-            return error
-        return VideoGenError(
-            "server-lost", f"{self.session.client.url} has forgotten segment {number} {MAX_RESUBMISSIONS + 1} times",
-            "Somebody clears its queue, or it restarts; the same command again carries on.",
+    def note_running(self, task: Task) -> None:
+        self.note("segment-running", segment=task.number, attempt=task.attempt)
+
+    def note_fetched(self, task: Task, size: int) -> None:
+        self.note("segment-fetched", segment=task.number, attempt=task.attempt, bytes=size)
+
+    def note_done(
+        self, task: Task, checked: Checked, seconds: dict[str, float], server: str, record: dict[str, Any]
+    ) -> None:
+        """The file is whole: said first, then it gets its name, then the segment is done.
+
+        Killed in between, the next runner finds the verified bytes by their hash and renders nothing again.
+        """
+        info = checked.info
+        result = {
+            "key": task.job.key, "file": f"segments/{checked.target.name}", "bytes": checked.bytes,
+            "sha256": checked.sha256, "frames": info.frames, "fps": str(info.fps), "size": [info.width, info.height],
+            "seed": (task.job.plan.seed + task.variant.seed_offset) % 2**64,
+            "rendered_size": list(task.variant.size or task.job.plan.size), "degraded": task.variant.size is not None,
+            "server": server, "encoder": record.get("encoder"), "seconds": seconds,
+        }  # fmt: skip
+        self.note("segment-verified", segment=task.number, part=checked.path.name, **result)
+        checked.path.replace(checked.target)
+        self.note("segment-done", segment=task.number, **result)
+        with self._lock:
+            self.rendered.append(task.number)
+            changes = []
+            if task.variant.size:
+                changes.append(f"at {task.variant.size[0]}×{task.variant.size[1]}")
+            if task.variant.seed_offset:
+                changes.append(f"with seed + {task.variant.seed_offset}")
+            self._tell_finished(task, f"done {' '.join(changes)}" if changes else "")
+
+    def note_failure(self, task: Task, failure: Failure, remedy: Remedy, error: VideoGenError) -> None:
+        task.reasons.append(f"{failure.value}: {error.message}")
+        self.note(
+            "attempt-failed", segment=task.number, key=task.job.key, attempt=task.attempt, failure=failure.value,
+            remedy=remedy.value, message=error.message,
+        )  # fmt: skip
+        if remedy not in (Remedy.GIVE_UP, Remedy.STOP):
+            first_line = error.message.splitlines()[0]
+            self.say(f"Segment {task.number}/{task.job.plan.count}: {failure.value}, {first_line} → {remedy.value}")
+
+    def note_given_up(self, task: Task, error: VideoGenError) -> None:
+        tries = sum(task.failures.values())
+        hint = f"It was tried {tries} times." if tries > 1 else error.hint
+        final = VideoGenError(error.code, error.message, hint)
+        self.note(
+            "segment-failed",
+            segment=task.number,
+            key=task.job.key,
+            code=final.code,
+            message=final.message,
+            hint=final.hint,
+        )
+        with self._lock:
+            self.failed[task.number] = final
+            self._tell_finished(task, f"failed: {final.message}")
+
+    def note_recovered(self, server: str) -> None:
+        self.note("server-recovered", server=server)
+
+    def note_server_left(self, server: str, error: VideoGenError) -> None:
+        self.note("server-left", server=server, message=error.message)
+        self.say(f"{server} is not used any more: {error.message}")
+
+    def note_crash(self, error: Exception) -> None:
+        """A mistake of ours in a thread: the run stops with it instead of hanging."""
+        self.note("runner-error", message=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+        self.scheduler.stop(
+            VideoGenError(
+                "runner-failed", f"a mistake in videogen itself: {type(error).__name__}: {error}",
+                f"Please report it with {self.journal.path}; what is done is kept.",
+            )
         )  # fmt: skip
 
-    def _revive(self, error: Exception) -> None:
-        """After the server went away: a server of our own is started again, for another one we wait a moment."""
-        if self.embedded is None or self.embedded.alive:
-            if isinstance(error, VideoGenError):
-                self.display.say(f"{error.message}; waiting for it")
-                time.sleep(5.0)
-            return
-        self.display.say("ComfyUI ended; starting it again")
-        self.session.close()
-        self.embedded.stop()
-        self.session = Session(self.embedded.start(), self.embedded)
-        self._event("server-restarted", server=self.session.client.url)
+    def _tell_finished(self, task: Task, note: str) -> None:
+        now = time.monotonic()
+        # With several servers segments end side by side: what counts for the time that is left is the pace of all.
+        self.display.finish_segment(task.number, task.job.plan.count, now - self._finished_at, note)
+        self._finished_at = now
 
-    def _collect(self, job: Job, outcome: Outcome, attempt: int) -> None:
-        number = job.plan.number
-        began = time.monotonic()
-        target = self.directory.segments / f"{job.plan.file_stem}.mp4"
-        fetched = fetch_outputs(self.session.client, outcome, self.directory.segments, job.plan.file_stem)
-        transferred = time.monotonic() - began
-        self._event("segment-fetched", segment=number, bytes=fetched.bytes)
-        path, info = settle(fetched, job.plan, self.quality, target)
-        verified = time.monotonic() - began - transferred
-        self._event("segment-verified", segment=number, frames=info.frames)
-        self._event(
-            "segment-done", segment=number, key=job.key, file=f"segments/{path.name}", bytes=path.stat().st_size,
-            sha256=hash_file(path), frames=info.frames, fps=str(info.fps), size=[info.width, info.height],
-            seed=(job.plan.seed + attempt) % 2**64, server=self.session.client.url, encoder=fetched.record.get("encoder"),
-            seconds={
-                "executed": outcome.executed, "transferred": round(transferred, 3), "verified": round(verified, 3),
-            },
-        )  # fmt: skip
 
-    def _prompt_id(self, job: Job, attempt: int) -> str:
-        # The same for the same job, so that a runner that starts again finds what it had submitted.
-        return str(uuid.uuid5(_NAMESPACE, f"{self.directory.run_id}/{job.plan.number}/{job.key}/{attempt}"))
-
-    def _event(self, event: str, **data: Any) -> None:
-        self.display.event(self.journal.append(event, **data))
+def recover_verified(directory: RunDirectory) -> None:
+    """Finish what an earlier runner had verified, but not yet named or noted as done."""
+    for number, state in list(directory.journal.segments.items()):
+        if state.state != "verified" or not state.result.get("file"):
+            continue
+        target = directory.path / state.result["file"]
+        part = directory.segments / str(state.result.get("part", "-"))
+        for path in (target, part):
+            if path.is_file() and hash_file(path) == state.result.get("sha256"):
+                path.replace(target)
+                result = {key: value for key, value in state.result.items() if key not in ("part", "time")}
+                directory.journal.append("segment-done", segment=number, **result)
+                break

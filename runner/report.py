@@ -13,7 +13,7 @@ from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.core.story_parser import parse_story
 
 from .journal import Journal
-from .run_directory import read_run
+from .run_directory import read_run, write_json_whole
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
 
@@ -51,11 +51,24 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
             "id": segment.id,
             "status": state.state,
             "attempts": state.attempts,
+            "failures": state.history,
             "seed": state.result.get("seed", segment.seed),
             "prompt": plan.prompt,
             "duration": float(segment.duration),
         }
-        for name in ("file", "bytes", "sha256", "frames", "fps", "size", "seconds", "server", "encoder"):
+        for name in (
+            "file",
+            "bytes",
+            "sha256",
+            "frames",
+            "fps",
+            "size",
+            "rendered_size",
+            "degraded",
+            "seconds",
+            "server",
+            "encoder",
+        ):
             if name in state.result:
                 entry[name] = state.result[name]
         if state.error:
@@ -97,3 +110,8 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
             "A run directory is what `videogen run` writes into, such as runs/apple_tree.",
         )  # fmt: skip
     return build_report(run, journal, parse_story(run["story"], "run.json"))
+
+
+def write_report(path: Path, report: dict[str, Any]) -> Path:
+    """Write ``report.json`` into a run directory."""
+    return write_json_whole(path / "report.json", report)

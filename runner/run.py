@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,9 +29,10 @@ from .installation import find_installation
 from .jobs import JobMaker
 from .journal import SegmentState
 from .progress import Display
-from .render import Renderer
-from .report import collect_versions, report_run
+from .render import Renderer, recover_verified
+from .report import collect_versions, report_run, write_report
 from .run_directory import RunDirectory, check_space, read_run
+from .servers import OwnServer, RemoteServer, Server
 from .session import Session
 from .workflow import (
     CONVERSION_FILE,
@@ -51,14 +53,20 @@ class RunRequest:
     Attributes:
         story_data: the story as plain data that carries everything itself.
         selection: numbers of the segments to render, or None for all.
+        servers: addresses of running ComfyUIs; without one a ComfyUI is started.
+        headers: sent to every server; never written anywhere.
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
+        stall: seconds without progress after which a server counts as hung.
+        patience: seconds to wait for a remote server that went away.
+        strict: make no film when a segment is missing.
     """
 
     story: Story
     story_data: dict[str, Any]
     workflow: Workflow
     out: Path
-    server: str | None = None
+    servers: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     selection: tuple[int, ...] | None = None
     bindings: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
@@ -66,6 +74,9 @@ class RunRequest:
     retries: int = 2
     fresh: bool = False
     film: bool = True
+    strict: bool = False
+    stall: float = 900.0
+    patience: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -102,19 +113,27 @@ class _Run:
         self.story, self.journal = request.story, directory.journal
         self.quality = QUALITIES[self.story.quality]
         self.wanted = request.selection or tuple(segment.number for segment in self.story.segments)
-        self.session: Session | None = None
+        self.servers: list[Server] = []
         self.embedded: EmbeddedServer | None = None
 
     def execute(self) -> RunResult:
         began = time.monotonic()
+        recover_verified(self.directory)
+        self.directory.remove_leftovers()
         renderer = None
         todo = self._find_todo_offline()
-        if todo or todo is None:
-            renderer, todo = self._render()
-        else:
-            self.display.say(f"All {len(self.wanted)} segments are done already")
-            # What does not touch a segment (a transition, say) may have changed all the same.
-            self._write_run((read_run(self.directory.path) or {}).get("versions") or collect_versions())
+        try:
+            if todo or todo is None:
+                renderer, todo = self._render()
+            else:
+                self.display.say(f"All {len(self.wanted)} segments are done already")
+                # What does not touch a segment (a transition, say) may have changed all the same.
+                self._write_run((read_run(self.directory.path) or {}).get("versions") or collect_versions())
+        except BaseException:
+            # However it ends, the report says how far it came.
+            with contextlib.suppress(VideoGenError):
+                self._write_report()
+            raise
         kept = tuple(number for number in self.wanted if number not in todo)
         film = self._make_film() if self.request.film else None
         failed = renderer.failed if renderer else {}
@@ -124,7 +143,7 @@ class _Run:
             "run-finished", rendered=len(rendered), kept=len(kept), failed=sorted(failed),
             seconds=round(time.monotonic() - began, 3), status=result.exit_status,
         )  # fmt: skip
-        self.directory.write_json("report.json", report_run(self.directory.path, self.journal))
+        self._write_report()
         return result
 
     def _make_film(self) -> FilmReport | None:
@@ -137,14 +156,20 @@ class _Run:
                 f" `videogen film {self.directory.path}` makes one with slates in their place"
             )
             return None
-        return update_film(self.directory, self.story, self.display) if done else None
+        if not done or (self.request.strict and len(done) < len(self.story.segments)):
+            self.display.say("No film: segments are missing" + (" (--strict)" if done else ""))
+            return None
+        return update_film(self.directory, self.story, self.display)
+
+    def _write_report(self) -> None:
+        write_report(self.directory.path, report_run(self.directory.path, self.journal))
 
     def _states(self) -> list[tuple[int, SegmentState]]:
         return [(segment.number, self.journal.segment(segment.number)) for segment in self.story.segments]
 
     def close(self) -> None:
-        if self.session is not None:
-            self.session.close()
+        for server in self.servers:
+            server.close()
         if self.embedded is not None:
             self.embedded.stop()
             # Everything that was wanted from there lies verified in segments/.
@@ -155,7 +180,7 @@ class _Run:
 
         The graph of the last run is kept, so that a run with nothing to do need not start ComfyUI to find that out.
         """
-        if self.request.server:
+        if self.request.servers:
             return None
         try:
             installation = find_installation()
@@ -190,33 +215,46 @@ class _Run:
         todo = self._find_todo(maker)
         self._begin(todo, session)
         renderer = Renderer(
-            session,
-            self.embedded,
-            maker,
-            self.directory,
-            self.display,
-            quality=self.quality,
-            retries=self.request.retries,
-        )
+            self.servers, maker, self.directory, self.display, quality=self.quality, retries=self.request.retries,
+            stall=self.request.stall,
+        )  # fmt: skip
         try:
             renderer.render(todo)
         finally:
-            self.session = renderer.session
             self.display.end()
         return renderer, todo
 
     def _connect(self) -> Session:
-        if self.request.server:
-            self.session = Session(ComfyClient(self.request.server))
-            require_pack(self.session, self.request.workflow)
-            return self.session
-        self.embedded = EmbeddedServer(find_installation(), self.directory.server_folder)
-        self.display.say(f"Starting ComfyUI {self.embedded.installation.version} …")
-        started = time.monotonic()
-        client = self.embedded.start()
-        self.session = Session(client, self.embedded)
-        self.display.say(f"ComfyUI answers at {client.url} after {time.monotonic() - started:.1f} s")
-        return self.session
+        """Connect to all servers; gives the first one's session, whose nodes the workflow is checked against.
+
+        Raises:
+            VideoGenError: why none of them can be used; one that cannot beside others that can is left out.
+        """
+        if not self.request.servers:
+            installation = find_installation()
+            self.embedded = EmbeddedServer(installation, self.directory.server_folder)
+            own = OwnServer(self.embedded)
+            self.servers = [own]
+            self.display.say(f"Starting ComfyUI {installation.version} …")
+            started = time.monotonic()
+            session = own.connect()
+            self.display.say(f"ComfyUI answers at {session.client.url} after {time.monotonic() - started:.1f} s")
+            return session
+        first_error: VideoGenError | None = None
+        for url in self.request.servers:
+            server = RemoteServer(ComfyClient(url, self.request.headers), self.request.patience)
+            try:
+                require_pack(server.connect(), self.request.workflow)
+                self.servers.append(server)
+            except VideoGenError as error:
+                server.close()
+                first_error = first_error or error
+                if len(self.request.servers) > 1:
+                    self.display.say(f"{url} is left out: {error.message}")
+        if not self.servers:
+            assert first_error is not None
+            raise first_error
+        return self.servers[0].session
 
     def _make_jobs(self, graph: Graph, object_info: dict[str, Any], hash_input: Callable[[str], str]) -> JobMaker:
         return JobMaker(
@@ -225,10 +263,15 @@ class _Run:
         )  # fmt: skip
 
     def _find_todo(self, maker: JobMaker) -> list[int]:
-        todo = []
+        todo: list[int] = []
         for number in self.wanted:
             state = self.journal.segment(number)
-            is_done = state.state == "done" and state.key == maker.make(number).key
+            before = self.journal.segment(number - 1)
+            continues = maker.continues(number)
+            # What begins from a segment that is rendered anew is rendered anew too.
+            stale = continues and (number - 1 in todo or before.state != "done")
+            begins_from = str(before.result.get("sha256", "")) if continues and not stale else ""
+            is_done = not stale and state.state == "done" and state.key == maker.make(number, begins_from).key
             if not is_done or not file_is_whole(self.directory.path, state):
                 todo.append(number)
         return todo

@@ -52,20 +52,14 @@ class RunDirectory:
 
     def write_json(self, name: str, data: Any) -> Path:
         """Write a file of the run directory whole or not at all."""
-        path = self.path / name
-        partial = self.path / f".{name}.part"
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                json.dump(data, file, ensure_ascii=False, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise explain_os_error(error, path) from None
-        return path
+        return write_json_whole(self.path / name, data)
+
+    def remove_leftovers(self) -> None:
+        """Remove what was half-written when an earlier runner ended."""
+        for leftover in [*self.path.rglob("*.part"), *self.segments.glob(".*.mp4")]:
+            leftover.unlink(missing_ok=True)
+        for scratch in self.path.glob(".film-*"):
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _open(self, title: str, fresh: bool) -> str:
         journal_path = self.path / "journal.jsonl"
@@ -92,8 +86,6 @@ class RunDirectory:
                 "Choose another folder with --out, or start this one anew with --fresh; what is there is kept.",
             )  # fmt: skip
         self.journal = Journal(journal_path)
-        for leftover in [*self.path.rglob("*.part"), *self.segments.glob(".*.mp4")]:
-            leftover.unlink(missing_ok=True)
         return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
 
     def _lock(self) -> None:
@@ -140,6 +132,27 @@ class RunDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def write_json_whole(path: Path, data: Any) -> Path:
+    """Write JSON under a temporary name, and rename it once it is on disk.
+
+    Raises:
+        VideoGenError: `disk-full`, `path-invalid`.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(data, file, ensure_ascii=False, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise explain_os_error(error, path) from None
+    return path
 
 
 def read_run(path: Path) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from typing import Any
 from custom_nodes.videogen.core.errors import VideoGenError
 
 from .client import ComfyClient
-from .embedded import EmbeddedServer
 from .events import EventStream
 from .outcome import Outcome, read_outcome
 from .workflow import Graph
@@ -18,83 +17,127 @@ from .workflow import Graph
 SILENCE, LONGEST = 2.0, 10.0
 #: A job moves from the queue to history in between two requests: it is lost only after several looks without it.
 LOOKS_BEFORE_LOST = 4
+#: Seconds between these looks.
+LOOK_SPACING = 0.25
 
 StepReport = Callable[[str, float], None]
 
 
-class LostError(Exception):
-    """A submitted prompt is neither queued nor in history: the server has forgotten it."""
-
-
 class Session:
-    """A connection to a server, and what it has."""
+    """A connection to a running server, and what it has.
 
-    def __init__(self, client: ComfyClient, embedded: EmbeddedServer | None = None) -> None:
+    Raises:
+        VideoGenError: `server-unreachable`, `server-not-comfyui`, `server-refused`.
+    """
+
+    def __init__(self, client: ComfyClient) -> None:
         self.client = client
-        self.embedded = embedded
         self.stats = client.system_stats()
         self.object_info = client.object_info()
-        self.events = EventStream(client.websocket_url).open()
+        self.events = EventStream(client.websocket_url, client.headers).open()
 
     def close(self) -> None:
         self.events.close()
 
-    def submit(self, graph: Graph, prompt_id: str, workflow: dict[str, Any] | None) -> None:
-        """Queue a prompt, unless the server has it already."""
-        if self.client.history(prompt_id) is None and prompt_id not in self.client.queued():
-            self.client.submit(graph, prompt_id, self.events.client_id, workflow)
+    def has(self, prompt_id: str) -> bool:
+        """Whether the server knows a prompt: it waits, runs, or has ended."""
+        return self.client.history(prompt_id) is not None or prompt_id in self.client.queue().ids
 
-    def wait(self, prompt_id: str, graph: Graph, on_start: Callable[[], None], on_step: StepReport) -> Outcome:
+    def submit(self, graph: Graph, prompt_id: str, workflow: dict[str, Any] | None) -> None:
+        """Queue a prompt."""
+        self.client.submit(graph, prompt_id, self.events.client_id, workflow)
+
+    def wait(
+        self, prompt_id: str, graph: Graph, *, stall: float, on_start: Callable[[], None], on_step: StepReport,
+        check: Callable[[], None],
+    ) -> Outcome:  # fmt: skip
         """Wait until a prompt has ended.
 
         The socket says when to look, history says what happened: at ``execution_success`` history is often still empty,
         and a socket that broke says nothing.
 
+        Args:
+            stall: seconds without any sign of progress after which the server counts as a zombie: its HTTP side
+                answers, its worker is dead. Prompts of others that run before ours are signs of progress.
+            check: called at least every `SILENCE` seconds; what it raises ends the waiting.
+
         Raises:
-            LostError: the server has forgotten the prompt.
-            VideoGenError: `server-lost` or `server-unreachable`.
+            VideoGenError: `prompt-lost`, `server-stalled`, or what the client raises.
         """
+        watch = _Watch(stall)
         started = False
         misses = 0
-        last_look = time.monotonic()
+        last_look = 0.0
         while True:
-            event = self.events.next(timeout=0.25 if misses else SILENCE)
+            event = self.events.next(timeout=LOOK_SPACING if misses else SILENCE)
+            check()
             about_it = event is not None and event[1].get("prompt_id") == prompt_id
             if event and about_it:
                 kind, data = event
                 if not started and kind in ("execution_start", "execution_cached", "progress_state", "executing"):
                     started = True
                     on_start()
-                self._report(kind, data, graph, on_step)
-            ended = event is not None and about_it and (
-                event[0] in ("execution_success", "execution_error", "execution_interrupted")
-                or (event[0] == "executing" and event[1].get("node") is None)
-            )  # fmt: skip
+                watch.advance()
+                _report(kind, data, graph, on_step)
             now = time.monotonic()
-            if not (ended or event is None or now - last_look > LONGEST):
+            if not (event is None or (about_it and _says_ended(event)) or now - last_look > LONGEST):
                 continue
             last_look = now
-            if self.embedded is not None and not self.embedded.alive:
-                raise VideoGenError(
-                    "server-lost", f"ComfyUI ended while it was working; the end of its log {self.embedded.log}:"
-                    f"\n{self.embedded.tail()}",
-                )  # fmt: skip
             entry = self.client.history(prompt_id)
             if entry is not None:
                 if not started:
                     on_start()
                 return read_outcome(entry)
+            queue = self.client.queue()
             # History is written just after the event that says so.
-            misses = misses + 1 if prompt_id not in self.client.queued() else 0
+            misses = misses + 1 if prompt_id not in queue.ids else 0
             if misses >= LOOKS_BEFORE_LOST:
-                raise LostError(prompt_id)
+                raise VideoGenError(
+                    "prompt-lost", f"{self.client.url} has forgotten a prompt: it restarted, or was cleared"
+                )
+            watch.look(queue.running, prompt_id)
+            if watch.stalled:
+                raise VideoGenError(
+                    "server-stalled",
+                    f"{self.client.url} answers, but its prompt has made no progress for {stall:g} s"
+                    " (a longer time is given with --stall)",
+                )
 
-    @staticmethod
-    def _report(kind: str, data: dict[str, Any], graph: Graph, on_step: StepReport) -> None:
-        if kind != "progress_state":
-            return
-        for node_id, node in (data.get("nodes") or {}).items():
-            if node.get("state") == "running" and node.get("max"):
-                real_id = str(node.get("real_node_id") or node_id)
-                label = str(graph.get(real_id, {}).get("class_type", real_id))
-                on_step(label, float(node.get("value", 0)) / float(node["max"]))
+
+class _Watch:
+    """Notices when nothing happens any more."""
+
+    def __init__(self, stall: float) -> None:
+        self._stall = stall
+        self._moved = time.monotonic()
+        self._running: frozenset[str] = frozenset()
+
+    def advance(self) -> None:
+        self._moved = time.monotonic()
+
+    def look(self, running: frozenset[str], ours: str) -> None:
+        # A prompt of somebody else is none of our business, however long it takes.
+        if running != self._running or (running and ours not in running):
+            self.advance()
+        self._running = running
+
+    @property
+    def stalled(self) -> bool:
+        return time.monotonic() - self._moved > self._stall
+
+
+def _says_ended(event: tuple[str, dict[str, Any]]) -> bool:
+    kind, data = event
+    return kind in ("execution_success", "execution_error", "execution_interrupted") or (
+        kind == "executing" and data.get("node") is None
+    )
+
+
+def _report(kind: str, data: dict[str, Any], graph: Graph, on_step: StepReport) -> None:
+    if kind != "progress_state":
+        return
+    for node_id, node in (data.get("nodes") or {}).items():
+        if node.get("state") == "running" and node.get("max"):
+            real_id = str(node.get("real_node_id") or node_id)
+            label = str(graph.get(real_id, {}).get("class_type", real_id))
+            on_step(label, float(node.get("value", 0)) / float(node["max"]))

@@ -59,7 +59,8 @@ def build_encode_arguments(
         source_size: width and height of the frames that come in.
         source_rate: how many of them make a second; each is held until the next one's time.
         source_format: ``rgb24`` (full range) or ``yuv420p`` (BT.709, limited range, passed through).
-        size, fps, frames: the video, with bars where the shapes differ; exactly `frames` frames are written, the last one held as long as needed.
+        size, fps, frames: the video, with bars where the shapes differ; exactly `frames` frames are written, the last one
+            held as long as needed.
         metadata_file: an ffmetadata file, or None.
     """
     filters = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .checks import found
+from .checks import found, whole_number
 
 _PART = re.compile(r"\s*([0-9]{1,9})\s*(?:(?:-|–|\.\.)\s*([0-9]{1,9})\s*)?")
 _EXPECTED = 'expected segment numbers such as "1,4,8-11"'
@@ -20,8 +20,6 @@ def parse_selection(value: object, count: int) -> tuple[int, ...]:
     Raises:
         ValueError: with a sentence that names the part that cannot be used.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int, list)):
-        raise ValueError(f"{found(value)}, {_EXPECTED}")
     if isinstance(value, str):
         parts: list[object] = [*value.split(",")]
     else:
@@ -36,15 +34,15 @@ def parse_selection(value: object, count: int) -> tuple[int, ...]:
 
 
 def _parse_part(part: object, count: int) -> tuple[int, int]:
-    if isinstance(part, int) and not isinstance(part, bool) and 0 <= part < 10**9:
-        part = str(part)
-    match = _PART.fullmatch(part) if isinstance(part, str) else None
+    number = whole_number(part)
+    text = str(number) if number is not None and abs(number) < 10**9 else part
+    match = _PART.fullmatch(text) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"{found(part)}, {_EXPECTED}")
     first = int(match[1])
     last = int(match[2] or first)
     if last < first:
-        raise ValueError(f"the range {str(part).strip()!r} runs backwards")
+        raise ValueError(f"the range {match[0].strip()!r} runs backwards")
     for number in (first, last):
         if not 1 <= number <= count:
             raise ValueError(f"segment {number} is not there: the story has segments 1 to {count}")

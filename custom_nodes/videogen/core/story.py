@@ -92,6 +92,7 @@ class Segment:
         start: seconds from the film's start (the sum of the durations before it).
         duration: seconds.
         frames: how many frames are rendered; they are spread evenly over the duration.
+        continues: it begins from the last frame of the segment before it (chained video).
     """
 
     number: int
@@ -105,6 +106,7 @@ class Segment:
     technical: str = ""
     continuity: str = ""
     negative: str = ""
+    continues: bool = False
 
 
 @dataclass(frozen=True)

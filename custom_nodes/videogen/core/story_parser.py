@@ -23,7 +23,18 @@ STORY_KEYS = (
 )  # fmt: skip
 STYLE_KEYS = ("prefix", "suffix", "negative", "lighting", "kelvin", "master_prompt")
 ENTITY_KEYS = ("label", "description", "seed", "segments", "reference", "weight", "region", "color")
-SEGMENT_KEYS = ("id", "timespan", "description", "technical", "prompt", "continuity", "seed", "frames", "negative")
+SEGMENT_KEYS = (
+    "id",
+    "timespan",
+    "description",
+    "technical",
+    "prompt",
+    "continuity",
+    "seed",
+    "frames",
+    "negative",
+    "continues",
+)
 TRANSITION_KEYS = ("after", "type", "seconds")
 AUDIO_KEYS = ("music", "narration")
 REGIONS = ("left", "centre", "center", "right")
@@ -38,6 +49,8 @@ MIN_SIDE, MAX_SIDE = 16, 8192
 MAX_PROMPT = 20_000
 #: A master prompt is a whole document.
 MAX_MASTER_PROMPT = 200_000
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 ReadFile = Callable[[str], str]
 
@@ -162,7 +175,7 @@ class _StoryParser:
         return segments
 
     def _file_with_segments(self, file_name: str) -> Any:
-        if not file_name.strip() or len(file_name) > 255 or not file_name.isprintable():
+        if not file_name.strip() or len(file_name) > 255 or _CONTROL_CHARACTERS.search(file_name):
             self.check.report(
                 "segments", f"{found(file_name)}, expected a list of segments, or the name of a file with it"
             )
@@ -233,9 +246,18 @@ class _StoryParser:
                 technical=check.text(fields, "technical", where, longest=2000),
                 continuity=check.text(fields, "continuity", where, longest=2000),
                 negative=check.text(fields, "negative", where, longest=2000),
+                continues=self._continues(fields, number, where),
             ),
             timespan,
         )
+
+    def _continues(self, fields: dict[str, Any], number: int, where: str) -> bool:
+        value = fields.get("continues", False)
+        if not isinstance(value, bool):
+            self.check.report(f"{where}.continues", f"{found(value)}, expected true or false")
+        elif value and number == 1:
+            self.check.report(f"{where}.continues", "is true, but nothing stands before the first segment")
+        return value is True
 
     def _segment_id(self, fields: dict[str, Any], number: int, where: str) -> str:
         default = f"segment_{number:02d}"
@@ -319,7 +341,7 @@ class _StoryParser:
         # Without any segment there is nothing to compare with, and that is reported already.
         if "segments" in fields and count:
             numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
-        label = name.replace("_", " ").strip().capitalize() or name
+        label = name.replace("_", " ").strip() or name
         weight = check.number(fields, "weight", where, default=None, low=0, high=3)
         color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
@@ -327,7 +349,7 @@ class _StoryParser:
         return Entity(
             kind=kind,
             name=name,
-            label=check.text(fields, "label", where, default=label, longest=60, filled=True),
+            label=check.text(fields, "label", where, default=label[0].upper() + label[1:], longest=60, filled=True),
             description=check.text(fields, "description", where, longest=4000),
             seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
             segments=numbers,
@@ -354,9 +376,9 @@ class _StoryParser:
 
     def _region(self, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
         if isinstance(value, str):
+            if value in REGIONS:
+                return "centre" if value == "center" else value
             name = value.strip()
-            if name in REGIONS:
-                return "centre" if name == "center" else name
             if _is_inside(name) and re.search(r"\.(png|webp|jpe?g)$", name, re.IGNORECASE):
                 return name
         elif isinstance(value, list) and len(value) == 4:
@@ -465,9 +487,9 @@ class _StoryParser:
 def _is_inside(name: str) -> bool:
     """Whether a file name stays inside the folder that it is looked up in, on any system."""
     return (
-        name.isprintable()
-        and len(name) <= 255
+        len(name) <= 255
+        and not _CONTROL_CHARACTERS.search(name)
         and not name.startswith(("/", "\\", "~"))
         and ":" not in name
-        and ".." not in re.split(r"[/\\]", name)
+        and ".." not in (part.strip() for part in re.split(r"[/\\]", name))
     )

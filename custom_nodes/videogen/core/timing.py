@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 
 _CLOCK = r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)"
-_TIMESPAN = re.compile(rf"\s*{_CLOCK}\s*(?:-|–|—|−|bis|to)\s*{_CLOCK}\s*", re.IGNORECASE)
+_TIMESPAN = re.compile(rf"\s*{_CLOCK}\s*(?:-|–|—|−|[bB][iI][sS]|[tT][oO])\s*{_CLOCK}\s*")
 # Fraction() itself reads "1e999999999" too, and computes it.
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18}|/[0-9]{1,18})?|\.[0-9]{1,18})\s*")
 

@@ -1,0 +1,194 @@
+"""The thread of one server: takes tasks, has them rendered there, brings the files home."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from custom_nodes.videogen.core.errors import VideoGenError
+
+from .collect import fetch_outputs, settle
+from .failures import Failure, Remedy, Variant, choose_remedy, classify_error, classify_outcome, step_down
+from .outcome import Outcome
+from .scheduler import Task
+from .servers import Server
+
+if TYPE_CHECKING:
+    from .render import Renderer
+
+_NAMESPACE = uuid.UUID("5f6a9a0e-7d1b-4a59-9e1c-6a6f2d0f7f10")
+
+
+class StopWaitingError(Exception):
+    """The run was stopped while a prompt was under way."""
+
+
+class Worker(threading.Thread):
+    """Renders tasks on one server until none is left.
+
+    While the server is busy with one segment, the one before is fetched and verified on a thread of its own, so that the
+    server is never idle.
+    """
+
+    def __init__(self, server: Server, run: Renderer) -> None:
+        super().__init__(name=f"server {server.name}", daemon=True)
+        self.server, self.run_state = server, run
+        self.scheduler = run.scheduler
+        self._collector = ThreadPoolExecutor(1, thread_name_prefix=f"collect {server.name}")
+        self._collecting: Future[None] | None = None
+
+    def run(self) -> None:
+        """Work until there is nothing to do."""
+        try:
+            while (task := self.scheduler.take(self.server.name)) is not None:
+                self._work(task)
+                self._announce_queue()
+        except VideoGenError as error:
+            self._leave(error)
+        except Exception as error:  # a mistake of ours must not leave the run hanging
+            self.run_state.note_crash(error)
+        finally:
+            self._collector.shutdown(wait=True)
+
+    def _work(self, task: Task) -> None:
+        began = time.monotonic()
+        try:
+            prompt_id = self._submit(task)
+            outcome = self._wait(task, prompt_id)
+        except StopWaitingError:
+            return
+        except VideoGenError as error:
+            self._fail(task, classify_error(error), error)
+            return
+        if outcome.status != "success":
+            failure = classify_outcome(outcome)
+            self._fail(task, failure, _explain(failure, outcome))
+            return
+        if self._collecting is not None:
+            self._collecting.result()
+        queued = began - task.queued_at
+        self._collecting = self._collector.submit(self._collect, task, outcome, queued, time.monotonic() - began)
+
+    def _submit(self, task: Task) -> str:
+        graph = self.run_state.graph_for(task, self.server)
+        prompt_id = make_prompt_id(self.run_state.run_id, task)
+        self.run_state.note_submitted(task, prompt_id, self.server.name)
+        # Asking whether the server has it already costs two requests: only where that can be.
+        if not (task.may_exist and self.server.session.has(prompt_id)):
+            self.server.session.submit(graph, prompt_id, task.job.workflow)
+        task.may_exist = True
+        return prompt_id
+
+    def _wait(self, task: Task, prompt_id: str) -> Outcome:
+        def check() -> None:
+            if self.scheduler.stopped:
+                self.server.session.client.cancel(prompt_id)
+                raise StopWaitingError
+            self.server.check()
+
+        run = self.run_state
+        return self.server.session.wait(
+            prompt_id, task.job.graph, stall=run.stall, check=check, on_start=lambda: run.note_running(task),
+            on_step=lambda label, fraction: run.display.step(task.number, task.job.plan.count, label, fraction),
+        )  # fmt: skip
+
+    def _collect(self, task: Task, outcome: Outcome, queued: float, executed: float) -> None:
+        run = self.run_state
+        began = time.monotonic()
+        try:
+            fetched = fetch_outputs(
+                self.server.session.client, outcome, run.directory.segments, task.job.plan.file_stem
+            )
+            transferred = time.monotonic() - began
+            run.note_fetched(task, fetched.bytes)
+            plan = replace(task.job.plan, size=task.variant.size or task.job.plan.size)
+            checked = settle(fetched, plan, run.quality, run.directory.segments)
+            seconds = {
+                "queued": round(queued, 3), "executed": round(outcome.executed or executed, 3),
+                "transferred": round(transferred, 3), "verified": round(time.monotonic() - began - transferred, 3),
+            }  # fmt: skip
+            run.note_done(task, checked, seconds, self.server.name, fetched.record)
+        except VideoGenError as error:
+            try:
+                self._fail(task, classify_error(error), error)
+            except VideoGenError as fatal:
+                self.scheduler.stop(fatal)
+            return
+        except Exception as error:
+            run.note_crash(error)
+            return
+        self.scheduler.finish(task, self.server.name, executed)
+
+    def _fail(self, task: Task, failure: Failure, error: VideoGenError) -> None:
+        """Do what the table says about a failure.
+
+        Raises:
+            VideoGenError: when the server will not come back.
+        """
+        run = self.run_state
+        task.failures[failure] += 1
+        size = task.variant.size or task.job.plan.size
+        remedy = choose_remedy(failure, task.failures[failure], run.retries, size)
+        run.note_failure(task, failure, remedy, error)
+        if remedy is Remedy.STOP:
+            self.scheduler.put_back(task)
+            self.scheduler.stop(error)
+        elif remedy is Remedy.GIVE_UP:
+            run.note_given_up(task, error)
+            self.scheduler.give_up(task)
+        elif remedy is Remedy.OTHER_SERVER:
+            self.scheduler.take_out(self.server.name, error.message.splitlines()[0])
+            self.scheduler.put_back(task)
+            if self.server.recover(error, self.scheduler.sleep, run.say):
+                run.note_recovered(self.server.name)
+                self.scheduler.take_in(self.server.name)
+        else:
+            self._prepare_repeat(task, remedy)
+            self.scheduler.put_back(task)
+
+    def _prepare_repeat(self, task: Task, remedy: Remedy) -> None:
+        task.attempt += 1
+        task.may_exist = False
+        variant = task.variant
+        if remedy is Remedy.FREE_AND_REPEAT:
+            self.server.session.client.free()
+        elif remedy is Remedy.NEXT_SEED:
+            task.variant = Variant(variant.seed_offset + 1, variant.size)
+        elif remedy is Remedy.STEP_DOWN:
+            task.variant = Variant(variant.seed_offset, step_down(variant.size or task.job.plan.size))
+
+    def _announce_queue(self) -> None:
+        """Tell the scheduler how many prompts of others wait here; with one server there is nothing to choose."""
+        foreign = 0
+        if len(self.scheduler.loads) > 1:
+            with contextlib.suppress(VideoGenError):  # its next task will find out
+                foreign = len(self.server.session.client.queue().ids)
+        self.scheduler.free_server(self.server.name, foreign)
+
+    def _leave(self, error: VideoGenError) -> None:
+        """The server will not come back: the others go on, and the last one ends the run."""
+        self.scheduler.take_out(self.server.name, error.message.splitlines()[0])
+        self.run_state.note_server_left(self.server.name, error)
+        if self.scheduler.all_out():
+            self.scheduler.stop(error)
+
+
+def make_prompt_id(run_id: str, task: Task) -> str:
+    """The same for the same run, segment, key and attempt: a runner that starts again finds what it had submitted."""
+    return str(uuid.uuid5(_NAMESPACE, f"{run_id}/{task.number}/{task.job.key}/{task.attempt}"))
+
+
+def _explain(failure: Failure, outcome: Outcome) -> VideoGenError:
+    if failure is Failure.INTERRUPTED:
+        return VideoGenError(
+            "render-interrupted", "somebody interrupted the prompt on the server",
+            "What is done is kept; the same command again carries on.",
+        )  # fmt: skip
+    if failure is Failure.DISK_FULL:
+        return VideoGenError("disk-full", f"the server's disk is full: {outcome.error}", "Free some space there.")
+    return VideoGenError("render-failed", outcome.error)
