@@ -18,6 +18,7 @@ class Failure(str, Enum):
     OUT_OF_MEMORY = "out of memory"
     NODE_ERROR = "node error"
     VALIDATION = "validation"
+    PREDECESSOR = "predecessor missing"
     LOST = "lost"
     OUTPUT_BROKEN = "output broken"
     SERVER_GONE = "server gone"
@@ -45,6 +46,7 @@ REMEDIES: Mapping[Failure, tuple[Remedy, ...]] = {
     Failure.OUT_OF_MEMORY: (Remedy.FREE_AND_REPEAT, Remedy.STEP_DOWN, Remedy.STEP_DOWN, Remedy.GIVE_UP),
     Failure.NODE_ERROR: (Remedy.NEXT_SEED, Remedy.GIVE_UP),
     Failure.VALIDATION: (Remedy.GIVE_UP,),
+    Failure.PREDECESSOR: (Remedy.GIVE_UP,),
     Failure.LOST: (Remedy.REPEAT, Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
     Failure.OUTPUT_BROKEN: (Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
     Failure.SERVER_GONE: (Remedy.OTHER_SERVER,),
@@ -59,6 +61,7 @@ LADDER = (1080, 720, 480)
 
 _BY_CODE = {
     "submission-rejected": Failure.VALIDATION,
+    "predecessor-missing": Failure.PREDECESSOR,
     "output-missing": Failure.OUTPUT_BROKEN,
     "video-broken": Failure.OUTPUT_BROKEN,
     "encode-failed": Failure.OUTPUT_BROKEN,

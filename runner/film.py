@@ -91,6 +91,6 @@ def file_is_whole(directory: Path, state: SegmentState) -> bool:
 
 
 def _is_up_to_date(directory: RunDirectory, journal: Journal, inputs: list[Any]) -> bool:
-    last = next((event for event in reversed(journal.events) if event["event"] == "film-done"), None)
+    last = journal.latest.get("film-done")
     film = directory.film
     return last is not None and last["inputs"] == inputs and film.is_file() and film.stat().st_size == last["bytes"]

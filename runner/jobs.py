@@ -35,7 +35,7 @@ _TARGET = re.compile(r"([^=]+)=([^.=]+(?:\.[^.=]+)*)\.([^.=]+)")
 
 @dataclass(frozen=True)
 class Job:
-    """A segment ready to be submitted."""
+    """One attempt at a segment, ready to be submitted; `plan` has the seed and size of this attempt."""
 
     plan: SegmentPlan
     graph: Graph
@@ -97,26 +97,27 @@ class JobMaker:
         """Whether a segment begins from the last frame of the one before it, and the workflow can take that."""
         return self.story.segment(number).continues and bool(self.first_frame_inputs)
 
-    def make(self, number: int, begins_from: str = "") -> Job:
-        """The job of a segment.
+    def key(self, number: int, begins_from: str = "") -> str:
+        """The key of a segment.
 
         Args:
-            begins_from: SHA-256 of the file that it continues; part of its key.
+            begins_from: SHA-256 of the file that it continues.
         """
-        graph, plan = self._prepare(number, Variant())
-        key = self._key(graph, plan, begins_from)
-        return Job(plan, self.build(number, Variant(), key), key, self._workflow_for(number))
+        return self._key(*self._prepare(number, Variant()), begins_from)
 
-    def build(self, number: int, variant: Variant, key: str, first_frame: str = "") -> Graph:
-        """The graph to submit for one attempt.
+    def make(self, number: int, key: str = "", variant: Variant | None = None, first_frame: str = "") -> Job:
+        """What to submit for one attempt at a segment.
 
         Args:
+            key: of the segment, where it is known already.
+            variant: how the attempt differs from the segment as the story has it.
             first_frame: name of the picture to begin from, in the server's input folder.
         """
+        variant = variant or Variant()
+        key = key or self.key(number)
         graph, plan = self._prepare(number, variant)
-        story_text = self._story_text(number, plan, variant)
         for node_id in self.story_nodes:
-            graph[node_id]["inputs"] = {"file": "text below", "text": story_text}
+            graph[node_id]["inputs"] = {"file": "text below", "text": self._story_text(number, plan, variant)}
         for node_id in nodes_of(graph, SAVE_NODE):
             # Part of the file's name: two runs on one server never write over each other's files.
             graph[node_id]["inputs"]["take"] = key[:12]
@@ -126,7 +127,7 @@ class JobMaker:
         if first_frame:
             for node_id, input_name in self.first_frame_inputs:
                 graph[node_id]["inputs"][input_name] = first_frame
-        return graph
+        return Job(plan, graph, key, self._workflow_for(number))
 
     def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
         """The workflow's graph with this segment chosen, and the segment as this attempt renders it."""

@@ -15,13 +15,12 @@ from custom_nodes.videogen.media.probe import hash_file
 
 from .collect import Checked
 from .failures import Failure, Remedy, Variant
-from .jobs import JobMaker
+from .jobs import Job, JobMaker
 from .progress import Display
 from .run_directory import RunDirectory
 from .scheduler import Scheduler, Task
 from .servers import Server
 from .worker import Worker
-from .workflow import Graph
 
 
 class Renderer:
@@ -45,6 +44,7 @@ class Renderer:
         self.directory, self.journal, self.display = directory, directory.journal, display
         self.run_id = directory.run_id
         self.quality, self.retries, self.stall = quality, retries, stall
+        self.count = len(maker.story.segments)
         self.rendered: list[int] = []
         self.failed: dict[int, VideoGenError] = {}
         self.scheduler = Scheduler([], [])
@@ -90,18 +90,18 @@ class Renderer:
 
     def _make_task(self, number: int) -> Task:
         """A task; one that an earlier runner had submitted goes on as the attempt that it was."""
-        job = self.maker.make(number)
-        task = Task(job, needs=number - 1 if self.maker.continues(number) else None)
+        needs = number - 1 if self.maker.continues(number) else None
+        task = Task(number, "" if needs else self.maker.key(number), needs=needs)
         state = self.journal.segment(number)
-        if state.key == job.key and state.state in ("submitted", "running", "fetched"):
+        if task.key and state.key == task.key and state.state in ("submitted", "running", "fetched"):
             task.attempt = max(0, state.attempt)
             size = state.submitted.get("size")
             task.variant = Variant(int(state.submitted.get("seed_offset", 0)), tuple(size) if size else None)
             task.may_exist = True
         return task
 
-    def graph_for(self, task: Task, server: Server) -> Graph:
-        """The graph to submit; what it begins from is uploaded to the server.
+    def prepare(self, task: Task, server: Server) -> Job:
+        """What is submitted for a task; a picture that it begins from is uploaded to the server.
 
         Raises:
             VideoGenError: `predecessor-missing`, when that segment was given up.
@@ -116,8 +116,8 @@ class Renderer:
                 )  # fmt: skip
             picture = read_last_frame(self.directory.path / state.result["file"])
             first_frame = server.session.client.upload_picture(f"{state.result['sha256'][:24]}.png", picture)
-            task.job = self.maker.make(task.number, begins_from=state.result["sha256"])
-        return self.maker.build(task.number, task.variant, task.job.key, first_frame=first_frame)
+            task.key = self.maker.key(task.number, begins_from=state.result["sha256"])
+        return self.maker.make(task.number, task.key, task.variant, first_frame=first_frame)
 
     # ------------------------------------------------------------------ what is noted, in the journal and for people
 
@@ -132,7 +132,7 @@ class Renderer:
     def note_submitted(self, task: Task, prompt_id: str, server: str) -> None:
         variant = task.variant
         self.note(
-            "segment-submitted", segment=task.number, key=task.job.key, attempt=task.attempt, prompt_id=prompt_id,
+            "segment-submitted", segment=task.number, key=task.key, attempt=task.attempt, prompt_id=prompt_id,
             server=server, seed_offset=variant.seed_offset, size=list(variant.size) if variant.size else None,
         )  # fmt: skip
 
@@ -143,7 +143,7 @@ class Renderer:
         self.note("segment-fetched", segment=task.number, attempt=task.attempt, bytes=size)
 
     def note_done(
-        self, task: Task, checked: Checked, seconds: dict[str, float], server: str, record: dict[str, Any]
+        self, task: Task, job: Job, checked: Checked, seconds: dict[str, float], server: str, record: dict[str, Any]
     ) -> None:
         """The file is whole: said first, then it gets its name, then the segment is done.
 
@@ -151,33 +151,29 @@ class Renderer:
         """
         info = checked.info
         result = {
-            "key": task.job.key, "file": f"segments/{checked.target.name}", "bytes": checked.bytes,
-            "sha256": checked.sha256, "frames": info.frames, "fps": str(info.fps), "size": [info.width, info.height],
-            "seed": (task.job.plan.seed + task.variant.seed_offset) % 2**64,
-            "rendered_size": list(task.variant.size or task.job.plan.size), "degraded": task.variant.size is not None,
-            "server": server, "encoder": record.get("encoder"), "seconds": seconds,
+            "key": task.key, "file": f"segments/{checked.target.name}", "bytes": checked.bytes, "sha256": checked.sha256,
+            "frames": info.frames, "fps": str(info.fps), "size": [info.width, info.height], "seed": job.plan.seed,
+            "rendered_size": list(job.plan.size), "degraded": task.variant.size is not None, "server": server,
+            "encoder": record.get("encoder"), "seconds": seconds,
         }  # fmt: skip
         self.note("segment-verified", segment=task.number, part=checked.path.name, **result)
         checked.path.replace(checked.target)
         self.note("segment-done", segment=task.number, **result)
         with self._lock:
             self.rendered.append(task.number)
-            changes = []
-            if task.variant.size:
-                changes.append(f"at {task.variant.size[0]}×{task.variant.size[1]}")
+            changes = [f"at {job.plan.size[0]}×{job.plan.size[1]}"] if task.variant.size else []
             if task.variant.seed_offset:
-                changes.append(f"with seed + {task.variant.seed_offset}")
+                changes.append(f"with seed {job.plan.seed}")
             self._tell_finished(task, f"done {' '.join(changes)}" if changes else "")
 
     def note_failure(self, task: Task, failure: Failure, remedy: Remedy, error: VideoGenError) -> None:
-        task.reasons.append(f"{failure.value}: {error.message}")
         self.note(
-            "attempt-failed", segment=task.number, key=task.job.key, attempt=task.attempt, failure=failure.value,
+            "attempt-failed", segment=task.number, key=task.key, attempt=task.attempt, failure=failure.value,
             remedy=remedy.value, message=error.message,
         )  # fmt: skip
         if remedy not in (Remedy.GIVE_UP, Remedy.STOP):
             first_line = error.message.splitlines()[0]
-            self.say(f"Segment {task.number}/{task.job.plan.count}: {failure.value}, {first_line} → {remedy.value}")
+            self.say(f"Segment {task.number}/{self.count}: {failure.value}, {first_line} → {remedy.value}")
 
     def note_given_up(self, task: Task, error: VideoGenError) -> None:
         tries = sum(task.failures.values())
@@ -186,7 +182,7 @@ class Renderer:
         self.note(
             "segment-failed",
             segment=task.number,
-            key=task.job.key,
+            key=task.key,
             code=final.code,
             message=final.message,
             hint=final.hint,
@@ -215,7 +211,7 @@ class Renderer:
     def _tell_finished(self, task: Task, note: str) -> None:
         now = time.monotonic()
         # With several servers segments end side by side: what counts for the time that is left is the pace of all.
-        self.display.finish_segment(task.number, task.job.plan.count, now - self._finished_at, note)
+        self.display.finish_segment(task.number, self.count, now - self._finished_at, note)
         self._finished_at = now
 
 

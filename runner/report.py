@@ -74,8 +74,7 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
         if state.error:
             entry["error"] = state.error
         segments.append(entry)
-    films = [event for event in journal.events if event["event"] == "film-done"]
-    ends = [event for event in journal.events if event["event"] == "run-finished"]
+    film, end = journal.latest.get("film-done"), journal.latest.get("run-finished")
     return {
         "title": story.title,
         "run_id": run.get("run_id"),
@@ -85,8 +84,8 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
         "versions": run.get("versions"),
         "done": sum(1 for entry in segments if entry["status"] == "done"),
         "count": len(segments),
-        "film": {key: value for key, value in films[-1].items() if key != "event"} if films else None,
-        "last_run": {key: value for key, value in ends[-1].items() if key != "event"} if ends else None,
+        "film": {key: value for key, value in film.items() if key != "event"} if film else None,
+        "last_run": {key: value for key, value in end.items() if key != "event"} if end else None,
         "segments": segments,
     }
 

@@ -271,7 +271,7 @@ class _Run:
             # What begins from a segment that is rendered anew is rendered anew too.
             stale = continues and (number - 1 in todo or before.state != "done")
             begins_from = str(before.result.get("sha256", "")) if continues and not stale else ""
-            is_done = not stale and state.state == "done" and state.key == maker.make(number, begins_from).key
+            is_done = not stale and state.state == "done" and state.key == maker.key(number, begins_from)
             if not is_done or not file_is_whole(self.directory.path, state):
                 todo.append(number)
         return todo

@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
 from .failures import Failure, Variant
-from .jobs import Job
 
 #: Share of a new measurement in a server's seconds a segment.
 _NEWEST = 0.4
@@ -21,24 +21,23 @@ _NEWEST = 0.4
 class Task:
     """A segment on its way.
 
+    Its graph is made when it is submitted: thousands of graphs at once would take hundreds of megabytes.
+
     Attributes:
+        key: of its job.
         attempt: counts submissions that differ; part of the prompt's id.
         needs: number of the segment whose file it begins from, or None.
         may_exist: the server may have this attempt already, from an earlier connection or an earlier runner.
     """
 
-    job: Job
+    number: int
+    key: str
     attempt: int = 0
     variant: Variant = field(default_factory=Variant)
     needs: int | None = None
     may_exist: bool = False
     failures: Counter[Failure] = field(default_factory=Counter)
-    reasons: list[str] = field(default_factory=list)
     queued_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def number(self) -> int:
-        return self.job.plan.number
 
 
 @dataclass
@@ -110,14 +109,14 @@ class Scheduler:
             return None
 
     def _next_for(self, server: str) -> Task | None:
-        ready = [task for task in self._pending if self._is_ready(task)]
-        # As if they were handed out one after the other: the first that falls to this server is its next.
+        # As if they were handed out one after the other: the first that falls to this server is its next. A server to
+        # which none of the first hundred falls is so slow that it had better wait.
         loads = {
             name: ServerLoad(load.seconds, load.free_at, load.waiting, load.out) for name, load in self.loads.items()
         }
         now = time.monotonic()
         loads[server].free_at = now
-        for task in ready:
+        for task in islice((task for task in self._pending if self._is_ready(task)), 100):
             chosen = choose_server(loads, now)
             if chosen is None or chosen == server:
                 return task if chosen else None

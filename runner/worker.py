@@ -7,13 +7,13 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
 from .collect import fetch_outputs, settle
 from .failures import Failure, Remedy, Variant, choose_remedy, classify_error, classify_outcome, step_down
+from .jobs import Job
 from .outcome import Outcome
 from .scheduler import Task
 from .servers import Server
@@ -57,34 +57,35 @@ class Worker(threading.Thread):
 
     def _work(self, task: Task) -> None:
         began = time.monotonic()
+        size = None
         try:
-            prompt_id = self._submit(task)
-            outcome = self._wait(task, prompt_id)
+            job = self.run_state.prepare(task, self.server)
+            size = job.plan.size
+            outcome = self._wait(task, job, self._submit(task, job))
         except StopWaitingError:
             return
         except VideoGenError as error:
-            self._fail(task, classify_error(error), error)
+            self._fail(task, classify_error(error), error, size)
             return
         if outcome.status != "success":
             failure = classify_outcome(outcome)
-            self._fail(task, failure, _explain(failure, outcome))
+            self._fail(task, failure, _explain(failure, outcome), size)
             return
         if self._collecting is not None:
             self._collecting.result()
-        queued = began - task.queued_at
-        self._collecting = self._collector.submit(self._collect, task, outcome, queued, time.monotonic() - began)
+        times = {"queued": began - task.queued_at, "executed": outcome.executed or time.monotonic() - began}
+        self._collecting = self._collector.submit(self._collect, task, job, outcome, times)
 
-    def _submit(self, task: Task) -> str:
-        graph = self.run_state.graph_for(task, self.server)
+    def _submit(self, task: Task, job: Job) -> str:
         prompt_id = make_prompt_id(self.run_state.run_id, task)
         self.run_state.note_submitted(task, prompt_id, self.server.name)
         # Asking whether the server has it already costs two requests: only where that can be.
         if not (task.may_exist and self.server.session.has(prompt_id)):
-            self.server.session.submit(graph, prompt_id, task.job.workflow)
+            self.server.session.submit(job.graph, prompt_id, job.workflow)
         task.may_exist = True
         return prompt_id
 
-    def _wait(self, task: Task, prompt_id: str) -> Outcome:
+    def _wait(self, task: Task, job: Job, prompt_id: str) -> Outcome:
         def check() -> None:
             if self.scheduler.stopped:
                 self.server.session.client.cancel(prompt_id)
@@ -93,38 +94,39 @@ class Worker(threading.Thread):
 
         run = self.run_state
         return self.server.session.wait(
-            prompt_id, task.job.graph, stall=run.stall, check=check, on_start=lambda: run.note_running(task),
-            on_step=lambda label, fraction: run.display.step(task.number, task.job.plan.count, label, fraction),
+            prompt_id, job.graph, stall=run.stall, check=check, on_start=lambda: run.note_running(task),
+            on_step=lambda label, fraction: run.display.step(task.number, run.count, label, fraction),
         )  # fmt: skip
 
-    def _collect(self, task: Task, outcome: Outcome, queued: float, executed: float) -> None:
+    def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
         run = self.run_state
         began = time.monotonic()
         try:
-            fetched = fetch_outputs(
-                self.server.session.client, outcome, run.directory.segments, task.job.plan.file_stem
-            )
-            transferred = time.monotonic() - began
+            client = self.server.session.client
+            fetched = fetch_outputs(client, outcome, run.directory.segments, job.plan.file_stem)
+            times["transferred"] = time.monotonic() - began
             run.note_fetched(task, fetched.bytes)
-            plan = replace(task.job.plan, size=task.variant.size or task.job.plan.size)
-            checked = settle(fetched, plan, run.quality, run.directory.segments)
-            seconds = {
-                "queued": round(queued, 3), "executed": round(outcome.executed or executed, 3),
-                "transferred": round(transferred, 3), "verified": round(time.monotonic() - began - transferred, 3),
-            }  # fmt: skip
-            run.note_done(task, checked, seconds, self.server.name, fetched.record)
+            checked = settle(fetched, job.plan, run.quality, run.directory.segments)
+            times["verified"] = time.monotonic() - began - times["transferred"]
+            seconds = {name: round(value, 3) for name, value in times.items()}
+            run.note_done(task, job, checked, seconds, self.server.name, fetched.record)
         except VideoGenError as error:
-            try:
-                self._fail(task, classify_error(error), error)
-            except VideoGenError as fatal:
-                self.scheduler.stop(fatal)
-            return
-        except Exception as error:
+            self._fail_collecting(task, error, job.plan.size)
+        except Exception as error:  # a mistake of ours must not leave the run hanging
             run.note_crash(error)
-            return
-        self.scheduler.finish(task, self.server.name, executed)
+        else:
+            self.scheduler.finish(task, self.server.name, times["executed"])
 
-    def _fail(self, task: Task, failure: Failure, error: VideoGenError) -> None:
+    def _fail_collecting(self, task: Task, error: VideoGenError, size: tuple[int, int]) -> None:
+        failure = classify_error(error)
+        if failure is Failure.SERVER_GONE:
+            # The worker itself finds out and brings the server back; two threads must not do that at once.
+            self.run_state.note_failure(task, failure, Remedy.REPEAT, error)
+            self.scheduler.put_back(task)
+        else:
+            self._fail(task, failure, error, size)
+
+    def _fail(self, task: Task, failure: Failure, error: VideoGenError, size: tuple[int, int] | None) -> None:
         """Do what the table says about a failure.
 
         Raises:
@@ -132,8 +134,11 @@ class Worker(threading.Thread):
         """
         run = self.run_state
         task.failures[failure] += 1
-        size = task.variant.size or task.job.plan.size
+        size = size or run.maker.story.size
         remedy = choose_remedy(failure, task.failures[failure], run.retries, size)
+        if failure is Failure.VALIDATION and not run.rendered:
+            # The server refuses the very first graph: it would refuse all of them.
+            remedy = Remedy.STOP
         run.note_failure(task, failure, remedy, error)
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
@@ -148,10 +153,10 @@ class Worker(threading.Thread):
                 run.note_recovered(self.server.name)
                 self.scheduler.take_in(self.server.name)
         else:
-            self._prepare_repeat(task, remedy)
+            self._prepare_repeat(task, remedy, size)
             self.scheduler.put_back(task)
 
-    def _prepare_repeat(self, task: Task, remedy: Remedy) -> None:
+    def _prepare_repeat(self, task: Task, remedy: Remedy, size: tuple[int, int]) -> None:
         task.attempt += 1
         task.may_exist = False
         variant = task.variant
@@ -160,7 +165,7 @@ class Worker(threading.Thread):
         elif remedy is Remedy.NEXT_SEED:
             task.variant = Variant(variant.seed_offset + 1, variant.size)
         elif remedy is Remedy.STEP_DOWN:
-            task.variant = Variant(variant.seed_offset, step_down(variant.size or task.job.plan.size))
+            task.variant = Variant(variant.seed_offset, step_down(size))
 
     def _announce_queue(self) -> None:
         """Tell the scheduler how many prompts of others wait here; with one server there is nothing to choose."""
@@ -180,7 +185,7 @@ class Worker(threading.Thread):
 
 def make_prompt_id(run_id: str, task: Task) -> str:
     """The same for the same run, segment, key and attempt: a runner that starts again finds what it had submitted."""
-    return str(uuid.uuid5(_NAMESPACE, f"{run_id}/{task.number}/{task.job.key}/{task.attempt}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{run_id}/{task.number}/{task.key}/{task.attempt}"))
 
 
 def _explain(failure: Failure, outcome: Outcome) -> VideoGenError:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 from .errors import VideoGenError
 
@@ -127,7 +128,7 @@ class Story:
     segments: tuple[Segment, ...]
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
-    @property
+    @cached_property
     def duration(self) -> Fraction:
         """Seconds of the whole film."""
         return sum((segment.duration for segment in self.segments), Fraction(0))
