@@ -18,6 +18,11 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.disk import explain_os_error
 
 TIMEOUT = 30.0
+#: For what is done on the way out.
+SHORT_TIMEOUT = 3.0
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+#: Name a file with certificates to trust, for a server with one of its own: the first that is set counts.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 #: How often a broken download is taken up before it counts as failed.
 TRANSFERS = 5
 #: /object_info of a ComfyUI with hundreds of packs takes its time.
@@ -48,9 +53,14 @@ class ComfyClient:
         self.headers = dict(headers or {})
         self._session = requests.Session()
         self._session.headers.update(self.headers)
+        self.ca_file = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), None)
+        if self.ca_file:
+            self._session.verify = self.ca_file
         # A proxy for the outside world must not swallow calls to this machine.
-        if (urlsplit(self.url).hostname or "") in ("127.0.0.1", "localhost", "::1"):
+        if (urlsplit(self.url).hostname or "") in LOCAL_HOSTS:
             self._session.trust_env = False
+        #: Ids of all prompts that were submitted from here.
+        self.submitted: set[str] = set()
 
     @property
     def websocket_url(self) -> str:
@@ -84,7 +94,10 @@ class ComfyClient:
         body: dict[str, Any] = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id}
         if workflow is not None:
             body["extra_data"] = {"extra_pnginfo": {"workflow": workflow}}
+        self.submitted.add(prompt_id)
         response = self._request("POST", "/prompt", json=body, timeout=LONG_TIMEOUT)
+        if response.status_code in _PROXY_TROUBLE:
+            raise VideoGenError("server-refused", f"{self.url}/prompt answers HTTP {response.status_code}")
         answer = self._body(response)
         if response.status_code == 413:
             raise VideoGenError(
@@ -96,7 +109,8 @@ class ComfyClient:
             return
         if response.status_code == 200:
             self.cancel(prompt_id)
-        reason = errors or (answer.get("error") or {}).get("message") if isinstance(answer, dict) else None
+        error = answer.get("error") if isinstance(answer, dict) else None
+        reason = errors or (error.get("message") if isinstance(error, dict) else error)
         raise VideoGenError(
             "submission-rejected",
             f"{self.url} refused the prompt (HTTP {response.status_code}):\n{reason or response.text[:300]}",
@@ -120,8 +134,8 @@ class ComfyClient:
     def cancel(self, prompt_id: str) -> None:
         """Take a prompt out of the queue, and interrupt it if it is running."""
         with contextlib.suppress(VideoGenError):
-            self._request("POST", "/queue", json={"delete": [prompt_id]})
-            self._request("POST", "/interrupt", json={"prompt_id": prompt_id})
+            self._request("POST", "/queue", json={"delete": [prompt_id]}, timeout=SHORT_TIMEOUT)
+            self._request("POST", "/interrupt", json={"prompt_id": prompt_id}, timeout=SHORT_TIMEOUT)
 
     def free(self) -> None:
         """Have the server unload its models and free its memory, before its next prompt."""
@@ -172,8 +186,15 @@ class ComfyClient:
         had = out.tell()
         headers = {"Range": f"bytes={had}-"} if had else {}
         with self._session.get(
-            f"{self.url}/view", params=params, headers=headers, stream=True, timeout=TIMEOUT
+            f"{self.url}/view", params=params, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False
         ) as response:
+            if response.status_code in (401, 403, 407):
+                raise self._wants_login(response)
+            if response.status_code in (416, 500, *_PROXY_TROUBLE):
+                if response.status_code == 416:  # the file is not what it was, or was there in full: from the beginning
+                    out.seek(0)
+                    out.truncate()
+                raise _BrokenTransferError(f"{params['filename']} is answered with HTTP {response.status_code}")
             if response.status_code not in (200, 206):
                 raise VideoGenError(
                     "output-missing",
@@ -202,15 +223,22 @@ class ComfyClient:
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", TIMEOUT)
         try:
-            response = self._session.request(method, self.url + path, **options)
+            # Not followed: the headers are for this server alone, and a POST would become a GET on the way.
+            response = self._session.request(method, self.url + path, allow_redirects=False, **options)
         except requests.RequestException as error:
             raise self._unreachable(error) from None
+        if response.is_redirect:
+            target = response.headers["Location"].partition("?")[0].removesuffix(path)
+            raise VideoGenError("server-refused", f"{self.url} sends on to {target}", "Name that address with --server.")
         if response.status_code in (401, 403, 407):
-            raise VideoGenError(
-                "server-refused", f"{self.url} wants a log-in, or does not take this one (HTTP {response.status_code})",
-                'Give it with --header "Authorization: …", or in the environment as VIDEOGEN_HEADER.',
-            )  # fmt: skip
+            raise self._wants_login(response)
         return response
+
+    def _wants_login(self, response: requests.Response) -> VideoGenError:
+        return VideoGenError(
+            "server-refused", f"{self.url} wants a log-in, or does not take this one (HTTP {response.status_code})",
+            'Give it with --header "Authorization: …", or in the environment as VIDEOGEN_HEADER.',
+        )  # fmt: skip
 
     def _json(self, method: str, path: str, *, timeout: float = TIMEOUT, meant: str = "") -> Any:
         response = self._request(method, path, timeout=timeout)
@@ -257,6 +285,10 @@ class ComfyClient:
         )  # fmt: skip
 
 
+#: What a reverse proxy answers while the server behind it is away.
+_PROXY_TROUBLE = (502, 503, 504)
+
+
 class _BrokenTransferError(Exception):
     """Fewer bytes came than were announced."""
 
@@ -286,7 +318,7 @@ def normalise_url(url: str) -> str:
     Raises:
         VideoGenError: `option-invalid`.
     """
-    text = url.strip().rstrip("/")
+    text = url.strip()
     if "://" not in text:
         text = f"http://{text}"
     try:
@@ -298,7 +330,8 @@ def normalise_url(url: str) -> str:
         valid = False
     if not valid:
         raise VideoGenError("option-invalid", f"--server is {url!r}, expected an address such as http://127.0.0.1:8188")
-    return text
+    # Without what stands behind the path in a browser's address line.
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def describe_node_errors(answer: Any, graph: dict[str, Any]) -> str:
@@ -312,4 +345,5 @@ def describe_node_errors(answer: Any, graph: dict[str, Any]) -> str:
             f"{where}: {error.get('message', 'invalid')}: {error.get('details', '')}".rstrip(": ")
             for error in entry.get("errors", [])
         ]
-    return "\n".join(lines)
+    # A sentence on the node as a whole comes once for each of its inputs.
+    return "\n".join(dict.fromkeys(lines))

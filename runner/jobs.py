@@ -5,17 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.plan import SegmentPlan, digest, plan_segment
+from custom_nodes.videogen.core.plan import CAPTIONS, SegmentPlan, digest, plan_segment
 from custom_nodes.videogen.core.story import Story
 
 from .failures import Variant
-from .workflow import FILM_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
+from .workflow import FILM_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, STORYBOARD_NODE, Graph, is_link, nodes_of
 
 #: What --bind can set, and where in a segment its value comes from.
 BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
@@ -67,7 +67,7 @@ class JobMaker:
         self.story, self.story_data, self.ui_workflow = story, story_data, ui_workflow
         self.object_info, self.hash_input = object_info, hash_input
         # The runner makes the film itself, from the files that it has verified.
-        film_nodes = set(nodes_of(graph, FILM_NODE))
+        film_nodes = find_downstream(graph, nodes_of(graph, FILM_NODE))
         self.graph: Graph = {key: copy.deepcopy(node) for key, node in graph.items() if key not in film_nodes}
         self.bindings = [self._parse_binding(text) for text in bindings]
         for text in settings:
@@ -144,7 +144,8 @@ class JobMaker:
         return graph, plan
 
     def _key(self, graph: Graph, plan: SegmentPlan, begins_from: str) -> str:
-        bare = copy.deepcopy(graph)
+        # Without `_meta`: renaming a node changes no picture.
+        bare = {key: {"class_type": node["class_type"], "inputs": dict(node["inputs"])} for key, node in graph.items()}
         for node_id in self.segment_nodes:
             bare[node_id]["inputs"].pop("index", None)
         feeds_others = any(
@@ -162,7 +163,10 @@ class JobMaker:
         files = {name: self.hash_input(name) for name in self._input_files(bare)}
         for node_id, input_name in self.first_frame_inputs if begins_from else ():
             bare[node_id]["inputs"].pop(input_name, None)
-        return digest({"graph": bare, "segment": plan.to_dict(), "files": files, "begins from": begins_from})
+        record = plan.to_dict()
+        if not nodes_of(graph, STORYBOARD_NODE):
+            record = {name: value for name, value in record.items() if name not in CAPTIONS}
+        return digest({"graph": bare, "segment": record, "files": files, "begins from": begins_from})
 
     def _input_files(self, graph: Graph) -> list[str]:
         names = set()
@@ -193,7 +197,10 @@ class JobMaker:
             if not isinstance(values, list):
                 continue
             if node.get("type") == SEGMENT_NODE and values:
+                # index, what happens to it after a run, prompt_override
                 values[0] = number
+                if number != self.saved_index and len(values) > 2:
+                    values[2] = ""
             elif node.get("type") == STORY_NODE and len(values) >= 2:
                 values[:2] = ["text below", story_text]
         return workflow
@@ -227,11 +234,7 @@ class JobMaker:
         if not separator or not dot:
             raise VideoGenError("binding-invalid", f"--set {text!r} cannot be read, expected NODE.INPUT=VALUE")
         node_id, input_name = self._find_input(node, input_name, f"--set {text}")
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        self.graph[node_id]["inputs"][input_name] = parsed
+        self.graph[node_id]["inputs"][input_name] = _parse_value(value)
 
     def _find_input(self, node: str, input_name: str, option: str) -> tuple[str, str]:
         """A node by its id, or by its class when there is only one of it; and one of its inputs."""
@@ -248,6 +251,26 @@ class JobMaker:
                 "binding-invalid", f"{option}: node {node_id} has no input {input_name!r}, it has {', '.join(known)}"
             )
         return node_id, input_name
+
+
+def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
+    """These nodes and all that hang on their outputs, directly or not."""
+    found = set(node_ids)
+    while more := {
+        key
+        for key, node in graph.items()
+        if key not in found and any(is_link(value) and value[0] in found for value in node["inputs"].values())
+    }:
+        found |= more
+    return found
+
+
+def _parse_value(text: str) -> Any:
+    """A JSON value, or the text itself where it is none. NaN and infinities are none: no server takes them."""
+    try:
+        return json.loads(text, parse_constant=lambda name: text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _number(value: Fraction) -> int | float:

@@ -17,10 +17,9 @@ from .installation import PROJECT
 
 Graph = dict[str, dict[str, Any]]
 
-STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE = (
-    "VideoGenStory", "VideoGenSegment", "VideoGenSaveSegment", "VideoGenCompileFilm",
+STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE, STORYBOARD_NODE = (
+    "VideoGenStory", "VideoGenSegment", "VideoGenSaveSegment", "VideoGenCompileFilm", "VideoGenStoryboardFrames",
 )  # fmt: skip
-
 
 #: In a run directory: the converted workflow of the last run, and what converted it.
 CONVERSION_FILE = "graph.json"
@@ -55,11 +54,12 @@ def load_workflow(path: Path) -> Workflow:
     Raises:
         VideoGenError: `workflow-unreadable`.
     """
-    if not path.exists() and len(path.parts) == 1:
-        shipped = PROJECT / "workflows" / f"{path.name.removesuffix('.json')}.json"
-        path = shipped if shipped.exists() else path
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not path.exists() and len(path.parts) == 1:
+            shipped = PROJECT / "workflows" / f"{path.name.removesuffix('.json')}.json"
+            path = shipped if shipped.exists() else path
+        # Prompts out of pictures' metadata have NaN in them; null is what the editor makes of it too.
+        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda _: None)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in (PROJECT / "workflows").glob("*.json")))
         raise VideoGenError("workflow-unreadable", f"there is no workflow {path}", f"Shipped are: {known}.") from None

@@ -53,7 +53,7 @@ class _PlainLoader(yaml.SafeLoader):
         except (ValueError, LookupError, AttributeError, ArithmeticError):  # `2025-13-45`, `!!bool perhaps`, `!!int ""`
             kind = node.tag.rpartition(":")[2]
             raise _yaml_error(
-                f"{found(node.value)}, which cannot be read as {kind}; put text in quotes", node
+                f"a value that cannot be read as {kind} (text needs quotes), {found(node.value)}", node
             ) from None
 
 

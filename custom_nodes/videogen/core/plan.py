@@ -13,6 +13,9 @@ from .prompts import compose_negative, compose_prompt, entities_in
 from .shots import Shot, parse_shot
 from .story import Entity, Story
 
+#: Fields of a plan that a storyboard shows and that no model sees: they change a segment's frames only when they are drawn.
+CAPTIONS = ("title", "slug", "id", "count", "start", "film_duration", "description", "continuity")
+
 
 @dataclass(frozen=True)
 class SegmentPlan:

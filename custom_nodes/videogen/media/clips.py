@@ -51,6 +51,8 @@ class VideoClip:
                 if not container.streams.video:
                     raise VideoGenError("video-broken", f"{path} has no video in it")
                 stream = container.streams.video[0]
+                assert stream.time_base is not None
+                self._time_base = stream.time_base
                 packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
                 context = stream.codec_context
                 self.codec = context.name
@@ -61,55 +63,57 @@ class VideoClip:
             raise VideoGenError("video-broken", f"{path} cannot be read as a video: {error}") from None
         if not packets:
             raise VideoGenError("video-broken", f"{path} has no frames in it")
-        self.source_frames = len(packets)
-        if same_picture and self.source_fps == fps and len(packets) == frames:
+        stamps = sorted(pts for pts, _ in packets)
+        self._origin = stamps[0]
+        self.source_frames = self._index_at(stamps[-1]) + 1
+        # A file that leaves frames out has fewer packets than places for them.
+        if same_picture and self.source_fps == fps and len(packets) == self.source_frames == frames:
             self.header = header
-            order = {pts: index for index, pts in enumerate(sorted(pts for pts, _ in packets))}
+            order = {pts: index for index, pts in enumerate(stamps)}
             self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
 
     def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """See `Clip.pictures`."""
         wanted = start
+        shown: av.VideoFrame | None = None
         picture: np.ndarray | None = None
         for index, frame in self._decode(self._source_index(start)):
-            # A film frame shows the source frame that is on screen at its time.
+            # A film frame shows the source frame that is on screen at its time: the last one before it, in a gap.
+            while shown is not None and wanted < stop and self._source_index(wanted) < index:
+                picture = _to_yuv(shown, self.size) if picture is None else picture
+                yield picture
+                wanted += 1
+            shown, picture = frame, None
             while wanted < stop and self._source_index(wanted) == index:
-                if picture is None:
-                    picture = _to_yuv(frame, self.size)
+                picture = _to_yuv(shown, self.size) if picture is None else picture
                 yield picture
                 wanted += 1
             if wanted >= stop:
                 return
-            last, picture = frame, None
-        if wanted < stop:
-            picture = _to_yuv(last, self.size)
-            for _ in range(wanted, stop):
-                yield picture
+        if shown is None:
+            raise VideoGenError("video-broken", f"{self.path} does not decode")
+        picture = _to_yuv(shown, self.size)
+        for _ in range(wanted, stop):
+            yield picture
 
     def _source_index(self, frame: int) -> int:
         return min(int(Fraction(frame, self.fps) * self.source_fps), self.source_frames - 1)
 
+    def _index_at(self, pts: int) -> int:
+        return round((pts - self._origin) * self._time_base * self.source_fps)
+
     def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Source frames from `start` on with their index, from the nearest keyframe before it."""
+        """Source frames with their index, from the nearest keyframe before `start` on."""
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
-                assert stream.time_base is not None
-                origin = stream.start_time or 0
                 if start:
-                    container.seek(
-                        origin + int(start / self.source_fps / stream.time_base), stream=stream, backward=True
-                    )
-                decoded = 0
+                    target = self._origin + int(start / self.source_fps / self._time_base)
+                    container.seek(target, stream=stream, backward=True)
                 for frame in container.decode(stream):
                     assert frame.pts is not None
-                    index = round((frame.pts - origin) * stream.time_base * self.source_fps)
-                    decoded += 1
-                    if index >= start:
-                        yield min(index, self.source_frames - 1), frame
-                if not decoded:
-                    raise VideoGenError("video-broken", f"{self.path} does not decode")
+                    yield self._index_at(frame.pts), frame
         except (av.error.FFmpegError, OSError) as error:
             raise VideoGenError("video-broken", f"{self.path} does not decode: {error}") from None
 

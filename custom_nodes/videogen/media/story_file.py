@@ -40,7 +40,18 @@ def load_story_data(path: Path) -> tuple[Story, dict[str, Any]]:
     if story.style.master_prompt:
         data["style"] = {**data["style"], "master_prompt": story.style.master_prompt}
     data.pop("$schema", None)
-    return story, data
+    return story, without_notes(data)
+
+
+def without_notes(data: Any) -> Any:
+    """Plain data without the ``x-…`` keys: they are the author's own, and YAML can put things there that JSON has not."""
+    if isinstance(data, dict):
+        return {
+            key: without_notes(value)
+            for key, value in data.items()
+            if not (isinstance(key, str) and key.startswith("x-"))
+        }
+    return [without_notes(item) for item in data] if isinstance(data, list) else data
 
 
 def read_story_text(path: Path) -> str:
@@ -49,9 +60,9 @@ def read_story_text(path: Path) -> str:
     Raises:
         VideoGenError: `story-unreadable`.
     """
-    if path.is_dir():
-        raise VideoGenError("story-unreadable", f"{path} is a folder, expected a story file (JSON or YAML)")
     try:
+        if path.is_dir():
+            raise VideoGenError("story-unreadable", f"{path} is a folder, expected a story file (JSON or YAML)")
         return _read_text(path)
     except FileNotFoundError:
         raise VideoGenError(

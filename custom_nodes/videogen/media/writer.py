@@ -117,8 +117,9 @@ class VideoWriter:
         text = self._errors.read().decode("utf-8", "replace").strip()
         if "No space left on device" in text or "Disk quota exceeded" in text:
             return disk_full(self.path)
-        last_lines = "\n".join(text.splitlines()[-5:]) or "it said nothing"
-        return VideoGenError("encode-failed", f"ffmpeg could not write {self.path}:\n{last_lines}")
+        # ffmpeg names the cause first; what follows is how its threads end because of it.
+        first_lines = "\n".join(text.splitlines()[:5]) or "it said nothing"
+        return VideoGenError("encode-failed", f"ffmpeg could not write {self.path}:\n{first_lines}")
 
     def _discard(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -128,7 +129,9 @@ class VideoWriter:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         self._errors.close()
-        self._partial.unlink(missing_ok=True)
+        # Where the folder could not be made, there is nothing to remove.
+        with contextlib.suppress(OSError):
+            self._partial.unlink(missing_ok=True)
         if self._metadata_file:
             Path(self._metadata_file).unlink(missing_ok=True)
 

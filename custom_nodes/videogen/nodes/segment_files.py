@@ -60,16 +60,25 @@ class VideoGenSaveSegment(io.ComfyNode):
                     " in `previous`.",
                 ),
             ],
-            outputs=[],
+            outputs=[
+                io.String.Output(
+                    "folder",
+                    display_name="folder",
+                    tooltip="Where the file lies, inside ComfyUI's output folder. Compile Film, connected here, waits for it.",
+                )
+            ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
 
     @classmethod
-    def validate_inputs(cls, take: str = "") -> bool | str:
-        return (
-            True if re.fullmatch(r"[\w-]{0,80}", take) else f"`take` is {take!r}, expected letters, digits, '_' and '-'"
-        )
+    def validate_inputs(cls, take: str | None = "") -> bool | str:
+        if take is not None:  # None: it comes out of another node, and is checked when it is there
+            try:
+                check_take(take)
+            except VideoGenError as error:
+                return str(error)
+        return True
 
     @classmethod
     def execute(
@@ -78,6 +87,7 @@ class VideoGenSaveSegment(io.ComfyNode):
         plan = need_segment(segment)
         preset = QUALITIES[plan.quality if quality == STORY_QUALITY else quality]
         check_images(images)
+        check_take(take)
         count, height, width = images.shape[:3]
         folder = story_folder(plan.slug)
         path = folder / f"{plan.file_stem}{f'_{take}' if take else ''}.mp4"
@@ -100,7 +110,7 @@ class VideoGenSaveSegment(io.ComfyNode):
             "quality": preset.name, "encoder": encoder.name, "rendered_frames": count, "seed": plan.seed,
             "bytes": path.stat().st_size, "sha256": hash_file(path),
         }  # fmt: skip
-        return io.NodeOutput(ui={"images": [saved], "animated": (True,), "videogen": [result]})
+        return io.NodeOutput(saved["subfolder"], ui={"images": [saved], "animated": (True,), "videogen": [result]})
 
 
 class VideoGenCompileFilm(io.ComfyNode):
@@ -116,9 +126,15 @@ class VideoGenCompileFilm(io.ComfyNode):
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="Folder with the segments, inside ComfyUI's output folder. Empty: where Save Segment puts them.",
+                    tooltip="Folder with the segments, inside ComfyUI's output folder. Empty: where Save Segment puts them."
+                    " Connected to Save Segment, the film waits for the segment that is being saved.",
                 ),
-                io.Combo.Input("quality", options=QUALITY_CHOICES, default=STORY_QUALITY),
+                io.Combo.Input(
+                    "quality",
+                    options=QUALITY_CHOICES,
+                    default=STORY_QUALITY,
+                    tooltip="Of the film; the quality that the segments were saved with lets them be copied.",
+                ),
                 io.Combo.Input(
                     "missing",
                     options=["slate", "stop"],
@@ -170,6 +186,16 @@ def check_images(images: torch.Tensor) -> None:
             f"`images` has shape {tuple(images.shape)}, expected (frames, height, width, channels) with 1, 3 or 4 channels"
             " and at least one frame",
         )
+
+
+def check_take(take: str) -> None:
+    """A part of a file name, which must not lead out of the folder.
+
+    Raises:
+        VideoGenError: `path-invalid`.
+    """
+    if not re.fullmatch(r"[\w-]{0,80}", take):
+        raise VideoGenError("path-invalid", f"`take` is {take!r}, expected letters, digits, '_' and '-'")
 
 
 def to_rgb(image: torch.Tensor, index: int) -> Any:

@@ -45,18 +45,23 @@ class VideoGenStory(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str, text: str) -> bool | str:
+    def validate_inputs(cls, file: str | None, text: str | None) -> bool | str:
+        if file is None or (file == TEXT_BELOW and text is None):
+            return True  # comes out of another node: it is checked when it is there
         try:
-            read_story(file, text)
+            read_story(file, text or "")
         except VideoGenError as error:
             return str(error)
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, text: str) -> str:
+    def fingerprint_inputs(cls, file: str | None, text: str | None) -> str | float:
+        if file is None:
+            return float("nan")  # never equal to itself: nobody knows yet whether that file has changed
+        if file == TEXT_BELOW:
+            return ""  # the text is an input, and ComfyUI compares it itself
         # The file can change, and so can one that it names: what they say together counts.
-        story = read_story(file, text)
-        return digest([plan_segment(story, segment.number).digest() for segment in story.segments])
+        return digest(repr(read_story(file, "")))
 
     @classmethod
     def execute(cls, file: str, text: str) -> io.NodeOutput:

@@ -1,0 +1,164 @@
+"""ComfyUI's real editor in a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+VIEWPORT = (1920, 1080)
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+#: What an editor without any pack of ours logs too: files that nobody has made yet, translations of help pages, and a
+#: fault of its own while it starts.
+STOCK_ERRORS = (
+    re.compile(r"404 \(Not Found\) \(\S+/(api/userdata\S*|user\.css|favicon\.ico|docs/\w+/en\.md)\)"),
+    re.compile(r"TypeError: Cannot read properties of undefined \(reading 'id'\)\s+at onChange \(\S+/assets/index-"),
+)
+
+_READY = """() => {
+    const manager = window.app?.extensionManager;
+    return manager && !manager.spinner && window.app.canvas && window.app.graph
+        && manager.workflow.activeWorkflow && !manager.workflow.isBusy;
+}"""
+
+
+def find_chromium() -> str | None:
+    """The Chromium on the PATH."""
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+@contextlib.contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Chromium: the one on the PATH, else Playwright's own.
+
+    Raises:
+        LookupError: there is neither, or Playwright is missing.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise LookupError("Playwright is not installed") from None
+    with sync_playwright() as playwright:
+        chromium = find_chromium() or playwright.chromium.executable_path
+        if not os.path.exists(chromium):
+            raise LookupError("there is no Chromium: none on the PATH, and Playwright has not installed its own")
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Editor:
+    """The editor's page, once it is ready."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        #: What the page has logged as errors, without the stock ones.
+        self.errors: list[str] = []
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self._note(f"{error}\n{error.stack or ''}"))
+
+    def open(self) -> Editor:
+        """Load the page and wait until it can be used. It reaches this server only: tests run without the internet."""
+        self.page.route(lambda address: not address.startswith(self.url), lambda route: route.abort())
+        settings = {"Comfy.TutorialCompleted": True}
+        requests.post(f"{self.url}/api/settings", json=settings, timeout=30).raise_for_status()
+        self.page.add_init_script("localStorage.vueNodesBannerDismissed = 'true'")
+        self.page.goto(self.url, wait_until="domcontentloaded")
+        self.page.wait_for_function(_READY, timeout=60_000)
+        return self
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        """Open a workflow, the way the editor opens a file."""
+        self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+        self.page.wait_for_function(_READY)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the canvas has been drawn with what was changed."""
+        self.page.evaluate("() => { app.canvas.setDirty(true, true); app.canvas.draw(true, true); }")
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def prompt(self) -> dict[str, Any]:
+        """The graph in API format, by the editor itself."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def export(self) -> dict[str, Any]:
+        """The workflow as File → Export writes it: slots compressed, with the view that it was left at."""
+        return self.page.evaluate(
+            """async () => {
+                const {workflow} = await app.graphToPrompt();
+                const {scale, offset: [x, y]} = app.canvas.ds;
+                workflow.extra = {...workflow.extra, ds: {scale, offset: [x, y]}};
+                return JSON.parse(JSON.stringify(workflow));
+            }"""
+        )
+
+    def boxes(self) -> dict[str, list[float]]:
+        """Where each node lies with its title: [x, y, width, height] in the graph's units, by node id."""
+        return self.page.evaluate(
+            "() => Object.fromEntries(app.graph.nodes.map(node => [node.id, Array.from(node.getBounding())]))"
+        )
+
+    def widgets(self, kind: str) -> dict[str, Any]:
+        """The values of the widgets of the only node of a class."""
+        return self.page.evaluate(
+            """kind => Object.fromEntries(
+                app.graph.nodes.find(node => node.type === kind).widgets.map(widget => [widget.name, widget.value])
+            )""",
+            kind,
+        )
+
+    def set_widget(self, kind: str, widget: str, value: Any) -> None:
+        """Set a widget that is drawn on the canvas, as a click on it does."""
+        self.page.evaluate(
+            """([kind, name, value]) => {
+                const widget = app.graph.nodes.find(node => node.type === kind).widgets.find(item => item.name === name);
+                widget.value = value;
+                widget.callback?.(value);
+            }""",
+            [kind, widget, value],
+        )
+
+    def type_text(self, kind: str, widget: str, text: str) -> None:
+        """Put the caret into a multi-line widget, and type or paste over what is in it."""
+        handle = self.page.evaluate_handle(
+            """([kind, name]) => app.graph.nodes.find(node => node.type === kind)
+                .widgets.find(item => item.name === name).element""",
+            [kind, widget],
+        )
+        handle.as_element().fill(text)
+
+    def screenshot(self, path: Path | None = None) -> bytes:
+        self.settle()
+        return self.page.screenshot(path=path)
+
+    def _note_message(self, message: Any) -> None:
+        address = message.location.get("url", "")
+        if message.type == "error" and ("Failed to load" not in message.text or address.startswith(self.url)):
+            self._note(f"{message.text} ({address})")
+
+    def _note(self, text: str) -> None:
+        if not any(stock.search(text) for stock in STOCK_ERRORS):
+            self.errors.append(text)
+
+
+def dump_workflow(workflow: dict[str, Any]) -> str:
+    """A workflow as the text of a file: what the editor's JSON.stringify(workflow, null, 2) gives."""
+    return json.dumps(workflow, ensure_ascii=False, indent=2)

@@ -1,0 +1,120 @@
+"""Tiny videos whose frames carry a number that survives H.264, so that a test can tell which frame is which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from custom_nodes.videogen.core.encoding import ENCODERS, Encoder
+from custom_nodes.videogen.core.quality import Quality
+from custom_nodes.videogen.media.writer import VideoWriter
+
+X264 = ENCODERS["libx264"]
+SIZE = (128, 72)
+#: Four frames a second, so four frames a group of pictures: everything that needs groups is tiny.
+TINY = Quality("tiny", 128, 72, 4, 600_000)
+_COLUMNS, _ROWS = 8, 2
+_DARK, _BRIGHT = 40, 210
+
+
+def draw_code(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A picture of 8 × 2 grey blocks, the bits of `number` (0 to 65535): uint8, shape (height, width, 3)."""
+    width, height = size
+    picture = np.empty((height, width, 3), np.uint8)
+    for bit in range(_COLUMNS * _ROWS):
+        row, column = divmod(bit, _COLUMNS)
+        rows = slice(row * height // _ROWS, (row + 1) * height // _ROWS)
+        columns = slice(column * width // _COLUMNS, (column + 1) * width // _COLUMNS)
+        picture[rows, columns] = _BRIGHT if number >> bit & 1 else _DARK
+    return picture
+
+
+def read_code(picture: np.ndarray) -> int:
+    """The number in a decoded picture, shape (height, width, 3); asserts that every block is clearly dark or bright."""
+    height, width = picture.shape[:2]
+    number = 0
+    for bit in range(_COLUMNS * _ROWS):
+        row, column = divmod(bit, _COLUMNS)
+        level = picture[(2 * row + 1) * height // (2 * _ROWS), (2 * column + 1) * width // (2 * _COLUMNS)].mean()
+        assert abs(level - _DARK) < 30 or abs(level - _BRIGHT) < 30, f"block {bit} has the level {level:.0f}"
+        number |= (level > (_DARK + _BRIGHT) / 2) << bit
+    return number
+
+
+def code_of(segment: int, frame: int) -> int:
+    """The number that a segment's frame carries in these tests."""
+    return segment * 256 + frame
+
+
+def write_video(
+    path: Path, frames: Iterable[np.ndarray], *, count: int, size: tuple[int, int] = SIZE, quality: Quality = TINY,
+    encoder: Encoder = X264, rate: Fraction | None = None, metadata: dict[str, str] | None = None,
+) -> Path:  # fmt: skip
+    """Write frames with the project's own writer: `count` of them come out."""
+    with VideoWriter(
+        path, source_size=size, source_rate=rate or Fraction(quality.fps), size=size, fps=quality.fps, frames=count,
+        bitrate=quality.bitrate, encoder=encoder, metadata=metadata,
+    ) as writer:  # fmt: skip
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def write_segment(
+    folder: Path, segment: int, frames: int, *, size: tuple[int, int] = SIZE, quality: Quality = TINY
+) -> Path:
+    """``segment_NN.mp4`` with `frames` numbered frames."""
+    pictures = (draw_code(code_of(segment, frame), size) for frame in range(frames))
+    return write_video(folder / f"segment_{segment:02d}.mp4", pictures, count=frames, size=size, quality=quality)
+
+
+def write_with_av(
+    path: Path, pictures: Sequence[np.ndarray], *, codec: str = "libx264", fps: int = 4, stamps: Sequence[int] | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:  # fmt: skip
+    """A video as another program would write it; `stamps` are the frames' times in frames, for gaps."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps, options=options or {})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts = stamps[index] if stamps else index
+            frame.time_base = Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def read_frames(path: Path) -> list[np.ndarray]:
+    """All frames of a video as RGB, in the order in which they are shown."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def read_codes(path: Path) -> list[int]:
+    """The numbers of all frames of a video."""
+    return [read_code(frame) for frame in read_frames(path)]
+
+
+def read_packets(path: Path) -> list[bytes]:
+    """The encoded packets of a video, in the order of the file."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def read_stamps(path: Path) -> list[Fraction]:
+    """When each frame is shown, in seconds, ascending."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        return sorted(packet.pts * stream.time_base for packet in packets)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    with av.open(str(path)) as container:
+        return dict(container.metadata)
