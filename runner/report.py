@@ -1,8 +1,11 @@
-"""report.json: what happened in a run, with the time of every segment."""
+"""The report of a run as plain data (report.json): what happened, how long it took, what was tried."""
 
 from __future__ import annotations
 
 import platform
+import re
+import shlex
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,21 @@ from custom_nodes.videogen.core.plan import plan_segment
 from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.core.story_parser import parse_story
 
+from .film import film_inputs
+from .history import History, read_history
 from .journal import Journal
 from .run_directory import read_run, write_json_whole
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
+
+
+#: What the report takes over from a segment's result, where it is there.
+OF_A_RESULT = (
+    "file", "bytes", "sha256", "frames", "fps", "size", "rendered_size", "degraded", "seconds", "server", "encoder", "scores",
+    "vram", "temperature",
+)  # fmt: skip
+HIDDEN = "***"
+_SECRET_INPUT = re.compile(r"(?i)^((?:--set=)?[^=\s]*[._](?:api_?key|auth_token|token|secret|password)=).+$", re.DOTALL)
 
 
 def collect_versions(server_stats: dict[str, Any] | None = None) -> dict[str, str]:
@@ -41,53 +55,151 @@ def collect_versions(server_stats: dict[str, Any] | None = None) -> dict[str, st
 
 
 def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[str, Any]:
-    """The report as plain data, out of the run's record and its journal alone."""
-    segments = []
-    for segment in story.segments:
-        state = journal.segment(segment.number)
-        plan = plan_segment(story, segment.number)
-        entry: dict[str, Any] = {
-            "number": segment.number,
-            "id": segment.id,
-            "status": state.state,
-            "attempts": state.attempts,
-            "failures": state.history,
-            "seed": state.result.get("seed", segment.seed),
-            "prompt": plan.prompt,
-            "duration": float(segment.duration),
-        }
-        for name in (
-            "file",
-            "bytes",
-            "sha256",
-            "frames",
-            "fps",
-            "size",
-            "rendered_size",
-            "degraded",
-            "seconds",
-            "server",
-            "encoder",
-        ):
-            if name in state.result:
-                entry[name] = state.result[name]
-        if state.error:
-            entry["error"] = state.error
-        segments.append(entry)
+    """The report as plain data, out of the run's record and its journal alone.
+
+    A segment carries ``scores`` (name -> number), ``vram`` (bytes) and ``temperature`` (°C; both a number, or an object
+    with ``peak``) when its result has them.
+    """
+    history = read_history(journal.path)
+    segments = [_describe_segment(story, segment.number, journal, history) for segment in story.segments]
     film, end = journal.latest.get("film-done"), journal.latest.get("run-finished")
+    if film:
+        current = film.get("inputs") == film_inputs(story, journal.segments)
+        film = {key: value for key, value in film.items() if key not in ("event", "inputs")} | {"current": current}
     return {
         "title": story.title,
         "run_id": run.get("run_id"),
-        "command": run.get("command"),
+        "command": _hide_in_command(run.get("command")),
+        "folder": run.get("folder"),
         "workflow": (run.get("workflow") or {}).get("path"),
-        "settings": run.get("settings"),
+        "settings": _hide_in_settings(run.get("settings")),
         "versions": run.get("versions"),
+        "story": {
+            "duration": float(story.duration), "fps": float(story.fps), "size": list(story.size), "quality": story.quality,
+        },
         "done": sum(1 for entry in segments if entry["status"] == "done"),
         "count": len(segments),
-        "film": {key: value for key, value in film.items() if key != "event"} if film else None,
+        "totals": _add_up(segments),
+        "servers": _share(segments),
+        "film": film,
+        "runs": history.runs,
+        "notes": history.notes,
         "last_run": {key: value for key, value in end.items() if key != "event"} if end else None,
         "segments": segments,
+    }  # fmt: skip
+
+
+def _describe_segment(story: Story, number: int, journal: Journal, history: History) -> dict[str, Any]:
+    segment, state, plan = story.segment(number), journal.segment(number), plan_segment(story, number)
+    tries = []
+    for attempt in history.tries.get(number, []):
+        offset = attempt["seed_offset"]
+        entry = {key: value for key, value in attempt.items() if key not in ("seed_offset", "prompt_id")}
+        seed = None if offset is None else (plan.seed + offset) % 2**64
+        tries.append({**entry, "seed": seed, "size": attempt["size"] or list(plan.size)})
+    described: dict[str, Any] = {
+        "number": number,
+        "id": segment.id,
+        "status": state.state,
+        "attempts": state.attempts,
+        "failures": state.history,
+        "tries": tries,
+        "seed": state.result.get("seed", segment.seed),
+        "planned_seed": plan.seed,
+        "planned_size": list(plan.size),
+        "prompt": plan.prompt,
+        "text": plan.text,
+        "negative": plan.negative,
+        "description": segment.description,
+        "technical": segment.technical,
+        "start": float(segment.start),
+        "duration": float(segment.duration),
     }
+    described |= {name: state.result[name] for name in OF_A_RESULT if name in state.result}
+    if state.state == "done":
+        described["finished"] = state.result.get("time")
+    if state.error:
+        described["error"] = state.error
+    return described
+
+
+def _add_up(segments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    done = [segment for segment in segments if segment["status"] == "done"]
+    phases = {
+        phase: round(sum(float((segment.get("seconds") or {}).get(phase, 0)) for segment in done), 3)
+        for phase in ("executed", "transferred", "verified")
+    }
+    return {
+        **phases,
+        "bytes": sum(segment.get("bytes", 0) for segment in done),
+        "attempts": sum(segment["attempts"] for segment in segments),
+        "failed": [segment["number"] for segment in segments if segment["status"] == "failed"],
+        "missing": [segment["number"] for segment in segments if segment["status"] not in ("done", "failed")],
+        "degraded": [segment["number"] for segment in done if segment.get("degraded")],
+        "other_seed": [segment["number"] for segment in done if segment["seed"] != segment["planned_seed"]],
+    }
+
+
+def _share(segments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    servers: dict[str, dict[str, Any]] = {}
+    for segment in segments:
+        if segment["status"] == "done" and segment.get("server"):
+            share = servers.setdefault(segment["server"], {"name": segment["server"], "segments": 0, "executed": 0.0})
+            share["segments"] += 1
+            share["executed"] = round(share["executed"] + float((segment.get("seconds") or {}).get("executed", 0)), 3)
+    return sorted(servers.values(), key=lambda share: -share["segments"])
+
+
+# ------------------------------------------------------------------ secrets
+
+
+def hide_secrets(arguments: Sequence[str]) -> list[str]:
+    """A command line whose headers and keys are replaced: it goes into files that people send around.
+
+    ``--header 'Authorization: Bearer …'`` keeps the header's name, ``--set 5.api_key=…`` the input's.
+    """
+    hidden: list[str] = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        before = hidden[-1] if hidden else ""
+        if _is_header(before):
+            hidden.append(_hide_header(argument))
+        elif equals and _is_header(option):
+            hidden.append(f"{option}={_hide_header(value)}")
+        else:
+            hidden.append(_SECRET_INPUT.sub(rf"\1{HIDDEN}", argument))
+    return hidden
+
+
+def _is_header(option: str) -> bool:
+    # argparse takes unambiguous beginnings of options too; --he could be --help.
+    return len(option) > 4 and "--header".startswith(option)
+
+
+def _hide_header(line: str) -> str:
+    name, colon, _ = line.partition(":")
+    return f"{name}: {HIDDEN}" if colon else HIDDEN
+
+
+def _hide_in_command(command: str | None) -> str | None:
+    if not command:
+        return command
+    try:
+        return shlex.join(hide_secrets(shlex.split(command)))
+    except ValueError:
+        return command
+
+
+def _hide_in_settings(settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not settings:
+        return settings
+    return {
+        name: hide_secrets([str(item) for item in value]) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
+
+
+# ------------------------------------------------------------------ of a run directory
 
 
 def report_directory(path: Path) -> dict[str, Any]:
@@ -112,5 +224,9 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
 
 
 def write_report(path: Path, report: dict[str, Any]) -> Path:
-    """Write ``report.json`` into a run directory."""
-    return write_json_whole(path / "report.json", report)
+    """Write ``report.json`` and ``report.html`` into a run directory; gives the latter's path."""
+    write_json_whole(path / "report.json", report)
+    # A run with nothing to do does not wait for the libraries of templates and charts.
+    from .report_html import write_html
+
+    return write_html(path, report)

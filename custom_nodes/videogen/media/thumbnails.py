@@ -42,6 +42,7 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
+            base = stream.time_base or Fraction(1, av.time_base)  # a frame decoded by itself does not know its own
             packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
             stamps = sorted(pts for pts, _ in packets if pts is not None)
             targets = pick_evenly(stamps, count)
@@ -49,10 +50,8 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
             frames = [_decode_key(container, stream, key) for key in keys] if keys else []
         if not frames or None in frames:
             frames = list(_decode_exactly(path, targets))
-        # A frame decoded by itself does not know its time base.
-        first, base = (stamps[0] if stamps else 0), stream.time_base or Fraction(1)
         found = [
-            (float(((frame.pts or first) - first) * base), _shrink(frame, box)) for frame in frames if frame is not None
+            (float(((frame.pts or 0) - stamps[0]) * base), _shrink(frame, box)) for frame in frames if frame is not None
         ]
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
