@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -90,15 +91,13 @@ def test_as_much_is_copied_as_keyframes_allow(film: tuple[list[ClipFrames], list
 @given(films())
 def test_no_two_pieces_that_follow_each_other_are_both_encoded(film: tuple[list[ClipFrames], list[Blend]]) -> None:
     pieces = plan_pieces(*film)
-    assert all(isinstance(a, Copied) or isinstance(b, Copied) for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(isinstance(a, Copied) or isinstance(b, Copied) for a, b in pairwise(pieces))
 
 
 @given(films())
 def test_a_transition_has_each_of_its_places_once(film: tuple[list[ClipFrames], list[Blend]]) -> None:
     clips, blends = film
-    found = [
-        blend_at(blends, clips, index, frame) for index, clip in enumerate(clips) for frame in range(clip.frames)
-    ]
+    found = [blend_at(blends, clips, index, frame) for index, clip in enumerate(clips) for frame in range(clip.frames)]
     places = [hit for hit in found if hit is not None]
     assert places == [(blend, place) for blend in blends for place in range(blend.frames)]
 

@@ -225,9 +225,14 @@ def test_leaving_by_an_exception_leaves_the_older_file_and_nothing_else(tmp_path
     path = write_video(tmp_path / "v.mp4", noise(4, SIZE), count=4)
     before = path.read_bytes()
     running = {child.pid for child in psutil.Process().children()}
-    with pytest.raises(KeyboardInterrupt), open_writer(path, metadata={"title": "new"}) as writer:
-        writer.write(draw_code(1))
-        raise KeyboardInterrupt
+
+    def be_interrupted() -> None:
+        with open_writer(path, metadata={"title": "new"}) as writer:
+            writer.write(draw_code(1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
     assert path.read_bytes() == before
     assert files_in(tmp_path) == ["v.mp4"]
     assert {child.pid for child in psutil.Process().children()} <= running

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from custom_nodes.videogen.core import story_parser
+from custom_nodes.videogen.core import story_format
 from custom_nodes.videogen.core.documents import parse_document
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import plan_segment
@@ -317,12 +317,12 @@ def test_the_schema_is_a_schema():
 def test_the_schema_knows_the_same_keys():
     definitions = SCHEMA["$defs"]
     for properties, keys in [
-        (SCHEMA["properties"], story_parser.STORY_KEYS),
-        (definitions["style"]["properties"], story_parser.STYLE_KEYS),
-        (definitions["entity"]["properties"], story_parser.ENTITY_KEYS),
-        (definitions["segment"]["properties"], story_parser.SEGMENT_KEYS),
-        (definitions["transition"]["properties"], story_parser.TRANSITION_KEYS),
-        (definitions["audio"]["properties"], story_parser.AUDIO_KEYS),
+        (SCHEMA["properties"], story_format.STORY_KEYS),
+        (definitions["style"]["properties"], story_format.STYLE_KEYS),
+        (definitions["entity"]["properties"], story_format.ENTITY_KEYS),
+        (definitions["segment"]["properties"], story_format.SEGMENT_KEYS),
+        (definitions["transition"]["properties"], story_format.TRANSITION_KEYS),
+        (definitions["audio"]["properties"], story_format.AUDIO_KEYS),
     ]:
         assert set(properties) == set(keys)
 
@@ -477,8 +477,8 @@ def test_the_page_shows_real_messages():
 
 def test_the_page_has_every_key():
     for keys in (
-        story_parser.STORY_KEYS, story_parser.STYLE_KEYS, story_parser.ENTITY_KEYS, story_parser.SEGMENT_KEYS,
-        story_parser.TRANSITION_KEYS, story_parser.AUDIO_KEYS, QUALITIES, TRANSITIONS,
+        story_format.STORY_KEYS, story_format.STYLE_KEYS, story_format.ENTITY_KEYS, story_format.SEGMENT_KEYS,
+        story_format.TRANSITION_KEYS, story_format.AUDIO_KEYS, QUALITIES, TRANSITIONS,
     ):  # fmt: skip
         for key in keys:
             assert f"`{key}`" in DOCS

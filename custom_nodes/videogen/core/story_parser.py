@@ -8,49 +8,30 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from .checks import Checker, TooManyProblems, did_you_mean, found, place, whole_number
+from .cast_parser import check_one_location, parse_entities
+from .checks import Checker, TooManyProblems, did_you_mean, found, whole_number
 from .documents import parse_document
 from .errors import ProblemList, VideoGenError
 from .quality import QUALITIES
-from .selection import parse_selection
-from .story import CAST_COLORS, Audio, Entity, Segment, Story, Style, Transition
-from .timing import count_rendered_frames, exact, format_seconds, parse_timespan
-from .transitions import TRANSITIONS
-
-STORY_KEYS = (
-    "$schema", "title", "fps", "frames", "size", "quality", "style", "characters", "objects", "locations",
-    "transitions", "audio", "segments",
-)  # fmt: skip
-STYLE_KEYS = ("prefix", "suffix", "negative", "lighting", "kelvin", "master_prompt")
-ENTITY_KEYS = ("label", "description", "seed", "segments", "reference", "weight", "region", "color")
-SEGMENT_KEYS = (
-    "id",
-    "timespan",
-    "description",
-    "technical",
-    "prompt",
-    "continuity",
-    "seed",
-    "frames",
-    "negative",
-    "continues",
+from .story import Audio, Segment, Story, Style
+from .story_format import (
+    AUDIO_KEYS,
+    CONTROL_CHARACTERS,
+    MAX_FPS,
+    MAX_FRAMES,
+    MAX_MASTER_PROMPT,
+    MAX_PROMPT,
+    MAX_SEED,
+    MAX_SEGMENTS,
+    MAX_SIDE,
+    MIN_FPS,
+    MIN_SIDE,
+    SEGMENT_KEYS,
+    STORY_KEYS,
+    STYLE_KEYS,
 )
-TRANSITION_KEYS = ("after", "type", "seconds")
-AUDIO_KEYS = ("music", "narration")
-REGIONS = ("left", "centre", "center", "right")
-
-MAX_SEED = 2**64 - 1
-MAX_SEGMENTS = 10_000
-#: Of each kind: characters, objects, locations.
-MAX_ENTITIES = 200
-MAX_FRAMES = 10_000
-MIN_FPS, MAX_FPS = Fraction(1, 1000), 240
-MIN_SIDE, MAX_SIDE = 16, 8192
-MAX_PROMPT = 20_000
-#: A master prompt is a whole document.
-MAX_MASTER_PROMPT = 200_000
-
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+from .timing import count_rendered_frames, format_seconds, parse_timespan
+from .transition_parser import parse_transitions
 
 ReadFile = Callable[[str], str]
 
@@ -110,10 +91,10 @@ class _StoryParser:
         segments = self._segments(fields.get("segments", []), fps, frames) if "segments" in fields else []
         count = len(segments)
         style = self._style(fields.get("style", {}))
-        characters = self._entities(fields, "characters", "character", count, 0)
-        objects = self._entities(fields, "objects", "object", count, len(characters))
-        locations = self._entities(fields, "locations", "location", count, len(characters) + len(objects))
-        self._check_one_location(locations)
+        characters = parse_entities(check, fields, "characters", "character", count, 0)
+        objects = parse_entities(check, fields, "objects", "object", count, len(characters))
+        locations = parse_entities(check, fields, "locations", "location", count, len(characters) + len(objects))
+        check_one_location(check, locations)
         return Story(
             title=title,
             fps=fps,
@@ -124,7 +105,7 @@ class _StoryParser:
             characters=characters,
             objects=objects,
             locations=locations,
-            transitions=self._transitions(fields.get("transitions", []), segments),
+            transitions=parse_transitions(check, fields.get("transitions", []), segments),
             audio=self._audio(fields.get("audio", {})),
             segments=tuple(segments),
             warnings=tuple(self.warnings),
@@ -175,7 +156,7 @@ class _StoryParser:
         return segments
 
     def _file_with_segments(self, file_name: str) -> Any:
-        if not file_name.strip() or len(file_name) > 255 or _CONTROL_CHARACTERS.search(file_name):
+        if not file_name.strip() or len(file_name) > 255 or CONTROL_CHARACTERS.search(file_name):
             self.check.report(
                 "segments", f"{found(file_name)}, expected a list of segments, or the name of a file with it"
             )
@@ -318,94 +299,7 @@ class _StoryParser:
         )
         return None
 
-    def _entities(
-        self, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
-    ) -> tuple[Entity, ...]:
-        entities: list[Entity] = []
-        items = self.check.mapping(story.get(key, {}), key)
-        if len(items) > MAX_ENTITIES:
-            self.check.report(key, f"has {len(items):,} entries, at most {MAX_ENTITIES} are allowed")
-            return ()
-        for index, (name, item) in enumerate(items.items()):
-            where = place(key, name)
-            if not re.fullmatch(r"\w[\w -]{0,59}", name):
-                self.check.report(where, f"{found(name)} as a name, expected letters, digits, '_' and '-'")
-                continue
-            entities.append(self._entity(item, kind, name, where, count, color_offset + index))
-        return tuple(entities)
-
-    def _entity(self, item: Any, kind: str, name: str, where: str, count: int, color_index: int) -> Entity:
-        check = self.check
-        fields = check.mapping(item, where, ENTITY_KEYS)
-        numbers: tuple[int, ...] = tuple(range(1, count + 1))
-        # Without any segment there is nothing to compare with, and that is reported already.
-        if "segments" in fields and count:
-            numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
-        label = name.replace("_", " ").strip() or name
-        weight = check.number(fields, "weight", where, default=None, low=0, high=3)
-        color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
-        if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
-            check.report(f"{where}.color", f'{found(color)}, expected a colour such as "#4C9BE8"')
-        return Entity(
-            kind=kind,
-            name=name,
-            label=check.text(fields, "label", where, default=label[0].upper() + label[1:], longest=60, filled=True),
-            description=check.text(fields, "description", where, longest=4000),
-            seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
-            segments=numbers,
-            references=self._references(fields.get("reference", []), f"{where}.reference"),
-            weight=None if weight is None else float(weight),
-            region=self._region(fields["region"], f"{where}.region") if "region" in fields else None,
-            color=color,
-        )
-
-    def _references(self, value: Any, where: str) -> tuple[str, ...]:
-        names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-            self.check.report(
-                where, f"{found(value)}, expected the name of a picture in ComfyUI's input folder, or a list"
-            )
-            return ()
-        names = [name.strip() for name in names]
-        for name in names:
-            if not _is_inside(name):
-                self.check.report(
-                    where, f"{found(name)} leads outside ComfyUI's input folder; expected a name inside it"
-                )
-        return tuple(names)
-
-    def _region(self, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
-        if isinstance(value, str):
-            if value in REGIONS:
-                return "centre" if value == "center" else value
-            name = value.strip()
-            if _is_inside(name) and re.search(r"\.(png|webp|jpe?g)$", name, re.IGNORECASE):
-                return name
-        elif isinstance(value, list) and len(value) == 4:
-            # Between 0 and 1 first: whole numbers can be too long for a float.
-            sides = [exact(n) for n in value if isinstance(n, (int, float)) and not isinstance(n, bool) and 0 <= n <= 1]
-            if len(sides) == 4:
-                x, y, width, height = sides
-                if width > 0 and height > 0 and x + width <= 1 and y + height <= 1:
-                    return float(x), float(y), float(width), float(height)
-        self.check.report(
-            where,
-            f"{found(value)}, expected left, centre, right, a box [x, y, width, height] in 0…1, or a mask picture",
-        )
-        return None
-
-    def _check_one_location(self, locations: tuple[Entity, ...]) -> None:
-        taken: dict[int, str] = {}
-        for location in locations:
-            doubled = [number for number in location.segments if number in taken]
-            if doubled:
-                self.check.report(
-                    f"locations.{location.name}.segments",
-                    f"segment {doubled[0]} already is at {taken[doubled[0]]!r}; a segment has one location",
-                )
-            taken.update(dict.fromkeys(location.segments, location.name))
-
-    # ------------------------------------------------------------------ size, transitions, audio
+    # ------------------------------------------------------------------ size and audio
 
     def _size(self, value: Any) -> tuple[int, int]:
         expected = f"expected [width, height], even whole numbers from {MIN_SIDE} to {MAX_SIDE}"
@@ -421,60 +315,6 @@ class _StoryParser:
             return width, height
         return 1920, 1080
 
-    def _transitions(self, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
-        check = self.check
-        if not isinstance(value, list):
-            check.report("transitions", f"{found(value)}, expected a list")
-            return ()
-        transitions: dict[int, Transition] = {}
-        for position, item in enumerate(value, 1):
-            where = f"transitions[{position}]"
-            fields = check.mapping(item, where, TRANSITION_KEYS)
-            if "after" not in fields and isinstance(item, dict):
-                check.report(f"{where}.after", "is missing, expected the number of the segment that it follows")
-            kind = check.choice(fields, "type", where, default="dissolve", choices=TRANSITIONS)
-            seconds = check.number(
-                fields, "seconds", where, default=Fraction(1), low=0, high=60, above=True, unit=" seconds"
-            )
-            after = check.whole(fields, "after", where, default=None, low=1, high=10**9)
-            if after is None or seconds is None or not segments:
-                continue
-            if after >= len(segments):
-                last = len(segments)
-                check.report(
-                    f"{where}.after",
-                    f"segment {after} is the last one, nothing follows it" if after == last
-                    else f"segment {after} is not there: the story has segments 1 to {last}",
-                )  # fmt: skip
-                continue
-            if after in transitions:
-                check.report(f"{where}.after", f"segment {after} already has a transition behind it")
-                continue
-            self._check_length(where, after, seconds, segments)
-            transitions[after] = Transition(after, kind, seconds)
-        self._check_room(transitions, segments)
-        return tuple(transitions[after] for after in sorted(transitions))
-
-    def _check_length(self, where: str, after: int, seconds: Fraction, segments: list[Segment]) -> None:
-        for neighbour in segments[after - 1 : after + 1]:
-            if seconds > neighbour.duration:
-                self.check.report(
-                    f"{where}.seconds",
-                    f"{format_seconds(seconds)} is longer than segment {neighbour.number}"
-                    f" ({format_seconds(neighbour.duration)})",
-                )
-
-    def _check_room(self, transitions: dict[int, Transition], segments: list[Segment]) -> None:
-        for after, transition in transitions.items():
-            following = transitions.get(after + 1)
-            room = segments[after].duration
-            if following and (transition.seconds + following.seconds) / 2 > room:
-                self.check.report(
-                    "transitions",
-                    f"the transitions before and behind segment {after + 1} need"
-                    f" {format_seconds((transition.seconds + following.seconds) / 2)} of it, it has {format_seconds(room)}",
-                )
-
     def _audio(self, value: Any) -> Audio:
         fields = self.check.mapping(value, "audio", AUDIO_KEYS)
         narration = fields.get("narration", False)
@@ -482,14 +322,3 @@ class _StoryParser:
             self.check.report("audio.narration", f"{found(narration)}, expected true or false")
             narration = False
         return Audio(music=self.check.text(fields, "music", "audio", longest=255), narration=narration)
-
-
-def _is_inside(name: str) -> bool:
-    """Whether a file name stays inside the folder that it is looked up in, on any system."""
-    return (
-        len(name) <= 255
-        and not _CONTROL_CHARACTERS.search(name)
-        and not name.startswith(("/", "\\", "~"))
-        and ":" not in name
-        and ".." not in (part.strip() for part in re.split(r"[/\\]", name))
-    )

@@ -10,7 +10,8 @@ from comfy_api.latest import io
 from ..core.errors import VideoGenError
 from ..core.plan import digest, plan_segment
 from ..core.story import Story
-from ..core.story_parser import MAX_SEGMENTS, parse_story_text
+from ..core.story_format import MAX_SEGMENTS
+from ..core.story_parser import parse_story_text
 from ..media.story_file import load_story
 from .sockets import SegmentSocket, StorySocket, need_story
 
