@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Set up videogen: the runner, a ComfyUI, torch, and the node pack inside that ComfyUI.
+
+  python3 install.py                        set up
+  python3 install.py --run [ARGS ...]       set up, then render the demo (ARGS go to `videogen run`)
+  python3 install.py --test [ARGS ...]      set up with the test tools, then run all tests (ARGS go to pytest)
+  python3 install.py --comfyui PATH ...     use a ComfyUI that is already there, with its Python and its models
+  python3 install.py --embedded ...         go back to the ComfyUI inside .videogen/
+
+Everything lies in .videogen/ beside this file; deleting that folder undoes it. Only what is missing is done: after a
+failure or an interruption the same command carries on. Needs Python 3.10 and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+# Said here, before anything is imported that an old Python cannot read. This file keeps to what Python 3.7 can read.
+if sys.version_info < (3, 10):  # noqa: UP036
+    print("install.py needs Python 3.10 or newer; this is %s." % platform.python_version(), file=sys.stderr)  # noqa: UP031
+    sys.exit(1)
+
+# It is there already, but not with -I, PYTHONSAFEPATH or the Python of ComfyUI's portable build.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from runner.setup import browser, checks, comfyui, environment, existing, links, torch_build
+from runner.setup.console import Console
+from runner.setup.errors import SetupError, explain
+from runner.setup.steps import Step, carry_out, is_done
+from runner.setup.versions import COMFYUI, COMFYUI_AT_LEAST
+from runner.setup.workspace import WINDOWS, Workspace
+
+ROOT = Path(__file__).resolve().parent
+
+
+def plan(workspace: Workspace, theirs: existing.Existing | None, testing: bool) -> list[Step]:
+    """All steps, in their order. `theirs`: the ComfyUI to use instead of one in .videogen/."""
+    gpus = torch_build.list_gpus()
+    downloads = [environment.plan_runner(workspace, testing)]
+    if theirs:
+        downloads += [existing.plan_packages(workspace, theirs)]
+    else:
+        downloads += [comfyui.plan_comfyui(workspace), torch_build.plan_torch(workspace, gpus)]
+        downloads += [comfyui.plan_requirements(workspace)]
+    steps = [
+        environment.plan_venv(workspace),
+        checks.plan_network(workspace, downloads),
+        *downloads,
+        links.plan_link(theirs.path if theirs else workspace.comfyui, workspace.pack),
+        torch_build.plan_device(workspace, theirs, gpus),
+    ]
+    return [*steps, browser.plan_chromium(workspace)] if testing else steps
+
+
+def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
+    """Do what is missing, and say whether anything was."""
+    theirs = existing.choose_comfyui(workspace, options.comfyui, options.python, options.embedded)
+    steps = plan(workspace, theirs, testing=options.test is not None)
+    pending = [step for step in steps if not is_done(workspace, step)]
+    if pending:
+        checks.check_disk(workspace, pending)
+        workspace.console.say(f"Setting up videogen in {workspace.folder}")
+        workspace.write_log(f"{time.ctime()}: {shlex.join(sys.argv)}, Python {sys.version}, {platform.platform()}")
+    for step in steps:
+        if not is_done(workspace, step):  # asked again, because the steps before it may have changed that
+            carry_out(workspace, step)
+    workspace.save(
+        comfyui=str(theirs.path if theirs else workspace.comfyui),
+        python=theirs.python if theirs else workspace.python,
+        args=["--cpu"] if workspace.record["device"] == "cpu" else [],
+        version=theirs.version if theirs else COMFYUI,
+        source="existing" if theirs else workspace.record.get("embedded_from", "wheel"),
+    )
+    if theirs and options.test is not None and "torch" not in workspace.list_installed():
+        print("Tests that need torch find none in .videogen/venv; --embedded would put it there.", file=sys.stderr)
+    return bool(pending)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        usage="python3 install.py [--comfyui PATH [--python EXE] | --embedded] [--run ... | --test ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--comfyui", metavar="PATH", help=f"a ComfyUI that is there, {COMFYUI_AT_LEAST} or newer")
+    which.add_argument("--embedded", action="store_true", help="no longer the one that --comfyui once named")
+    parser.add_argument("--python", metavar="EXE", help="the Python that runs it, where it is not found beside it")
+    then = parser.add_mutually_exclusive_group()
+    then.add_argument("--run", nargs=argparse.REMAINDER, help="render; everything behind it goes to the runner")
+    then.add_argument("--test", nargs=argparse.REMAINDER, help="test; everything behind it goes to pytest")
+    options = parser.parse_args(arguments)
+    if options.python and not options.comfyui:
+        parser.error("--python names the Python that runs the ComfyUI of --comfyui PATH: give both")
+    return options
+
+
+def hand_over(command: list[str]) -> int:
+    """Become that command: its exit status is ours, and a Ctrl-C is its own."""
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    if not WINDOWS:
+        os.execv(command[0], command)
+    process = subprocess.Popen(command)
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
+
+
+def report(error: SetupError, workspace: Workspace) -> None:
+    lines = [f"install.py: '{workspace.failed}' failed." if workspace.failed else "install.py cannot go on."]
+    lines += [f"  {line}" for line in str(error).splitlines()]
+    lines += [f"What to do: {error.hint}"] if error.hint else []
+    if workspace.failed:
+        lines.append(f"All the output is in {workspace.log}. The same command carries on from here.")
+    Console(sys.stderr).say("\n".join(lines))
+
+
+def main(arguments: list[str] | None = None, workspace: Workspace | None = None) -> int:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    workspace = workspace or Workspace(ROOT)
+    try:
+        with workspace.lock():
+            worked = set_up(workspace, options)
+    except SetupError as error:
+        report(error, workspace)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command carries on from here.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        report(SetupError(*explain(f"{type(error).__name__}: {error}")), workspace)
+        return 1
+    except Exception as error:
+        workspace.write_log(traceback.format_exc())
+        report(SetupError(f"A mistake in install.py: {error!r}", f"Please report it, with {workspace.log}."), workspace)
+        return 1
+    if options.run is not None:
+        return hand_over([workspace.python, "-m", "runner", "run", *options.run])
+    if options.test is not None:
+        return hand_over([workspace.python, "-m", "pytest", *options.test])
+    state = "Ready" if worked else "Everything is set up"
+    workspace.console.say(f"{state}: ComfyUI {workspace.record['version']} in {workspace.record['comfyui']}.")
+    workspace.console.say("Render the demo: python3 install.py --run")
+    return 0
+
+
+def interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What install.py is made of. Runs on a bare Python: imports the standard library and itself, nothing else."""

@@ -1,0 +1,35 @@
+"""What the user sees while the steps run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+
+class Console:
+    """One line a step; on a terminal it shows the seconds that have passed."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+        self.tty, self.title, self.started = self.out.isatty(), "", 0.0
+
+    def say(self, text: str, end: str = "\n") -> None:
+        encoding = self.out.encoding or "utf-8"
+        for mark, plain in {"✓": "ok", "✗": "failed", "…": "..."}.items():
+            if mark.encode(encoding, "replace") == b"?":
+                text = text.replace(mark, plain)
+        self.out.write(text.encode(encoding, "replace").decode(encoding) + end)
+        self.out.flush()
+
+    def begin(self, title: str) -> None:
+        self.title, self.started = title, time.monotonic()
+        self.say(f"  {title} … ", end="")  # at once, so that the log of a killed job says where it was
+
+    def tick(self) -> None:
+        if self.tty:
+            self.say(f"\r  {self.title} … {time.monotonic() - self.started:.0f} s ", end="")
+
+    def finish(self, mark: str, detail: str) -> None:
+        seconds = f"{time.monotonic() - self.started:.1f} s{detail}"
+        self.say(f"\r  {mark} {self.title} … {seconds}" if self.tty else f"{seconds} {mark}")
