@@ -1,4 +1,4 @@
-"""The command line: ``videogen run``, ``film``, ``check``, ``convert``, ``report``, ``doctor``."""
+"""The command line: ``videogen run``, ``film``, ``check``, ``convert``, ``report``, ``doctor``, ``bench``."""
 
 from __future__ import annotations
 
@@ -70,9 +70,17 @@ def build_parser() -> argparse.ArgumentParser:
     _add_server(convert)
     convert.set_defaults(handler=commands.convert)
 
-    report = verbs.add_parser("report", help="write report.json of a run directory again")
+    report = verbs.add_parser("report", help="write report.html and report.json of a run directory again")
     report.add_argument("directory", metavar="DIR")
     report.set_defaults(handler=commands.report)
+
+    bench = verbs.add_parser("bench", help="measure what the runner itself costs, beside its peers")
+    bench.add_argument("subject", choices=["runner"], metavar="runner")
+    bench.add_argument("--jobs", type=int, default=200, help="jobs a round (default 200)")
+    bench.add_argument("--rounds", type=int, default=5, help="rounds, in turns with the peer (default 5)")
+    bench.add_argument("--long", type=int, default=10_000, help="jobs of the long run, 0 for none (default 10000)")
+    bench.add_argument("--json", metavar="FILE", dest="output", help="write the result there too")
+    bench.set_defaults(handler=commands.bench)
 
     doctor = verbs.add_parser("doctor", help="what this machine has: ComfyUI, GPU, ffmpeg")
     _add_server(doctor)
@@ -87,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.handler(arguments))
     except VideoGenError as error:
-        if getattr(arguments, "json", False):
+        if getattr(arguments, "json", None) is True:
             event = {"event": "error", "code": error.code, "message": error.message, "hint": error.hint}
             print(json.dumps(event, ensure_ascii=False), flush=True)
         print(f"videogen: {error}", file=sys.stderr)

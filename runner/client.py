@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -204,7 +205,8 @@ class ComfyClient:
                 out.seek(0)
                 out.truncate()
                 had = 0
-            for block in response.iter_content(1 << 18):
+            # Small blocks: of one that breaks off nothing is handed out, and all of it comes again.
+            for block in response.iter_content(1 << 14):
                 out.write(block)
             length = response.headers.get("Content-Length")
             if (
@@ -222,14 +224,22 @@ class ComfyClient:
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", TIMEOUT)
+        # Not followed: the headers are for this server alone, and a POST would become a GET on the way.
+        request = partial(self._session.request, method, self.url + path, allow_redirects=False, **options)
         try:
-            # Not followed: the headers are for this server alone, and a POST would become a GET on the way.
-            response = self._session.request(method, self.url + path, allow_redirects=False, **options)
+            try:
+                response = request()
+            except requests.ConnectionError:
+                if method != "GET":
+                    raise
+                response = request()  # a connection that was kept open has ended meanwhile: no server is gone for that
         except requests.RequestException as error:
             raise self._unreachable(error) from None
         if response.is_redirect:
             target = response.headers["Location"].partition("?")[0].removesuffix(path)
-            raise VideoGenError("server-refused", f"{self.url} sends on to {target}", "Name that address with --server.")
+            raise VideoGenError(
+                "server-refused", f"{self.url} sends on to {target}", "Name that address with --server."
+            )
         if response.status_code in (401, 403, 407):
             raise self._wants_login(response)
         return response

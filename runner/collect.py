@@ -14,10 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan
-from custom_nodes.videogen.core.quality import Quality, fit_size
+from custom_nodes.videogen.core.quality import QUALITIES, Quality, fit_size
 from custom_nodes.videogen.core.timing import count_frames
 from custom_nodes.videogen.media.ffmpeg import choose_encoder
-from custom_nodes.videogen.media.probe import VideoInfo, hash_file, verify_video
+from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES, VideoInfo, hash_file, verify_video
 from custom_nodes.videogen.media.writer import VideoWriter
 
 from .client import ComfyClient
@@ -43,8 +43,7 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
         VideoGenError: `output-missing`, `video-broken` when the bytes are not those that the server's node hashed.
     """
     files, record = find_video_files(outcome)
-    if is_video(files[0]["filename"]):
-        files = files[:1]
+    files = _one_video(files)
     paths = []
     total = 0
     for index, file in enumerate(files):
@@ -55,6 +54,16 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
     if record and len(paths) == 1 and hash_file(paths[0]) != record["sha256"]:
         raise VideoGenError("video-broken", f"{files[0]['filename']} arrived with other bytes than the server wrote")
     return Fetched(tuple(paths), record, total)
+
+
+def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first video; or else all the pictures, of which the webp and gif files may be stills or animations."""
+    first = files[0]["filename"].lower()
+    if first.endswith(VIDEO_SUFFIXES):
+        return files[:1]
+    if is_video(first):
+        return [file for file in files if file["filename"].lower().endswith(Path(first).suffix)]
+    return files
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,8 @@ def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) 
     if len(fetched.paths) == 1 and suffix in _KEPT:
         expected: dict[str, Any] = {}
         if fetched.record:
+            # The workflow's saving node may have a quality of its own; the film is made in the story's.
+            quality = QUALITIES.get(str(fetched.record.get("quality")), quality)
             expected = {
                 "frames": count_frames(plan.duration, Fraction(quality.fps)), "fps": quality.fps,
                 "size": fit_size(plan.size, quality),
@@ -98,32 +109,39 @@ def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) 
 
 
 def _encode_pictures(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality, target: Path) -> Path:
-    frames = _count_pictures(paths)
-    with Image.open(paths[0]) as picture:
-        source_size = picture.size
+    frames = sum(1 for _ in _pictures(paths))
+    first = next(_pictures(paths))
     with VideoWriter(
-        target, source_size=source_size, source_rate=frames / plan.duration, size=fit_size(plan.size, quality),
-        fps=quality.fps, frames=count_frames(plan.duration, Fraction(quality.fps)), bitrate=quality.bitrate,
-        encoder=choose_encoder(),
+        target, source_size=(first.shape[1], first.shape[0]), source_rate=frames / plan.duration,
+        size=fit_size(plan.size, quality), fps=quality.fps, frames=count_frames(plan.duration, Fraction(quality.fps)),
+        bitrate=quality.bitrate, encoder=choose_encoder(),
     ) as writer:  # fmt: skip
-        for picture_array in _pictures(paths):
-            writer.write(picture_array)
+        for picture in _pictures(paths):
+            if picture.shape != first.shape:
+                raise VideoGenError(
+                    "video-broken", f"the prompt has saved pictures of different sizes: {picture.shape[1]}×{picture.shape[0]}"
+                    f" beside {first.shape[1]}×{first.shape[0]}",
+                )  # fmt: skip
+            writer.write(picture)
     for path in paths:
         path.unlink(missing_ok=True)
     return target
 
 
-def _count_pictures(paths: tuple[Path, ...]) -> int:
-    return sum(1 for _ in _pictures(paths))
-
-
 def _pictures(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
-    """RGB frames of pictures and animations (gif, webp), in order."""
+    """RGB frames of pictures, of the first animation (gif, webp), or of a video, in order."""
     for path in paths:
         try:
+            if path.stem.endswith(VIDEO_SUFFIXES):
+                with av.open(str(path)) as container:
+                    yield from (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+                continue
             with Image.open(path) as picture:
-                for index in range(getattr(picture, "n_frames", 1)):
+                count = getattr(picture, "n_frames", 1)
+                for index in range(count):
                     picture.seek(index)
                     yield np.asarray(picture.convert("RGB"))
+            if count > 1:
+                return
         except (OSError, UnidentifiedImageError, av.error.FFmpegError) as error:
             raise VideoGenError("video-broken", f"{path.stem} cannot be read as a picture: {error}") from None

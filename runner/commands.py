@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -15,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.documents import parse_document
-from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
+from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
 from custom_nodes.videogen.core.selection import parse_selection
 from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.core.story_parser import parse_story, parse_story_text
 from custom_nodes.videogen.media.disk import explain_os_error
-from custom_nodes.videogen.media.story_file import load_story_data
+from custom_nodes.videogen.media.story_file import load_story_data, without_notes
 
-from .client import ComfyClient, parse_headers
+from .bench import bench_runner
+from .client import ComfyClient, normalise_url, parse_headers
 from .doctor import examine
 from .embedded import EmbeddedServer
 from .film import update_film
@@ -32,7 +34,7 @@ from .progress import LineDisplay, choose_display
 from .report import report_directory, report_run, write_report
 from .run import RunRequest, RunResult, run_story, with_quality
 from .run_directory import RunDirectory, read_run
-from .workflow import STORY_NODE, Graph, Workflow, convert_workflow, load_workflow
+from .workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, load_workflow, nodes_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,14 +47,19 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Note: {warning}", file=sys.stderr)
     request = RunRequest(
         story=story, story_data=data, workflow=workflow, out=_run_folder(arguments, story, clip),
-        servers=tuple(dict.fromkeys(arguments.server)), headers=_headers(arguments),
+        servers=tuple(dict.fromkeys(map(normalise_url, arguments.server))), headers=_headers(arguments),
         selection=_selection(arguments.segments, story), bindings=arguments.bindings, settings=arguments.settings,
         quality=arguments.quality, retries=arguments.retries, fresh=arguments.fresh,
         film=not (arguments.no_film or clip), strict=arguments.strict, stall=arguments.stall,
     )  # fmt: skip
+    output = Path(arguments.output or "clip.mp4")
+    if clip:
+        _require_writable(output)
     result = run_story(request, choose_display(arguments.json))
     if clip and not result.failed:
-        _deliver_clip(result, Path(arguments.output or "clip.mp4"))
+        _deliver_clip(result, output)
+        if not arguments.json:
+            print(output)
     _say_result(result, arguments)
     return result.exit_status
 
@@ -91,6 +98,10 @@ def check(arguments: argparse.Namespace) -> int:
             info = client.object_info()
             graph = convert_workflow(workflow, info)
             found = check_graph(_with_story(graph), info, workflow)
+            chosen = nodes_of(graph, SEGMENT_NODE)
+            if len(chosen) != 1:
+                what = f"has {len(chosen)} VideoGenSegment nodes" if chosen else "has no VideoGenSegment node"
+                found.append(Problem("", f"{what}, expected one; without one it can be run with --bind"))
             if found:
                 problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
     print("\n".join(problems) if problems else "", end="\n" if problems else "")
@@ -127,6 +138,12 @@ def doctor(arguments: argparse.Namespace) -> int:
     return examine([ComfyClient(url, _headers(arguments)) for url in arguments.server])
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    """`videogen bench`."""
+    output = Path(arguments.output) if arguments.output else None
+    return bench_runner(arguments.jobs, arguments.long, arguments.rounds, output)
+
+
 # ------------------------------------------------------------------ helpers
 
 
@@ -137,11 +154,12 @@ def _load_story(name: str | None, workflow: Workflow | None, chosen: bool) -> tu
     text = workflow.story_text() if workflow and chosen else ""
     if workflow is None or not text:
         return load_story_data(DEFAULT_STORY)
-    source = f"the story in {workflow.path.name}"
+    # Without .json: the text in the widget may be YAML all the same.
+    source = f"the story in {workflow.path.stem}"
     story = parse_story_text(text, source)
     document = parse_document(text, source)
     data = {"segments": document} if isinstance(document, list) else dict(document)
-    return story, {**data, "title": story.title}
+    return story, {**without_notes(data), "title": story.title}
 
 
 def _headers(arguments: argparse.Namespace) -> dict[str, str]:
@@ -193,16 +211,26 @@ def _selection(text: str | None, story: Story) -> tuple[int, ...] | None:
         raise VideoGenError("selection-invalid", f"--segments {text}: {error}") from None
 
 
+def _require_writable(output: Path) -> None:
+    """Find out before the rendering, not after it, that a file cannot be written there."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise explain_os_error(error, output) from None
+
+
 def _deliver_clip(result: RunResult, output: Path) -> None:
     source = next((result.directory / "segments").glob("segment_01.*"))
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         partial = output.with_name(f".{output.name}.part")
         shutil.copyfile(source, partial)
         partial.replace(output)
     except OSError as error:
         raise explain_os_error(error, output) from None
-    print(output)
 
 
 def _say_result(result: RunResult, arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -36,8 +37,11 @@ class EmbeddedServer:
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> ComfyClient:
+    def start(self, stopped: Callable[[], bool] = lambda: False) -> ComfyClient:
         """Start it and wait until it answers.
+
+        Args:
+            stopped: whether nobody wants it any more.
 
         Raises:
             VideoGenError: `server-start-failed`, with the last lines of its log.
@@ -61,16 +65,18 @@ class EmbeddedServer:
                 start_new_session=True,
             )  # fmt: skip
         client = ComfyClient(self.url)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise self._explain(f"ComfyUI ended with status {self._process.returncode} while it was starting")
+        began = time.monotonic()
+        deadline = began + START_SECONDS
+        process = self._process
+        while time.monotonic() < deadline and not stopped():
+            if process.poll() is not None:
+                raise self._explain(f"ComfyUI ended with status {process.returncode} while it was starting")
             with contextlib.suppress(VideoGenError):
                 client.system_stats(timeout=2.0)
                 return client
             time.sleep(0.2)
         self.stop()
-        raise self._explain(f"ComfyUI did not answer within {START_SECONDS:.0f} s")
+        raise self._explain(f"ComfyUI did not answer within {time.monotonic() - began:.0f} s")
 
     @property
     def alive(self) -> bool:
@@ -89,21 +95,22 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """Stop it with all that it has started."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self._process.pid)
-            family = [process, *process.children(recursive=True)]
+            parent = psutil.Process(process.pid)
+            family = [parent, *parent.children(recursive=True)]
             for member in family:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.terminate()
             for member in psutil.wait_procs(family, timeout=10)[1]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.kill()
-        self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
-        self._process = None
+        if process.stdin:
+            process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # killed, but stuck in a driver: it will end some day
+            process.wait(timeout=10)
 
     def discard_files(self) -> None:
         """Remove what it wrote (the segments were fetched); its log stays."""

@@ -6,15 +6,23 @@ import contextlib
 import json
 import queue
 import random
+import socket
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import websocket
 
+from .client import LOCAL_HOSTS
+
 #: Seconds between two attempts to connect: doubled each time, up to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
+#: Seconds of silence after which the server is asked whether it is still there, and after which it is not. A connection
+#: that broke without a word stays open for ever otherwise: ComfyUI sends nothing of its own accord.
+ASK_AFTER, DEAD_AFTER = 15.0, 30.0
 
 
 class EventStream:
@@ -23,8 +31,12 @@ class EventStream:
     Every connection has a client id of its own: ComfyUI unregisters a reconnected id when the old socket closes.
     """
 
-    def __init__(self, websocket_url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, websocket_url: str, headers: Mapping[str, str], ca_file: str | None = None) -> None:
         self._url = websocket_url
+        self._options: dict[str, Any] = {"sslopt": {"ca_certs": ca_file}} if ca_file else {}
+        host = urlsplit(websocket_url).hostname or ""
+        if host in LOCAL_HOSTS:  # whatever http_proxy and no_proxy say
+            self._options["http_no_proxy"] = [host]
         self._headers = [f"{name}: {value}" for name, value in headers.items()]
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue(maxsize=10_000)
         self._closing = threading.Event()
@@ -46,11 +58,18 @@ class EventStream:
         except queue.Empty:
             return None
 
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
     def close(self) -> None:
         self._closing.set()
-        if self._socket is not None:
+        connection = self._socket
+        if connection is not None and connection.sock is not None:
             with contextlib.suppress(Exception):
-                self._socket.close()
+                # Not close(): that waits for an answer, which the reading thread would get.
+                connection.send_close()
+                connection.sock.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=5.0)
 
     def _read(self) -> None:
@@ -59,7 +78,7 @@ class EventStream:
             try:
                 client_id = uuid.uuid4().hex
                 connection = websocket.create_connection(
-                    f"{self._url}?clientId={client_id}", timeout=10.0, header=self._headers
+                    f"{self._url}?clientId={client_id}", timeout=10.0, header=self._headers, **self._options
                 )
                 connection.settimeout(1.0)
                 self._socket, self.client_id = connection, client_id
@@ -72,20 +91,32 @@ class EventStream:
                 self._connected.clear()
                 if self._socket is not None:
                     with contextlib.suppress(Exception):
-                        self._socket.close()
+                        self._socket.shutdown()
+                    self._socket = None
             # With jitter, so that many runners do not come back in the same instant.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
             wait = min(wait * 2, LONGEST_WAIT)
 
     def _receive(self, connection: websocket.WebSocket) -> None:
+        heard = time.monotonic()
+        asked = False
         while not self._closing.is_set():
             try:
-                message = connection.recv()
+                kind, message = connection.recv_data(control_frame=True)
             except websocket.WebSocketTimeoutException:
+                silence = time.monotonic() - heard
+                if silence > DEAD_AFTER:
+                    return
+                if silence > ASK_AFTER and not asked:
+                    connection.ping()
+                    asked = True
                 continue
-            if not message:
+            heard, asked = time.monotonic(), False
+            if kind == websocket.ABNF.OPCODE_CLOSE:
                 return
-            if isinstance(message, str):  # bytes are preview pictures
+            if kind == websocket.ABNF.OPCODE_TEXT:  # binary ones are preview pictures
                 event = json.loads(message)
-                with contextlib.suppress(queue.Full):  # a hint may be lost
-                    self._events.put_nowait((str(event.get("type")), event.get("data") or {}))
+                data = event.get("data") if isinstance(event, dict) else None
+                if isinstance(data, dict):
+                    with contextlib.suppress(queue.Full):  # a hint may be lost
+                        self._events.put_nowait((str(event.get("type")), data))

@@ -49,7 +49,8 @@ REMEDIES: Mapping[Failure, tuple[Remedy, ...]] = {
     Failure.PREDECESSOR: (Remedy.GIVE_UP,),
     Failure.LOST: (Remedy.REPEAT, Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
     Failure.OUTPUT_BROKEN: (Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
-    Failure.SERVER_GONE: (Remedy.OTHER_SERVER,),
+    # A network that blinks is no segment's fault; one that takes its server down each time must come to an end.
+    Failure.SERVER_GONE: (*(Remedy.OTHER_SERVER,) * 20, Remedy.GIVE_UP),
     Failure.STALLED: (Remedy.OTHER_SERVER, Remedy.OTHER_SERVER, Remedy.GIVE_UP),
     Failure.DISK_FULL: (Remedy.STOP,),
     Failure.INTERRUPTED: (Remedy.STOP,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,7 +119,8 @@ def _check_value(where: str, name: str, value: Any, spec: Any, workflow: Workflo
             if one not in choices and not options.get("remote"):
                 yield Problem(where, _missing_choice(name, one, choices, options, workflow))
     elif spec[0] in _NUMBERS:
-        if isinstance(value, bool) or not isinstance(value, _NUMBERS[spec[0]]):
+        is_number = isinstance(value, _NUMBERS[spec[0]]) and not isinstance(value, bool)
+        if not is_number or (isinstance(value, float) and not math.isfinite(value)):
             yield Problem(where, f"{name!r} is {value!r}, expected a {'whole ' if spec[0] == 'INT' else ''}number")
             return
         low, high = options.get("min"), options.get("max")

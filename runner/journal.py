@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -18,6 +19,7 @@ from custom_nodes.videogen.media.disk import explain_os_error
 DURABLE = frozenset(
     {"run-started", "segment-verified", "segment-failed", "film-done", "run-finished", "run-interrupted"}
 )
+_FAILURE_FIELDS = ("time", "attempt", "failure", "remedy", "message", "ended")
 STATES = ("pending", "submitted", "running", "fetched", "verified", "done", "failed")
 
 
@@ -30,6 +32,7 @@ class SegmentState:
         attempt: of the last submission; a number that is part of the prompt's id.
         attempts: how many times that job was submitted.
         submitted: the last submission's event.
+        cancelled: that submission was taken back, because the run was stopped.
         history: what went wrong with earlier attempts, and what was done about it.
         result: what is known of its file, once it is done.
     """
@@ -41,6 +44,7 @@ class SegmentState:
     submitted: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    cancelled: bool = False
     error: dict[str, Any] = field(default_factory=dict)
 
 
@@ -60,7 +64,8 @@ class Journal:
         try:
             for event in _read_events(path, repair=not read_only):
                 self._replay(event)
-            self._file = None if read_only else path.open("ab")
+            # Unbuffered: what could not be written must not come along with a later event.
+            self._file = None if read_only else path.open("ab", buffering=0)
         except OSError as error:
             raise explain_os_error(error, path) from None
 
@@ -70,28 +75,39 @@ class Journal:
         What must outlast a power cut too (`DURABLE`) is forced to the disk, with everything before it.
 
         Raises:
-            VideoGenError: `disk-full`, `path-invalid`.
+            VideoGenError: `disk-full`, `path-invalid`; the journal is then as it was before.
         """
         record = {"event": event, "time": round(time.time(), 3), **data}
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
-        assert self._file is not None, "this journal was opened for reading"
         with self._lock:
-            try:
-                self._file.write(line.encode())
-                self._file.flush()
-                if event in DURABLE:
-                    os.fsync(self._file.fileno())
-            except OSError as error:
-                raise explain_os_error(error, self.path) from None
+            self._write(line.encode(), durable=event in DURABLE)
             self._replay(record)
         return record
+
+    def _write(self, line: bytes, *, durable: bool) -> None:
+        if self._file is None:
+            raise VideoGenError("path-invalid", f"{self.path} is not open for writing")
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            left = memoryview(line)
+            while left:
+                left = left[self._file.write(left) :]
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            # Half a line would swallow the next event.
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)
+            raise explain_os_error(error, self.path) from None
 
     def segment(self, number: int) -> SegmentState:
         return self.segments.setdefault(number, SegmentState())
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def _replay(self, event: dict[str, Any]) -> None:
         self.latest[str(event["event"])] = event
@@ -100,7 +116,9 @@ class Journal:
             return
         state = self.segment(number)
         if event["event"] == "attempt-failed":
-            state.history.append({key: event.get(key) for key in ("time", "attempt", "failure", "remedy", "message")})
+            state.history.append({key: event.get(key) for key in _FAILURE_FIELDS if key in event})
+        elif event["event"] == "segment-cancelled":
+            state.cancelled = True
         kind = str(event["event"]).removeprefix("segment-")
         if kind not in STATES:
             return
@@ -110,6 +128,7 @@ class Journal:
             state.attempt = int(event.get("attempt", 0))
             state.attempts += 1
             state.submitted = event
+            state.cancelled = False
         elif kind in ("verified", "done"):
             state.key = str(event.get("key", state.key))
             state.result = {key: value for key, value in event.items() if key not in ("event", "segment")}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import Quality
+from custom_nodes.videogen.media.disk import explain_os_error
+from custom_nodes.videogen.media.keep import keep_previous
 from custom_nodes.videogen.media.last_frame import read_last_frame
 from custom_nodes.videogen.media.probe import hash_file
 
@@ -22,6 +25,9 @@ from .scheduler import Scheduler, Task
 from .servers import Server
 from .worker import Worker
 
+#: Seconds that the threads get to end in order: an answer that does not come holds up nobody who wants to leave.
+LONGEST_STOP = 15.0
+
 
 class Renderer:
     """Renders segments on one or several servers.
@@ -30,6 +36,7 @@ class Renderer:
         servers: connected; more than one share the work.
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
         stall: seconds without progress after which a server counts as hung.
+        worker: the thread of a server.
 
     Attributes:
         rendered: numbers of the segments that are done now.
@@ -38,12 +45,13 @@ class Renderer:
 
     def __init__(
         self, servers: Sequence[Server], maker: JobMaker, directory: RunDirectory, display: Display, *,
-        quality: Quality, retries: int, stall: float,
+        quality: Quality, retries: int, stall: float, worker: type[Worker] = Worker,
     ) -> None:  # fmt: skip
         self.servers, self.maker = servers, maker
         self.directory, self.journal, self.display = directory, directory.journal, display
         self.run_id = directory.run_id
         self.quality, self.retries, self.stall = quality, retries, stall
+        self.worker = worker
         self.count = len(maker.story.segments)
         self.rendered: list[int] = []
         self.failed: dict[int, VideoGenError] = {}
@@ -63,42 +71,63 @@ class Renderer:
         workers = []
         for server in self.servers:
             self.scheduler.add_server(server.name)
-            workers.append(Worker(server, self))
+            workers.append(self.worker(server, self))
         self._finished_at = time.monotonic()
         try:
             for worker in workers:
                 worker.start()
-            while not self.scheduler.wait_finished(1.0):
-                pass
+            finished = False
+            while not finished and any(worker.is_alive() for worker in workers):
+                finished = self.scheduler.wait_finished(1.0)
         except KeyboardInterrupt:
             self.say("Stopping: the prompt under way is interrupted (Ctrl-C again ends at once)")
-            self.scheduler.stop()
-            self._join(workers)
-            self.note("run-interrupted")
+            self._stop(workers)
+            with contextlib.suppress(VideoGenError):
+                self.note("run-interrupted")
             raise
-        self._join(workers)
+        finished = finished or self.scheduler.wait_finished(0)
+        self._stop(workers)
         if self.scheduler.error is not None:
             raise self.scheduler.error
+        if not finished:
+            raise VideoGenError("runner-failed", "a mistake in videogen itself: its threads have ended too early")
 
-    @staticmethod
-    def _join(workers: Sequence[Worker]) -> None:
+    def _stop(self, workers: Sequence[Worker]) -> None:
+        """End what still waits for a server that went away, or for an answer; but do not wait for it for ever."""
+        self.scheduler.stop()
+        deadline = time.monotonic() + LONGEST_STOP
         for worker in workers:
-            while worker.is_alive():
+            while worker.is_alive() and time.monotonic() < deadline:
                 worker.join(0.5)  # in slices: a second Ctrl-C must get through
 
     # ------------------------------------------------------------------ tasks
 
     def _make_task(self, number: int) -> Task:
-        """A task; one that an earlier runner had submitted goes on as the attempt that it was."""
         needs = number - 1 if self.maker.continues(number) else None
-        task = Task(number, "" if needs else self.maker.key(number), needs=needs)
-        state = self.journal.segment(number)
-        if task.key and state.key == task.key and state.state in ("submitted", "running", "fetched"):
-            task.attempt = max(0, state.attempt)
-            size = state.submitted.get("size")
-            task.variant = Variant(int(state.submitted.get("seed_offset", 0)), tuple(size) if size else None)
-            task.may_exist = True
+        task = Task(number, "", needs=needs)
+        if needs is None:
+            self._adopt(task, self.maker.key(number))
         return task
+
+    def _adopt(self, task: Task, key: str) -> None:
+        """Give a task its key; what an earlier runner has submitted under it goes on as the attempt that it was."""
+        task.key = key
+        state = self.journal.segment(task.number)
+        if state.key != key or not state.attempts:
+            return
+        task.attempt = max(0, state.attempt)
+        last = state.history[-1] if state.history else {}
+        if state.state == "failed" or (last.get("attempt") == state.attempt and last.get("remedy") == Remedy.STOP.value
+                                       and last.get("ended")):  # fmt: skip
+            # It was given up, or somebody interrupted it: tried again under an id of its own, the server knows the old one.
+            task.attempt += 1
+            return
+        size = state.submitted.get("size")
+        task.variant = Variant(int(state.submitted.get("seed_offset", 0)), tuple(size) if size else None)
+        if state.cancelled:
+            task.attempt += 1  # by a runner that was stopped; it may even be running still
+        else:
+            task.may_exist = True
 
     def prepare(self, task: Task, server: Server) -> Job:
         """What is submitted for a task; a picture that it begins from is uploaded to the server.
@@ -116,18 +145,35 @@ class Renderer:
                 )  # fmt: skip
             picture = read_last_frame(self.directory.path / state.result["file"])
             first_frame = server.session.client.upload_picture(f"{state.result['sha256'][:24]}.png", picture)
-            task.key = self.maker.key(task.number, begins_from=state.result["sha256"])
+            key = self.maker.key(task.number, begins_from=state.result["sha256"])
+            if key != task.key:
+                self._adopt(task, key)
         return self.maker.make(task.number, task.key, task.variant, first_frame=first_frame)
 
     # ------------------------------------------------------------------ what is noted, in the journal and for people
 
     def note(self, event: str, **data: Any) -> None:
+        """Write an event into the journal, and show it.
+
+        Raises:
+            VideoGenError: when it cannot be written, which also stops the run: nothing is done that is not in there.
+        """
         with self._lock:
-            self.display.event(self.journal.append(event, **data))
+            try:
+                record = self.journal.append(event, **data)
+            except VideoGenError as error:
+                self.scheduler.stop(error)
+                raise
+            with _ignore_deaf_reader():
+                self.display.event(record)
 
     def say(self, message: str) -> None:
-        with self._lock:
+        with self._lock, _ignore_deaf_reader():
             self.display.say(message)
+
+    def show_step(self, task: Task, label: str, fraction: float) -> None:
+        with _ignore_deaf_reader():
+            self.display.step(task.number, self.count, label, fraction)
 
     def note_submitted(self, task: Task, prompt_id: str, server: str) -> None:
         variant = task.variant
@@ -135,6 +181,12 @@ class Renderer:
             "segment-submitted", segment=task.number, key=task.key, attempt=task.attempt, prompt_id=prompt_id,
             server=server, seed_offset=variant.seed_offset, size=list(variant.size) if variant.size else None,
         )  # fmt: skip
+
+    def note_found(self, task: Task, prompt_id: str, server: str) -> None:
+        self.note("segment-found", segment=task.number, attempt=task.attempt, prompt_id=prompt_id, server=server)
+
+    def note_cancelled(self, task: Task) -> None:
+        self.note("segment-cancelled", segment=task.number, attempt=task.attempt)
 
     def note_running(self, task: Task) -> None:
         self.note("segment-running", segment=task.number, attempt=task.attempt)
@@ -157,7 +209,11 @@ class Renderer:
             "encoder": record.get("encoder"), "seconds": seconds,
         }  # fmt: skip
         self.note("segment-verified", segment=task.number, part=checked.path.name, **result)
-        checked.path.replace(checked.target)
+        try:
+            keep_previous(checked.target)
+            checked.path.replace(checked.target)
+        except OSError as error:
+            raise explain_os_error(error, checked.target) from None
         self.note("segment-done", segment=task.number, **result)
         with self._lock:
             self.rendered.append(task.number)
@@ -166,10 +222,10 @@ class Renderer:
                 changes.append(f"with seed {job.plan.seed}")
             self._tell_finished(task, f"done {' '.join(changes)}" if changes else "")
 
-    def note_failure(self, task: Task, failure: Failure, remedy: Remedy, error: VideoGenError) -> None:
+    def note_failure(self, task: Task, failure: Failure, remedy: Remedy, error: VideoGenError, ended: str = "") -> None:
         self.note(
             "attempt-failed", segment=task.number, key=task.key, attempt=task.attempt, failure=failure.value,
-            remedy=remedy.value, message=error.message,
+            remedy=remedy.value, message=error.message, **({"ended": ended} if ended else {}),
         )  # fmt: skip
         if remedy not in (Remedy.GIVE_UP, Remedy.STOP):
             first_line = error.message.splitlines()[0]
@@ -200,19 +256,28 @@ class Renderer:
 
     def note_crash(self, error: Exception) -> None:
         """A mistake of ours in a thread: the run stops with it instead of hanging."""
-        self.note("runner-error", message=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         self.scheduler.stop(
             VideoGenError(
                 "runner-failed", f"a mistake in videogen itself: {type(error).__name__}: {error}",
                 f"Please report it with {self.journal.path}; what is done is kept.",
             )
         )  # fmt: skip
+        with contextlib.suppress(VideoGenError):
+            self.note("runner-error", message=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
 
     def _tell_finished(self, task: Task, note: str) -> None:
         now = time.monotonic()
         # With several servers segments end side by side: what counts for the time that is left is the pace of all.
-        self.display.finish_segment(task.number, self.count, now - self._finished_at, note)
+        with _ignore_deaf_reader():
+            self.display.finish_segment(task.number, self.count, now - self._finished_at, note)
         self._finished_at = now
+
+
+@contextlib.contextmanager
+def _ignore_deaf_reader() -> Iterator[None]:
+    """Whoever read our output may be gone (``| head``, a closed terminal): no reason to stop rendering."""
+    with contextlib.suppress(OSError, ValueError):
+        yield
 
 
 def recover_verified(directory: RunDirectory) -> None:
@@ -224,7 +289,9 @@ def recover_verified(directory: RunDirectory) -> None:
         part = directory.segments / str(state.result.get("part", "-"))
         for path in (target, part):
             if path.is_file() and hash_file(path) == state.result.get("sha256"):
-                path.replace(target)
+                if path != target:
+                    keep_previous(target)
+                    path.replace(target)
                 result = {key: value for key, value in state.result.items() if key not in ("part", "time")}
                 directory.journal.append("segment-done", segment=number, **result)
                 break

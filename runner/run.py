@@ -30,7 +30,7 @@ from .jobs import JobMaker
 from .journal import SegmentState
 from .progress import Display
 from .render import Renderer, recover_verified
-from .report import collect_versions, report_run, write_report
+from .report import collect_versions, hide_secrets, report_run, write_report
 from .run_directory import RunDirectory, check_space, read_run
 from .servers import OwnServer, RemoteServer, Server
 from .session import Session
@@ -295,7 +295,8 @@ class _Run:
             "format": 1,
             "run_id": self.directory.run_id,
             "title": self.story.title,
-            "command": shlex.join(["videogen", *sys.argv[1:]]),
+            "command": shlex.join(["videogen", *hide_secrets(sys.argv[1:])]),
+            "folder": str(Path.cwd()),
             "story": self.request.story_data,
             "workflow": {
                 "path": str(self.request.workflow.path), "graph": self.request.workflow.ui or self.request.workflow.api,

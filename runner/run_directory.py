@@ -10,7 +10,7 @@ import time
 import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import psutil
 
@@ -19,6 +19,11 @@ from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.keep import find_free_name, keep_previous
 
 from .journal import Journal
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class RunDirectory:
@@ -39,8 +44,9 @@ class RunDirectory:
         self.film = self.path / "film.mp4"
         self.server_folder = self.path / "server"
         self._lock_file = self.path / "runner.lock"
+        self._held: TextIO | None = None
         try:
-            self.segments.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
             try:
                 self.run_id = self._open(title, fresh)
@@ -56,30 +62,25 @@ class RunDirectory:
 
     def remove_leftovers(self) -> None:
         """Remove what was half-written when an earlier runner ended."""
-        for leftover in [*self.path.rglob("*.part"), *self.segments.glob(".*.mp4")]:
+        for leftover in [*self.path.rglob(".*.part"), *self.segments.glob(".*.mp4")]:
             leftover.unlink(missing_ok=True)
         for scratch in self.path.glob(".film-*"):
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _open(self, title: str, fresh: bool) -> str:
         journal_path = self.path / "journal.jsonl"
-        record = read_run(self.path)
-        if fresh and journal_path.exists():
-            journal_path.rename(find_free_name(self.path / "previous", journal_path))
-            for file in [*sorted(self.segments.glob("segment_*")), self.film]:
-                keep_previous(file)
-                file.unlink(missing_ok=True)
+        try:
+            record = read_run(self.path)
+        except VideoGenError:
+            if not fresh:
+                raise
             record = None
         if record is None and not journal_path.exists():
-            foreign = [
-                p.name for p in self.path.iterdir() if p.name not in ("segments", "runner.lock", "previous", "server")
-            ]
-            foreign = [name for name in foreign if not name.endswith(".part")]
-            if foreign and not fresh:
-                raise VideoGenError(
-                    "run-directory-invalid", f"{self.path} is not a run directory and not empty (it has {foreign[0]!r})",
-                    "Choose an empty folder with --out.",
-                )  # fmt: skip
+            self._refuse_other_things()
+        self.segments.mkdir(exist_ok=True)
+        if fresh:
+            self._keep_everything(journal_path)
+            record = None
         if record and record.get("title") != title:
             raise VideoGenError(
                 "run-directory-invalid", f"{self.path} holds a run of {record.get('title')!r}, this one is {title!r}",
@@ -88,24 +89,99 @@ class RunDirectory:
         self.journal = Journal(journal_path)
         return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
 
+    def _refuse_other_things(self) -> None:
+        ours = ("segments", "runner.lock", "previous", "server")
+        for path in self.path.iterdir():
+            if path.name not in ours and not (path.name.startswith(".") and path.name.endswith(".part")):
+                raise VideoGenError(
+                    "run-directory-invalid", f"{self.path} is not a run directory and not empty (it has {path.name!r})",
+                    "Choose an empty folder with --out.",
+                )  # fmt: skip
+
+    def _keep_everything(self, journal_path: Path) -> None:
+        """Put what was rendered into ``previous/``, and the journal that tells of it."""
+        if journal_path.exists():
+            journal_path.rename(find_free_name(self.path / "previous", journal_path))
+        for file in [*sorted(self.segments.glob("segment_*")), self.film]:
+            keep_previous(file)
+            file.unlink(missing_ok=True)
+
     def _lock(self) -> None:
-        """Take the lock, unless a live runner has it; a lock whose owner is dead counts for nothing."""
-        for _ in range(3):
-            try:
-                with self._lock_file.open("x", encoding="utf-8") as file:
-                    json.dump({"pid": os.getpid(), "started": psutil.Process().create_time()}, file)
+        """Take the lock, unless a live runner has it; a lock whose owner is dead counts for nothing.
+
+        Where the system can lock files, that decides: two runners that find a dead one's lock in the same instant cannot
+        both take it over, and a clock that jumps does not make a live owner look dead.
+        """
+        for _ in range(5):
+            if self._take_lock_file() if fcntl is not None else self._take_lock_by_pid():
                 return
-            except FileExistsError:
-                owner = self._owner()
-                if owner is not None:
-                    raise VideoGenError(
-                        "run-directory-busy", f"a runner with process number {owner} is working in {self.path}",
-                        "Wait for it, stop it, or choose another folder with --out.",
-                    ) from None  # fmt: skip
-                self._lock_file.unlink(missing_ok=True)
         raise VideoGenError(
             "run-directory-busy", f"{self._lock_file} cannot be taken", "Remove it, if no runner works there."
         )
+
+    def _take_lock_file(self) -> bool:
+        """Lock the lock file; False when it is to be tried again."""
+        file = self._lock_file.open("a+", encoding="utf-8")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._refuse(self._read_pid())
+            except OSError:  # a file system without locks
+                file.close()
+                if self._lock_file.stat().st_size == 0:
+                    self._lock_file.unlink()
+                return self._take_lock_by_pid()
+            if not self._is_same_file(file.fileno()):
+                file.close()  # its owner ended, and removed it, between our opening and our locking it
+                return False
+            if self._lock_file.stat().st_size and (owner := self._owner()) is not None:
+                self._refuse(owner)
+            file.truncate(0)
+            self._write_owner(file)
+        except BaseException:
+            file.close()
+            raise
+        self._held = file
+        return True
+
+    def _take_lock_by_pid(self) -> bool:
+        try:
+            with self._lock_file.open("x", encoding="utf-8") as file:
+                self._write_owner(file)
+            return True
+        except FileExistsError:
+            owner = self._owner()
+            if owner is not None:
+                self._refuse(owner)
+            self._lock_file.unlink(missing_ok=True)
+            return False
+
+    @staticmethod
+    def _write_owner(file: TextIO) -> None:
+        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time()}, file)
+        file.flush()
+
+    def _is_same_file(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._lock_file.stat())
+        except FileNotFoundError:
+            return False
+
+    def _refuse(self, owner: int | None) -> NoReturn:
+        who = f"a runner with process number {owner}" if owner and owner > 0 else "another runner"
+        raise VideoGenError(
+            "run-directory-busy", f"{who} is working in {self.path}",
+            "Wait for it, stop it, or choose another folder with --out.",
+        ) from None  # fmt: skip
+
+    def _read_pid(self) -> int | None:
+        for _ in range(10):  # it is empty for an instant, while its owner writes into it
+            try:
+                return int(json.loads(self._lock_file.read_text(encoding="utf-8"))["pid"])
+            except (OSError, ValueError, KeyError, TypeError):
+                time.sleep(0.02)
+        return None
 
     def _owner(self) -> int | None:
         try:
@@ -124,6 +200,8 @@ class RunDirectory:
         if hasattr(self, "journal"):
             self.journal.close()
         self._lock_file.unlink(missing_ok=True)
+        if self._held is not None:
+            self._held.close()
 
     def __enter__(self) -> RunDirectory:
         return self
@@ -166,7 +244,10 @@ def read_run(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise VideoGenError("run-directory-invalid", f"{path / 'run.json'} cannot be read: {error}") from None
+        raise VideoGenError(
+            "run-directory-invalid", f"{path / 'run.json'} cannot be read: {error}",
+            "Start anew with --fresh; what was rendered is kept in previous/.",
+        ) from None  # fmt: skip
     if not isinstance(record, dict) or not isinstance(record.get("story"), dict):
         raise VideoGenError("run-directory-invalid", f"{path / 'run.json'} is not the record of a run")
     return record

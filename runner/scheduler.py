@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -42,12 +42,21 @@ class Task:
 
 @dataclass
 class ServerLoad:
-    """What is known of a server: seconds a segment, when it is free again, and whether it is in use."""
+    """What is known of a server: seconds a segment, when it should be free again, and whether it is in use.
+
+    Attributes:
+        waiting: prompts of others in its queue.
+        busy: it works on a segment of ours.
+        out: why it gets no more tasks, until it is back.
+        left: it will not come back.
+    """
 
     seconds: float | None = None
     free_at: float = 0.0
     waiting: int = 0
+    busy: bool = False
     out: str = ""
+    left: bool = False
 
 
 def choose_server(loads: Mapping[str, ServerLoad], now: float) -> str | None:
@@ -55,16 +64,22 @@ def choose_server(loads: Mapping[str, ServerLoad], now: float) -> str | None:
 
     A server that has not been measured yet is taken to be as fast as the fastest one, so that it gets a chance.
     """
-    known = [load.seconds for load in loads.values() if load.seconds is not None]
-    fastest = min(known, default=0.0)
+    fastest = fastest_of(loads)
 
     def finish(name: str) -> float:
         load = loads[name]
         seconds = fastest if load.seconds is None else load.seconds
-        return max(load.free_at, now) + (load.waiting + 1) * seconds
+        free_at = load.free_at if load.busy else now
+        # One that is late takes as long again, for all that is known: a server that hangs must not keep others idle.
+        return max(free_at, now + (now - free_at)) + (load.waiting + 1) * seconds
 
     usable = [name for name, load in loads.items() if not load.out]
     return min(usable, key=finish, default=None)
+
+
+def fastest_of(loads: Mapping[str, ServerLoad]) -> float:
+    """Seconds a segment of the fastest server that has been measured; a guess, when none has."""
+    return min((load.seconds for load in loads.values() if load.seconds is not None), default=1.0)
 
 
 class Scheduler:
@@ -103,7 +118,8 @@ class Scheduler:
                     self._pending.remove(task)
                     self._busy[task.number] = server
                     load = self.loads[server]
-                    load.free_at = time.monotonic() + (load.seconds or 0.0)
+                    seconds = fastest_of(self.loads) if load.seconds is None else load.seconds
+                    load.busy, load.free_at = True, time.monotonic() + seconds
                     return task
                 self._changed.wait(0.5)
             return None
@@ -111,11 +127,9 @@ class Scheduler:
     def _next_for(self, server: str) -> Task | None:
         # As if they were handed out one after the other: the first that falls to this server is its next. A server to
         # which none of the first hundred falls is so slow that it had better wait.
-        loads = {
-            name: ServerLoad(load.seconds, load.free_at, load.waiting, load.out) for name, load in self.loads.items()
-        }
+        loads = {name: replace(load) for name, load in self.loads.items()}
         now = time.monotonic()
-        loads[server].free_at = now
+        loads[server].busy = False
         for task in islice((task for task in self._pending if self._is_ready(task)), 100):
             chosen = choose_server(loads, now)
             if chosen is None or chosen == server:
@@ -153,14 +167,15 @@ class Scheduler:
             self._given_up.add(task.number)
             self._changed.notify_all()
 
-    def was_given_up(self, number: int) -> bool:
+    def is_waiting(self, task: Task) -> bool:
+        """Whether a task that was put back has not been taken again."""
         with self._changed:
-            return number in self._given_up
+            return task in self._pending
 
     def free_server(self, server: str, foreign: int = 0) -> None:
         """A server works on nothing of ours; `foreign` prompts of others wait there."""
         with self._changed:
-            self.loads[server].free_at = time.monotonic()
+            self.loads[server].busy = False
             self.loads[server].waiting = foreign
             self._changed.notify_all()
 
@@ -175,11 +190,13 @@ class Scheduler:
             self.loads[server].out = ""
             self._changed.notify_all()
 
-    def all_out(self) -> dict[str, str]:
-        """Reasons of the servers that are out, if that are all of them."""
+    def leave(self, server: str, reason: str) -> bool:
+        """A server will not come back; whether it was the last one."""
         with self._changed:
-            reasons = {name: load.out for name, load in self.loads.items() if load.out}
-            return reasons if len(reasons) == len(self.loads) else {}
+            load = self.loads[server]
+            load.out, load.left = reason, True
+            self._changed.notify_all()
+            return all(load.left for load in self.loads.values())
 
     def stop(self, error: VideoGenError | None = None) -> None:
         """End the run; the first error is the one that counts."""

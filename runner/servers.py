@@ -13,7 +13,8 @@ from .client import ComfyClient
 from .embedded import EmbeddedServer
 from .session import Session
 
-#: A server of our own that ends this often within this many seconds will not get better by itself.
+#: A server of our own that ends this often within this many seconds, and no segment comes out of it, will not get better
+#: by itself.
 CRASHES, CRASH_SECONDS = 4, 300.0
 #: Seconds between looks at a remote server that went away: the next one of the list each time, then the last.
 LOOKS_AT_REMOTE = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -52,6 +53,9 @@ class Server(Protocol):
             VideoGenError: when it will not come back.
         """
         ...
+
+    def note_success(self) -> None:
+        """A segment came out of it."""
 
     def close(self) -> None:
         """Leave it, and stop it if it is ours."""
@@ -98,6 +102,9 @@ class RemoteServer:
             return True
         return False
 
+    def note_success(self) -> None:
+        """See `Server.note_success`."""
+
     def close(self) -> None:
         """See `Server.close`."""
         if hasattr(self, "session"):
@@ -129,6 +136,20 @@ class OwnServer:
 
     def recover(self, reason: VideoGenError, sleep: Sleep, say: Say) -> bool:
         """Stop what is left of it and start it again."""
+        for _ in range(CRASHES):
+            if sleep(0):
+                return False
+            self._note_crash()
+            say(f"ComfyUI is started again: {reason.message.splitlines()[0]}")
+            self.close()
+            try:
+                self.session = Session(self.embedded.start(stopped=lambda: sleep(0)))
+                return True
+            except VideoGenError as error:
+                reason = error  # a start that fails counts as another crash
+        raise reason
+
+    def _note_crash(self) -> None:
         self._crashes.append(time.monotonic())
         if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < CRASH_SECONDS:
             raise VideoGenError(
@@ -137,10 +158,10 @@ class OwnServer:
                 f" {self.embedded.log}:\n{self.embedded.tail()}",
                 "What is done is kept. `videogen doctor` shows what this machine has.",
             )
-        say(f"ComfyUI is started again: {reason.message.splitlines()[0]}")
-        self.close()
-        self.connect()
-        return True
+
+    def note_success(self) -> None:
+        """See `Server.note_success`."""
+        self._crashes.clear()
 
     def close(self) -> None:
         """See `Server.close`."""

@@ -19,6 +19,11 @@ SILENCE, LONGEST = 2.0, 10.0
 LOOKS_BEFORE_LOST = 4
 #: Seconds between these looks.
 LOOK_SPACING = 0.25
+#: By how much the patience is longer where the socket tells nothing of our prompt: it broke after the prompt was
+#: submitted, or an earlier runner had submitted it.
+BLIND = 4.0
+#: The same, while a prompt of somebody else runs before ours; of that we are never told.
+FOREIGN = 20.0
 
 StepReport = Callable[[str, float], None]
 
@@ -34,18 +39,28 @@ class Session:
         self.client = client
         self.stats = client.system_stats()
         self.object_info = client.object_info()
-        self.events = EventStream(client.websocket_url, client.headers).open()
+        self.events = EventStream(client.websocket_url, client.headers, client.ca_file).open()
+        self._submitted = ("", "")
 
     def close(self) -> None:
         self.events.close()
 
-    def has(self, prompt_id: str) -> bool:
-        """Whether the server knows a prompt: it waits, runs, or has ended."""
-        return self.client.history(prompt_id) is not None or prompt_id in self.client.queue().ids
+    def find(self, prompt_id: str) -> str:
+        """What the server knows of a prompt: ``queued`` (it waits or runs), an `Outcome.status`, or "" for nothing."""
+        # In this order: a prompt goes from the queue to history, and must not pass us in between the two looks.
+        if prompt_id in self.client.queue().ids:
+            return "queued"
+        entry = self.client.history(prompt_id)
+        return read_outcome(entry).status if entry is not None else ""
 
     def submit(self, graph: Graph, prompt_id: str, workflow: dict[str, Any] | None) -> None:
         """Queue a prompt."""
+        self._submitted = (prompt_id, self.events.client_id)
         self.client.submit(graph, prompt_id, self.events.client_id, workflow)
+
+    def _hears(self, prompt_id: str) -> bool:
+        """Whether the server tells us about a prompt: it tells the connection under which it was submitted."""
+        return self.events.connected and self._submitted == (prompt_id, self.events.client_id)
 
     def wait(
         self, prompt_id: str, graph: Graph, *, stall: float, on_start: Callable[[], None], on_step: StepReport,
@@ -58,16 +73,16 @@ class Session:
 
         Args:
             stall: seconds without any sign of progress after which the server counts as a zombie: its HTTP side
-                answers, its worker is dead. Prompts of others that run before ours are signs of progress.
+                answers, its worker is dead. Where no signs can come the time is longer, see `BLIND` and `FOREIGN`.
             check: called at least every `SILENCE` seconds; what it raises ends the waiting.
 
         Raises:
             VideoGenError: `prompt-lost`, `server-stalled`, or what the client raises.
         """
-        watch = _Watch(stall)
+        watch = _Watch()
         started = False
         misses = 0
-        last_look = 0.0
+        heard = last_look = time.monotonic()
         while True:
             event = self.events.next(timeout=LOOK_SPACING if misses else SILENCE)
             check()
@@ -80,7 +95,11 @@ class Session:
                 watch.advance()
                 _report(kind, data, graph, on_step)
             now = time.monotonic()
-            if not (event is None or (about_it and _says_ended(event)) or now - last_look > LONGEST):
+            if about_it:
+                heard = now
+            # What is told of others must not keep us from looking: after a broken connection it is all that is told.
+            quiet = event is None or now - max(heard, last_look) > SILENCE
+            if not (quiet or (event and about_it and _says_ended(event)) or now - last_look > LONGEST):
                 continue
             last_look = now
             entry = self.client.history(prompt_id)
@@ -95,11 +114,13 @@ class Session:
                 raise VideoGenError(
                     "prompt-lost", f"{self.client.url} has forgotten a prompt: it restarted, or was cleared"
                 )
-            watch.look(queue.running, prompt_id)
-            if watch.stalled:
+            watch.look(queue.running)
+            foreign = prompt_id not in queue.running and bool(queue.running - self.client.submitted)
+            limit = stall * (FOREIGN if foreign else 1 if self._hears(prompt_id) else BLIND)
+            if watch.silence > limit:
                 raise VideoGenError(
                     "server-stalled",
-                    f"{self.client.url} answers, but its prompt has made no progress for {stall:g} s"
+                    f"{self.client.url} answers, but its prompt has made no progress for {watch.silence:.0f} s"
                     " (a longer time is given with --stall)",
                 )
 
@@ -107,23 +128,22 @@ class Session:
 class _Watch:
     """Notices when nothing happens any more."""
 
-    def __init__(self, stall: float) -> None:
-        self._stall = stall
+    def __init__(self) -> None:
         self._moved = time.monotonic()
         self._running: frozenset[str] = frozenset()
 
     def advance(self) -> None:
         self._moved = time.monotonic()
 
-    def look(self, running: frozenset[str], ours: str) -> None:
-        # A prompt of somebody else is none of our business, however long it takes.
-        if running != self._running or (running and ours not in running):
+    def look(self, running: frozenset[str]) -> None:
+        if running != self._running:
             self.advance()
         self._running = running
 
     @property
-    def stalled(self) -> bool:
-        return time.monotonic() - self._moved > self._stall
+    def silence(self) -> float:
+        """Seconds without any sign of progress."""
+        return time.monotonic() - self._moved
 
 
 def _says_ended(event: tuple[str, dict[str, Any]]) -> bool:

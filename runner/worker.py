@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 import uuid
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -39,8 +38,7 @@ class Worker(threading.Thread):
         super().__init__(name=f"server {server.name}", daemon=True)
         self.server, self.run_state = server, run
         self.scheduler = run.scheduler
-        self._collector = ThreadPoolExecutor(1, thread_name_prefix=f"collect {server.name}")
-        self._collecting: Future[None] | None = None
+        self._collecting: threading.Thread | None = None
 
     def run(self) -> None:
         """Work until there is nothing to do."""
@@ -53,7 +51,11 @@ class Worker(threading.Thread):
         except Exception as error:  # a mistake of ours must not leave the run hanging
             self.run_state.note_crash(error)
         finally:
-            self._collector.shutdown(wait=True)
+            self._finish_collecting()
+
+    def _finish_collecting(self) -> None:
+        if self._collecting is not None:
+            self._collecting.join()
 
     def _work(self, task: Task) -> None:
         began = time.monotonic()
@@ -69,33 +71,46 @@ class Worker(threading.Thread):
             return
         if outcome.status != "success":
             failure = classify_outcome(outcome)
-            self._fail(task, failure, _explain(failure, outcome), size)
+            self._fail(task, failure, _explain(failure, outcome), size, ended=outcome.status)
             return
-        if self._collecting is not None:
-            self._collecting.result()
+        self._finish_collecting()
         times = {"queued": began - task.queued_at, "executed": outcome.executed or time.monotonic() - began}
-        self._collecting = self._collector.submit(self._collect, task, job, outcome, times)
+        # A daemon, not an executor's thread: the interpreter waits for those when the user wants to leave at once.
+        self._collecting = threading.Thread(
+            target=self._collect, args=(task, job, outcome, times), name=f"collect {self.server.name}", daemon=True
+        )
+        self._collecting.start()
 
     def _submit(self, task: Task, job: Job) -> str:
         prompt_id = make_prompt_id(self.run_state.run_id, task)
-        self.run_state.note_submitted(task, prompt_id, self.server.name)
         # Asking whether the server has it already costs two requests: only where that can be.
-        if not (task.may_exist and self.server.session.has(prompt_id)):
-            self.server.session.submit(job.graph, prompt_id, job.workflow)
+        found = self.server.session.find(prompt_id) if task.may_exist else ""
+        if found == "interrupted":
+            # By a runner that was stopped, or when the segment had gone to another server: not what is wanted now.
+            task.attempt += 1
+            prompt_id = make_prompt_id(self.run_state.run_id, task)
+        elif found:
+            self.run_state.note_found(task, prompt_id, self.server.name)
+            return prompt_id
+        self.run_state.note_submitted(task, prompt_id, self.server.name)
+        # From here on, even if no answer comes: it may get lost behind a request that did not.
         task.may_exist = True
+        self.server.session.submit(job.graph, prompt_id, job.workflow)
         return prompt_id
 
     def _wait(self, task: Task, job: Job, prompt_id: str) -> Outcome:
+        run = self.run_state
+
         def check() -> None:
             if self.scheduler.stopped:
+                run.note_cancelled(task)
                 self.server.session.client.cancel(prompt_id)
                 raise StopWaitingError
             self.server.check()
 
-        run = self.run_state
         return self.server.session.wait(
             prompt_id, job.graph, stall=run.stall, check=check, on_start=lambda: run.note_running(task),
-            on_step=lambda label, fraction: run.display.step(task.number, run.count, label, fraction),
+            on_step=lambda label, fraction: run.show_step(task, label, fraction),
         )  # fmt: skip
 
     def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
@@ -111,23 +126,32 @@ class Worker(threading.Thread):
             seconds = {name: round(value, 3) for name, value in times.items()}
             run.note_done(task, job, checked, seconds, self.server.name, fetched.record)
         except VideoGenError as error:
-            self._fail_collecting(task, error, job.plan.size)
+            self._fail_collecting(task, job, error)
         except Exception as error:  # a mistake of ours must not leave the run hanging
             run.note_crash(error)
         else:
+            self.server.note_success()
             self.scheduler.finish(task, self.server.name, times["executed"])
 
-    def _fail_collecting(self, task: Task, error: VideoGenError, size: tuple[int, int]) -> None:
+    def _fail_collecting(self, task: Task, job: Job, error: VideoGenError) -> None:
+        run = self.run_state
+        # The worker itself finds out that a server is gone, and brings it back; two threads must not do that at once.
         failure = classify_error(error)
-        if failure is Failure.SERVER_GONE:
-            # The worker itself finds out and brings the server back; two threads must not do that at once.
-            self.run_state.note_failure(task, failure, Remedy.REPEAT, error)
-            self.scheduler.put_back(task)
-        else:
-            self._fail(task, failure, error, size)
+        if failure is Failure.OUTPUT_BROKEN:
+            for part in run.directory.segments.glob(f".{job.plan.file_stem}-*"):
+                part.unlink(missing_ok=True)
+        with contextlib.suppress(VideoGenError):  # the journal cannot be written, which has stopped the run
+            self._fail(task, failure, error, job.plan.size, recover=False)
 
-    def _fail(self, task: Task, failure: Failure, error: VideoGenError, size: tuple[int, int] | None) -> None:
+    def _fail(
+        self, task: Task, failure: Failure, error: VideoGenError, size: tuple[int, int] | None, *, ended: str = "",
+        recover: bool = True,
+    ) -> None:  # fmt: skip
         """Do what the table says about a failure.
+
+        Args:
+            ended: how the prompt ended on the server (``error``, ``interrupted``), if it did and that is the failure.
+            recover: get the server back, when it is the server that failed.
 
         Raises:
             VideoGenError: when the server will not come back.
@@ -139,24 +163,29 @@ class Worker(threading.Thread):
         if failure is Failure.VALIDATION and not run.rendered:
             # The server refuses the very first graph: it would refuse all of them.
             remedy = Remedy.STOP
-        run.note_failure(task, failure, remedy, error)
+        server_failed = failure in (Failure.SERVER_GONE, Failure.STALLED)
+        if server_failed and recover:
+            self.scheduler.take_out(self.server.name, error.message.splitlines()[0])
+        run.note_failure(task, failure, remedy, error, ended)
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
             self.scheduler.stop(error)
         elif remedy is Remedy.GIVE_UP:
             run.note_given_up(task, error)
             self.scheduler.give_up(task)
-        elif remedy is Remedy.OTHER_SERVER:
-            self.scheduler.take_out(self.server.name, error.message.splitlines()[0])
-            self.scheduler.put_back(task)
-            if self.server.recover(error, self.scheduler.sleep, run.say):
-                run.note_recovered(self.server.name)
-                self.scheduler.take_in(self.server.name)
         else:
             self._prepare_repeat(task, remedy, size)
             self.scheduler.put_back(task)
+        if server_failed and recover and self.server.recover(error, self.scheduler.sleep, run.say):
+            if not self.scheduler.is_waiting(task):
+                # Another server has it now, or nobody: what may still wait or run here is not wanted any more.
+                self.server.session.client.cancel(make_prompt_id(run.run_id, task))
+            run.note_recovered(self.server.name)
+            self.scheduler.take_in(self.server.name)
 
     def _prepare_repeat(self, task: Task, remedy: Remedy, size: tuple[int, int]) -> None:
+        if remedy is Remedy.OTHER_SERVER:
+            return  # the same attempt: what the server has made of it is found again
         task.attempt += 1
         task.may_exist = False
         variant = task.variant
@@ -170,16 +199,18 @@ class Worker(threading.Thread):
     def _announce_queue(self) -> None:
         """Tell the scheduler how many prompts of others wait here; with one server there is nothing to choose."""
         foreign = 0
-        if len(self.scheduler.loads) > 1:
+        if len(self.scheduler.loads) > 1 and not self.scheduler.stopped:
             with contextlib.suppress(VideoGenError):  # its next task will find out
                 foreign = len(self.server.session.client.queue().ids)
         self.scheduler.free_server(self.server.name, foreign)
 
     def _leave(self, error: VideoGenError) -> None:
         """The server will not come back: the others go on, and the last one ends the run."""
-        self.scheduler.take_out(self.server.name, error.message.splitlines()[0])
-        self.run_state.note_server_left(self.server.name, error)
-        if self.scheduler.all_out():
+        if self.scheduler.stopped:
+            return
+        with contextlib.suppress(VideoGenError):  # a journal that cannot be written stops the run by itself
+            self.run_state.note_server_left(self.server.name, error)
+        if self.scheduler.leave(self.server.name, error.message.splitlines()[0]):
             self.scheduler.stop(error)
 
 

@@ -60,6 +60,7 @@ def test_the_same_frames_give_the_same_bytes_although_four_threads_encode_them(t
         (24, Fraction(8), 30, 240),  # the apple tree: 3 frames a second, each shown ten times
         (23, Fraction(15, 2), 30, 225),  # 7.5 s that no frame rate divides
         (1, Fraction(1, 3), 30, 10),
+        (1, Fraction(1, 240), 24, 1),  # shorter than half a frame of the video
         (240, Fraction(8), 24, 192),  # more frames than the video shows
         (25, Fraction(1001, 1000), 24, 24),
     ],

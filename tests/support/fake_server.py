@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = found if isinstance(found, Answer) else Answer(body=found)
         self._send(answer)
 
-    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - http.server's names
+    do_GET = do_POST = do_PUT = _answer
 
     def _send(self, answer: Answer) -> None:
         data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()

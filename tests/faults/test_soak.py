@@ -1,0 +1,19 @@
+"""The soak test in small; tests/README.md has the command for all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.comfy import ComfyServer
+
+from .soak import Plan, soak
+
+
+def test_six_segments_survive_random_faults(fault_server: ComfyServer, tmp_path: Path) -> None:
+    plan = Plan(
+        segments=6, seed=7, minutes=4, server_kills=1, runner_kills=2, socket_cuts=5, every=(0.2, 1.0), sleep=0.4
+    )
+    summary = soak(plan, tmp_path, fault_server)
+    assert summary["verified"] == 6
+    assert summary["film_identical"]
+    assert summary["faults"]["runner killed"] >= 2

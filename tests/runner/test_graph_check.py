@@ -1,0 +1,210 @@
+"""Whether a workflow fits a server: everything that does not is named before anything is submitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import ProblemList
+from runner.graph_check import check_graph, require_fit, types_fit
+from runner.workflow import Workflow
+from tests.support.graphs import Graph, image_graph
+from tests.support.stories import segment_graph, small_story
+
+
+def find_problems(graph: Graph, info: dict[str, Any], nodes: list[dict[str, Any]] | None = None) -> list[str]:
+    """The problems of a graph as lines; `nodes` are those of the editor's workflow that it comes from."""
+    workflow = Workflow(Path("film.json"), {"nodes": nodes, "links": []} if nodes else None, None if nodes else graph)
+    return [str(problem) for problem in check_graph(graph, info, workflow)]
+
+
+def with_input(node_id: str, name: str, value: Any) -> Graph:
+    """The image workflow with one input changed."""
+    graph = image_graph()
+    graph[node_id]["inputs"][name] = value
+    return graph
+
+
+def test_workflows_that_fit_have_no_problems(object_info: dict[str, Any]) -> None:
+    assert find_problems(image_graph(), object_info) == []
+    assert find_problems(segment_graph(small_story("Tiny")), object_info) == []
+
+
+# ------------------------------------------------------------------ nodes
+
+
+def test_a_node_that_the_server_lacks_is_named_with_one_that_it_has(object_info: dict[str, Any]) -> None:
+    graph = image_graph()
+    graph["9"]["class_type"] = "SaveImages"
+    assert find_problems(graph, object_info)[0] == (
+        "node 9 (SaveImages): the server does not have this node (it has 'SaveImage')"
+    )
+
+
+@pytest.mark.parametrize("key", ["cnr_id", "aux_id"])
+def test_a_node_that_the_server_lacks_is_named_with_its_pack(object_info: dict[str, Any], key: str) -> None:
+    graph = image_graph() | {"20": {"class_type": "VHS_VideoCombine", "inputs": {}}}
+    nodes = [{"id": 20, "type": "VHS_VideoCombine", "properties": {key: "comfyui-videohelpersuite"}}]
+    assert find_problems(graph, object_info, nodes) == [
+        "node 20 (VHS_VideoCombine): the server does not have this node; it comes with the pack 'comfyui-videohelpersuite'"
+    ]
+
+
+def test_a_server_without_our_pack_is_told_so(object_info: dict[str, Any]) -> None:
+    without = {name: schema for name, schema in object_info.items() if not name.startswith("VideoGen")}
+    problems = find_problems(segment_graph(small_story("Tiny")), without)
+    assert problems[0].startswith("node 1 (VideoGenStory): the server does not have the videogen pack")
+
+
+def test_a_workflow_that_saves_nothing_is_refused(object_info: dict[str, Any]) -> None:
+    graph = image_graph()
+    del graph["9"]
+    assert find_problems(graph, object_info) == ["no node of the workflow saves anything: it needs an output node"]
+
+
+# ------------------------------------------------------------------ links
+
+
+@pytest.mark.parametrize(
+    ("graph", "problem"),
+    [
+        (
+            with_input("8", "samples", ["4", 0]),
+            "node 8 (VAEDecode): 'samples' wants LATENT and gets MODEL from node 4 (CheckpointLoaderSimple)",
+        ),
+        (
+            with_input("8", "samples", ["77", 0]),
+            "node 8 (VAEDecode): 'samples' is linked to node 77, which is not in the graph (muted or bypassed?)",
+        ),
+        (
+            with_input("8", "vae", ["4", 3]),
+            "node 8 (VAEDecode): 'vae' is linked to output 3 of node 4, which has 3",
+        ),
+        (
+            with_input("8", "vae", ["4", -1]),
+            "node 8 (VAEDecode): 'vae' is linked to output -1 of node 4, which has 3",
+        ),
+        (with_input("8", "vae", None), "node 8 (VAEDecode): 'vae' wants a link of type VAE"),
+        (
+            with_input("3", "seed", ["6", 0]),
+            "node 3 (KSampler): 'seed' wants INT and gets CONDITIONING from node 6 (CLIPTextEncode)",
+        ),
+    ],
+    ids=["another type", "dangling", "output too high", "output below 0", "no link", "widget"],
+)
+def test_a_link_that_does_not_fit(object_info: dict[str, Any], graph: Graph, problem: str) -> None:
+    assert find_problems(graph, object_info) == [problem]
+
+
+def test_a_required_input_that_is_missing(object_info: dict[str, Any]) -> None:
+    graph = image_graph()
+    del graph["6"]["inputs"]["clip"]
+    assert find_problems(graph, object_info) == [
+        "node 6 (CLIPTextEncode): the required input 'clip' is not connected and has no value"
+    ]
+
+
+def test_inputs_that_grow_are_left_to_the_server(object_info: dict[str, Any]) -> None:
+    growing = {
+        "input": {"required": {"images": ["COMFY_AUTOGROW_V3", {}]}}, "output": ["IMAGE"], "output_node": True,
+    }  # fmt: skip
+    graph = {"1": {"class_type": "Grow", "inputs": {"images.image0": ["1", 0]}}}
+    assert find_problems(graph, object_info | {"Grow": growing}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "fits"),
+    [
+        ("IMAGE", "IMAGE", True),
+        ("IMAGE", "MASK", False),
+        ("IMAGE", "MASK,IMAGE", True),
+        ("INT,FLOAT", "FLOAT", True),
+        ("*", "LATENT", True),
+        ("LATENT", "*", True),
+    ],
+)
+def test_types_fit_by_comfyui_s_rule(given: str, wanted: str, fits: bool) -> None:
+    assert types_fit(given, wanted) is fits
+
+
+# ------------------------------------------------------------------ values
+
+
+@pytest.mark.parametrize(
+    ("graph", "problem"),
+    [
+        (with_input("3", "steps", 0), "'steps' is 0, expected 1 to 10000"),
+        (with_input("3", "steps", 10**400), f"'steps' is {10**400}, expected 1 to 10000"),
+        (with_input("3", "cfg", 100.5), "'cfg' is 100.5, expected 0.0 to 100.0"),
+        (with_input("3", "steps", 2.5), "'steps' is 2.5, expected a whole number"),
+        (with_input("3", "steps", "twenty"), "'steps' is 'twenty', expected a whole number"),
+        (with_input("3", "steps", True), "'steps' is True, expected a whole number"),
+        (with_input("3", "cfg", "NaN"), "'cfg' is 'NaN', expected a number"),
+        (with_input("3", "cfg", float("nan")), "'cfg' is nan, expected a number"),
+        (with_input("3", "cfg", float("inf")), "'cfg' is inf, expected a number"),
+        (
+            with_input("3", "sampler_name", "eulr"),
+            "'sampler_name' is 'eulr', expected one of 'euler', 'euler_cfg_pp', 'euler_ancestral', 'euler_ancestral_cfg_pp',"
+            " 'heun', 'heunpp2' (did you mean 'euler'?)",
+        ),
+        (
+            with_input("3", "scheduler", "none"),
+            "'scheduler' is 'none', expected one of 'simple', 'sgm_uniform', 'karras', 'exponential', 'ddim_uniform', 'beta',"
+            " 'normal', 'linear_quadratic' and 1 more",
+        ),
+    ],
+)
+def test_a_value_that_does_not_fit(object_info: dict[str, Any], graph: Graph, problem: str) -> None:
+    assert find_problems(graph, object_info) == [f"node 3 (KSampler): {problem}"]
+
+
+@pytest.mark.parametrize("value", [["draft"], {"quality": "draft"}, None, 5])
+def test_a_choice_of_another_kind_is_named(object_info: dict[str, Any], value: Any) -> None:
+    graph = segment_graph(small_story("Tiny"), quality=value)
+    problems = find_problems(graph, object_info)
+    assert len(problems) == 1
+    assert f"'quality' is {value!r}, expected one of 'story', 'draft'" in problems[0]
+
+
+def test_a_missing_model_is_named_with_its_folder_and_where_it_comes_from(object_info: dict[str, Any]) -> None:
+    graph = with_input("4", "ckpt_name", "wan.safetensors")
+    nodes = [
+        {"id": 3, "type": "KSampler", "properties": {}},
+        {"id": 4, "type": "CheckpointLoaderSimple", "properties": {
+            "models": [{"name": "wan.safetensors", "url": "https://example.org/wan.safetensors"}]}},
+    ]  # fmt: skip
+    assert find_problems(graph, object_info, nodes) == [
+        "node 4 (CheckpointLoaderSimple): the model 'wan.safetensors' is missing: put it into models/checkpoints,"
+        " from https://example.org/wan.safetensors (there are: 'dream.safetensors')"
+    ]
+
+
+def test_an_empty_model_folder_is_told(object_info: dict[str, Any]) -> None:
+    schema = {"input": {"required": {"vae_name": [[], {}]}}, "output": ["VAE"], "output_node": True}
+    graph = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": "wan_vae.safetensors"}}}
+    assert find_problems(graph, {"VAELoader": schema}) == [
+        "node 1 (VAELoader): the model 'wan_vae.safetensors' is missing: put it into models/vae (the folder is empty)"
+    ]
+
+
+def test_a_missing_picture_is_named(object_info: dict[str, Any]) -> None:
+    graph = image_graph() | {"20": {"class_type": "LoadImage", "inputs": {"image": "man.png"}}}
+    assert find_problems(graph, object_info) == [
+        "node 20 (LoadImage): the file 'man.png' is not in the server's input folder"
+    ]
+
+
+# ------------------------------------------------------------------ all at once
+
+
+def test_all_problems_come_at_once_and_nothing_is_submitted(object_info: dict[str, Any]) -> None:
+    graph = with_input("4", "ckpt_name", "wan.safetensors")
+    graph["3"]["inputs"]["steps"] = 0
+    graph["9"]["class_type"] = "SaveSomewhere"
+    with pytest.raises(
+        ProblemList, match=r"film\.json does not fit the ComfyUI at http://host:1: 4 problems"
+    ) as caught:
+        require_fit(graph, object_info, Workflow(Path("film.json"), None, graph), "http://host:1")
+    assert (caught.value.code, caught.value.hint) == ("workflow-invalid", "Nothing was submitted.")
