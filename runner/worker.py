@@ -157,6 +157,7 @@ class Worker(threading.Thread):
             VideoGenError: when the server will not come back.
         """
         run = self.run_state
+        prompt_id = make_prompt_id(run.run_id, task)
         task.failures[failure] += 1
         size = size or run.maker.story.size
         remedy = choose_remedy(failure, task.failures[failure], run.retries, size)
@@ -179,7 +180,7 @@ class Worker(threading.Thread):
         if server_failed and recover and self.server.recover(error, self.scheduler.sleep, run.say):
             if not self.scheduler.is_waiting(task):
                 # Another server has it now, or nobody: what may still wait or run here is not wanted any more.
-                self.server.session.client.cancel(make_prompt_id(run.run_id, task))
+                self.server.session.client.cancel(prompt_id)
             run.note_recovered(self.server.name)
             self.scheduler.take_in(self.server.name)
 

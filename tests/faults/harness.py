@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.probe import hash_file, probe_video
@@ -33,6 +34,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NODES = Path(__file__).with_name("nodes")
 #: Whether everything runs, or what a CI has time for.
 FULL = os.environ.get("VIDEOGEN_FAULTS", "") == "full"
+in_full = pytest.mark.skipif(not FULL, reason="takes long; runs with VIDEOGEN_FAULTS=full")
 #: Seconds after which a run counts as hanging, on however slow a machine.
 HANGING = 180.0
 
@@ -51,7 +53,7 @@ def fault_arguments(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "extra_model_paths.yaml"
     paths.write_text(json.dumps({"faults": {"custom_nodes": str(NODES)}}), encoding="utf-8")  # JSON is YAML
-    return ["--extra-model-paths-config", str(paths)]
+    return ["--extra-model-paths-config", str(paths), "--disable-api-nodes"]  # those take seconds to load
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ import av
 from custom_nodes.videogen.media.story_file import load_story_data
 from tests.support.comfy import ComfyServer
 
-from .harness import PROJECT, Stage, kill_server, make_stage, restart, running_fault_server
+from .harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
 from .proxy import Proxy, Scrambler, change_body, cut_after, hang_up, lose_answer
 
 
@@ -185,7 +185,7 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
     with running_fault_server(folder / "server") as server, Proxy(_port(server)) as proxy:
         calm.options = ["--server", calm_server.url if calm_server else proxy.url]
         calm_began = time.monotonic()
-        ended = calm.run()
+        ended = call(calm.arguments(), plan.minutes * 60)
         assert ended.status == 0, ended
         calm_seconds = time.monotonic() - calm_began
         if calm_server is None:

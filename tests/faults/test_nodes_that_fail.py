@@ -10,7 +10,7 @@ import pytest
 from custom_nodes.videogen.media.probe import probe_video
 from tests.support.comfy import ComfyServer
 
-from .harness import FULL, Stage, find_comfyuis, make_stage, seed_of, wait_for
+from .harness import Stage, find_comfyuis, in_full, make_stage, seed_of, wait_for
 
 
 def on(server: ComfyServer) -> tuple[str, str]:
@@ -194,6 +194,7 @@ def test_a_server_whose_worker_is_dead_is_found_out_and_started_again(tmp_path: 
     assert not find_comfyuis(stage.directory)
 
 
+@in_full
 @pytest.mark.usefixtures("embedded")
 def test_a_server_that_ends_in_a_prompt_is_started_again(tmp_path: Path) -> None:
     stage = make_stage(tmp_path / "run", ("FaultExit", {"what": "server", "times": 1}), segments=2)
@@ -204,7 +205,7 @@ def test_a_server_that_ends_in_a_prompt_is_started_again(tmp_path: Path) -> None
     assert not find_comfyuis(stage.directory)
 
 
-@pytest.mark.skipif(not FULL, reason="four starts of ComfyUI; with VIDEOGEN_FAULTS=full")
+@in_full
 @pytest.mark.usefixtures("embedded")
 def test_a_server_that_ends_again_and_again_ends_the_run_with_its_last_words(tmp_path: Path) -> None:
     stage = make_stage(tmp_path / "run", ("FaultExit", {"what": "server"}), segments=2)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.comfy import ComfyServer
 
-from .harness import impatient_server, make_stage, wait_for
+from .harness import impatient_server, in_full, make_stage, wait_for
 from .proxy import (
     Action,
     Exchange,
@@ -63,6 +63,7 @@ def test_a_socket_that_breaks_all_the_time_costs_nothing(proxy: Proxy, tmp_path:
     assert not stage.failures()
 
 
+@in_full
 def test_a_socket_that_says_nothing_is_replaced_by_looking(proxy: Proxy, tmp_path: Path) -> None:
     stage = make_stage(tmp_path, segments=2, options=("--server", proxy.url))
     proxy.on("GET /ws", say_nothing, times=float("inf"))
@@ -80,7 +81,7 @@ def test_a_socket_that_falls_silent_is_replaced_by_looking(proxy: Proxy, tmp_pat
     stage.check_complete()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=in_full) for seed in range(2, 6))])
 def test_frames_may_be_dropped_doubled_swapped_garbled_and_cut_off(proxy: Proxy, tmp_path: Path, seed: int) -> None:
     stage = make_stage(tmp_path, SLOW, segments=2, options=("--server", proxy.url))
     proxy.frame_filter = Scrambler(seed)
@@ -103,14 +104,14 @@ def test_an_answer_to_a_submission_that_gets_lost_renders_nothing_twice(proxy: P
 @pytest.mark.parametrize(
     ("request_", "fault"),
     [
-        ("POST /prompt", hang_up),
+        pytest.param("POST /prompt", hang_up, marks=in_full),
         ("POST /prompt", answer(503, b"upstream is away")),
-        ("GET /history/", hang_up),
-        ("GET /history/", delay(3.0)),
+        pytest.param("GET /history/", hang_up, marks=in_full),
+        pytest.param("GET /history/", delay(3.0), marks=in_full),
         ("GET /history/", cut_after(40)),
-        ("GET /queue", cut_after(10)),
+        pytest.param("GET /queue", cut_after(10), marks=in_full),
         ("GET /view", answer(502)),
-        ("GET /view", hang_up),
+        pytest.param("GET /view", hang_up, marks=in_full),
     ],
 )
 def test_a_request_that_fails_once_is_made_again(proxy: Proxy, tmp_path: Path, request_: str, fault: Action) -> None:
@@ -316,6 +317,7 @@ def test_a_server_that_is_away_for_some_seconds_is_waited_for(proxy: Proxy, tmp_
     assert sorted(stage.executed("FaultSleep")) == sorted(s["seed"] for s in stage.story["segments"])
 
 
+@in_full
 def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_done(
     proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

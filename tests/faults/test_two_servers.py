@@ -14,7 +14,7 @@ from custom_nodes.videogen.media.last_frame import read_last_frame
 from tests.support.comfy import ComfyServer
 from tests.support.videos import read_frames
 
-from .harness import Stage, kill_server, make_stage, restart, running_fault_server, wait_for
+from .harness import Stage, finish, in_full, kill_server, make_stage, restart, running_fault_server, wait_for
 from .proxy import Exchange, Proxy
 
 
@@ -110,6 +110,7 @@ def test_one_that_is_killed_leaves_its_segments_to_the_other_and_comes_back(
     assert lost in {event["segment"] for event in stage.events("segment-done")}
 
 
+@in_full
 def test_one_that_does_not_come_back_does_not_hold_up_the_end(proxy: Proxy, second: Proxy, tmp_path: Path) -> None:
     """The run ends when everything is done, and not when patience with the one that is away does."""
     stage = make_stage(
@@ -180,8 +181,6 @@ def test_segments_that_continue_begin_where_the_one_before_ended_wherever_that_w
 
 @pytest.mark.usefixtures("example_picture")
 def test_a_chain_that_was_killed_goes_on(proxy: Proxy, tmp_path: Path) -> None:
-    from .harness import finish
-
     stage = make_chain(tmp_path, proxy.url, segments=2)
     # Right after the second one, which continues the first, was submitted.
     lines = 1 + 5 + 1
