@@ -17,11 +17,12 @@ from custom_nodes.videogen.core.plan import SegmentPlan
 from custom_nodes.videogen.core.quality import QUALITIES, Quality, fit_size
 from custom_nodes.videogen.core.timing import count_frames
 from custom_nodes.videogen.media.ffmpeg import choose_encoder
-from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES, VideoInfo, hash_file, verify_video
+from custom_nodes.videogen.media.keep import keep_previous
+from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES, VideoInfo, hash_file, verify_sound, verify_video
 from custom_nodes.videogen.media.writer import VideoWriter
 
 from .client import ComfyClient
-from .outcome import Outcome, find_video_files, is_video
+from .outcome import Outcome, find_video_files, is_sound, is_video
 
 #: Containers that are kept as they are; the film reads them all.
 _KEPT = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
@@ -42,10 +43,11 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
     Raises:
         VideoGenError: `output-missing`, `video-broken` when the bytes are not those that the server's node hashed.
     """
-    files, record = find_video_files(outcome)
-    files = _one_video(files)
+    everything, record = find_video_files(outcome)
+    sounds = [file for file in everything if is_sound(file["filename"])]
+    files = _one_video([file for file in everything if file not in sounds])
     paths = []
-    total = 0
+    total = _fetch_sounds(client, sounds, folder, stem)
     for index, file in enumerate(files):
         suffix = Path(file["filename"].replace("\\", "/")).suffix.lower()
         path = folder / f".{stem}-{index:05d}{suffix if suffix.isascii() and len(suffix) <= 6 else ''}.part"
@@ -54,6 +56,19 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
     if record and len(paths) == 1 and hash_file(paths[0]) != record["sha256"]:
         raise VideoGenError("video-broken", f"{files[0]['filename']} arrived with other bytes than the server wrote")
     return Fetched(tuple(paths), record, total)
+
+
+def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path, stem: str) -> int:
+    """Keep the sound that a workflow saves beside its pictures, as ``segment_07_audio_1.flac``; gives its bytes."""
+    total = 0
+    for number, file in enumerate(files, 1):
+        target = folder / f"{stem}_audio_{number}{Path(file['filename']).suffix.lower()}"
+        partial = target.with_name(f".{target.name}.part")
+        total += client.download(file, partial)
+        verify_sound(partial)
+        keep_previous(target)
+        partial.replace(target)
+    return total
 
 
 def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:

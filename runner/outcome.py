@@ -55,7 +55,7 @@ def _executed_seconds(messages: dict[str, Any]) -> float | None:
 
 
 def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The files that a prompt has saved, best first, and what VideoGenSaveSegment says of its own.
+    """The files that a prompt has saved, best first and sound last, and what VideoGenSaveSegment says of its own.
 
     A video goes before pictures; temporary files (previews) count only where nothing else is.
 
@@ -69,14 +69,20 @@ def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, 
             files += [item for item in value if _is_file(item)] if isinstance(value, list) else []
         if isinstance(result.get("videogen"), list) and result["videogen"] and "sha256" in result["videogen"][0]:
             record = result["videogen"][0]
-    if not files:
+    if not [file for file in files if not is_sound(file["filename"])]:
         said = json.dumps(outcome.outputs)[:200]
+        what = "only sound" if files else "no file"
         raise VideoGenError(
-            "output-missing", f"the prompt ended well but saved no file; its outputs are {said}",
+            "output-missing", f"the prompt ended well but saved {what}; its outputs are {said}",
             "The workflow needs a node that saves a video or pictures, such as VideoGenSaveSegment.",
         )  # fmt: skip
     kept = [file for file in files if file.get("type") != "temp"] or files
-    return sorted(kept, key=lambda file: not is_video(file["filename"])), record
+    return sorted(kept, key=lambda file: (is_sound(file["filename"]), not is_video(file["filename"]))), record
+
+
+def is_sound(name: str) -> bool:
+    """Whether a file holds sound and no pictures, by its name."""
+    return name.lower().endswith((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"))
 
 
 def _is_file(item: Any) -> bool:

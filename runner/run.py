@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import shlex
 import sys
 import time
@@ -34,6 +35,7 @@ from .report import collect_versions, hide_secrets, report_run, write_report
 from .run_directory import RunDirectory, check_space, read_run
 from .servers import OwnServer, RemoteServer, Server
 from .session import Session
+from .setup.versions import COMFYUI_AT_LEAST
 from .workflow import (
     CONVERSION_FILE,
     SEGMENT_NODE,
@@ -44,6 +46,9 @@ from .workflow import (
     describe_conversion,
     load_conversion,
 )
+
+#: The first with the node schema that the pack is written in (comfy_api.latest).
+OLDEST_COMFYUI = tuple(map(int, COMFYUI_AT_LEAST.split(".")))
 
 
 @dataclass
@@ -314,11 +319,20 @@ class _Run:
 
 
 def require_pack(session: Session, workflow: Workflow) -> None:
-    """Refuse a server without our nodes, if the workflow uses them.
+    """Refuse a server that is too old, or without our nodes if the workflow uses them.
 
     Raises:
-        VideoGenError: `server-lacks-pack`.
+        VideoGenError: `server-too-old`, `server-lacks-pack`.
     """
+    version = str(session.stats["system"]["comfyui_version"])
+    numbers = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    # A version that cannot be read is somebody's own build: whether it has what is needed shows in its nodes.
+    if numbers and tuple(map(int, numbers.groups())) < OLDEST_COMFYUI:
+        raise VideoGenError(
+            "server-too-old",
+            f"the ComfyUI at {session.client.url} is version {version}, expected {'.'.join(map(str, OLDEST_COMFYUI))} or newer",
+            "Update it there, or leave --server out to have one started.",
+        )
     lacking = {STORY_NODE, SEGMENT_NODE} - set(session.object_info)
     text = json.dumps(workflow.ui or workflow.api)
     if any(name in text for name in lacking):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ OUR_LOGGERS = ("custom_nodes", "runner", "install")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_errors: something may be logged as an error in this test")
+    # A shell starts what stands in the background with Ctrl-C ignored, and the runners that are tested would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # ------------------------------------------------------------------ a real ComfyUI

@@ -302,7 +302,7 @@ def test_a_server_that_is_away_for_some_seconds_is_waited_for(proxy: Proxy, tmp_
     def go_away() -> None:
         wait_for(lambda: stage.events("segment-running"))
         proxy.refuse_connections()
-        time.sleep(2.0)
+        time.sleep(6.0)  # longer than the silence after which the runner looks
         proxy.listen()
 
     thread = threading.Thread(target=go_away, daemon=True)

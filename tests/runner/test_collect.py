@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -193,3 +194,34 @@ def test_frames_are_numbered_in_the_order_of_the_outputs(server: FakeServer, tmp
     assert [path.read_text() for path in fetched.paths] == names
     assert fetched.bytes == sum(map(len, names))
     assert np.array_equal(sorted(fetched.paths), fetched.paths)
+
+
+def tone(seconds: float = 0.5) -> bytes:
+    """A FLAC file, as SaveAudio writes it."""
+    data = io.BytesIO()
+    with av.open(data, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=8000, layout="mono")
+        samples = (np.sin(np.arange(int(8000 * seconds)) / 5) * 8000).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return data.getvalue()
+
+
+def test_sound_beside_the_pictures_is_kept_with_the_segment(server: FakeServer, tmp_path: Path) -> None:
+    files = {"sound.flac": tone(), **{f"frame_{n}.png": picture(n) for n in range(4)}}
+    checked = collect(server, tmp_path, files)
+    assert checked.info.frames == 2 * TINY.fps
+    assert (tmp_path / "segment_01_audio_1.flac").read_bytes() == files["sound.flac"]
+
+
+def test_sound_that_does_not_decode_is_not_accepted(server: FakeServer, tmp_path: Path) -> None:
+    with pytest.raises(VideoGenError, match="cannot be read as sound"):
+        collect(server, tmp_path, {"sound.flac": b"noise", "frame.png": picture(1)})
+
+
+def test_sound_alone_is_no_segment(server: FakeServer, tmp_path: Path) -> None:
+    with pytest.raises(VideoGenError) as caught:
+        collect(server, tmp_path, {"sound.flac": tone()})
+    assert caught.value.code == "output-missing"

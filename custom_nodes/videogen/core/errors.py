@@ -42,6 +42,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "server-unreachable": ErrorCode("nothing answers at the server's address", NO_SERVER),
     "server-not-comfyui": ErrorCode("what answers is not a ComfyUI", BAD_INPUT),
     "server-lacks-pack": ErrorCode("the ComfyUI does not have the videogen nodes", NO_SERVER),
+    "server-too-old": ErrorCode("the ComfyUI is of a version that the nodes cannot work with", NO_SERVER),
     "server-start-failed": ErrorCode("the embedded ComfyUI did not start", NO_SERVER),
     "server-lost": ErrorCode("the server went away while it was working", NO_SERVER),
     "server-stalled": ErrorCode("the server answers, but its prompt makes no progress", NO_SERVER),

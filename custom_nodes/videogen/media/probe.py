@@ -85,6 +85,25 @@ def verify_video(
     return info
 
 
+def verify_sound(path: Path) -> float:
+    """Decode a sound file; gives its length in seconds.
+
+    Raises:
+        VideoGenError: `video-broken`, when it has no sound in it or does not decode.
+    """
+    samples, rate = 0, 0
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(audio=0):
+                samples += frame.samples
+                rate = frame.sample_rate
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise VideoGenError("video-broken", f"{path} cannot be read as sound: {error}") from None
+    if not samples:
+        raise VideoGenError("video-broken", f"{path} has no sound in it")
+    return samples / rate
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal digits."""
     hasher = hashlib.sha256()
