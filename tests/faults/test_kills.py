@@ -40,6 +40,17 @@ CASES = [
 ]
 
 
+def own_processes() -> list[psutil.Process]:
+    """Everything that this test run has started and that still runs."""
+    return psutil.Process(os.getpid()).children(recursive=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def processes_before() -> set[int]:
+    """What was there before this file: servers that the whole test run shares, for one."""
+    return {process.pid for process in own_processes()}
+
+
 def killed(stage: Stage, kill: str, **environment: str) -> None:
     """Start a run that kills itself, and see that it did."""
     ended = finish(stage.start(VIDEOGEN_TEST_KILL=kill, **environment))
@@ -269,8 +280,9 @@ def test_a_full_disk_ends_the_run_and_keeps_everything(
         assert {number: again[number] for number in done} == done
 
 
-def test_no_process_is_left_behind(fault_server: ComfyServer) -> None:
+def test_no_process_is_left_behind(processes_before: set[int], fault_server: ComfyServer) -> None:
     """Whatever the tests before this one did to runners and servers."""
-    ours = {process.pid for process in psutil.Process(os.getpid()).children(recursive=True)}
     server = psutil.Process(fault_server.embedded.pid)
-    assert ours <= {server.pid, *(child.pid for child in server.children(recursive=True))}
+    expected = processes_before | {server.pid, *(child.pid for child in server.children(recursive=True))}
+    left = [process for process in own_processes() if process.pid not in expected]
+    assert not left, [process.cmdline() for process in left]
