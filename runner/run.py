@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -167,7 +168,13 @@ class _Run:
         return update_film(self.directory, self.story, self.display)
 
     def _write_report(self) -> None:
-        write_report(self.directory.path, report_run(self.directory.path, self.journal))
+        try:
+            write_report(self.directory.path, report_run(self.directory.path, self.journal))
+        except VideoGenError:
+            raise
+        except Exception as error:  # a mistake of ours in a page about the run must not take the run's result away
+            self._event("runner-error", message=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            self.display.say(f"The report could not be written: {type(error).__name__}: {error}")
 
     def _states(self) -> list[tuple[int, SegmentState]]:
         return [(segment.number, self.journal.segment(segment.number)) for segment in self.story.segments]

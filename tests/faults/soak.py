@@ -12,6 +12,7 @@ import argparse
 import copy
 import hashlib
 import json
+import math
 import os
 import platform
 import random
@@ -33,7 +34,7 @@ from custom_nodes.videogen.media.story_file import load_story_data
 from tests.support.comfy import ComfyServer
 
 from .harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
-from .proxy import Proxy, Scrambler, change_body, cut_after, hang_up, lose_answer
+from .proxy import Exchange, Proxy, Scrambler, answer, change_body, cut_after, hang_up, lose_answer
 
 
 @dataclass
@@ -49,6 +50,12 @@ class Plan:
     every: tuple[float, float] = (0.5, 3.0)
     story: str = ""
     sleep: float = 1.0
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        return {
+            "server killed": self.server_kills, "runner killed": self.runner_kills, "sockets cut": self.socket_cuts,
+        }  # fmt: skip
 
 
 @dataclass
@@ -70,6 +77,7 @@ class Soak:
         """
         chance = random.Random(self.plan.seed)
         deadline = time.monotonic() + self.plan.minutes * 60
+        self.proxy.on("POST /prompt", self._hold_the_end, times=math.inf)
         runner = self._start_runner()
         log = (self.stage.folder / "runner.log").open("a", encoding="utf-8")
         try:
@@ -97,23 +105,37 @@ class Soak:
                 stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
+    def _count_done(self) -> int:
+        return len({event["segment"] for event in self.stage.events("segment-done")})
+
+    def _is_near_end(self) -> bool:
+        return self._count_done() >= self.plan.segments - 2
+
+    def _missing(self) -> list[str]:
+        return [kind for kind, wanted in self.plan.wanted.items() if self.counts[kind] < wanted]
+
+    def _hold_the_end(self, exchange: Exchange) -> None:
+        """The last segments are not taken before every fault was made as often as it was wanted."""
+        if self._is_near_end() and self._missing():
+            answer(503)(exchange)
+        else:
+            exchange.send(exchange.forward())
+
     def _make_fault(self, chance: random.Random, runner: subprocess.Popen[bytes], log: Any) -> subprocess.Popen[bytes]:
         """One fault; those that the plan still wants come more often the fewer segments are left to make them in."""
         kinds = {
             "sockets cut": 10.0, "answer lost": 2.0, "request lost": 2.0, "download cut": 2.0, "file garbled": 1.0,
             "frames scrambled": 2.0, "frames clean": 1.0, "refused": 1.0, "runner killed": 3.0, "server killed": 1.5,
         }  # fmt: skip
-        done = len({event["segment"] for event in self.stage.events("segment-done")})
-        share = done / self.plan.segments
-        for kind, wanted in (
-            ("server killed", self.plan.server_kills), ("runner killed", self.plan.runner_kills),
-            ("sockets cut", self.plan.socket_cuts),
-        ):  # fmt: skip
+        share = self._count_done() / self.plan.segments
+        for kind, wanted in self.plan.wanted.items():
             behind = wanted * share - self.counts[kind]
             if behind > 0:
                 kinds[kind] += 10 * behind
-            elif self.counts[kind] >= wanted * 2:
+            elif self.counts[kind] >= wanted * 1.5:
                 kinds[kind] = 0.0
+        if self._is_near_end() and (missing := self._missing()):
+            kinds = dict.fromkeys(missing, 1.0)
         kind = chance.choices(list(kinds), list(kinds.values()))[0]
         if kind == "runner killed":
             runner.send_signal(signal.SIGKILL)
@@ -204,9 +226,7 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
     rough.check_complete()
     done = [event["segment"] for event in rough.events("segment-done")]
     assert sorted(done) == rough.numbers, "a segment was verified twice"
-    for name, wanted in (
-        ("server killed", plan.server_kills), ("runner killed", plan.runner_kills), ("sockets cut", plan.socket_cuts),
-    ):  # fmt: skip
+    for name, wanted in plan.wanted.items():
         assert run.counts[name] >= wanted, f"{name} {run.counts[name]} times, wanted {wanted}"
     differing = [
         number

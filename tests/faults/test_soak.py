@@ -8,10 +8,12 @@ from tests.support.comfy import ComfyServer
 
 from .soak import Plan, soak
 
+SEED = 8
+
 
 def test_six_segments_survive_random_faults(fault_server: ComfyServer, tmp_path: Path) -> None:
     plan = Plan(
-        segments=6, seed=7, minutes=4, server_kills=1, runner_kills=2, socket_cuts=5, every=(0.2, 1.0), sleep=0.4
+        segments=6, seed=SEED, minutes=4, server_kills=1, runner_kills=2, socket_cuts=5, every=(0.8, 1.6), sleep=0.2
     )
     summary = soak(plan, tmp_path, fault_server)
     assert summary["verified"] == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from runner.film import film_inputs
 from runner.history import read_history
 from runner.journal import Journal
 from runner.report import HIDDEN, build_report, hide_secrets, report_directory
+from runner.run import _Run
+from runner.run_directory import RunDirectory
 from tests.support.stories import small_story
 
 STORY = small_story("A Tree", segments=4)
@@ -225,3 +228,19 @@ def test_a_directory_is_reported_without_its_lock(tmp_path: Path) -> None:
     Journal(tmp_path / "journal.jsonl").close()
     (tmp_path / "runner.lock").write_text("{}")
     assert report_directory(tmp_path)["count"] == 4
+
+
+def test_a_mistake_in_the_report_does_not_take_the_run_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with RunDirectory(tmp_path / "run", "A Tree") as directory:
+        run = object.__new__(_Run)
+        run.directory, run.journal = directory, directory.journal
+        run.display = SimpleNamespace(say=said.append, event=lambda record: None)
+
+        def fail(path: Path, journal: Journal) -> None:
+            raise ZeroDivisionError("no segments")
+
+        monkeypatch.setattr("runner.run.report_run", fail)
+        run._write_report()
+        assert directory.journal.latest["runner-error"]["message"] == "ZeroDivisionError: no segments"
+    assert said == ["The report could not be written: ZeroDivisionError: no segments"]
