@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -65,7 +66,8 @@ class JobMaker:
         hash_input: Callable[[str], str],
     ) -> None:  # fmt: skip
         self.story, self.story_data, self.ui_workflow = story, story_data, ui_workflow
-        self.object_info, self.hash_input = object_info, hash_input
+        # Every segment's key asks for the same files, which may have to come over the network.
+        self.object_info, self.hash_input = object_info, functools.cache(hash_input)
         # The runner makes the film itself, from the files that it has verified.
         film_nodes = find_downstream(graph, nodes_of(graph, FILM_NODE))
         self.graph: Graph = {key: copy.deepcopy(node) for key, node in graph.items() if key not in film_nodes}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,17 @@ def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, 
             files += [item for item in value if _is_file(item)] if isinstance(value, list) else []
         if isinstance(result.get("videogen"), list) and result["videogen"] and "sha256" in result["videogen"][0]:
             record = result["videogen"][0]
-    if not [file for file in files if not is_sound(file["filename"])]:
+    pictures = [file for file in files if not is_sound(file["filename"])]
+    if not pictures:
         said = json.dumps(outcome.outputs)[:200]
         what = "only sound" if files else "no file"
         raise VideoGenError(
             "output-missing", f"the prompt ended well but saved {what}; its outputs are {said}",
             "The workflow needs a node that saves a video or pictures, such as VideoGenSaveSegment.",
         )  # fmt: skip
-    kept = [file for file in files if file.get("type") != "temp"] or files
-    return sorted(kept, key=lambda file: (is_sound(file["filename"]), not is_video(file["filename"]))), record
+    pictures = [file for file in pictures if file.get("type") != "temp"] or pictures
+    sounds = [file for file in files if is_sound(file["filename"]) and file.get("type") != "temp"]
+    return [*sorted(pictures, key=lambda file: not is_video(file["filename"])), *sounds], record
 
 
 def is_sound(name: str) -> bool:
@@ -90,6 +93,4 @@ def _is_file(item: Any) -> bool:
 
 
 def is_video(name: str) -> bool:
-    from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES
-
     return name.lower().endswith((*VIDEO_SUFFIXES, ".webp", ".gif"))

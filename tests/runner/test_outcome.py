@@ -100,3 +100,10 @@ def test_our_own_node_s_record_comes_along() -> None:
 )
 def test_a_video_is_known_by_its_suffix(name: str, video: bool) -> None:
     assert is_video(name) is video
+
+
+def test_previews_count_where_only_sound_is_saved() -> None:
+    preview = {"filename": "preview.png", "subfolder": "", "type": "temp"}
+    sound = {"filename": "sound.flac", "subfolder": "", "type": "output"}
+    files, _ = find_video_files(Outcome("success", outputs={"1": {"audio": [sound]}, "2": {"images": [preview]}}))
+    assert files == [preview, sound]
