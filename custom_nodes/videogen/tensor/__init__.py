@@ -1,0 +1,1 @@
+"""Tensor work: torch, and never ComfyUI, so that it can be tested and used without one."""
