@@ -8,9 +8,24 @@ from ..core.errors import VideoGenError
 from ..core.plan import SegmentPlan
 from ..core.quality import QUALITIES
 from ..core.story import Story
+from ..tensor.ip_adapter.adapter import IPAdapter
 
 StorySocket = io.Custom("STORY")
 SegmentSocket = io.Custom("SEGMENT")
+#: The name is also another pack's, with another content: `need_adapter` tells them apart.
+AdapterSocket = io.Custom("IPADAPTER")
+
+
+class _Anything(str):
+    """``*``, which ComfyUI compares with ``!=`` to find out whether two sockets fit."""
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __eq__, __hash__ = str.__eq__, str.__hash__
+
+
+AnySocket = io.Custom(_Anything("*"))
 
 #: The choice of a quality widget that takes the story's own.
 STORY_QUALITY = "story"
@@ -35,5 +50,16 @@ def need_segment(value: object) -> SegmentPlan:
     if not isinstance(value, SegmentPlan):
         raise VideoGenError(
             "socket-invalid", f"`segment` got {type(value).__name__}, expected the output of VideoGenSegment"
+        )
+    return value
+
+
+def need_adapter(value: object) -> IPAdapter:
+    """The IP-Adapter on a socket; like `need_story`."""
+    if not isinstance(value, IPAdapter):
+        raise VideoGenError(
+            "socket-invalid",
+            f"`ipadapter` got {type(value).__name__}, expected the output of VideoGenIPAdapterLoader",
+            "The loaders of other packs give something else under the same name: load the file with IP-Adapter Loader.",
         )
     return value
