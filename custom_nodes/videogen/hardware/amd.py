@@ -1,0 +1,146 @@
+"""AMD cards, through amdsmi, which comes with ROCm."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..core.readings import Reading
+from .card_keys import CardKey, normalise_bus
+
+#: linux/drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h: bits 0–15 power, 16–31 current, 32–55 temperature.
+_POWER_BITS, _HEAT_BITS = 0x0000_0000_FFFF_FFFF, 0x00FF_FFFF_0000_0000
+_MEGABYTE = 1024**2
+#: Seconds before amdsmi is tried again where it did not start.
+RETRY_AFTER = 30.0
+
+
+class Amd:
+    """amdsmi, started on first use; like `hardware.nvidia.Nvidia`."""
+
+    def __init__(self, load: Callable[[], Any] = lambda: importlib.import_module("amdsmi")) -> None:
+        self._load = load
+        self._module: Any = None
+        self._lock = threading.RLock()
+        self._handles: dict[str, Any] = {}
+        self._cards: list[CardKey] = []
+        self._start_at = float("-inf")
+        self.problem = ""
+
+    def start(self) -> bool:
+        """Whether amdsmi answers; `problem` says why not."""
+        with self._lock:
+            if self._module is not None:
+                return True
+            if time.monotonic() < self._start_at:
+                return False
+            self._start_at = time.monotonic() + RETRY_AFTER
+            try:
+                module = self._load()
+            except ImportError:
+                self.problem = "amdsmi, which comes with ROCm, is not installed"
+                return False
+            except Exception as error:  # without ROCm's libraries it raises KeyError, OSError and others when imported
+                self.problem = f"amdsmi cannot be used: {error}"
+                return False
+            try:
+                module.amdsmi_init()
+                self._module = module
+                for handle in module.amdsmi_get_processor_handles():
+                    bus = normalise_bus(str(module.amdsmi_get_gpu_device_bdf(handle)))
+                    self._handles[bus] = handle
+                    self._cards.append(CardKey(bus, "", str(self._info(handle).get("market_name") or "AMD card")))
+            except Exception as error:
+                self.problem = f"amdsmi does not start: {error}"
+                self.stop()
+                return False
+            self._start_at, self.problem = float("-inf"), ""
+            return True
+
+    def stop(self) -> None:
+        """Let go of amdsmi; it starts again when it is asked again."""
+        with self._lock:
+            module, self._module = self._module, None
+            self._handles.clear()
+            self._cards.clear()
+            if module is not None:
+                with contextlib.suppress(Exception):
+                    module.amdsmi_shut_down()
+
+    def cards(self) -> list[CardKey]:
+        """All cards of this machine."""
+        with self._lock:
+            return list(self._cards) if self.start() else []
+
+    def read(self, key: CardKey) -> Reading:
+        """What a card says; one that cannot be found gives a reading with a problem."""
+        with self._lock:
+            if not self.start():
+                return Reading(key.bus or "amd", key.name or "AMD card", "amd", problem=self.problem)
+            handle = self._handles.get(key.bus)
+            if handle is None:
+                return Reading(key.bus or "amd", key.name or "AMD card", "amd", problem="amdsmi does not know it")
+            name = next((card.name for card in self._cards if card.bus == key.bus), key.name)
+            return self._read_card(handle, key.bus, name)
+
+    def _read_card(self, handle: Any, bus: str, name: str) -> Reading:
+        module = self._module
+        memory = self._ask(module.amdsmi_get_gpu_vram_usage, handle) or {}
+        power = self._ask(module.amdsmi_get_power_info, handle) or {}
+        activity = self._ask(module.amdsmi_get_gpu_activity, handle) or {}
+        clock = self._ask(module.amdsmi_get_clock_info, handle, module.AmdSmiClkType.GFX) or {}
+        edge, problem = self._temperature(handle, "EDGE")
+        hotspot, why = self._temperature(handle, "HOTSPOT")
+        if edge is None:  # cards for data centres have no sensor at the edge, only the hottest place
+            edge, problem = hotspot, problem if hotspot is None else ""
+        used, total = _number(memory.get("vram_used")), _number(memory.get("vram_total"))
+        return Reading(
+            bus, name, "amd", temperature=edge, hotspot=hotspot,
+            memory_temperature=self._temperature(handle, "VRAM")[0],
+            memory_used=None if used is None else int(used * _MEGABYTE),
+            memory_total=None if total is None else int(total * _MEGABYTE),
+            power=_first(power, "current_socket_power", "average_socket_power", "socket_power"),
+            utilisation=_number(activity.get("gfx_activity")), clock=_first(clock, "clk", "cur_clk"),
+            throttle=self._throttle(handle), problem=problem or ("" if edge is not None else why),
+        )  # fmt: skip
+
+    def _temperature(self, handle: Any, place: str) -> tuple[float | None, str]:
+        types = self._module.AmdSmiTemperatureType
+        try:
+            current = self._module.AmdSmiTemperatureMetric.CURRENT
+            return _number(self._module.amdsmi_get_temp_metric(handle, getattr(types, place), current)), ""
+        except Exception as error:
+            return None, f"amdsmi says: {error}"
+
+    def _throttle(self, handle: Any) -> frozenset[str]:
+        metrics = self._ask(self._module.amdsmi_get_gpu_metrics_info, handle) or {}
+        bits = metrics.get("indep_throttle_status")
+        if isinstance(bits, bool):  # newer versions only say that there is one
+            return frozenset({"unknown"}) if bits else frozenset()
+        if not isinstance(bits, int):
+            return frozenset()
+        named = ((_POWER_BITS, "power_cap"), (_HEAT_BITS, "hw_thermal"))
+        return frozenset(reason for mask, reason in named if bits & mask)
+
+    def _info(self, handle: Any) -> dict[str, Any]:
+        return self._ask(self._module.amdsmi_get_gpu_asic_info, handle) or {}
+
+    @staticmethod
+    def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception:  # not supported by this card, or on a virtual machine
+            return None
+
+
+def _number(value: Any) -> float | None:
+    """amdsmi says "N/A" for what a card does not have."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _first(values: dict[str, Any], *names: str) -> float | None:
+    return next((number for name in names if (number := _number(values.get(name))) is not None), None)

@@ -1,0 +1,248 @@
+"""NVIDIA cards, through NVML (package nvidia-ml-py, module pynvml)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.readings import Reading
+from .card_keys import CardKey, choose_visible, normalise_bus
+
+#: nvml.h, nvmlClocksEventReasons: why the clocks are lower than they could be. Idle, application clocks, sync boost and
+#: display settings are not there: they are no trouble.
+CLOCK_EVENT_REASONS = {
+    0x04: "power_cap", 0x08: "hw_slowdown", 0x20: "sw_thermal", 0x40: "hw_thermal", 0x80: "hw_power_brake",
+}  # fmt: skip
+# nvml.h; the module may be older than the driver.
+_MEMORY_TEMPERATURE_FIELD, _GRAPHICS_CLOCK, _CHIP_SENSOR = 82, 0, 0
+_NOT_SUPPORTED, _FUNCTION_NOT_FOUND, _VERSION_MISMATCH = 3, 13, 25
+#: What a card or a driver will not be able to do a second later either.
+_NEVER = (_NOT_SUPPORTED, _FUNCTION_NOT_FOUND, _VERSION_MISMATCH)
+#: Seconds before NVML is tried again where it did not start.
+RETRY_AFTER = 30.0
+#: After these NVML has to be started again: the driver was loaded anew, or somebody shut NVML down.
+_START_AGAIN = (1, 9, 18)
+
+
+class Nvidia:
+    """NVML, started on first use; all methods may be called from any thread and raise nothing of NVML's.
+
+    Args:
+        load: gives the module; for tests.
+    """
+
+    def __init__(self, load: Callable[[], Any] = lambda: importlib.import_module("pynvml")) -> None:
+        self._load = load
+        self._module: Any = None
+        self._lock = threading.RLock()
+        self._handles: dict[str, Any] = {}
+        self._cards: list[CardKey] = []
+        #: (device, function) → not worth trying again.
+        self._unsupported: set[tuple[str, str]] = set()
+        #: What was found behind a key: a card that is lost keeps its name.
+        self._known: dict[CardKey, CardKey] = {}
+        self._start_at = float("-inf")
+        self._lost = False
+        self.problem = ""
+
+    def start(self) -> bool:
+        """Whether NVML answers; `problem` says why not. After a failure it is tried again only some time later."""
+        with self._lock:
+            if self._module is not None:
+                return True
+            if time.monotonic() < self._start_at:
+                return False
+            self._start_at = time.monotonic() + RETRY_AFTER
+            try:
+                module = self._load()
+            except ImportError:
+                self.problem = "the Python package nvidia-ml-py is not installed"
+                return False
+            try:
+                module.nvmlInit()
+            except Exception as error:  # NVMLError, or whatever a broken driver library makes ctypes raise
+                self.problem = f"NVML does not start: {error}"
+                return False
+            self._module, self.problem = module, ""
+            self._start_at = float("-inf")
+            try:
+                self._find_cards()
+            except Exception as error:
+                self.problem = f"NVML does not tell its cards: {error}"
+                self.stop()
+                return False
+            return True
+
+    def stop(self) -> None:
+        """Let go of NVML; it starts again when it is asked again."""
+        with self._lock:
+            module, self._module = self._module, None
+            self._lost = False
+            self._handles.clear()
+            self._cards.clear()
+            self._unsupported.clear()
+            if module is not None:
+                with contextlib.suppress(Exception):
+                    module.nvmlShutdown()
+
+    def cards(self) -> list[CardKey]:
+        """All cards of this machine, also those that CUDA_VISIBLE_DEVICES hides."""
+        with self._lock:
+            return list(self._cards) if self.start() else []
+
+    def _find_cards(self) -> None:
+        for index in range(self._module.nvmlDeviceGetCount()):
+            handle = self._module.nvmlDeviceGetHandleByIndex(index)
+            uuid = _text(self._module.nvmlDeviceGetUUID(handle))
+            bus = normalise_bus(_text(self._module.nvmlDeviceGetPciInfo(handle).busId))
+            self._handles[uuid] = handle
+            self._cards.append(CardKey(bus, uuid, _text(self._module.nvmlDeviceGetName(handle))))
+
+    def visible(self, entries: Sequence[str] | None, *, counted_by_bus: bool) -> list[CardKey]:
+        """The cards that CUDA shows to a process, by `read_visible`."""
+        cards = self.cards()
+        return cards if entries is None else choose_visible(entries, cards, counted_by_bus=counted_by_bus)
+
+    def read(self, key: CardKey) -> Reading:
+        """What a card says; a card that cannot be found or does not answer gives a reading with a problem."""
+        with self._lock:
+            if not self.start():
+                return self._silent(key, self.problem)
+            try:
+                card = self._find(key)
+                if card is None:
+                    return self._silent(key, "NVML does not know it")
+                self._known[key] = card
+                return self._read_card(card, key)
+            except Exception as error:
+                self._note(error)
+                return self._silent(key, f"NVML says: {error}")
+            finally:
+                if self._lost:
+                    self.stop()
+
+    def _silent(self, key: CardKey, problem: str) -> Reading:
+        card = self._known.get(key, key)
+        return Reading(card.uuid or card.bus or "nvidia", card.name or "NVIDIA card", "nvidia", problem=problem)
+
+    def _note(self, error: Exception) -> None:
+        self._lost = self._lost or getattr(error, "value", None) in _START_AGAIN
+
+    # ------------------------------------------------------------------ which card
+
+    def _find(self, key: CardKey) -> CardKey | None:
+        """The whole card behind a key, which may be a MIG instance."""
+        if key.bus:
+            found = next((card for card in self._cards if card.bus == key.bus), None)
+            if found is not None:
+                return found
+        if key.uuid.upper().startswith("MIG-"):
+            parent = self._module.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self._mig_handle(key.uuid))
+            uuid = _text(self._module.nvmlDeviceGetUUID(parent))
+            return next((card for card in self._cards if card.uuid == uuid), None)
+        return next((card for card in self._cards if key.uuid and card.uuid.lower() == key.uuid.lower()), None)
+
+    def _mig_handle(self, uuid: str) -> Any:
+        handle = self._handles.get(uuid)
+        if handle is None:
+            handle = self._handles[uuid] = self._module.nvmlDeviceGetHandleByUUID(uuid)
+        return handle
+
+    def _memory_handle(self, card: CardKey, key: CardKey) -> Any:
+        """Of a MIG instance the memory is its own, while temperature and power are the card's. None: not to be told."""
+        handle = self._handles[card.uuid]
+        mode = self._ask(card.uuid, "nvmlDeviceGetMigMode", handle)
+        if mode is None or mode[0] != 1:
+            return handle
+        for uuid in dict.fromkeys((key.uuid, f"MIG-{key.uuid.partition('-')[2]}")):
+            if uuid.upper().startswith("MIG-") and len(uuid) > 4:
+                with contextlib.suppress(Exception):
+                    return self._mig_handle(uuid)
+        return None
+
+    # ------------------------------------------------------------------ what it says
+
+    def _read_card(self, card: CardKey, key: CardKey) -> Reading:
+        handle = self._handles[card.uuid]
+        temperature, problem = self._temperature(card.uuid, handle)
+        memory_handle = self._memory_handle(card, key)
+        memory = self._memory(card.uuid, memory_handle) if memory_handle is not None else None
+        power = self._ask(card.uuid, "nvmlDeviceGetPowerUsage", handle)
+        rates = self._ask(card.uuid, "nvmlDeviceGetUtilizationRates", handle)
+        clock = self._ask(card.uuid, "nvmlDeviceGetClockInfo", handle, _GRAPHICS_CLOCK)
+        return Reading(
+            card.uuid, card.name, "nvidia", temperature=temperature,
+            memory_temperature=self._memory_temperature(card.uuid, handle),
+            memory_used=None if memory is None else int(memory.used),
+            memory_total=None if memory is None else int(memory.total),
+            power=None if power is None else power / 1000, utilisation=None if rates is None else float(rates.gpu),
+            clock=None if clock is None else float(clock), throttle=self._throttle(card.uuid, handle), problem=problem,
+        )  # fmt: skip
+
+    def _temperature(self, device: str, handle: Any) -> tuple[float | None, str]:
+        problem = ""
+        # The first is there since CUDA 12.8, the second goes with CUDA 14.
+        for name in ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature"):
+            if (device, name) in self._unsupported or not hasattr(self._module, name):
+                continue
+            try:
+                return getattr(self._module, name)(handle, _CHIP_SENSOR), ""
+            except Exception as error:
+                problem = f"NVML says: {error}"
+                code = getattr(error, "value", None)
+                if code not in _NEVER:
+                    self._note(error)
+                    return None, problem
+                if code != _NOT_SUPPORTED:  # of this driver; a card without a sensor is asked again, to say why
+                    self._unsupported.add((device, name))
+        return None, problem or "NVML has no function for it"
+
+    def _memory_temperature(self, device: str, handle: Any) -> float | None:
+        if (device, "memory temperature") in self._unsupported:
+            return None
+        values = self._ask(device, "nvmlDeviceGetFieldValues", handle, [_MEMORY_TEMPERATURE_FIELD])
+        if not values:
+            return None
+        if values[0].nvmlReturn != 0:
+            if values[0].nvmlReturn in _NEVER:
+                self._unsupported.add((device, "memory temperature"))
+            return None
+        return float(values[0].value.uiVal)
+
+    def _memory(self, device: str, handle: Any) -> Any:
+        version = getattr(self._module, "nvmlMemory_v2", None)
+        # The second version does not count what the driver keeps for itself, as nvidia-smi does not.
+        if version is not None:
+            memory = self._ask(device, "nvmlDeviceGetMemoryInfo", handle, version, remember_as="memory v2")
+            if memory is not None:
+                return memory
+        return self._ask(device, "nvmlDeviceGetMemoryInfo", handle)
+
+    def _throttle(self, device: str, handle: Any) -> frozenset[str]:
+        for name in ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"):
+            bits = self._ask(device, name, handle)
+            if bits is not None:
+                return frozenset(reason for bit, reason in CLOCK_EVENT_REASONS.items() if bits & bit)
+        return frozenset()
+
+    def _ask(self, device: str, name: str, *arguments: Any, remember_as: str = "") -> Any:
+        """What a function gives, or None when this card or this driver cannot tell."""
+        mark = (device, remember_as or name)
+        function = getattr(self._module, name, None)
+        if function is None or mark in self._unsupported:
+            return None
+        try:
+            return function(*arguments)
+        except Exception as error:
+            if getattr(error, "value", None) in _NEVER:
+                self._unsupported.add(mark)
+            return None
+
+
+def _text(value: Any) -> str:
+    """Older modules give bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

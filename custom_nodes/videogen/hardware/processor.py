@@ -1,0 +1,44 @@
+"""The processor and its memory, through psutil: what counts when ComfyUI runs without a card."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from ..core.readings import Reading, believe_temperature
+
+DEVICE = "cpu"
+#: Linux' names of sensors inside processors, and the labels of their whole package, the best first. k10temp's Tctl is a
+#: number for fans, up to 27 °C above the truth on some processors, so Tdie comes first.
+_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "x86_pkg_temp")
+_LABELS = ("package id", "physical id", "tdie", "tctl")
+
+
+def read_processor() -> Reading:
+    """Temperature of the hottest package, memory of the machine, utilisation since the last look."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    temperature, problem = _temperature(psutil)
+    return Reading(
+        DEVICE, platform.processor() or platform.machine() or "processor", "cpu", temperature=temperature,
+        memory_used=memory.total - memory.available, memory_total=memory.total,
+        utilisation=float(psutil.cpu_percent(None)), problem=problem,
+    )  # fmt: skip
+
+
+def _temperature(psutil: Any) -> tuple[float | None, str]:
+    read = getattr(psutil, "sensors_temperatures", None)
+    if read is None:
+        return None, f"psutil reads no temperatures on {platform.system()}"
+    try:
+        sensors = read()
+    except Exception as error:  # a sensor in /sys that vanishes or does not answer
+        return None, f"psutil says: {error}"
+    for name in _SENSORS:
+        entries = [(entry.label.lower(), believe_temperature(entry.current)) for entry in sensors.get(name, ())]
+        for label in (*_LABELS, ""):  # "": any of them, such as single cores
+            found = [value for said, value in entries if said.startswith(label) and value is not None]
+            if found:
+                return max(found), ""
+    return None, "this machine shows no temperature of its processor"
