@@ -27,6 +27,7 @@ from ..media.keep import keep_previous
 from ..media.probe import hash_file
 from ..media.writer import VideoWriter
 from .sockets import QUALITY_CHOICES, STORY_QUALITY, SegmentSocket, StorySocket, need_segment, need_story
+from .telemetry import TELEMETRY
 
 
 class VideoGenSaveSegment(io.ComfyNode):
@@ -110,6 +111,9 @@ class VideoGenSaveSegment(io.ComfyNode):
             "quality": preset.name, "encoder": encoder.name, "rendered_frames": count, "seed": plan.seed,
             "bytes": path.stat().st_size, "sha256": hash_file(path),
         }  # fmt: skip
+        telemetry = TELEMETRY.describe_prompt()
+        if telemetry is not None:
+            result["telemetry"] = telemetry
         return io.NodeOutput(saved["subfolder"], ui={"images": [saved], "animated": (True,), "videogen": [result]})
 
 
