@@ -15,6 +15,10 @@ from rich.table import Table
 
 from custom_nodes.videogen.core.encoding import ENCODERS
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.memory_budget import format_memory
+from custom_nodes.videogen.core.readings import THROTTLE_REASONS, Reading, format_degrees
+from custom_nodes.videogen.hardware.card_keys import CardKey, read_visible
+from custom_nodes.videogen.hardware.sensors import Sensors
 from custom_nodes.videogen.media.ffmpeg import choose_encoder, encoder_works, find_ffmpeg, list_encoders
 
 from .client import ComfyClient
@@ -26,7 +30,9 @@ _MARKS = {OK: "[green]✓[/]", NOTE: "[yellow]·[/]", BAD: "[red]✗[/]"}
 
 def examine(servers: Sequence[ComfyClient]) -> int:
     """Print a table of what is there; gives exit status 0, or 3 when nothing could render, 2 without ffmpeg."""
-    rows = [_machine(), _disk(), *_ffmpeg(), *_comfyui(), *_gpus(), *_sensors()]
+    sensors = Sensors()
+    rows = [_machine(), _disk(), *_ffmpeg(), *_comfyui(), *_gpus(sensors), _processor(sensors)]
+    sensors.stop()
     rows += [_server(client) for client in servers]
     table = Table(box=None, show_header=False, pad_edge=False)
     for state, name, text in rows:
@@ -91,37 +97,55 @@ def _comfyui() -> list[Row]:
     return rows
 
 
-def _gpus() -> list[Row]:
-    import pynvml
+def _gpus(sensors: Sensors) -> list[Row]:
+    keys = sensors.cards()
+    if not keys:
+        return [(NOTE, "GPU", f"no card with sensors ({sensors.why_no_cards()}); storyboards need none")]
+    shown = sensors.nvidia.visible(
+        read_visible(os.environ), counted_by_bus=os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    )
+    rows: list[Row] = []
+    for index, (key, reading) in enumerate(zip(keys, sensors.read_all_cards(), strict=True)):
+        parts = [reading.name]
+        if reading.memory_total is not None and reading.memory_used is not None:
+            free = reading.memory_total - reading.memory_used
+            parts.append(f"{format_memory(reading.memory_total)} ({format_memory(free)} free)")
+        parts.append(_describe_heat(reading))
+        if reading.power is not None:
+            parts.append(f"{reading.power:.0f} W")
+        parts += [f"slowed down: {THROTTLE_REASONS[reason]}" for reason in sorted(reading.throttle)]
+        if (
+            reading.kind == "nvidia"
+            and "CUDA_VISIBLE_DEVICES" in os.environ
+            and not any(_same(key, one) for one in shown)
+        ):
+            parts.append("hidden by CUDA_VISIBLE_DEVICES")
+        rows.append((OK if reading.temperature is not None else NOTE, f"GPU {index}", ", ".join(parts)))
+    return rows
 
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return [(NOTE, "GPU", f"no NVIDIA card ({error}); storyboards need none")]
-    try:
-        rows: list[Row] = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            card = pynvml.nvmlDeviceGetHandleByIndex(index)
-            memory = pynvml.nvmlDeviceGetMemoryInfo(card)
-            try:
-                heat = f"{pynvml.nvmlDeviceGetTemperature(card, pynvml.NVML_TEMPERATURE_GPU)} °C"
-            except pynvml.NVMLError as error:
-                heat = f"temperature unknown ({error})"
-            name = pynvml.nvmlDeviceGetName(card)
-            rows.append(
-                (OK, f"GPU {index}", f"{name}, {memory.total / 1e9:.0f} GB ({memory.free / 1e9:.0f} GB free), {heat}")
-            )
-        return rows or [(NOTE, "GPU", "the NVIDIA driver is there, but no card")]
-    finally:
-        pynvml.nvmlShutdown()
+
+def _same(card: CardKey, shown: CardKey) -> bool:
+    # A MIG instance stands for the card that it is a part of; of which one only its bus tells, where it is known.
+    return card.bus == shown.bus or card.uuid == shown.uuid or (not shown.bus and shown.uuid.startswith("MIG-"))
 
 
-def _sensors() -> list[Row]:
-    read = getattr(psutil, "sensors_temperatures", None)
-    heats = [entry.current for group in (read() if read else {}).values() for entry in group if entry.current]
-    if not heats:
-        return [(NOTE, "sensors", "no CPU temperature can be read here")]
-    return [(OK, "sensors", f"CPU and board up to {max(heats):.0f} °C")]
+def _describe_heat(reading: Reading) -> str:
+    if reading.temperature is None:
+        return f"temperature unknown ({reading.problem})"
+    more = [("memory", reading.memory_temperature), ("hot spot", reading.hotspot)]
+    return ", ".join(
+        [
+            format_degrees(reading.temperature),
+            *(f"{name} {format_degrees(value)}" for name, value in more if value is not None),
+        ]
+    )
+
+
+def _processor(sensors: Sensors) -> Row:
+    reading = sensors.read_processor()
+    if reading.temperature is None:
+        return NOTE, "sensors", reading.problem
+    return OK, "sensors", f"processor {format_degrees(reading.temperature)}"
 
 
 def _server(client: ComfyClient) -> Row:

@@ -12,6 +12,7 @@ _NOTES = {
     "server-left": "A server was not used any more",
     "server-recovered": "A server came back",
     "runner-error": "A mistake in videogen itself",
+    "server-cooled": "A server had to cool down",
 }
 
 

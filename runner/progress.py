@@ -24,8 +24,8 @@ class Display(Protocol):
     def begin(self, total: int, done: int) -> None:
         """`total` segments are wanted, `done` of them are there already."""
 
-    def step(self, number: int, count: int, label: str, fraction: float) -> None:
-        """Segment `number` of `count` is at `fraction` (0 to 1) of the node `label`."""
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
+        """Segment `number` of `count` is at `fraction` (0 to 1) of the node `label`; with None it waits for `label`."""
 
     def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
         """A segment ended, well or not."""
@@ -71,10 +71,11 @@ class BarDisplay:
         self._task = self._progress.add_task("Film", total=total, completed=done, step="", times=self._times)
         self._progress.start()
 
-    def step(self, number: int, count: int, label: str, fraction: float) -> None:
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         self._progress.update(
-            self._task, description=f"Segment {number}/{count}", step=f"{label} {fraction:.0%}",
-            completed=self._whole + min(fraction, 0.99),
+            self._task, description=f"Segment {number}/{count}",
+            step=label if fraction is None else f"{label} {fraction:.0%}",
+            completed=None if fraction is None else self._whole + min(fraction, 0.99),
         )  # fmt: skip
 
     def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
@@ -94,6 +95,7 @@ class LineDisplay:
     def __init__(self) -> None:
         self._times: list[float] = []
         self._left = 0
+        self._waiting: set[int] = set()
 
     def say(self, message: str) -> None:
         print(message, file=sys.stderr, flush=True)
@@ -104,8 +106,12 @@ class LineDisplay:
     def begin(self, total: int, done: int) -> None:
         self._left = total - done
 
-    def step(self, number: int, count: int, label: str, fraction: float) -> None:
-        pass
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
+        if fraction is not None:
+            self._waiting.discard(number)
+        elif number not in self._waiting:  # once a pause: the degrees change all the time
+            self._waiting.add(number)
+            self.say(f"Segment {number}/{count}: {label}")
 
     def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
         self._times.append(seconds)
@@ -128,12 +134,14 @@ class JsonDisplay(LineDisplay):
     def event(self, record: dict[str, Any]) -> None:
         print(json.dumps(record, ensure_ascii=False), flush=True)
 
-    def step(self, number: int, count: int, label: str, fraction: float) -> None:
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         if time.monotonic() - self._last >= 0.5:
             self._last = time.monotonic()
-            self.event(
-                {"event": "progress", "segment": number, "count": count, "node": label, "fraction": round(fraction, 3)}
-            )
+            place = {"segment": number, "count": count}
+            if fraction is None:
+                self.event({"event": "waiting", **place, "text": label})
+            else:
+                self.event({"event": "progress", **place, "node": label, "fraction": round(fraction, 3)})
 
     def say(self, message: str) -> None:
         self.event({"event": "message", "text": message})

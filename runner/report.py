@@ -6,6 +6,7 @@ import platform
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from custom_nodes.videogen.core.story_parser import parse_story
 from .film import film_inputs
 from .history import History, read_history
 from .journal import Journal
+from .references_run import read_record
 from .run_directory import read_run, write_json_whole
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
@@ -26,7 +28,7 @@ PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", 
 #: What the report takes over from a segment's result, where it is there.
 OF_A_RESULT = (
     "file", "bytes", "sha256", "frames", "fps", "size", "rendered_size", "degraded", "seconds", "server", "encoder", "scores",
-    "vram", "temperature",
+    "vram", "temperature", "telemetry",
 )  # fmt: skip
 HIDDEN = "***"
 _SECRET_INPUT = re.compile(r"(?i)^((?:--set=)?[^=\s]*[._](?:api_?key|auth_token|token|secret|password)=).+$", re.DOTALL)
@@ -58,7 +60,7 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
     """The report as plain data, out of the run's record and its journal alone.
 
     A segment carries ``scores`` (name -> number), ``vram`` (bytes) and ``temperature`` (°C; both a number, or an object
-    with ``peak``) when its result has them.
+    with ``peak``) when its result has them, and ``telemetry`` with all that was measured, by device, and every pause.
     """
     history = read_history(journal.path)
     segments = [_describe_segment(story, segment.number, journal, history) for segment in story.segments]
@@ -220,7 +222,8 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
             "run-directory-invalid", f"{path} is not a run directory: it has no run.json",
             "A run directory is what `videogen run` writes into, such as runs/apple_tree.",
         )  # fmt: skip
-    return build_report(run, journal, parse_story(run["story"], "run.json"))
+    report = build_report(run, journal, parse_story(run["story"], "run.json"))
+    return report | {"references": [asdict(drawn) for drawn in read_record(path).values()]}
 
 
 def write_report(path: Path, report: dict[str, Any]) -> Path:

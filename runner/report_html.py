@@ -22,6 +22,7 @@ from custom_nodes.videogen.core.timing import format_timecode
 from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.thumbnails import Thumbnail, read_thumbnails, shrink_thumbnail
 
+from .report_machine import describe_machine, list_pauses
 from .run_directory import write_json_whole
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -235,6 +236,8 @@ def _view_segment(segment: dict[str, Any], strips: dict[int, Strip], present: se
         ],
         "repeats": [attempt for attempt in segment["tries"] if attempt["outcome"] == "failed"],
         "scores": _numbers(segment.get("scores")),
+        "machine": describe_machine(segment.get("telemetry")),
+        "pauses": list_pauses(segment.get("telemetry")),
     }
 
 

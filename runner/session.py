@@ -25,7 +25,8 @@ BLIND = 4.0
 #: The same, while a prompt of somebody else runs before ours; of that we are never told.
 FOREIGN = 20.0
 
-StepReport = Callable[[str, float], None]
+#: What a prompt does, and how far that is (0 to 1), or None while it waits for something.
+StepReport = Callable[[str, float | None], None]
 
 
 class Session:
@@ -154,6 +155,8 @@ def _says_ended(event: tuple[str, dict[str, Any]]) -> bool:
 
 
 def _report(kind: str, data: dict[str, Any], graph: Graph, on_step: StepReport) -> None:
+    if kind == "videogen.thermal" and data.get("state") == "waiting":
+        on_step(str(data.get("text", "")), None)
     if kind != "progress_state":
         return
     for node_id, node in (data.get("nodes") or {}).items():

@@ -9,9 +9,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.thermal import Action
 
 from .collect import fetch_outputs, settle
 from .failures import Failure, Remedy, Variant, choose_remedy, classify_error, classify_outcome, step_down
+from .heat import HeatWatch
 from .jobs import Job
 from .outcome import Outcome
 from .scheduler import Task
@@ -39,11 +41,14 @@ class Worker(threading.Thread):
         self.server, self.run_state = server, run
         self.scheduler = run.scheduler
         self._collecting: threading.Thread | None = None
+        self._heat = HeatWatch()
 
     def run(self) -> None:
         """Work until there is nothing to do."""
         try:
             while (task := self.scheduler.take(self.server.name)) is not None:
+                if self._let_cool(task):
+                    continue  # others may have taken it meanwhile
                 self._work(task)
                 self._announce_queue()
         except VideoGenError as error:
@@ -56,6 +61,37 @@ class Worker(threading.Thread):
     def _finish_collecting(self) -> None:
         if self._collecting is not None:
             self._collecting.join()
+
+    def _let_cool(self, task: Task) -> bool:
+        """Whether the server was too hot for a task, which is put back while it cools down.
+
+        Raises:
+            VideoGenError: `too-hot`, when its policy says to stop.
+        """
+        run, name = self.run_state, self.server.name
+        decision = self._heat.look(self.server.session.client)
+        for warning in decision.warnings if decision else ():
+            run.say(f"{name}: {warning}")
+        if decision is None or decision.action is Action.GO:
+            return False
+        self.scheduler.take_out(name, decision.text)
+        self.scheduler.put_back(task)
+        began, reason = True, decision.text
+        while decision.action is Action.WAIT:
+            run.note_hot(task, name, decision, began)
+            began = False
+            while (left := self._heat.next_look - time.monotonic()) > 0:
+                if self.scheduler.wait_finished(min(left, 0.5)):
+                    return True
+            # Between two looks of its own nothing new is known.
+            decision = self._heat.look(self.server.session.client) or decision
+            for warning in decision.warnings:
+                run.say(f"{name}: {warning}")
+        if decision.action is Action.STOP:
+            raise VideoGenError("too-hot", f"{name}: {decision.text}", "What is done is kept; look after its cooling.")
+        run.note_cooled(name, decision, reason)
+        self.scheduler.take_in(name)
+        return True
 
     def _work(self, task: Task) -> None:
         began = time.monotonic()
@@ -228,4 +264,6 @@ def _explain(failure: Failure, outcome: Outcome) -> VideoGenError:
         )  # fmt: skip
     if failure is Failure.DISK_FULL:
         return VideoGenError("disk-full", f"the server's disk is full: {outcome.error}", "Free some space there.")
+    if failure is Failure.TOO_HOT:
+        return VideoGenError("too-hot", outcome.error, "What is done is kept; the same command again carries on.")
     return VideoGenError("render-failed", outcome.error)
