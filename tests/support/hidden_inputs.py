@@ -1,0 +1,17 @@
+"""Nodes as ComfyUI calls them, with what it tells them of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+
+def in_graph(node: type, wanted: Iterable[int] = ()) -> Any:
+    """A node class that stands in a graph as number 1, in which other nodes want these of its outputs."""
+    prompt = {"1": {"class_type": node.__name__, "inputs": {}}}
+    prompt |= {
+        str(number): {"class_type": "Any", "inputs": {"value": ["1", output]}}
+        for number, output in enumerate(wanted, 2)
+    }
+    return type(node.__name__, (node,), {"hidden": SimpleNamespace(prompt=prompt, unique_id="1")})
