@@ -1,0 +1,31 @@
+"""A place and its light in words, without anybody in it."""
+
+from __future__ import annotations
+
+import re
+
+from .plan import SegmentPlan
+from .prompts import join_sentences
+
+_KELVIN = re.compile(r"\d\s*K(?:elvin)?\b")
+
+
+def describe_location(plan: SegmentPlan) -> str:
+    """The prompt for a picture of a segment's location: its description, the story's light, the light's colour temperature.
+
+    The temperature is left out where the words on the light give one already. Empty when the story says nothing of all this.
+    """
+    place = plan.location
+    words = "" if place is None else place.description or place.label
+    return join_sentences([words, plan.lighting, "" if _KELVIN.search(plan.lighting) else describe_kelvin(plan.kelvin)])
+
+
+def describe_kelvin(kelvin: tuple[int, int] | None) -> str:
+    """``(5500, 6000)``: ``"neutral colour temperature of 5500 to 6000 K"``."""
+    if kelvin is None:
+        return ""
+    low, high = kelvin
+    # Daylight is about 5500 K; what most people call neutral lies around it.
+    middle = (low + high) / 2
+    tone = "warm" if middle < 4500 else "cool" if middle > 7000 else "neutral"
+    return f"{tone} colour temperature of {low} K" if low == high else f"{tone} colour temperature of {low} to {high} K"

@@ -1,0 +1,22 @@
+"""Where pictures are worked on."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+#: Tensors of a frame's size that are there at a time, with three channels in float32.
+_COPIES = 12
+
+
+def find_device(images: Tensor) -> torch.device:
+    """ComfyUI's device, with room for the work on one frame of a batch (frames, height, width, …).
+
+    A graphics card is some hundred times as fast at this; the batch itself stays where it is.
+    """
+    device = comfy.model_management.get_torch_device()
+    if device.type != "cpu":
+        height, width = images.shape[1:3]
+        comfy.model_management.free_memory(_COPIES * height * width * 3 * 4, device)
+    return device
