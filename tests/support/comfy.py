@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,12 +16,15 @@ from runner.embedded import EmbeddedServer
 from runner.installation import find_installation
 from runner.outcome import Outcome, read_outcome
 
+#: Kinds of model files that tests bring along.
+MODEL_FOLDERS = ("checkpoints", "clip_vision", "ipadapter")
+
 Graph = dict[str, dict[str, Any]]
 
 
 @dataclass
 class ComfyServer:
-    """A running server with folders of its own; `folder` has `input`, `output` and the log."""
+    """A running server with folders of its own; `folder` has `input`, `output`, `models` and the log."""
 
     embedded: EmbeddedServer
     client: ComfyClient
@@ -49,13 +53,15 @@ class ComfyServer:
             f"{prompt_id} had not ended after {seconds} s; the log ends with:\n{self.embedded.tail(30)}"
         )
 
-    def run(self, graph: Graph, workflow: dict[str, Any] | None = None) -> Outcome:
+    def run(self, graph: Graph, workflow: dict[str, Any] | None = None, *, seconds: float = 60.0) -> Outcome:
         """Run a graph to its end, whatever that is."""
-        return self.wait(self.submit(graph, workflow))
+        return self.wait(self.submit(graph, workflow), seconds)
 
-    def render(self, graph: Graph, workflow: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    def render(
+        self, graph: Graph, workflow: dict[str, Any] | None = None, *, seconds: float = 60.0
+    ) -> dict[str, dict[str, Any]]:
         """Run a graph that must succeed; gives the ui results by node id."""
-        outcome = self.run(graph, workflow)
+        outcome = self.run(graph, workflow, seconds=seconds)
         assert outcome.status == "success", outcome.error
         return outcome.outputs
 
@@ -70,6 +76,12 @@ class ComfyServer:
         """A path in the server's output folder."""
         return self.folder.joinpath("output", *parts)
 
+    def add_models(self, *names: str) -> dict[str, str]:
+        """Give the server some of the random model files (see `random_weights.files`); gives what loaders take, by name."""
+        from .random_weights.files import link_models  # needs torch
+
+        return link_models(self.folder / "models", *names)
+
     def log_size(self) -> int:
         return self.embedded.log.stat().st_size if self.embedded.log.exists() else 0
 
@@ -82,12 +94,27 @@ class ComfyServer:
 def running_server(folder: Path) -> Iterator[ComfyServer]:
     """Start the ComfyUI that install.py has set up, with all its folders in `folder`.
 
+    Of models it has those of `folder`/models beside those that the ComfyUI has by itself.
+
     Raises:
         VideoGenError: `not-installed`, `server-start-failed`.
     """
     installation = find_installation()
     (folder / "input").mkdir(parents=True, exist_ok=True)
-    arguments = (*installation.arguments, "--input-directory", str(folder / "input"))
+    arguments = (
+        *installation.arguments, "--input-directory", str(folder / "input"),
+        "--extra-model-paths-config", str(_write_model_paths(folder)),
+    )  # fmt: skip
     with EmbeddedServer(replace(installation, arguments=arguments), folder) as embedded:
         client = embedded.start()
         yield ComfyServer(embedded, client, folder, client.object_info())
+
+
+def _write_model_paths(folder: Path) -> Path:
+    """The file that adds `folder`/models to a ComfyUI's model folders."""
+    for kind in MODEL_FOLDERS:
+        (folder / "models" / kind).mkdir(parents=True, exist_ok=True)
+    path = folder / "extra_model_paths.yaml"
+    paths = {"base_path": str(folder / "models"), **{kind: kind for kind in MODEL_FOLDERS}}
+    path.write_text(json.dumps({"tests": paths}), encoding="utf-8")  # JSON is YAML
+    return path

@@ -1,10 +1,9 @@
-"""`videogen bench`: what the runner itself costs, beside its peers, in one run on one machine."""
+"""`videogen bench runner`: what the runner itself costs, beside its peers, in one run on one machine."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -24,18 +23,19 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import QUALITIES
 from custom_nodes.videogen.core.story_parser import parse_story
 
-from .client import ComfyClient
-from .embedded import EmbeddedServer
-from .installation import find_installation
-from .jobs import Job, JobMaker
-from .outcome import Outcome, read_outcome
-from .progress import LineDisplay
-from .render import Renderer
-from .report import collect_versions
-from .run_directory import RunDirectory
-from .scheduler import Task
-from .servers import RemoteServer
-from .worker import Worker
+from ..client import ComfyClient
+from ..embedded import EmbeddedServer
+from ..installation import find_installation
+from ..jobs import Job, JobMaker
+from ..outcome import Outcome, read_outcome
+from ..progress import LineDisplay
+from ..render import Renderer
+from ..report import collect_versions
+from ..run_directory import RunDirectory
+from ..scheduler import Task
+from ..servers import RemoteServer
+from ..worker import Worker
+from .machine import describe_machine
 
 #: A graph that does next to nothing, and never the same thing twice.
 TRIVIAL = {
@@ -239,12 +239,6 @@ def _summarise(
         "versions": versions,
     }  # fmt: skip
     return result
-
-
-def describe_machine() -> dict[str, Any]:
-    """The machine that a figure was measured on."""
-    memory = round(psutil.virtual_memory().total / 1e9)
-    return {"cores": os.cpu_count(), "processor": platform.machine(), "memory_gb": memory}
 
 
 def format_table(result: dict[str, Any]) -> str:
