@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList
 
+from .missing_parts import ListModels, find_missing_models, find_missing_nodes, is_model_input, read_choices
 from .workflow import Graph, Workflow, is_link
 
-#: Widgets that name a model file, and the folder that it belongs into.
-MODEL_FOLDERS = {
-    "ckpt_name": "checkpoints", "unet_name": "diffusion_models", "vae_name": "vae", "clip_name": "text_encoders",
-    "clip_name1": "text_encoders", "clip_name2": "text_encoders", "lora_name": "loras", "control_net_name": "controlnet",
-    "clip_vision": "clip_vision", "style_model_name": "style_models", "gligen_name": "gligen", "model_name": "upscale_models",
-    "ipadapter_file": "ipadapter",
-}  # fmt: skip
 _NUMBERS = {"INT": (int,), "FLOAT": (int, float)}
 
 
-def check_graph(graph: Graph, object_info: dict[str, Any], workflow: Workflow) -> list[Problem]:
-    """All problems of a graph in API format: nodes, links, required inputs, choices, ranges."""
-    problems = list(_check_nodes(graph, object_info, workflow))
-    if not any(object_info.get(node["class_type"], {}).get("output_node") for node in graph.values()):
+def check_graph(
+    graph: Graph, object_info: dict[str, Any], workflow: Workflow, list_models: ListModels | None = None
+) -> list[Problem]:
+    """All problems of a graph in API format: nodes, models, links, required inputs, choices, ranges.
+
+    Args:
+        list_models: see `find_missing_models`.
+    """
+    problems = [
+        *find_missing_nodes(graph, object_info, workflow),
+        *find_missing_models(graph, object_info, workflow, list_models),
+        *_check_nodes(graph, object_info),
+    ]
+    # A node that the server does not know may well be the one that saves.
+    known = all(node["class_type"] in object_info for node in graph.values())
+    if known and not any(object_info[node["class_type"]].get("output_node") for node in graph.values()):
         problems.append(Problem("", "no node of the workflow saves anything: it needs an output node"))
     return problems
 
 
-def require_fit(graph: Graph, object_info: dict[str, Any], workflow: Workflow, server: str) -> None:
-    """Raise `workflow-invalid` with all problems, if there are any."""
-    problems = check_graph(graph, object_info, workflow)
+def require_fit(
+    graph: Graph, object_info: dict[str, Any], workflow: Workflow, server: str, list_models: ListModels | None = None,
+    more: Iterable[Problem] = (),
+) -> None:  # fmt: skip
+    """Raise `workflow-invalid` with all problems, if there are any.
+
+    Args:
+        more: problems of what runs beside the graph, to come in the same message.
+    """
+    problems = [*check_graph(graph, object_info, workflow, list_models), *more]
     if problems:
         raise ProblemList(
             "workflow-invalid", f"{workflow.path.name} does not fit the ComfyUI at {server}", problems,
@@ -39,14 +52,13 @@ def require_fit(graph: Graph, object_info: dict[str, Any], workflow: Workflow, s
         )  # fmt: skip
 
 
-def _check_nodes(graph: Graph, object_info: dict[str, Any], workflow: Workflow) -> Iterator[Problem]:
+def _check_nodes(graph: Graph, object_info: dict[str, Any]) -> Iterator[Problem]:
     for node_id, node in graph.items():
         kind = node["class_type"]
         where = f"node {node_id} ({kind})"
         schema = object_info.get(kind)
         if schema is None:
-            yield Problem(where, _missing_node(kind, node_id, object_info, workflow))
-            continue
+            continue  # named already
         required = schema.get("input", {}).get("required", {})
         optional = schema.get("input", {}).get("optional", {})
         for name, spec in required.items():
@@ -59,18 +71,7 @@ def _check_nodes(graph: Graph, object_info: dict[str, Any], workflow: Workflow) 
             if is_link(value):
                 yield from _check_link(where, name, value, spec, graph, object_info)
             else:
-                yield from _check_value(where, name, value, spec, workflow)
-
-
-def _missing_node(kind: str, node_id: str, object_info: dict[str, Any], workflow: Workflow) -> str:
-    if kind.startswith("VideoGen"):
-        return "the server does not have the videogen pack; link custom_nodes/videogen into its custom_nodes and restart it"
-    nodes = (workflow.ui or {}).get("nodes", [])
-    properties = next((n.get("properties") or {} for n in nodes if str(n.get("id")) == node_id.split(":")[0]), {})
-    pack = properties.get("cnr_id") or properties.get("aux_id")
-    close = difflib.get_close_matches(kind, object_info, n=1, cutoff=0.8)
-    hint = f"; it comes with the pack {pack!r}" if pack and pack != "comfy-core" else ""
-    return f"the server does not have this node{hint}" + (f" (it has {close[0]!r})" if close else "")
+                yield from _check_value(where, kind, name, value, spec)
 
 
 def _is_dynamic(spec: Any) -> bool:
@@ -110,14 +111,16 @@ def types_fit(given: str, wanted: str) -> bool:
     return "*" in given_types | wanted_types or bool(given_types & wanted_types)
 
 
-def _check_value(where: str, name: str, value: Any, spec: Any, workflow: Workflow) -> Iterator[Problem]:
+def _check_value(where: str, kind: str, name: str, value: Any, spec: Any) -> Iterator[Problem]:
     options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
-    choices = spec[0] if isinstance(spec[0], list) else options.get("options") if spec[0] == "COMBO" else None
-    if isinstance(choices, list):
+    choices = read_choices(spec)
+    if choices is not None:
         values = value if isinstance(value, list) and options.get("multiselect") else [value]
         for one in values:
             if one not in choices and not options.get("remote"):
-                yield Problem(where, _missing_choice(name, one, choices, options, workflow))
+                uploaded = any(key.endswith("_upload") and options[key] for key in options)
+                if uploaded or not is_model_input(kind, name, one):  # models are named already
+                    yield Problem(where, _missing_choice(name, one, choices, uploaded))
     elif spec[0] in _NUMBERS:
         is_number = isinstance(value, _NUMBERS[spec[0]]) and not isinstance(value, bool)
         if not is_number or (isinstance(value, float) and not math.isfinite(value)):
@@ -134,15 +137,9 @@ def _has_widget(value: Any) -> bool:
     return value is not None
 
 
-def _missing_choice(name: str, value: Any, choices: list[Any], options: dict[str, Any], workflow: Workflow) -> str:
-    if any(options.get(key) for key in ("image_upload", "video_upload", "audio_upload", "animated_image_upload")):
+def _missing_choice(name: str, value: Any, choices: list[Any], uploaded: bool) -> str:
+    if uploaded:
         return f"the file {value!r} is not in the server's input folder"
-    if name in MODEL_FOLDERS:
-        url = _model_url(str(value), workflow)
-        return (
-            f"the model {value!r} is missing: put it into models/{MODEL_FOLDERS[name]}" + (f", from {url}" if url else "")
-            + (f" (there are: {_some(choices)})" if choices else " (the folder is empty)")
-        )  # fmt: skip
     close = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
     return f"{name!r} is {value!r}, expected one of {_some(choices)}" + (
         f" (did you mean {close[0]!r}?)" if close else ""
@@ -152,11 +149,3 @@ def _missing_choice(name: str, value: Any, choices: list[Any], options: dict[str
 def _some(choices: list[Any]) -> str:
     shown = ", ".join(repr(choice) for choice in choices[:8])
     return shown + (f" and {len(choices) - 8} more" if len(choices) > 8 else "")
-
-
-def _model_url(name: str, workflow: Workflow) -> str:
-    for node in (workflow.ui or {}).get("nodes", []):
-        for model in (node.get("properties") or {}).get("models") or []:
-            if isinstance(model, dict) and model.get("name") == name:
-                return str(model.get("url") or "")
-    return ""

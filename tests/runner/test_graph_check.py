@@ -9,7 +9,7 @@ import pytest
 
 from custom_nodes.videogen.core.errors import ProblemList
 from runner.graph_check import check_graph, require_fit, types_fit
-from runner.workflow import Workflow
+from runner.workflow import Workflow, convert_workflow
 from tests.support.graphs import Graph, image_graph
 from tests.support.stories import segment_graph, small_story
 
@@ -38,9 +38,9 @@ def test_workflows_that_fit_have_no_problems(object_info: dict[str, Any]) -> Non
 def test_a_node_that_the_server_lacks_is_named_with_one_that_it_has(object_info: dict[str, Any]) -> None:
     graph = image_graph()
     graph["9"]["class_type"] = "SaveImages"
-    assert find_problems(graph, object_info)[0] == (
-        "node 9 (SaveImages): the server does not have this node (it has 'SaveImage')"
-    )
+    assert find_problems(graph, object_info) == [
+        "SaveImages (node 9): the server does not have this node (it has 'SaveImage')"
+    ]
 
 
 @pytest.mark.parametrize("key", ["cnr_id", "aux_id"])
@@ -48,14 +48,81 @@ def test_a_node_that_the_server_lacks_is_named_with_its_pack(object_info: dict[s
     graph = image_graph() | {"20": {"class_type": "VHS_VideoCombine", "inputs": {}}}
     nodes = [{"id": 20, "type": "VHS_VideoCombine", "properties": {key: "comfyui-videohelpersuite"}}]
     assert find_problems(graph, object_info, nodes) == [
-        "node 20 (VHS_VideoCombine): the server does not have this node; it comes with the pack 'comfyui-videohelpersuite'"
+        "VHS_VideoCombine (node 20): the server does not have this node; it comes with the pack 'comfyui-videohelpersuite'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("VHS_LoadVideo", "by its name it comes with the pack 'comfyui-videohelpersuite'"),
+        ("UnetLoaderGGUF", "by its name it comes with the pack 'ComfyUI-GGUF'"),
+        ("Quux", "the workflow does not say which pack it comes with; ComfyUI-Manager finds it by its name"),
+    ],
+)
+def test_a_workflow_that_does_not_name_the_pack(object_info: dict[str, Any], kind: str, said: str) -> None:
+    graph = image_graph() | {"20": {"class_type": kind, "inputs": {}}}
+    (problem,) = find_problems(graph, object_info)
+    assert problem.startswith(f"{kind} (node 20): ")
+    assert said in problem
+
+
+def test_a_node_of_a_newer_comfyui(object_info: dict[str, Any]) -> None:
+    graph = image_graph() | {"20": {"class_type": "SaveHologram", "inputs": {}}}
+    nodes = [{"id": 20, "type": "SaveHologram", "properties": {"cnr_id": "comfy-core", "ver": "0.9.1"}}]
+    assert find_problems(graph, object_info, nodes) == [
+        "SaveHologram (node 20): the server does not have this node; it is part of ComfyUI itself, saved with 0.9.1:"
+        " update the server's"
+    ]
+
+
+def test_a_type_that_is_missing_many_times_takes_one_line(object_info: dict[str, Any]) -> None:
+    graph = image_graph() | {str(n): {"class_type": "Quux", "inputs": {}} for n in range(20, 23)}
+    (problem,) = find_problems(graph, object_info)
+    assert problem.startswith("Quux (nodes 20, 21 and 22): ")
+    graph |= {str(n): {"class_type": "Quux", "inputs": {}} for n in range(23, 60)}
+    (problem,) = find_problems(graph, object_info)
+    assert problem.startswith("Quux (nodes 20, 21, 22, 23, 24, 25, 26, 27 and 32 more): ")
+
+
+def test_a_node_inside_a_subgraph_is_found(object_info: dict[str, Any]) -> None:
+    """Its pack and its model stand in the definition, not among the workflow's own nodes."""
+    inner = {"id": 8, "type": "HoloLoader", "inputs": [], "outputs": [], "mode": 0, "widgets_values": ["holo.safetensors"],
+             "properties": {"cnr_id": "holo-pack", "models": [
+                 {"name": "holo.safetensors", "url": "https://example.org/holo.safetensors", "directory": "holos"}]}}  # fmt: skip
+    ui = {
+        "nodes": [{"id": 57, "type": "0f8fad5b-d9cb-469f-a165-70867728950e", "mode": 0, "inputs": [], "outputs": []}],
+        "links": [],
+        "definitions": {"subgraphs": [{
+            "id": "0f8fad5b-d9cb-469f-a165-70867728950e", "nodes": [inner], "links": [], "inputs": [], "outputs": [],
+            "inputNode": {"id": -10}, "outputNode": {"id": -20}}]},
+    }  # fmt: skip
+    workflow = Workflow(Path("film.json"), ui, None)
+    graph = convert_workflow(workflow, object_info)
+    assert list(graph) == ["57:8"]
+    assert [str(problem) for problem in check_graph(graph, object_info, workflow, lambda folder: [])] == [
+        "HoloLoader (node 57:8): the server does not have this node; it comes with the pack 'holo-pack'",
+        "model 'holo.safetensors' (node 8): it is missing: put it into models/holos, from https://example.org/holo.safetensors"
+        " (the folder is empty)",
+    ]
+    # The file may be there all the same, under another folder of the same place.
+    there = check_graph(graph, object_info, workflow, lambda folder: ["v1/holo.safetensors"])
+    assert len(there) == 1
+    assert len(check_graph(graph, object_info, workflow)) == 1  # nobody knows
 
 
 def test_a_server_without_our_pack_is_told_so(object_info: dict[str, Any]) -> None:
     without = {name: schema for name, schema in object_info.items() if not name.startswith("VideoGen")}
-    problems = find_problems(segment_graph(small_story("Tiny")), without)
-    assert problems[0].startswith("node 1 (VideoGenStory): the server does not have the videogen pack")
+    assert find_problems(segment_graph(small_story("Tiny")), without) == [
+        "VideoGenStory, VideoGenSegment, VideoGenStoryboardFrames, VideoGenSaveSegment (nodes 1, 2, 3 and 4): the server does"
+        " not have the videogen pack; link custom_nodes/videogen into its custom_nodes and restart it"
+    ]
+
+
+def test_a_server_with_an_older_pack_of_ours_is_told_so(object_info: dict[str, Any]) -> None:
+    without = {name: schema for name, schema in object_info.items() if name != "VideoGenStoryboardFrames"}
+    (problem,) = find_problems(segment_graph(small_story("Tiny")), without)
+    assert problem.startswith("VideoGenStoryboardFrames (node 3): the server's videogen pack is an older one")
 
 
 def test_a_workflow_that_saves_nothing_is_refused(object_info: dict[str, Any]) -> None:
@@ -173,11 +240,51 @@ def test_a_missing_model_is_named_with_its_folder_and_where_it_comes_from(object
     nodes = [
         {"id": 3, "type": "KSampler", "properties": {}},
         {"id": 4, "type": "CheckpointLoaderSimple", "properties": {
-            "models": [{"name": "wan.safetensors", "url": "https://example.org/wan.safetensors"}]}},
+            "models": [{"name": "wan.safetensors", "url": "https://example.org/wan.safetensors?download=true"}]}},
     ]  # fmt: skip
     assert find_problems(graph, object_info, nodes) == [
-        "node 4 (CheckpointLoaderSimple): the model 'wan.safetensors' is missing: put it into models/checkpoints,"
-        " from https://example.org/wan.safetensors (there are: 'dream.safetensors')"
+        "model 'wan.safetensors' (node 4): it is missing: put it into models/checkpoints, from"
+        " https://example.org/wan.safetensors (there are: 'dream.safetensors')"
+    ]
+
+
+def test_a_published_model_is_named_with_its_size_even_where_the_workflow_says_nothing(
+    object_info: dict[str, Any],
+) -> None:
+    graph = with_input("4", "ckpt_name", "sd_xl_base_1.0.safetensors")
+    (problem,) = find_problems(graph, object_info)
+    assert "/stable-diffusion-xl-base-1.0/resolve/main/sd_xl_base_1.0.safetensors (6.94 GB)" in problem
+
+
+def test_a_file_that_is_published_under_another_name(object_info: dict[str, Any]) -> None:
+    schema = {"input": {"required": {"clip_name": [[], {}]}}, "output": ["CLIP_VISION"], "output_node": True}
+    graph = {"1": {"class_type": "CLIPVisionLoader",
+                   "inputs": {"clip_name": "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"}}}  # fmt: skip
+    (problem,) = find_problems(graph, object_info | {"CLIPVisionLoader": schema})
+    assert "put it into models/clip_vision, from" in problem
+    assert "image_encoder/model.safetensors, saved as CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors (2.53 GB)" in problem
+
+
+def test_a_model_that_several_nodes_want_takes_one_line(object_info: dict[str, Any]) -> None:
+    graph = with_input("4", "ckpt_name", "wan.safetensors")
+    graph["11"] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "wan.safetensors"}}
+    (problem,) = find_problems(graph, object_info)
+    assert problem.startswith("model 'wan.safetensors' (nodes 4 and 11): it is missing")
+
+
+def test_a_model_that_lies_in_another_folder(object_info: dict[str, Any]) -> None:
+    graph = with_input("4", "ckpt_name", "SD/Dream.safetensors")
+    assert find_problems(graph, object_info) == [
+        "model 'SD/Dream.safetensors' (node 4): it is missing under this name, but there is 'dream.safetensors':"
+        " choose that in the node"
+    ]
+
+
+def test_a_model_of_a_node_that_nobody_knows(object_info: dict[str, Any]) -> None:
+    schema = {"input": {"required": {"engine": [["a.safetensors"], {}]}}, "output": ["VAE"], "output_node": True}
+    graph = {"1": {"class_type": "Exotic", "inputs": {"engine": "b.safetensors"}}}
+    assert find_problems(graph, {"Exotic": schema}) == [
+        "model 'b.safetensors' (node 1): it is missing: put it into the folder of that node's models (there are: 'a.safetensors')"
     ]
 
 
@@ -185,7 +292,7 @@ def test_an_empty_model_folder_is_told(object_info: dict[str, Any]) -> None:
     schema = {"input": {"required": {"vae_name": [[], {}]}}, "output": ["VAE"], "output_node": True}
     graph = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": "wan_vae.safetensors"}}}
     assert find_problems(graph, {"VAELoader": schema}) == [
-        "node 1 (VAELoader): the model 'wan_vae.safetensors' is missing: put it into models/vae (the folder is empty)"
+        "model 'wan_vae.safetensors' (node 1): it is missing: put it into models/vae (the folder is empty)"
     ]
 
 
@@ -204,7 +311,7 @@ def test_all_problems_come_at_once_and_nothing_is_submitted(object_info: dict[st
     graph["3"]["inputs"]["steps"] = 0
     graph["9"]["class_type"] = "SaveSomewhere"
     with pytest.raises(
-        ProblemList, match=r"film\.json does not fit the ComfyUI at http://host:1: 4 problems"
+        ProblemList, match=r"film\.json does not fit the ComfyUI at http://host:1: 3 problems"
     ) as caught:
         require_fit(graph, object_info, Workflow(Path("film.json"), None, graph), "http://host:1")
     assert (caught.value.code, caught.value.hint) == ("workflow-invalid", "Nothing was submitted.")

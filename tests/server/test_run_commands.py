@@ -36,14 +36,14 @@ def test_a_node_that_the_server_does_not_have(tmp_path: Path, comfy_server: Comf
     graph = segment_graph("") | {"9": {"class_type": "VHS_VideoCombine", "inputs": {"images": ["3", 0]}}}
     ended = refuse(comfy_server.url, tmp_path, graph)
     assert ended.status == 2
-    assert "node 9 (VHS_VideoCombine): the server does not have this node" in ended.err
+    assert "VHS_VideoCombine (node 9): the server does not have this node" in ended.err
     assert "Nothing was submitted." in ended.err
 
 
 def test_a_model_that_is_not_there(tmp_path: Path, comfy_server: ComfyServer) -> None:
     ended = refuse(comfy_server.url, tmp_path, image_graph(), "--bind", "prompt=6.text")
     assert ended.status == 2
-    assert "node 4 (CheckpointLoaderSimple): the model 'dream.safetensors' is missing" in ended.err
+    assert "model 'dream.safetensors' (node 4): it is missing: put it into models/checkpoints" in ended.err
     assert "models/checkpoints" in ended.err
 
 
@@ -92,7 +92,7 @@ def test_check_names_what_is_wrong_with_story_and_workflow_at_once(tmp_path: Pat
     ended = videogen("check", story, "--workflow", workflow, "--server", comfy_server.url)
     assert ended.status == 2
     assert "segments[1].promt: unknown key" in ended.out
-    assert "the model 'dream.safetensors' is missing" in ended.out
+    assert "model 'dream.safetensors' (node 4): it is missing" in ended.out
 
 
 def test_convert_gives_what_the_server_takes(comfy_server: ComfyServer) -> None:

@@ -1,0 +1,78 @@
+"""`videogen check`: everything that is missing or wrong, before anything runs and in one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
+from custom_nodes.videogen.core.references import HOW_TO_MAKE, reference_names
+from custom_nodes.videogen.core.story import Story
+
+from .client import ComfyClient
+from .graph_check import check_graph
+from .references import StoryPictures, find_missing, find_readers, find_strangers
+from .references_graph import MEMBER_NODE, ReferencesGraph
+from .references_run import find_drawable
+from .workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
+
+
+def check_on_server(
+    client: ComfyClient, workflow: Workflow, story: Story | None, story_folder: Path | None, references: Workflow | None
+) -> tuple[list[str], list[str]]:
+    """What keeps a workflow from running on a server, and what is only to be known.
+
+    Args:
+        story_folder: where pictures of the cast may lie.
+        references: draws those that are missing; None: they are not drawn.
+
+    Returns:
+        (problems, notes): paragraphs for people.
+    """
+    info = client.object_info()
+    graph = convert_workflow(workflow, info)
+    found = check_graph(_with_story(graph), info, workflow, client.list_models)
+    chosen = nodes_of(graph, SEGMENT_NODE)
+    if len(chosen) != 1 and not nodes_of(graph, MEMBER_NODE):  # one that draws references has its own way
+        what = f"has {len(chosen)} VideoGenSegment nodes" if chosen else "has no VideoGenSegment node"
+        found.append(Problem("", f"{what}, expected one; without one it can be run with --bind"))
+    lacking: list[Problem] = []
+    notes: list[str] = []
+    if story is not None:
+        found += find_strangers(graph, story)
+        missing = find_missing(
+            story, [segment.number for segment in story.segments], find_readers(graph),
+            StoryPictures(story_folder, story.slug), {client.url: client.hash_input_file},
+        )  # fmt: skip
+        drawn = find_drawable(story, missing) if references else []
+        if drawn and references:
+            names = ", ".join(entity.name for entity in drawn)
+            notes.append(f"Note: missing reference pictures are drawn first, with {references.path.name}: {names}")
+            found += _check_references(references, graph, info, client, found)
+        soon = {reference_names(story.slug, entity)[0] for entity in drawn}
+        lacking = [one.explain() for one in missing if one.name not in soon]
+    problems = []
+    if found:
+        problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
+    if lacking:
+        problems.append(str(ProblemList("reference-missing", "the story's pictures", lacking, HOW_TO_MAKE)))
+    return problems, notes
+
+
+def _check_references(
+    references: Workflow, film: Graph, info: dict[str, object], client: ComfyClient, known: list[Problem]
+) -> list[Problem]:
+    """What of the references workflow does not fit, without what the film's workflow lacks too."""
+    try:
+        found = ReferencesGraph(references, info, film).check(info, client.list_models)
+    except VideoGenError as error:
+        return [Problem(references.path.name, error.message)]
+    said = {problem.message for problem in known}
+    return [problem for problem in found if problem.message not in said]
+
+
+def _with_story(graph: Graph) -> Graph:
+    """The story of a run comes from the runner: what the widgets of VideoGenStory hold does not matter to a check."""
+    return {
+        key: {**node, "inputs": {"file": "text below", "text": ""}} if node["class_type"] == STORY_NODE else node
+        for key, node in graph.items()
+    }
