@@ -1,0 +1,1 @@
+"""Continuity measured in pictures: numpy and OpenCV only, so that nodes and the runner can both use it."""

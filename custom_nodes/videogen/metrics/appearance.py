@@ -1,0 +1,233 @@
+"""What a subject looks like, kept: small enough to stay with every segment, and comparable without its frames."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.continuity_calibration import (
+    CHROMA_CALIBRATION,
+    CLASSICAL,
+    find_calibration,
+    fuse,
+    relate_cosine,
+    require_same_backend,
+)
+from ..core.continuity_drift import PartColor
+from ..core.errors import VideoGenError
+from .bank import draw_bank
+from .descriptor import CHROMA_BINS, chroma_histogram, classical_embedding, compare_chroma, compare_classical
+from .embedding import Embed, subject_on_grey
+from .part_colors import measure_parts
+from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
+from .subject import SubjectWeight, weigh_subject
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """A subject in one frame, or on average over several.
+
+    Attributes:
+        backend: what made `vector`.
+        vector: float32; of length 1 for a network, a histogram that sums to 1 for the classical backend.
+        unrelated: lo, its mean similarity to the bank of unrelated pictures.
+        chroma: float32, (CHROMA_BINS, CHROMA_BINS), sums to 1.
+        parts: part of the figure → its colour.
+        grey: there is no colour in the picture.
+        weights: where the subject was looked for; see `SubjectWeight.source`.
+    """
+
+    backend: str
+    vector: np.ndarray
+    unrelated: float
+    chroma: np.ndarray
+    parts: Mapping[str, PartColor]
+    grey: bool
+    weights: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, 2 to 4 kB: bytes, compressed, base64."""
+        return {
+            "backend": self.backend, "vector": _pack(self.vector), "unrelated": round(self.unrelated, 5),
+            "chroma": _pack(self.chroma), "grey": self.grey, "weights": self.weights,
+            "parts": {name: [round(v, 2) for v in (c.lightness, c.chroma, c.hue)] for name, c in self.parts.items()},
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Appearance:
+        """What `to_dict` gave, again, to within 1/255 of the largest value.
+
+        Raises:
+            VideoGenError: `frames-invalid`, when it is something else.
+        """
+        try:
+            vector, chroma = _unpack(data["vector"]), _unpack(data["chroma"]).reshape(CHROMA_BINS, CHROMA_BINS)
+            parts = {str(name): PartColor(*map(float, values)) for name, values in data["parts"].items()}
+            return cls(
+                str(data["backend"]), _scaled(vector, str(data["backend"])), float(data["unrelated"]),
+                chroma / max(1e-9, float(chroma.sum())), parts, bool(data["grey"]), str(data["weights"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+            raise VideoGenError(
+                "frames-invalid", f"this is not the appearance of a subject: {type(error).__name__}: {error}",
+                "It is made by the continuity node; render and score the segment again.",
+            ) from None  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike two appearances are: see `SampleScore` for the fields. `identical`: they are the same picture."""
+
+    score: float
+    embedding: float
+    chroma: float | None
+    cosine: float
+    identical: bool
+
+
+class Backend:
+    """What looks at subjects: the classical descriptors, or a network beside them.
+
+    Args:
+        name: of the network, such as ``CLIP ViT-H/14``: its calibration is looked up by it, and nothing measured by another
+            one is ever compared with it.
+        embed: uint8 pictures (n, 256, 256, 3) to vectors (n, length); None for the classical backend.
+    """
+
+    def __init__(self, name: str = CLASSICAL, embed: Embed | None = None) -> None:
+        if (embed is None) != (name == CLASSICAL):
+            raise ValueError("a network has a name of its own, and the classical backend has none")
+        self.name = name
+        self.calibration = find_calibration(name)
+        self._embed = embed
+        self._bank: np.ndarray | None = None
+
+    def measure(self, subjects: Sequence[tuple[Picture, SubjectWeight]]) -> list[Appearance]:
+        """The appearance of each subject; a network sees all of them in one batch.
+
+        Args:
+            subjects: pictures of `FLOW_SIDE`, each with its weight in the size of `MEASURE_SIDE`. None of them is empty.
+
+        Raises:
+            VideoGenError: `embedding-failed`, when the network gives something else than one finite vector a picture.
+        """
+        if not subjects:
+            return []
+        vectors = self._look(subjects)
+        bank = self._look_at_bank()
+        appearances = []
+        for (picture, weight), vector in zip(subjects, vectors, strict=True):
+            small = picture.shrink(MEASURE_SIDE)
+            appearances.append(
+                Appearance(
+                    self.name, vector, float(np.mean([compare_vectors(self.name, each, vector) for each in bank])), chroma_histogram(small, weight.values),
+                    measure_parts(small, weight), small.is_grey, weight.source,
+                )
+            )  # fmt: skip
+        return appearances
+
+    def measure_reference(self, picture: np.ndarray, mask: np.ndarray | None = None) -> Appearance:
+        """The appearance of a character on a picture of its own (alpha counts as a mask).
+
+        Raises:
+            VideoGenError: `frames-invalid`, for NaN or a mask with nothing in it.
+        """
+        prepared = prepare_picture(picture, FLOW_SIDE)
+        if prepared is None:
+            raise VideoGenError("frames-invalid", "the reference picture has values that are no numbers (NaN)")
+        weight = weigh_subject(prepared.shrink(MEASURE_SIDE), mask)
+        if weight.is_empty:
+            raise VideoGenError(
+                "frames-invalid", "the reference's mask is empty: there is no subject to compare with",
+                "Paint the subject in it, or leave the mask out.",
+            )  # fmt: skip
+        return self.measure([(prepared, weight)])[0]
+
+    def _look(self, subjects: Sequence[tuple[Picture, SubjectWeight]]) -> np.ndarray:
+        if self._embed is None:
+            return np.stack([classical_embedding(picture.shrink(MEASURE_SIDE), w.values) for picture, w in subjects])
+        return self._ask_network(np.stack([subject_on_grey(picture, weight) for picture, weight in subjects]))
+
+    def _look_at_bank(self) -> np.ndarray:
+        if self._bank is None:
+            prepared = [picture for picture in (prepare_picture(each, FLOW_SIDE) for each in draw_bank()) if picture]
+            self._bank = self._look([(picture, weigh_subject(picture.shrink(MEASURE_SIDE))) for picture in prepared])
+        return self._bank
+
+    def _ask_network(self, pictures: np.ndarray) -> np.ndarray:
+        assert self._embed is not None
+        vectors = np.asarray(self._embed(pictures), np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(pictures) or not np.isfinite(vectors).all():
+            raise VideoGenError(
+                "embedding-failed",
+                f"{self.name} gave values of shape {vectors.shape} for {len(pictures)} pictures, expected one finite vector each",
+                "Score without a CLIP Vision model, or load another one.",
+            )
+        return np.stack([_scaled(vector, self.name) for vector in vectors])
+
+
+def compare_vectors(backend: str, first: np.ndarray, second: np.ndarray) -> float:
+    """The raw similarity of two vectors of one backend: a cosine, or how far two histograms overlap."""
+    if backend == CLASSICAL:
+        return compare_classical(first, second)
+    return float(np.clip(first @ second, -1, 1))
+
+
+def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
+    """How alike two subjects are.
+
+    Raises:
+        VideoGenError: `backend-mismatch`.
+    """
+    require_same_backend(first.backend, second.backend)
+    if first.vector.shape != second.vector.shape:
+        require_same_backend(f"{first.backend} ({first.vector.size})", f"{second.backend} ({second.vector.size})")
+    cosine = compare_vectors(first.backend, first.vector, second.vector)
+    related = relate_cosine(cosine, (first.unrelated + second.unrelated) / 2)
+    embedding = find_calibration(first.backend)(related)
+    overlap = compare_chroma(first.chroma, second.chroma)
+    # Two pictures without colour share the one grey: that says nothing about who is on them.
+    chroma = None if first.grey and second.grey else CHROMA_CALIBRATION(overlap)
+    identical = cosine > 1 - 1e-6 and overlap > 1 - 1e-6
+    return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical)
+
+
+def average_appearances(appearances: Sequence[Appearance]) -> Appearance | None:
+    """One appearance for a whole segment; None of none."""
+    if not appearances:
+        return None
+    first = appearances[0]
+    vector = np.mean([each.vector for each in appearances], axis=0)
+    return Appearance(
+        first.backend, _scaled(vector, first.backend),
+        float(np.mean([each.unrelated for each in appearances])),
+        np.mean([each.chroma for each in appearances], axis=0).astype(np.float32),
+        first.parts, all(each.grey for each in appearances), first.weights,
+    )  # fmt: skip
+
+
+def _scaled(vector: np.ndarray, backend: str) -> np.ndarray:
+    """With the length, or the sum, that its backend's vectors have."""
+    size = float(vector.sum()) if backend == CLASSICAL else float(np.linalg.norm(vector))
+    return (vector / max(1e-9, size)).astype(np.float32)
+
+
+def _pack(values: np.ndarray) -> str:
+    """Square roots in 255 steps of the largest, which suits histograms as well as embeddings, and a bit for each sign."""
+    flat = values.ravel()
+    levels = np.rint(np.sqrt(np.abs(flat) / max(1e-12, float(np.abs(flat).max()))) * 255).astype(np.uint8)
+    return base64.b64encode(zlib.compress(levels.tobytes() + np.packbits(flat < 0).tobytes(), 9)).decode()
+
+
+def _unpack(text: str) -> np.ndarray:
+    """What was packed, but for its scale."""
+    data = zlib.decompress(base64.b64decode(text, validate=True))
+    count = len(data) * 8 // 9  # eight bits a value, and one for its sign
+    values = (np.frombuffer(data[:count], np.uint8).astype(np.float32) / 255) ** 2
+    signs = np.unpackbits(np.frombuffer(data[count:], np.uint8))[:count]
+    return np.where(signs == 1, -values, values)

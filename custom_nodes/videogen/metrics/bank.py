@@ -1,0 +1,110 @@
+"""Pictures of nothing in particular: what "unrelated" is to an embedding, drawn here and the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+#: Side of a bank picture in pixels.
+BANK_SIDE = 224
+_VARIANTS = 2
+
+Painter = Callable[[np.random.Generator], np.ndarray]
+
+
+@lru_cache(maxsize=1)
+def draw_bank() -> np.ndarray:
+    """The bank: uint8, shape (pictures, 224, 224, 3), sRGB; shapes before grounds, with their own colours each."""
+    pictures = []
+    for number, painter in enumerate(_PAINTERS):
+        for variant in range(_VARIANTS):
+            pictures.append(painter(np.random.default_rng([7, number, variant])))
+    return np.stack(pictures)
+
+
+def _color(random: np.random.Generator) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in random.integers(20, 236, 3))
+    return red, green, blue
+
+
+def _ground(random: np.random.Generator) -> np.ndarray:
+    """A gradient from one colour to another, with soft clouds in it."""
+    first, second = np.array(_color(random), np.float32), np.array(_color(random), np.float32)
+    share = np.linspace(0, 1, BANK_SIDE, dtype=np.float32)[:, None, None]
+    clouds = cv2.resize(random.normal(0, 14, (7, 7)).astype(np.float32), (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_CUBIC)
+    plain = first * (1 - share) + second * share
+    return np.clip(np.broadcast_to(plain, (BANK_SIDE, BANK_SIDE, 3)) + clouds[..., None], 0, 255).astype(np.uint8)
+
+
+def _balls(random: np.random.Generator) -> np.ndarray:
+    picture = _ground(random)
+    for _ in range(6):
+        center = tuple(int(value) for value in random.integers(40, 184, 2))
+        cv2.circle(picture, center, int(random.integers(12, 46)), _color(random), -1, cv2.LINE_AA)
+    return picture
+
+
+def _figure(random: np.random.Generator) -> np.ndarray:
+    """Somebody, roughly: a head, a body, legs."""
+    picture, skin = _ground(random), _color(random)
+    top, legs = _color(random), _color(random)
+    cv2.rectangle(picture, (86, 150), (138, 222), legs, -1)
+    cv2.ellipse(picture, (112, 118), (42, 50), 0, 0, 360, top, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (112, 46), (22, 28), 0, 0, 360, skin, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (112, 34), (24, 18), 0, 180, 360, _color(random), -1, cv2.LINE_AA)
+    return picture
+
+
+def _house(random: np.random.Generator) -> np.ndarray:
+    picture, wall = _ground(random), _color(random)
+    cv2.rectangle(picture, (52, 100), (172, 204), wall, -1)
+    cv2.fillPoly(picture, [np.array([(40, 102), (112, 36), (184, 102)], np.int32)], _color(random), cv2.LINE_AA)
+    for x in (68, 128):
+        cv2.rectangle(picture, (x, 122), (x + 28, 150), _color(random), -1)
+    return picture
+
+
+def _tree(random: np.random.Generator) -> np.ndarray:
+    picture, leaf = _ground(random), np.array(_color(random))
+    cv2.rectangle(picture, (104, 120), (120, 216), _color(random), -1)
+    for _ in range(60):
+        x, y = (int(value) for value in random.normal((112, 86), (30, 26)))
+        shade = tuple(int(value) for value in np.clip(leaf + random.integers(-30, 30), 0, 255))
+        cv2.circle(picture, (x, y), 12, shade, -1, cv2.LINE_AA)
+    return picture
+
+
+def _stripes(random: np.random.Generator) -> np.ndarray:
+    y, x = np.mgrid[:BANK_SIDE, :BANK_SIDE].astype(np.float32)
+    turn = float(random.uniform(0, np.pi))
+    wave = 0.5 + 0.5 * np.sin((x * np.cos(turn) + y * np.sin(turn)) * float(random.uniform(0.12, 0.5)))
+    first, second = np.array(_color(random), np.float32), np.array(_color(random), np.float32)
+    return (first * wave[..., None] + second * (1 - wave[..., None])).astype(np.uint8)
+
+
+def _fractal(random: np.random.Generator) -> np.ndarray:
+    total = np.zeros((BANK_SIDE, BANK_SIDE, 3), np.float32)
+    for cells in (4, 8, 16, 32, 64):
+        noise = random.normal(0, 1, (cells, cells, 3)).astype(np.float32)
+        total += cv2.resize(noise, (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_CUBIC) * (8.0 / cells)
+    return np.clip(np.array(_color(random), np.float32) + 34 * total, 0, 255).astype(np.uint8)
+
+
+def _tiles(random: np.random.Generator) -> np.ndarray:
+    cells = int(random.integers(5, 10))
+    small = random.integers(0, 256, (cells, cells, 3)).astype(np.uint8)
+    return cv2.resize(small, (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_NEAREST)
+
+
+def _lines(random: np.random.Generator) -> np.ndarray:
+    picture = _ground(random)
+    for _ in range(28):
+        ends = random.integers(0, BANK_SIDE, (2, 2))
+        cv2.line(picture, tuple(map(int, ends[0])), tuple(map(int, ends[1])), _color(random), 3, cv2.LINE_AA)
+    return picture
+
+
+_PAINTERS: tuple[Painter, ...] = (_balls, _figure, _house, _tree, _stripes, _fractal, _tiles, _lines)

@@ -1,0 +1,77 @@
+"""What happens at a cut: the last frame of one segment against the first of the next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.continuity_scores import BoundaryScore
+from .appearance import Appearance, compare_appearances
+from .light import color_step
+
+#: Motion in shares of the frame's width a frame, below which there is no direction.
+_LEAST_MOTION = 0.001
+
+
+@dataclass(frozen=True)
+class FrameEnd:
+    """What is kept of a segment's first or last frame, so that a cut can be looked at without the frames.
+
+    Attributes:
+        color: mean Lab of the location.
+        motion: mean motion (x, y), in shares of the frame's width a frame, positive to the right and downwards.
+        subjects: name → appearance, of those who can be seen.
+    """
+
+    color: tuple[float, float, float] | None = None
+    motion: tuple[float, float] | None = None
+    subjects: Mapping[str, Appearance] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "color": None if self.color is None else [round(value, 3) for value in self.color],
+            "motion": None if self.motion is None else [round(value, 6) for value in self.motion],
+            "subjects": {name: appearance.to_dict() for name, appearance in self.subjects.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FrameEnd:
+        """What `to_dict` gave, again."""
+        color, motion = data.get("color"), data.get("motion")
+        return cls(
+            None if color is None else (float(color[0]), float(color[1]), float(color[2])),
+            None if motion is None else (float(motion[0]), float(motion[1])),
+            {name: Appearance.from_dict(value) for name, value in data.get("subjects", {}).items()},
+        )
+
+
+def compare_ends(last: FrameEnd, first: FrameEnd, exempt: str = "") -> BoundaryScore:
+    """Look at a cut.
+
+    Args:
+        last, first: the last frame before it and the first one after it.
+        exempt: why a step of light does not count here (``another location``, ``a dissolve``), or "".
+
+    Raises:
+        VideoGenError: `backend-mismatch`.
+    """
+    notes = []
+    step = None if last.color is None or first.color is None else color_step(last.color, first.color)
+    if step is None:
+        notes.append("one side of the cut shows nothing of its location: the light cannot be compared")
+    subjects = {
+        name: compare_appearances(last.subjects[name], first.subjects[name]).score
+        for name in last.subjects
+        if name in first.subjects
+    }
+    turn = None
+    if last.motion is not None and first.motion is not None:
+        if min(math.hypot(*last.motion), math.hypot(*first.motion)) >= _LEAST_MOTION:
+            angle = math.degrees(math.atan2(*last.motion[::-1]) - math.atan2(*first.motion[::-1]))
+            turn = abs((angle + 180) % 360 - 180)
+            if turn > 120:
+                notes.append(f"the motion turns round by {turn:.0f}° at the cut")
+    return BoundaryScore(step, exempt, subjects, turn, tuple(notes))

@@ -1,0 +1,151 @@
+"""One character or object over a segment: sampled, measured, compared, and what drifts about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.continuity_calibration import SAME_SUBJECT, find_calibration
+from ..core.continuity_drift import PartColor, name_drift
+from ..core.continuity_scores import Drift, SampleScore, SubjectScore
+from ..core.errors import VideoGenError
+from .appearance import Appearance, Backend, average_appearances, compare_appearances
+from .part_colors import measure_parts
+from .pictures import Picture
+from .subject import Box, SubjectWeight, weigh_subject
+
+#: How many frames of a segment are compared.
+SAMPLES = 5
+REFERENCE, FIRST_SEGMENT = "reference", "first segment"
+
+
+@dataclass(frozen=True)
+class SubjectRequest:
+    """Whom to look for, where, and what to compare with.
+
+    Attributes:
+        kind: ``character``, ``object`` or ``location``.
+        region: (x, y, width, height) in 0…1.
+        mask: (height, width), or (frames, height, width) with one for each frame; before `region`.
+        references: of the character's own pictures; a frame counts against the one that it is most like.
+        first: of its first accepted segment.
+    """
+
+    kind: str
+    name: str
+    label: str = ""
+    description: str = ""
+    region: Box | None = None
+    mask: np.ndarray | None = None
+    references: tuple[Appearance, ...] = ()
+    first: Appearance | None = None
+
+    def mask_of(self, frame: int) -> np.ndarray | None:
+        """The mask of one frame; the last one where there are fewer masks than frames."""
+        if self.mask is None or self.mask.ndim == 2:
+            return self.mask
+        return self.mask[min(frame, len(self.mask) - 1)]
+
+
+class SubjectMeter:
+    """Takes a segment's frames one after the other; keeps pictures of the sampled ones only."""
+
+    def __init__(self, request: SubjectRequest, backend: Backend) -> None:
+        self.request, self._backend = request, backend
+        self._sampled: list[tuple[int, Picture, SubjectWeight]] = []
+        self._parts: list[tuple[int, dict[str, PartColor]]] = []
+        self._hidden: list[int] = []
+        self.appearances: dict[int, Appearance] = {}
+
+    def weigh(self, number: int, small: Picture) -> SubjectWeight:
+        """Where the subject is in a frame."""
+        return weigh_subject(small, self.request.mask_of(number), self.request.region)
+
+    def add(self, number: int, picture: Picture, small: Picture, weight: SubjectWeight, sampled: bool) -> None:
+        """One more frame: `picture` of `FLOW_SIDE`, and `small` and `weight` of `MEASURE_SIDE`."""
+        if weight.is_empty:
+            self._hidden.append(number)
+            return
+        parts = measure_parts(small, weight)
+        # Only people have a head and a shirt.
+        self._parts.append((number, parts if self.request.kind == "character" else {"whole": parts["whole"]}))
+        if sampled:
+            self._sampled.append((number, picture, weight))
+
+    def finish(self) -> SubjectScore:
+        """The subject's score, with None and a sentence where there was nothing to compare."""
+        request, notes = self.request, []
+        measured = self._backend.measure([(picture, weight) for _, picture, weight in self._sampled])
+        self.appearances = {number: each for (number, _, _), each in zip(self._sampled, measured, strict=True)}
+        if not measured:
+            notes.append(
+                "its mask is empty in every frame: there is nothing to compare" if self._hidden
+                else "no frame could be measured"
+            )  # fmt: skip
+        elif self._hidden:
+            notes.append(f"its mask is empty in {len(self._hidden)} frames, which do not count")
+        samples: list[SampleScore] = []
+        for against, candidates in ((REFERENCE, request.references), (FIRST_SEGMENT, _only(request.first))):
+            if candidates and measured:
+                try:
+                    found, identical = self._compare(against, candidates)
+                except VideoGenError as error:
+                    notes.append(f"not compared with the {against}: {error.message}")
+                    continue
+                samples += found
+                if identical:
+                    frames = ", ".join(str(number + 1) for number in identical)
+                    notes.append(f"frame {frames} is the {against} picture itself, whose score of 1 says nothing")
+        if measured and not samples and not notes:
+            notes.append("there is nothing to compare with yet: later segments are compared with this one")
+        if measured and all(each.grey for each in measured):
+            notes.append("the frames have no colour: only lightness and texture are compared")
+        frames = sorted({sample.frame for sample in samples})
+        by_frame = {n: float(np.mean([s.score for s in samples if s.frame == n])) for n in frames}
+        worst = min(by_frame, key=lambda number: by_frame[number]) if by_frame else None
+        average = average_appearances(measured)
+        return SubjectScore(
+            kind=request.kind, name=request.name, label=request.label or request.name,
+            mean=float(np.mean(list(by_frame.values()))) if by_frame else None,
+            minimum=None if worst is None else by_frame[worst], worst_frame=worst,
+            against={
+                name: (float(np.mean(scores)), min(scores))
+                for name in (REFERENCE, FIRST_SEGMENT)
+                if (scores := [sample.score for sample in samples if sample.against == name])
+            },
+            samples=tuple(samples), backend=self._backend.name, calibration=find_calibration(self._backend.name).label,
+            weights=measured[0].weights if measured else "", drift=self._name_drift(samples), notes=tuple(notes),
+            appearance=None if average is None else average.to_dict(),
+        )  # fmt: skip
+
+    def _compare(self, against: str, candidates: Sequence[Appearance]) -> tuple[list[SampleScore], list[int]]:
+        samples, identical = [], []
+        for number, appearance in self.appearances.items():
+            best = max((compare_appearances(appearance, each) for each in candidates), key=lambda like: like.score)
+            samples.append(SampleScore(number, against, best.score, best.embedding, best.chroma, best.cosine))
+            if best.identical:
+                identical.append(number)
+        return samples, identical
+
+    def _name_drift(self, samples: Sequence[SampleScore]) -> tuple[Drift, ...]:
+        """What differs, over all frames. Pose and light change lightness and colourfulness all the time: these are only worth
+        a word where the subject is not clearly the same."""
+        known = [*self.request.references, *_only(self.request.first)]
+        if not samples or not self._parts:
+            return ()
+        found = name_drift(known[0].parts, self._parts, self.request.description)
+        clear = min(sample.score for sample in samples) >= SAME_SUBJECT
+        return tuple(drift for drift in found if drift.quantity == "hue" or not clear)
+
+
+def _only(appearance: Appearance | None) -> tuple[Appearance, ...]:
+    return () if appearance is None else (appearance,)
+
+
+def pick_samples(count: int) -> frozenset[int]:
+    """The numbers of the frames that are compared: about five, evenly from the first to the last."""
+    if count <= SAMPLES:
+        return frozenset(range(count))
+    return frozenset(round(index * (count - 1) / (SAMPLES - 1)) for index in range(SAMPLES))
