@@ -67,6 +67,24 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
     )
 
 
+def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
+    """The frame at a share (0 to 1) of a video's length.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            base = stream.time_base or Fraction(1, av.time_base)
+            stamps = sorted(packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None)
+        stamp = stamps[min(len(stamps) - 1, max(0, int(share * len(stamps))))]
+        picture = _shrink(_decode_exactly(path, [stamp])[0], box)
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+    return Thumbnail(round(float((stamp - stamps[0]) * base), 3), picture.width, picture.height, _encode(picture, 70))
+
+
 def shrink_thumbnail(thumbnail: Thumbnail, box: int) -> Thumbnail:
     """The same picture, smaller.
 
