@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.media.probe import probe_video
-from custom_nodes.videogen.media.story_file import load_story_data
-from runner.installation import DEFAULT_STORY, DEFAULT_WORKFLOW, PROJECT
+from runner.installation import DEFAULT_WORKFLOW, PROJECT
 from runner.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
@@ -43,21 +42,6 @@ def test_opens_with_all_its_nodes(preview: Editor) -> None:
     found = preview.page.evaluate("() => app.graph.nodes.map(node => [node.type, node.has_errors ?? false])")
     assert sorted(found) == sorted([[kind, False] for kind in (*OUR_NODES, "MarkdownNote")])
     assert preview.page.get_by_text("Missing Node").count() == 0
-
-
-def test_the_runner_converts_it_as_the_editor_does(preview: Editor, comfy_server: ComfyServer) -> None:
-    converted = convert_workflow(load_workflow(DEFAULT_WORKFLOW), comfy_server.object_info)
-    editors = preview.prompt()
-    assert list(converted) == list(editors)
-    for node_id, node in editors.items():
-        assert converted[node_id] == node, node["class_type"]
-
-
-def test_saving_it_again_changes_nothing(preview: Editor) -> None:
-    exported = preview.export()
-    # The version of the editor is its own; everything else is the file's.
-    exported["extra"]["frontendVersion"] = WORKFLOW["extra"]["frontendVersion"]
-    assert exported == WORKFLOW
 
 
 def test_converting_follows_what_is_changed_in_the_editor(
@@ -147,7 +131,7 @@ def test_reads_well_on_a_full_hd_screen(preview: Editor, tmp_path: Path) -> None
 
 def test_is_among_the_templates(preview: Editor, comfy_server: ComfyServer) -> None:
     listed = preview.page.request.get(f"{comfy_server.url}/api/workflow_templates").json()
-    assert listed["videogen"] == ["preview"]
+    assert "preview" in listed["videogen"]
     page = preview.page
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_role("dialog").get_by_text("videogen", exact=True).click()
@@ -171,16 +155,3 @@ def test_help_page_is_shown(preview: Editor, kind: str) -> None:
     content.get_by_role("heading", name=title, exact=True).wait_for()
     assert content.get_by_role("heading", name="What goes wrong").count() == 1
     page.keyboard.press("Escape")
-
-
-def test_template_is_the_workflow_that_ships() -> None:
-    template = PACK / "example_workflows" / "preview.json"
-    assert template.read_bytes() == DEFAULT_WORKFLOW.read_bytes()
-    assert 0 < template.with_suffix(".jpg").stat().st_size <= 60_000
-
-
-def test_the_story_in_it_is_the_one_that_ships() -> None:
-    _, data = load_story_data(DEFAULT_STORY)
-    text = load_workflow(DEFAULT_WORKFLOW).story_text()
-    again = "the story has changed: run `python -m tests.browser.build_workflows`"
-    assert text == json.dumps(data, ensure_ascii=False, indent=2), again

@@ -27,6 +27,8 @@ CHROMIUM_FLAGS = (
 STOCK_ERRORS = (
     re.compile(r"404 \(Not Found\) \(\S+/(api/userdata\S*|user\.css|favicon\.ico|docs/\w+/en\.md)\)"),
     re.compile(r"TypeError: Cannot read properties of undefined \(reading 'id'\)\s+at onChange \(\S+/assets/index-"),
+    # The dialog of missing models asks how large they are, which takes the internet.
+    re.compile(r"Error fetching file size: TypeError: Failed to fetch"),
 )
 
 _READY = """() => {
@@ -89,6 +91,13 @@ class Editor:
         self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
         self.page.wait_for_function(_READY)
         self.settle()
+
+    def close_dialogs(self) -> None:
+        """Close what the editor says about a workflow that was opened, such as which models are missing."""
+        dialogs = self.page.locator(".p-dialog")
+        while dialogs.count():
+            dialogs.last.locator(".p-dialog-close-button").click()
+            dialogs.last.wait_for(state="detached")
 
     def settle(self) -> None:
         """Wait until the canvas has been drawn with what was changed."""

@@ -1,0 +1,140 @@
+"""Builds a planned workflow in the real editor, with the editor's own functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.model_catalog import find_published
+from tests.support.editor import VIEWPORT, Editor
+
+from .graph_plan import GraphPlan, Node, Placement, place_nodes, route_bus
+
+#: Makes the nodes, and says how large each has to be at least for its widgets.
+_MAKE = """([nodes, id]) => {
+    app.graph.clear();
+    app.graph.id = id;
+    const made = window.videogenMade = {};
+    for (const wanted of nodes) {
+        const node = LiteGraph.createNode(wanted.kind);
+        if (!node) throw new Error(`there is no node ${wanted.kind}`);
+        app.graph.add(node);
+        made[wanted.key] = node;
+        if (wanted.title) node.title = wanted.title;
+        if (wanted.models.length) node.properties.models = wanted.models;
+        for (const [name, value] of Object.entries(wanted.widgets)) {
+            const widget = name ? node.widgets.find(widget => widget.name === name) : node.widgets[0];
+            if (!widget) throw new Error(`${wanted.kind} has no widget ${name}`);
+            widget.value = value;
+        }
+        node.mode = wanted.mode;
+    }
+    return Object.fromEntries(Object.entries(made).map(([key, node]) => [key, Array.from(node.computeSize(), Math.ceil)]));
+}"""
+
+#: Links that share their way share its points: the farthest one gets them all, the others leave it where they turn off.
+_PLACE = """([boxes, groups, links, buses]) => {
+    const made = window.videogenMade;
+    const connect = (source, output, target, input, after) => {
+        const outgoing = made[source].findOutputSlot(output), incoming = made[target].findInputSlot(input);
+        if (outgoing < 0) throw new Error(`${source} has no output ${output}`);
+        if (incoming < 0) throw new Error(`${target} has no input ${input}`);
+        const link = made[source].connect(outgoing, made[target], incoming, after);
+        if (!link) throw new Error(`${source}.${output} does not go into ${target}.${input}`);
+        return link;
+    };
+    for (const [key, [x, y, width, height]] of Object.entries(boxes)) {
+        made[key].pos = [x, y];
+        made[key].setSize([width, height]);
+    }
+    for (const link of links) connect(...link);
+    for (const [source, output, ways] of buses) {
+        const points = new Map();
+        ways.sort((a, b) => b[2].length - a[2].length);
+        for (const [target, input, way] of ways) {
+            const last = points.get(String(way[way.length - 1]));
+            const link = connect(source, output, target, input, last?.id);
+            if (last) continue;
+            let before = link;
+            for (const point of [...way].reverse()) {
+                before = app.graph.createReroute(point, before);
+                points.set(String(point), before);
+            }
+        }
+    }
+    for (const [title, color, [x, y, width, height]] of groups) {
+        const group = new LiteGraph.LGraphGroup(title);
+        group.pos = [x, y];
+        group.size = [width, height];
+        group.color = color;
+        app.graph.add(group);
+    }
+    delete window.videogenMade;
+    return Object.fromEntries(Object.entries(made).map(([key, node]) => [key, Array.from(node.size)]));
+}"""
+
+#: The canvas lies under the bars on the left and at the top of the page; this much of it is to be left free.
+_MARGINS = {"left": 80, "top": 100, "right": 20, "bottom": 90}
+
+
+def build_graph(editor: Editor, plan: GraphPlan, placement: Placement | None = None) -> dict[str, Any]:
+    """Build a workflow in the editor, fit the view to it, and export it.
+
+    Args:
+        placement: where everything lies; without it the groups stand side by side.
+
+    Raises:
+        ValueError: a node would be larger than its place, or smaller than its widgets.
+    """
+    nodes = list(plan.nodes())
+    least = editor.page.evaluate(_MAKE, [[_describe(node) for node in nodes], plan.id])
+    placement = placement or place_nodes(plan, {key: (size[0], size[1]) for key, size in least.items()})
+    groups = [[group.title, group.color, box] for group, box in zip(plan.groups, placement.groups, strict=True)]
+    sizes = editor.page.evaluate(
+        _PLACE, [placement.nodes, groups, plan.split_links(), _describe_buses(plan, placement)]
+    )
+    for key, box in placement.nodes.items():
+        if sizes[key] != list(box[2:]):
+            raise ValueError(f"{key} is {sizes[key]}, wanted {list(box[2:])}: widgets would be cut")
+    editor.settle()
+    fit_view(editor, [*editor.boxes().values(), *placement.groups])
+    return editor.export()
+
+
+def fit_view(editor: Editor, boxes: list[Any]) -> None:
+    """Move and scale the view so that all boxes (x, y, width, height) are on the screen."""
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
+    width = VIEWPORT[0] - _MARGINS["left"] - _MARGINS["right"]
+    height = VIEWPORT[1] - _MARGINS["top"] - _MARGINS["bottom"]
+    scale = round(min(1.0, width / (right - left), height / (bottom - top)), 2)
+    # The view's offset counts in the graph's units.
+    x = round((_MARGINS["left"] + (width - (right - left) * scale) / 2) / scale - left)
+    y = round((_MARGINS["top"] + (height - (bottom - top) * scale) / 2) / scale - top)
+    editor.page.evaluate(
+        "([scale, x, y]) => { app.canvas.ds.scale = scale; app.canvas.ds.offset = [x, y]; }", [scale, x, y]
+    )
+    editor.settle()
+
+
+def _describe_buses(plan: GraphPlan, placement: Placement) -> list[Any]:
+    return [
+        [*bus.source.split("."), [[*target.split("."), way] for target, way in route_bus(placement, bus).items()]]
+        for bus in plan.buses
+    ]
+
+
+def _describe(node: Node) -> dict[str, Any]:
+    return {
+        "key": node.key, "kind": node.kind, "title": node.title, "mode": node.mode, "widgets": dict(node.widgets),
+        "models": [_describe_model(name) for name in node.models],
+    }  # fmt: skip
+
+
+def _describe_model(name: str) -> dict[str, str]:
+    """As ComfyUI's own templates have it: from this the editor's dialog of missing models is made."""
+    model = find_published(name)
+    if model is None:
+        raise LookupError(f"{name} is not among the published models")
+    return {
+        "name": model.name, "url": model.url, "directory": model.folder, "hash": model.sha256, "hash_type": "SHA256",
+    }  # fmt: skip
