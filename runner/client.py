@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import time
@@ -149,11 +150,33 @@ class ComfyClient:
         Raises:
             VideoGenError: `server-refused`.
         """
+        return self._upload(name, png, "videogen", overwrite=True)
+
+    def upload_file(self, name: str, data: bytes) -> None:
+        """Put a file into the server's input folder under this name, unless it is there with the same bytes.
+
+        Args:
+            name: one that stands for these bytes: whatever else has it is a file that broke off, and gives way.
+
+        Raises:
+            VideoGenError: `server-refused`.
+        """
+        subfolder, _, filename = name.rpartition("/")
+        # Asked to spare what is there, ComfyUI compares the bytes and, where they differ, takes another name.
+        if self._upload(filename, data, subfolder, overwrite=False) != name:
+            self._upload(filename, data, subfolder, overwrite=True)
+
+    def _upload(self, filename: str, data: bytes, subfolder: str, *, overwrite: bool) -> str:
         response = self._request(
-            "POST", "/upload/image", files={"image": (name, png, "image/png")},
-            data={"subfolder": "videogen", "type": "input", "overwrite": "true"},
+            "POST", "/upload/image", files={"image": (filename, data, "application/octet-stream")},
+            data={"subfolder": subfolder, "type": "input", "overwrite": str(overwrite).lower()},
         )  # fmt: skip
         answer = self._body(response)
+        if response.status_code == 413:
+            raise VideoGenError(
+                "server-refused", f"{self.url} takes no file of {len(data):,} bytes, such as {filename} (HTTP 413)",
+                "Make the picture smaller, or start ComfyUI with a larger --max-upload-size.",
+            )  # fmt: skip
         if response.status_code != 200 or not isinstance(answer, dict) or "name" not in answer:
             raise VideoGenError("server-refused", f"{self.url} took no upload (HTTP {response.status_code})")
         return "/".join(part for part in (answer.get("subfolder"), answer["name"]) if part)
@@ -221,6 +244,27 @@ class ComfyClient:
         subfolder, _, filename = name.replace("\\", "/").rpartition("/")
         response = self._request("GET", "/view", params={"filename": filename, "subfolder": subfolder, "type": "input"})
         return response.content if response.status_code == 200 else None
+
+    def hash_input_file(self, name: str) -> str:
+        """SHA-256 of a file in the server's input folder, or "" when it is not there."""
+        data = self.read_input_file(name)
+        return hashlib.sha256(data).hexdigest() if data is not None else ""
+
+    def list_models(self, folder: str) -> list[str] | None:
+        """Names of the files in a folder below the server's ``models``, or None when it does not tell."""
+        if not re.fullmatch(r"[\w.-]+", folder):
+            return None
+        response = self._request("GET", f"/models/{folder}")
+        answer = self._body(response)
+        if response.status_code == 404:
+            return []  # a folder that the server does not have, so no file of it either
+        return [str(name) for name in answer] if response.status_code == 200 and isinstance(answer, list) else None
+
+    def telemetry(self) -> dict[str, Any] | None:
+        """What the pack on the server knows of its temperatures now; None where it does not tell (older packs)."""
+        response = self._request("GET", "/videogen/telemetry", params={"seconds": "0"}, timeout=SHORT_TIMEOUT)
+        answer = self._body(response) if response.status_code == 200 else None
+        return answer if isinstance(answer, dict) and "readings" in answer else None
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", TIMEOUT)

@@ -16,25 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.documents import parse_document
-from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.selection import parse_selection
 from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.core.story_parser import parse_story, parse_story_text
 from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.story_file import load_story_data, without_notes
 
-from .bench import bench_runner
+from .bench import runner_cost
+from .bench.in_comfyui import bench_in_comfyui
+from .check import check_on_server
 from .client import ComfyClient, normalise_url, parse_headers
 from .doctor import examine
 from .embedded import EmbeddedServer
 from .film import update_film
-from .graph_check import check_graph
 from .installation import DEFAULT_STORY, DEFAULT_WORKFLOW, find_installation
 from .progress import LineDisplay, choose_display
+from .references_graph import DEFAULT_REFERENCES
 from .report import report_directory, report_run, write_report
 from .run import RunRequest, RunResult, run_story, with_quality
 from .run_directory import RunDirectory, read_run
-from .workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, load_workflow, nodes_of
+from .workflow import Workflow, convert_workflow, load_workflow
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,10 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Note: {warning}", file=sys.stderr)
     request = RunRequest(
         story=story, story_data=data, workflow=workflow, out=_run_folder(arguments, story, clip),
+        story_folder=None if clip else _story_path(arguments.story, workflow, bool(arguments.workflow)).absolute().parent,
         servers=tuple(dict.fromkeys(map(normalise_url, arguments.server))), headers=_headers(arguments),
         selection=_selection(arguments.segments, story), bindings=arguments.bindings, settings=arguments.settings,
-        quality=arguments.quality, retries=arguments.retries, fresh=arguments.fresh,
+        quality=arguments.quality, retries=arguments.retries, takes=arguments.takes, fresh=arguments.fresh,
         film=not (arguments.no_film or clip), strict=arguments.strict, stall=arguments.stall,
+        references=_references(arguments),
     )  # fmt: skip
     output = Path(arguments.output or "clip.mp4")
     if clip:
@@ -94,16 +98,11 @@ def check(arguments: argparse.Namespace) -> int:
         problems.append(str(error))
     notes = len(story.warnings) if story else 0
     if workflow is not None:
+        folder = _story_path(arguments.story, workflow, bool(arguments.workflow)).absolute().parent
         with _server(arguments) as client:
-            info = client.object_info()
-            graph = convert_workflow(workflow, info)
-            found = check_graph(_with_story(graph), info, workflow)
-            chosen = nodes_of(graph, SEGMENT_NODE)
-            if len(chosen) != 1:
-                what = f"has {len(chosen)} VideoGenSegment nodes" if chosen else "has no VideoGenSegment node"
-                found.append(Problem("", f"{what}, expected one; without one it can be run with --bind"))
-            if found:
-                problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
+            found, said = check_on_server(client, workflow, story, folder, _references(arguments))
+        problems += [*said, *found]
+        notes += len(said)
     print("\n".join(problems) if problems else "", end="\n" if problems else "")
     if len(problems) > notes:
         return 2
@@ -138,10 +137,48 @@ def doctor(arguments: argparse.Namespace) -> int:
     return examine([ComfyClient(url, _headers(arguments)) for url in arguments.server])
 
 
-def bench(arguments: argparse.Namespace) -> int:
-    """`videogen bench`."""
+def bench_runner(arguments: argparse.Namespace) -> int:
+    """`videogen bench runner`."""
     output = Path(arguments.output) if arguments.output else None
-    return bench_runner(arguments.jobs, arguments.long, arguments.rounds, output)
+    return runner_cost.bench_runner(arguments.jobs, arguments.long, arguments.rounds, output)
+
+
+def bench_ipadapter(arguments: argparse.Namespace) -> int:
+    """`videogen bench ipadapter`."""
+    options = ["--device", arguments.device, "--frames", arguments.frames, "--rounds", str(arguments.rounds)]
+    if arguments.output:
+        options += ["--json", str(Path(arguments.output).absolute())]
+    return bench_in_comfyui("ipadapter", options)
+
+
+def bench_frames(arguments: argparse.Namespace) -> int:
+    """`videogen bench frames`."""
+    options = ["--device", arguments.device, "--rounds", str(arguments.rounds)]
+    for name in ("parts", "workflows"):
+        if getattr(arguments, name):
+            options += [f"--{name}", getattr(arguments, name)]
+    if arguments.output:
+        options += ["--json", str(Path(arguments.output).absolute())]
+    return bench_in_comfyui("frames", options)
+
+
+def bench_continuity(arguments: argparse.Namespace) -> int:
+    """`videogen bench continuity`."""
+    options = ["--calibrate"] if arguments.calibrate else []
+    for name, value in (("--embedding", arguments.embedding), ("--json", arguments.output)):
+        if value:
+            options += [name, str(Path(value).absolute())]
+    return bench_in_comfyui("continuity", options)
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """`videogen score`."""
+    # OpenCV is only loaded for this.
+    from .score import score_files
+
+    mask = Path(arguments.mask) if arguments.mask else None
+    files, references = [Path(name) for name in arguments.files], [Path(name) for name in arguments.reference]
+    return score_files(files, references, mask, arguments.threshold, arguments.fps, arguments.json)
 
 
 # ------------------------------------------------------------------ helpers
@@ -160,6 +197,18 @@ def _load_story(name: str | None, workflow: Workflow | None, chosen: bool) -> tu
     document = parse_document(text, source)
     data = {"segments": document} if isinstance(document, list) else dict(document)
     return story, {**without_notes(data), "title": story.title}
+
+
+def _story_path(name: str | None, workflow: Workflow, chosen: bool) -> Path:
+    """The file that `_load_story` reads the story from."""
+    return Path(name) if name else workflow.path if chosen and workflow.story_text() else DEFAULT_STORY
+
+
+def _references(arguments: argparse.Namespace) -> Workflow | None:
+    """The workflow that draws missing reference pictures, or None when they shall not be drawn."""
+    if arguments.references == "none":
+        return None
+    return load_workflow(Path(arguments.references) if arguments.references else DEFAULT_REFERENCES)
 
 
 def _headers(arguments: argparse.Namespace) -> dict[str, str]:
@@ -260,11 +309,3 @@ def _server(arguments: argparse.Namespace) -> Iterator[ComfyClient]:
         EmbeddedServer(find_installation(), Path(folder)) as server,
     ):
         yield server.start()
-
-
-def _with_story(graph: Graph) -> Graph:
-    """The story of a run comes from the runner: what the widgets of VideoGenStory hold does not matter to a check."""
-    return {
-        key: {**node, "inputs": {"file": "text below", "text": ""}} if node["class_type"] == STORY_NODE else node
-        for key, node in graph.items()
-    }

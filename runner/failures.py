@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.thermal import TOO_HOT_WORDS, UNREADABLE_WORDS
 
 from .outcome import Outcome
 
@@ -25,6 +26,7 @@ class Failure(str, Enum):
     STALLED = "stalled"
     DISK_FULL = "disk full"
     INTERRUPTED = "interrupted"
+    TOO_HOT = "thermal guard"
     FATAL = "fatal"
 
 
@@ -54,6 +56,7 @@ REMEDIES: Mapping[Failure, tuple[Remedy, ...]] = {
     Failure.STALLED: (Remedy.OTHER_SERVER, Remedy.OTHER_SERVER, Remedy.GIVE_UP),
     Failure.DISK_FULL: (Remedy.STOP,),
     Failure.INTERRUPTED: (Remedy.STOP,),
+    Failure.TOO_HOT: (Remedy.STOP,),
     Failure.FATAL: (Remedy.STOP,),
 }
 
@@ -99,6 +102,8 @@ def classify_outcome(outcome: Outcome) -> Failure:
         return Failure.INTERRUPTED
     if outcome.exception_type.endswith("OutOfMemoryError") or _MEMORY_WORDS.search(outcome.error):
         return Failure.OUT_OF_MEMORY
+    if TOO_HOT_WORDS in outcome.error or UNREADABLE_WORDS in outcome.error:
+        return Failure.TOO_HOT
     # The server's disk, which is this one when the server is ours; elsewhere a retry would not help either.
     return Failure.DISK_FULL if _DISK_WORDS.search(outcome.error) else Failure.NODE_ERROR
 

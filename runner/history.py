@@ -22,7 +22,8 @@ class History:
 
     Attributes:
         tries: by segment, oldest first: ``server``, ``seed_offset``, ``size`` (None: the story's), ``time``, ``outcome``
-            (``done``, ``failed``, or None when nothing is known), and ``failure``, ``remedy``, ``message`` of a failed one.
+            (``done``, ``failed``, ``take`` when another one of its takes is kept, or None when nothing is known), and
+            ``failure``, ``remedy``, ``message`` of a failed one.
             ``resumed`` counts how often a new runner found it already submitted.
         runs: ``started``, ``ended``, ``server``, ``todo``, ``kept``, ``end`` (``finished``, ``interrupted``, ``stopped``, or
             None for one that may be under way) and, once finished, ``seconds``, ``rendered``, ``failed``.
@@ -76,6 +77,19 @@ class History:
                 tries.append(_begin_try(event))  # it failed before it was submitted
             tries[-1] |= {"outcome": "failed", "ended": event.get("time")}
             tries[-1] |= {name: event.get(name) for name in ("failure", "remedy", "message")}
+        elif kind == "segment-take" and tries:
+            reasons = event.get("reasons") or [None]
+            tries[-1] |= {
+                "outcome": "take",
+                "ended": event.get("time"),
+                "message": reasons[0],
+                "take": event.get("take"),
+            }
+        elif kind == "segment-done" and event.get("takes"):
+            kept = [one.get("take") for one in event["takes"] if one.get("kept")]
+            for one in tries:
+                if one.get("take") in kept:
+                    one["outcome"] = "done"
         elif kind == "segment-done" and tries:
             tries[-1] |= {"outcome": "done", "ended": event.get("time")}
 

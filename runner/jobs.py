@@ -13,10 +13,23 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import CAPTIONS, SegmentPlan, digest, plan_segment
+from custom_nodes.videogen.core.references import rename_pictures
 from custom_nodes.videogen.core.story import Story
 
 from .failures import Variant
-from .workflow import FILM_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, STORYBOARD_NODE, Graph, is_link, nodes_of
+from .references import StoryPicture, StoryPictures, find_needs, find_readers, record_with_bytes
+from .workflow import (
+    CONTINUITY_NODE,
+    FILM_NODE,
+    RENDER_SIZE_NODE,
+    SAVE_NODE,
+    SEGMENT_NODE,
+    STORY_NODE,
+    STORYBOARD_NODE,
+    Graph,
+    is_link,
+    nodes_of,
+)
 
 #: What --bind can set, and where in a segment its value comes from.
 BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
@@ -29,6 +42,8 @@ BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
     "height": lambda plan: plan.size[1],
     "name": lambda plan: plan.file_stem,
 }
+#: The least that VideoGenRenderSize takes.
+SMALLEST_SCALE = 0.1
 #: Takes the last frame of the segment before, for segments that continue it.
 FIRST_FRAME = "first_frame"
 _TARGET = re.compile(r"([^=]+)=([^.=]+(?:\.[^.=]+)*)\.([^.=]+)")
@@ -55,6 +70,7 @@ class JobMaker:
         settings: ``NODE.INPUT=VALUE``.
         quality: sets the quality of VideoGenSaveSegment, when given.
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
+        pictures: what lies beside the story.
 
     Raises:
         VideoGenError: `binding-invalid`, `workflow-invalid`.
@@ -63,7 +79,7 @@ class JobMaker:
     def __init__(
         self, graph: Graph, ui_workflow: dict[str, Any] | None, story: Story, story_data: dict[str, Any], *,
         bindings: list[str], settings: list[str], quality: str | None, object_info: Mapping[str, Any],
-        hash_input: Callable[[str], str],
+        hash_input: Callable[[str], str], pictures: StoryPictures | None = None,
     ) -> None:  # fmt: skip
         self.story, self.story_data, self.ui_workflow = story, story_data, ui_workflow
         # Every segment's key asks for the same files, which may have to come over the network.
@@ -92,6 +108,11 @@ class JobMaker:
                 "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed.",
             )
         self.first_frame_inputs = self._find_first_frame_inputs()
+        self.pictures = pictures or StoryPictures(None, story.slug)
+        self.readers = find_readers(self.graph)
+        # The story as the servers get it: they have what lies beside it under other names.
+        new_names = self.pictures.names_for_servers(story) if self.readers else {}
+        self.sent_data = rename_pictures(story, story_data, new_names)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
 
@@ -126,10 +147,28 @@ class JobMaker:
         for name, node_id, input_name in self.bindings:
             if name != FIRST_FRAME:
                 graph[node_id]["inputs"][input_name] = BINDABLE[name](plan)
+        if variant.size:
+            # The frames are sampled in a size of their own: without this a step down would spare no memory there.
+            for node_id in nodes_of(graph, RENDER_SIZE_NODE):
+                scale = graph[node_id]["inputs"].get("scale", 1.0)
+                if not is_link(scale):
+                    step = min(variant.size) / min(self.story.size)
+                    graph[node_id]["inputs"]["scale"] = max(SMALLEST_SCALE, round(scale * step, 3))
         if first_frame:
             for node_id, input_name in self.first_frame_inputs:
                 graph[node_id]["inputs"][input_name] = first_frame
         return Job(plan, graph, key, self._workflow_for(number))
+
+    def pictures_of(self, number: int) -> list[StoryPicture]:
+        """What a segment reads of the pictures beside the story: it has to be on the server before it is rendered."""
+        needs = find_needs(plan_segment(self.story, number), self.readers) if self.readers else []
+        found = {need.name: self.pictures.find(need.name) for need in needs}
+        return [picture for picture in found.values() if picture is not None]
+
+    def hash_picture(self, name: str) -> str:
+        """SHA-256 of a picture of the cast, wherever it lies; "" when it is nowhere."""
+        beside = self.pictures.find(name)
+        return beside.sha256 if beside is not None else self.hash_input(name)
 
     def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
         """The workflow's graph with this segment chosen, and the segment as this attempt renders it."""
@@ -160,12 +199,15 @@ class JobMaker:
             bare[node_id]["inputs"] = {"story": digest(self.story_data)} if feeds_others else {}
         for node_id in nodes_of(bare, SAVE_NODE):
             bare[node_id]["inputs"].pop("take", None)
+        for node_id in nodes_of(bare, CONTINUITY_NODE):
+            # What is asked of the frames does not change them.
+            bare[node_id]["inputs"] = {name: value for name, value in bare[node_id]["inputs"].items() if is_link(value)}
         for _, node_id, input_name in self.bindings:
             bare[node_id]["inputs"].pop(input_name, None)
         files = {name: self.hash_input(name) for name in self._input_files(bare)}
         for node_id, input_name in self.first_frame_inputs if begins_from else ():
             bare[node_id]["inputs"].pop(input_name, None)
-        record = plan.to_dict()
+        record = record_with_bytes(plan, self.readers, self.hash_picture) if self.readers else plan.to_dict()
         if not nodes_of(graph, STORYBOARD_NODE):
             record = {name: value for name, value in record.items() if name not in CAPTIONS}
         return digest({"graph": bare, "segment": record, "files": files, "begins from": begins_from})
@@ -182,7 +224,7 @@ class JobMaker:
         return sorted(names)
 
     def _story_text(self, number: int, plan: SegmentPlan, variant: Variant) -> str:
-        data = self.story_data
+        data = self.sent_data
         if variant != Variant():
             data = {**copy.deepcopy(data), "size": list(plan.size)}
             data["segments"][number - 1]["seed"] = plan.seed
@@ -193,7 +235,7 @@ class JobMaker:
         if self.ui_workflow is None:
             return None
         workflow = copy.deepcopy(self.ui_workflow)
-        story_text = json.dumps(self.story_data, ensure_ascii=False, indent=2)
+        story_text = json.dumps(self.sent_data, ensure_ascii=False, indent=2)
         for node in workflow.get("nodes", []):
             values = node.get("widgets_values")
             if not isinstance(values, list):

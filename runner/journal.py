@@ -17,7 +17,7 @@ from custom_nodes.videogen.media.disk import explain_os_error
 #: A verified file must never be rendered again. What else a power cut takes away is found out again: a submission under
 #: its prompt id at the server, a finished file by its hash. Forcing those as well costs milliseconds a segment.
 DURABLE = frozenset(
-    {"run-started", "segment-verified", "segment-failed", "film-done", "run-finished", "run-interrupted"}
+    {"run-started", "segment-take", "segment-verified", "segment-failed", "film-done", "run-finished", "run-interrupted"}
 )
 _FAILURE_FIELDS = ("time", "attempt", "failure", "remedy", "message", "ended")
 STATES = ("pending", "submitted", "running", "fetched", "verified", "done", "failed")
@@ -35,6 +35,7 @@ class SegmentState:
         cancelled: that submission was taken back, because the run was stopped.
         history: what went wrong with earlier attempts, and what was done about it.
         result: what is known of its file, once it is done.
+        takes: what was rendered and judged, oldest first; see `takes`. The file becomes that of one of them.
     """
 
     state: str = "pending"
@@ -44,6 +45,7 @@ class SegmentState:
     submitted: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    takes: list[dict[str, Any]] = field(default_factory=list)
     cancelled: bool = False
     error: dict[str, Any] = field(default_factory=dict)
 
@@ -119,9 +121,13 @@ class Journal:
             state.history.append({key: event.get(key) for key in _FAILURE_FIELDS if key in event})
         elif event["event"] == "segment-cancelled":
             state.cancelled = True
+        elif event["event"] == "segment-take":
+            state.takes.append(event)
         kind = str(event["event"]).removeprefix("segment-")
         if kind not in STATES:
             return
+        if state.state == "done" and kind != "done":
+            state.takes = []  # its file was lost: what is rendered now is judged anew
         if kind == "submitted":
             if event.get("key") != state.key:
                 state = self.segments[number] = SegmentState(key=str(event.get("key", "")))

@@ -27,10 +27,10 @@ from custom_nodes.videogen.core.story import Entity, Story
 from custom_nodes.videogen.media.picture_files import find_file
 from custom_nodes.videogen.media.probe import hash_file
 
-from .workflow import Graph, is_link, nodes_of
+from .workflow import CONTINUITY_NODE, Graph, is_link, nodes_of
 
 #: The nodes that read the pictures of a segment's cast, and the one that gives pictures of the graph instead.
-READER_NODES = ("VideoGenApplyCharacters",)
+READER_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)
 REFERENCE_NODE = "VideoGenReference"
 _GO_ON = "go on without"
 
@@ -69,7 +69,8 @@ def find_readers(graph: Graph) -> list[Reader]:
             weights = {key: inputs.get(f"{key}_weight", default) for key, default in DEFAULT_WEIGHTS.items()}
             # A widget that is linked has no value yet: any but 0 reads the pictures.
             known = {key: weight if _is_number(weight) else DEFAULT_WEIGHTS[key] for key, weight in weights.items()}
-            missing = inputs.get("missing", "stop")
+            # The continuity node never stops for a picture: it says that there was none.
+            missing = _GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", "stop")
             readers.append(Reader(known, missing != _GO_ON and not is_link(missing), given, given_by_others))
     return readers
 

@@ -8,25 +8,33 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import Quality
+from custom_nodes.videogen.core.thermal import Decision, format_wait
 from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.keep import keep_previous
 from custom_nodes.videogen.media.last_frame import read_last_frame
 from custom_nodes.videogen.media.probe import hash_file
 
 from .collect import Checked
+from .continuity import Measured
 from .failures import Failure, Remedy, Variant
+from .heat import condense
 from .jobs import Job, JobMaker
 from .progress import Display
+from .references import read_unchanged
 from .run_directory import RunDirectory
 from .scheduler import Scheduler, Task
 from .servers import Server
+from .session import Session
+from .takes import TakeGate, describe_shortfall, place_best
 from .worker import Worker
 
 #: Seconds that the threads get to end in order: an answer that does not come holds up nobody who wants to leave.
 LONGEST_STOP = 15.0
+AGAIN = Remedy.NEXT_SEED.value
 
 
 class Renderer:
@@ -35,6 +43,7 @@ class Renderer:
     Args:
         servers: connected; more than one share the work.
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
+        takes: how many takes a segment may have whose continuity is measured; 1 takes what comes.
         stall: seconds without progress after which a server counts as hung.
         worker: the thread of a server.
 
@@ -45,17 +54,20 @@ class Renderer:
 
     def __init__(
         self, servers: Sequence[Server], maker: JobMaker, directory: RunDirectory, display: Display, *,
-        quality: Quality, retries: int, stall: float, worker: type[Worker] = Worker,
+        quality: Quality, retries: int, stall: float, worker: type[Worker] = Worker, takes: int = 3,
     ) -> None:  # fmt: skip
         self.servers, self.maker = servers, maker
         self.directory, self.journal, self.display = directory, directory.journal, display
         self.run_id = directory.run_id
         self.quality, self.retries, self.stall = quality, retries, stall
         self.worker = worker
+        self.gate = TakeGate(directory, maker.story, takes)
         self.count = len(maker.story.segments)
         self.rendered: list[int] = []
         self.failed: dict[int, VideoGenError] = {}
         self.scheduler = Scheduler([], [])
+        #: Names of the pictures that were put onto each server; one that came back is another, and may have lost them.
+        self._uploaded: WeakKeyDictionary[Session, set[str]] = WeakKeyDictionary()
         self._lock = threading.RLock()
         self._finished_at = time.monotonic()
 
@@ -123,6 +135,11 @@ class Renderer:
             task.attempt += 1
             return
         size = state.submitted.get("size")
+        if state.takes and state.takes[-1]["another"] and state.takes[-1]["attempt"] >= state.attempt:
+            # It was judged, and another one is wanted.
+            task.attempt = int(state.takes[-1]["attempt"]) + 1
+            task.variant = Variant(int(state.takes[-1]["seed_offset"]) + 1, tuple(size) if size else None)
+            return
         task.variant = Variant(int(state.submitted.get("seed_offset", 0)), tuple(size) if size else None)
         if state.cancelled:
             task.attempt += 1  # by a runner that was stopped; it may even be running still
@@ -130,11 +147,12 @@ class Renderer:
             task.may_exist = True
 
     def prepare(self, task: Task, server: Server) -> Job:
-        """What is submitted for a task; a picture that it begins from is uploaded to the server.
+        """What is submitted for a task; a picture that it begins from, and those of its cast, are uploaded to the server.
 
         Raises:
             VideoGenError: `predecessor-missing`, when that segment was given up.
         """
+        self._upload_pictures(task.number, server.session)
         first_frame = ""
         if task.needs is not None:
             state = self.journal.segment(task.needs)
@@ -149,6 +167,14 @@ class Renderer:
             if key != task.key:
                 self._adopt(task, key)
         return self.maker.make(task.number, task.key, task.variant, first_frame=first_frame)
+
+    def _upload_pictures(self, number: int, session: Session) -> None:
+        with self._lock:
+            uploaded = self._uploaded.setdefault(session, set())
+        for picture in self.maker.pictures_of(number):
+            if picture.name not in uploaded:
+                session.client.upload_file(picture.name, read_unchanged(picture))
+                uploaded.add(picture.name)
 
     # ------------------------------------------------------------------ what is noted, in the journal and for people
 
@@ -171,7 +197,7 @@ class Renderer:
         with self._lock, _ignore_deaf_reader():
             self.display.say(message)
 
-    def show_step(self, task: Task, label: str, fraction: float) -> None:
+    def show_step(self, task: Task, label: str, fraction: float | None) -> None:
         with _ignore_deaf_reader():
             self.display.step(task.number, self.count, label, fraction)
 
@@ -195,19 +221,43 @@ class Renderer:
         self.note("segment-fetched", segment=task.number, attempt=task.attempt, bytes=size)
 
     def note_done(
-        self, task: Task, job: Job, checked: Checked, seconds: dict[str, float], server: str, record: dict[str, Any]
-    ) -> None:
+        self,
+        task: Task,
+        job: Job,
+        checked: Checked,
+        seconds: dict[str, float],
+        server: str,
+        record: dict[str, Any],
+        measured: Measured | None = None,
+    ) -> bool:
         """The file is whole: said first, then it gets its name, then the segment is done.
 
         Killed in between, the next runner finds the verified bytes by their hash and renders nothing again.
+
+        Args:
+            measured: its continuity, when the workflow measures it.
+
+        Returns:
+            Whether the segment is done; otherwise it is to be rendered once more, with the next seed.
         """
         info = checked.info
         result = {
             "key": task.key, "file": f"segments/{checked.target.name}", "bytes": checked.bytes, "sha256": checked.sha256,
             "frames": info.frames, "fps": str(info.fps), "size": [info.width, info.height], "seed": job.plan.seed,
             "rendered_size": list(job.plan.size), "degraded": task.variant.size is not None, "server": server,
-            "encoder": record.get("encoder"), "seconds": seconds,
+            "encoder": record.get("encoder"), "seconds": seconds, **condense(record.get("telemetry") or {}),
         }  # fmt: skip
+        if measured is not None:
+            # One after the other: each is compared with those that are accepted.
+            with self._lock:
+                offset = task.variant.seed_offset
+                another = self.gate.keep(self.note, task.number, task.attempt, offset, measured, checked, result)
+                if not another:
+                    self.accept_best_take(task)
+            if another:
+                take = self.journal.segment(task.number).takes[-1]
+                self.say(f"Segment {task.number}/{self.count}: take {take['take']}, {take['reasons'][0]} → {AGAIN}")
+            return not another
         self.note("segment-verified", segment=task.number, part=checked.path.name, **result)
         try:
             keep_previous(checked.target)
@@ -221,6 +271,19 @@ class Renderer:
             if task.variant.seed_offset:
                 changes.append(f"with seed {job.plan.seed}")
             self._tell_finished(task, f"done {' '.join(changes)}" if changes else "")
+        return True
+
+    def accept_best_take(self, task: Task) -> bool:
+        """Make the best of a task's takes its segment's file; whether there was one."""
+        takes = self.journal.segment(task.number).takes
+        if not takes or self.journal.segment(task.number).key != task.key:
+            return False
+        best = place_best(self.directory, task.number, self.note)
+        with self._lock:
+            self.rendered.append(task.number)
+            said = describe_shortfall(best, len(takes))
+            self._tell_finished(task, f"done with seed {best['seed']}, {said}" if said else "")
+        return True
 
     def note_failure(self, task: Task, failure: Failure, remedy: Remedy, error: VideoGenError, ended: str = "") -> None:
         self.note(
@@ -253,6 +316,17 @@ class Renderer:
     def note_server_left(self, server: str, error: VideoGenError) -> None:
         self.note("server-left", server=server, message=error.message)
         self.say(f"{server} is not used any more: {error.message}")
+
+    def note_hot(self, task: Task, server: str, decision: Decision, began: bool) -> None:
+        """A server is too hot for its next segment, which stands in the journal once and is shown all the time."""
+        if began:
+            self.note("server-hot", server=server, message=decision.text)
+        self.show_step(task, f"{server}: {decision.text}", None)
+
+    def note_cooled(self, server: str, decision: Decision, reason: str) -> None:
+        text = f"after {format_wait(decision.waited)} ({reason})"
+        self.note("server-cooled", server=server, seconds=round(decision.waited, 1), message=text)
+        self.say(f"{server} goes on {text}")
 
     def note_crash(self, error: Exception) -> None:
         """A mistake of ours in a thread: the run stops with it instead of hanging."""

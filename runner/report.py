@@ -28,8 +28,11 @@ PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", 
 #: What the report takes over from a segment's result, where it is there.
 OF_A_RESULT = (
     "file", "bytes", "sha256", "frames", "fps", "size", "rendered_size", "degraded", "seconds", "server", "encoder", "scores",
+    "takes", "continuity",
     "vram", "temperature", "telemetry",
 )  # fmt: skip
+#: In a run directory: what `continuity` says in report.json, for programs that want nothing else.
+CONTINUITY_FILE = "continuity.json"
 HIDDEN = "***"
 _SECRET_INPUT = re.compile(r"(?i)^((?:--set=)?[^=\s]*[._](?:api_?key|auth_token|token|secret|password)=).+$", re.DOTALL)
 
@@ -223,12 +226,20 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
             "A run directory is what `videogen run` writes into, such as runs/apple_tree.",
         )  # fmt: skip
     report = build_report(run, journal, parse_story(run["story"], "run.json"))
-    return report | {"references": [asdict(drawn) for drawn in read_record(path).values()]}
+    found: dict[str, Any] = {"references": [asdict(drawn) for drawn in read_record(path).values()]}
+    if any(state.result.get("continuity") for state in journal.segments.values()):
+        # OpenCV takes a while to load: only where something was measured.
+        from .continuity_record import build_continuity
+
+        found["continuity"] = build_continuity(path, journal, parse_story(run["story"], "run.json"))
+    return report | found
 
 
 def write_report(path: Path, report: dict[str, Any]) -> Path:
     """Write ``report.json`` and ``report.html`` into a run directory; gives the latter's path."""
     write_json_whole(path / "report.json", report)
+    if report.get("continuity"):
+        write_json_whole(path / CONTINUITY_FILE, report["continuity"])
     # A run with nothing to do does not wait for the libraries of templates and charts.
     from .report_html import write_html
 

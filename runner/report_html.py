@@ -53,24 +53,34 @@ def write_html(path: Path, report: dict[str, Any]) -> Path:
     except (OSError, UnicodeDecodeError):
         pass  # not there, or not ours: it is written
     strips = load_strips(path, [segment for segment in report["segments"] if segment.get("file") in present])
-    _write_whole(target, render_html(report, strips, digest=digest, present=present))
+    from .report_continuity import load_worst_frames
+
+    worst = load_worst_frames(path, report, present) if report.get("continuity") else {}
+    _write_whole(target, render_html(report, strips, digest=digest, present=present, worst=worst))
     return target
 
 
 def render_html(
-    report: dict[str, Any], strips: dict[int, Strip], *, digest: str = "", present: set[str] | None = None
+    report: dict[str, Any],
+    strips: dict[int, Strip],
+    *,
+    digest: str = "",
+    present: set[str] | None = None,
+    worst: dict[int, Thumbnail] | None = None,
 ) -> str:
     """The page.
 
     Args:
         strips: pictures, by number of the segment.
         present: files that are there, as the report names them; None for all.
+        worst: the worst frame of segments whose continuity falls short, by number.
     """
     # Both take a tenth of a second to load, and most calls of the runner need neither.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from .report_charts import draw_charts, draw_telemetry
+    from .report_continuity import view_continuity
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -84,7 +94,8 @@ def render_html(
         report=report, segments=segments, cards=cards, attention=attention,
         missing=[s["number"] for s in segments if s["status"] == "pending"],
         charts=draw_charts(report), telemetry=draw_telemetry(report), state=_view_state(report),
-        settings=_view_settings(report), most_cards=MOST_CARDS, film_link=_link_film(report["film"], present),
+        settings=_view_settings(report), continuity=view_continuity(report, worst or {}),
+        most_cards=MOST_CARDS, film_link=_link_film(report["film"], present),
         content_mark=Markup(_DIGEST.format(digest)),
     )  # fmt: skip
 
@@ -214,6 +225,9 @@ def _view_segment(segment: dict[str, Any], strips: dict[int, Strip], present: se
         badges.append(("warning", f"rendered at {format_size(rendered)}{scaled}"))
     if status == "done" and segment["seed"] != segment["planned_seed"]:
         badges.append(("warning", "another seed"))
+    said = segment.get("continuity") or {}
+    if status == "done" and said.get("level") == "fail":
+        badges.append(("warning", "continuity falls short"))
     seconds = segment.get("seconds") or {}
     worked = sum(value for phase, value in seconds.items() if phase != "queued")
     name = segment["description"] or (segment["id"] if segment["id"] != f"segment_{number:02d}" else "")

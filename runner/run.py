@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import shlex
@@ -23,6 +22,7 @@ from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.media.film import FilmReport
 from custom_nodes.videogen.media.probe import hash_file
 
+from .cast_pictures import CastPictures
 from .client import ComfyClient
 from .embedded import EmbeddedServer
 from .film import done_files, file_is_whole, update_film
@@ -31,12 +31,14 @@ from .installation import find_installation
 from .jobs import JobMaker
 from .journal import SegmentState
 from .progress import Display
+from .references import find_strangers
 from .render import Renderer, recover_verified
 from .report import collect_versions, hide_secrets, report_run, write_report
 from .run_directory import RunDirectory, check_space, read_run
 from .servers import OwnServer, RemoteServer, Server
 from .session import Session
 from .setup.versions import COMFYUI_AT_LEAST
+from .takes import recover_takes
 from .workflow import (
     CONVERSION_FILE,
     SEGMENT_NODE,
@@ -58,19 +60,23 @@ class RunRequest:
 
     Attributes:
         story_data: the story as plain data that carries everything itself.
+        story_folder: where pictures of the cast may lie beside the story, or None.
         selection: numbers of the segments to render, or None for all.
         servers: addresses of running ComfyUIs; without one a ComfyUI is started.
         headers: sent to every server; never written anywhere.
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
+        takes: how many takes a segment may have, where the workflow measures its continuity; the best one is kept.
         stall: seconds without progress after which a server counts as hung.
         patience: seconds to wait for a remote server that went away.
         strict: make no film when a segment is missing.
+        references: draws the reference pictures that segments need and nobody has; None: they are not drawn.
     """
 
     story: Story
     story_data: dict[str, Any]
     workflow: Workflow
     out: Path
+    story_folder: Path | None = None
     servers: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     selection: tuple[int, ...] | None = None
@@ -78,11 +84,13 @@ class RunRequest:
     settings: list[str] = field(default_factory=list)
     quality: str | None = None
     retries: int = 2
+    takes: int = 3
     fresh: bool = False
     film: bool = True
     strict: bool = False
     stall: float = 900.0
     patience: float = 600.0
+    references: Workflow | None = None
 
 
 @dataclass(frozen=True)
@@ -121,9 +129,13 @@ class _Run:
         self.wanted = request.selection or tuple(segment.number for segment in self.story.segments)
         self.servers: list[Server] = []
         self.embedded: EmbeddedServer | None = None
+        self.cast = CastPictures(
+            self.story, request.story_data, request.story_folder, directory, request.references
+        )  # fmt: skip
 
     def execute(self) -> RunResult:
         began = time.monotonic()
+        recover_takes(self.directory)
         recover_verified(self.directory)
         self.directory.remove_leftovers()
         renderer = None
@@ -207,28 +219,38 @@ class _Run:
             path = installation.comfyui / "input" / name
             return hash_file(path) if path.is_file() else ""
 
-        maker = self._make_jobs(graph, object_info, hash_input)
-        return self._find_todo(maker)
+        return self._find_todo(self._make_jobs(graph, object_info, self.cast.look(hash_input)))
 
     def _render(self) -> tuple[Renderer, list[int]]:
         session = self._connect()
         graph = convert_workflow(self.request.workflow, session.object_info)
-
-        def hash_input(name: str) -> str:
-            data = session.client.read_input_file(name)
-            return hashlib.sha256(data).hexdigest() if data is not None else ""
-
+        hash_input = self.cast.look(session.client.hash_input_file)
         maker = self._make_jobs(graph, session.object_info, hash_input)
-        require_fit(maker.make(self.wanted[0]).graph, session.object_info, self.request.workflow, session.client.url)
+        todo = self._find_todo(maker)
+        missing = self.cast.find_missing(maker, todo, self.servers)
+        if self.cast.share(missing, self.servers):
+            maker = self._make_jobs(graph, session.object_info, hash_input)
+        references = self.cast.plan(maker, missing, session, self.display, self._event, self.request.stall)
+        require_fit(
+            maker.make(self.wanted[0]).graph, session.object_info, self.request.workflow, session.client.url,
+            session.client.list_models, references.problems if references else (),
+        )  # fmt: skip
         version = str(session.stats["system"]["comfyui_version"])
         self.directory.write_json(
             CONVERSION_FILE, describe_conversion(self.request.workflow, version, graph, session.object_info)
         )
-        todo = self._find_todo(maker)
+        self.cast.require(missing, references.names if references else ())
+        for stranger in find_strangers(maker.graph, self.story):
+            self.display.say(f"Note: {stranger}")
+        if references:
+            self._write_run(collect_versions(session.stats))  # a run that ends meanwhile is the same when it carries on
+            self.cast.drawn |= references.draw(self.servers[0])
+            maker = self._make_jobs(graph, session.object_info, hash_input)
+            todo = self._find_todo(maker)
         self._begin(todo, session)
         renderer = Renderer(
             self.servers, maker, self.directory, self.display, quality=self.quality, retries=self.request.retries,
-            stall=self.request.stall,
+            stall=self.request.stall, takes=self.request.takes,
         )  # fmt: skip
         try:
             renderer.render(todo)
@@ -272,6 +294,7 @@ class _Run:
         return JobMaker(
             graph, self.request.workflow.ui, self.story, self.request.story_data, bindings=self.request.bindings,
             settings=self.request.settings, quality=self.request.quality, object_info=object_info, hash_input=hash_input,
+            pictures=self.cast.beside_story(),
         )  # fmt: skip
 
     def _find_todo(self, maker: JobMaker) -> list[int]:

@@ -90,7 +90,7 @@ class RunDirectory:
         return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
 
     def _refuse_other_things(self) -> None:
-        ours = ("segments", "runner.lock", "previous", "server")
+        ours = ("segments", "takes", "scores", "runner.lock", "previous", "server")
         for path in self.path.iterdir():
             if path.name not in ours and not (path.name.startswith(".") and path.name.endswith(".part")):
                 raise VideoGenError(
@@ -102,7 +102,7 @@ class RunDirectory:
         """Put what was rendered into ``previous/``, and the journal that tells of it."""
         if journal_path.exists():
             journal_path.rename(find_free_name(self.path / "previous", journal_path))
-        for file in [*sorted(self.segments.glob("segment_*")), self.film]:
+        for file in [*sorted(self.segments.glob("segment_*")), *sorted(self.path.glob("takes/segment_*")), self.film]:
             keep_previous(file)
             file.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.thermal import Action
 
 from .collect import fetch_outputs, settle
+from .continuity import read_measured
 from .failures import Failure, Remedy, Variant, choose_remedy, classify_error, classify_outcome, step_down
 from .heat import HeatWatch
 from .jobs import Job
@@ -160,14 +161,25 @@ class Worker(threading.Thread):
             checked = settle(fetched, job.plan, run.quality, run.directory.segments)
             times["verified"] = time.monotonic() - began - times["transferred"]
             seconds = {name: round(value, 3) for name, value in times.items()}
-            run.note_done(task, job, checked, seconds, self.server.name, fetched.record)
+            measured = read_measured(outcome)
+            done = run.note_done(task, job, checked, seconds, self.server.name, fetched.record, measured)
         except VideoGenError as error:
             self._fail_collecting(task, job, error)
         except Exception as error:  # a mistake of ours must not leave the run hanging
             run.note_crash(error)
         else:
             self.server.note_success()
-            self.scheduler.finish(task, self.server.name, times["executed"])
+            if done:
+                self.scheduler.finish(task, self.server.name, times["executed"])
+            else:
+                self._next_take(task)
+
+    def _next_take(self, task: Task) -> None:
+        """Its continuity falls short: once more, with the next seed."""
+        task.attempt += 1
+        task.may_exist = False
+        task.variant = Variant(task.variant.seed_offset + 1, task.variant.size)
+        self.scheduler.put_back(task)
 
     def _fail_collecting(self, task: Task, job: Job, error: VideoGenError) -> None:
         run = self.run_state
@@ -207,6 +219,9 @@ class Worker(threading.Thread):
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
             self.scheduler.stop(error)
+        elif remedy is Remedy.GIVE_UP and run.accept_best_take(task):
+            # An earlier take is there, which had only fallen short of a threshold.
+            self.scheduler.finish(task, self.server.name, self.scheduler.loads[self.server.name].seconds or 1.0)
         elif remedy is Remedy.GIVE_UP:
             run.note_given_up(task, error)
             self.scheduler.give_up(task)

@@ -20,6 +20,8 @@ Graph = dict[str, dict[str, Any]]
 STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE, STORYBOARD_NODE = (
     "VideoGenStory", "VideoGenSegment", "VideoGenSaveSegment", "VideoGenCompileFilm", "VideoGenStoryboardFrames",
 )  # fmt: skip
+RENDER_SIZE_NODE = "VideoGenRenderSize"
+CONTINUITY_NODE, FRAME_CHECK_NODE = "VideoGenContinuity", "VideoGenFrameCheck"
 
 #: In a run directory: the converted workflow of the last run, and what converted it.
 CONVERSION_FILE = "graph.json"

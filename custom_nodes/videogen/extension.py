@@ -9,7 +9,24 @@ from comfy_api.latest import ComfyExtension, io
 
 log = logging.getLogger(__name__)
 
-NODE_MODULES = ("story", "storyboard", "segment_files")
+NODE_MODULES = (
+    "story",
+    "storyboard",
+    "segment_files",
+    "ip_adapter",
+    "references",
+    "characters",
+    "render_size",
+    "upscale",
+    "cast",
+    "thermal_guard",
+    "memory_guard",
+    "frame_noise",
+    "anchor_attention",
+    "keyframe_motion",
+    "location",
+    "continuity",
+)
 
 
 class VideoGenExtension(ComfyExtension):
@@ -32,4 +49,17 @@ def make_extension() -> VideoGenExtension:
             # ComfyUI's loader logs only the message of what goes wrong in here, not where.
             log.exception("videogen: the nodes of %r could not be loaded", name)
             raise
+    start_services()
     return VideoGenExtension(nodes)
+
+
+def start_services() -> None:
+    """The pack's HTTP endpoints, and telemetry where there are cards; without them the nodes work all the same."""
+    try:
+        from .nodes.telemetry import TELEMETRY
+        from .routes import add_routes
+
+        if add_routes():
+            TELEMETRY.start_with_cards()
+    except Exception:
+        log.warning("videogen: no endpoints and no telemetry", exc_info=True)

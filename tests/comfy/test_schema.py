@@ -14,6 +14,17 @@ pytestmark = pytest.mark.server
 PACK = PROJECT / "custom_nodes" / "videogen"
 QUALITIES = ["story", "draft", "standard", "high", "premium"]
 
+#: Both thermal guards have these.
+GUARD_REQUIRED = {
+    "pause_above": "FLOAT", "resume_at": "FLOAT", "interval": "FLOAT", "max_minutes": "FLOAT", "when_over": "COMBO",
+    "devices": "COMBO", "throttle": "COMBO", "strict": "BOOLEAN",
+}  # fmt: skip
+GUARD_OPTIONAL = {"memory_pause_above": "FLOAT", "memory_resume_at": "FLOAT"}
+GUARD_CHOICES = {
+    "when_over": ["stop", "go on"], "devices": ["auto", "all"],
+    "throttle": ["hardware slowdown", "any slowdown", "slowdown or power cap", "ignore"],
+}  # fmt: skip
+
 #: node id → (category, required inputs, optional inputs, outputs); inputs and outputs as name → type, in their order.
 #: A name here is never changed or taken away, and the order of widgets stays: a saved workflow knows a widget by its place.
 FROZEN: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = {
@@ -42,6 +53,114 @@ FROZEN: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = 
         {},
         {"path": "STRING"},
     ),
+    "VideoGenRenderSize": (
+        "videogen/frames",
+        {"megapixels": "FLOAT", "multiple": "COMBO", "scale": "FLOAT"},
+        {"segment": "SEGMENT", "model": "MODEL"},
+        {"width": "INT", "height": "INT"},
+    ),
+    "VideoGenUpscale": (
+        "videogen/frames",
+        {"images": "IMAGE", "model": "COMBO"},
+        {"segment": "SEGMENT", "width": "INT", "height": "INT"},
+        {"images": "IMAGE"},
+    ),
+    "VideoGenCastMember": (
+        "videogen/story",
+        {"story": "STORY", "index": "INT", "character_words": "STRING", "object_words": "STRING"},
+        {},
+        {"prompt": "STRING", "negative": "STRING", "seed": "INT", "file": "STRING", "count": "INT"},
+    ),
+    "VideoGenSaveReference": (
+        "videogen/story",
+        {"images": "IMAGE", "file": "STRING", "existing": "COMBO"},
+        {"prompt": "STRING"},
+        {"images": "IMAGE"},
+    ),
+    "VideoGenIPAdapterLoader": (
+        "videogen/characters", {}, {"ipadapter_file": "COMBO"}, {"ipadapter": "IPADAPTER"},
+    ),
+    "VideoGenApplyIPAdapter": (
+        "videogen/characters",
+        {
+            "model": "MODEL", "ipadapter": "IPADAPTER", "clip_vision": "CLIP_VISION", "image": "IMAGE", "weight": "FLOAT",
+            "weight_type": "COMBO", "start_at": "FLOAT", "end_at": "FLOAT", "combine": "COMBO", "crop": "COMBO",
+        },
+        {"mask": "MASK", "image_negative": "IMAGE"},
+        {"model": "MODEL"},
+    ),
+    "VideoGenReference": (
+        "videogen/characters",
+        {"name": "STRING", "image": "IMAGE"},
+        {"mask": "MASK", "references": "REFERENCES"},
+        {"references": "REFERENCES"},
+    ),
+    "VideoGenApplyCharacters": (
+        "videogen/characters",
+        {
+            "model": "MODEL", "ipadapter": "IPADAPTER", "clip_vision": "CLIP_VISION", "segment": "SEGMENT",
+            "character_weight": "FLOAT", "object_weight": "FLOAT", "location_weight": "FLOAT", "start_at": "FLOAT",
+            "end_at": "FLOAT", "weight_type": "COMBO", "crop_to_figure": "BOOLEAN", "feather": "FLOAT", "missing": "COMBO",
+        },
+        {"references": "REFERENCES"},
+        {"model": "MODEL", "masks": "MASK", "pictures": "IMAGE", "report": "STRING"},
+    ),
+    "VideoGenThermalGuard": ("videogen/guard", {"anything": "*", **GUARD_REQUIRED}, GUARD_OPTIONAL, {"passed": "*"}),
+    "VideoGenGuardModel": ("videogen/guard", {"model": "MODEL", **GUARD_REQUIRED}, GUARD_OPTIONAL, {"model": "MODEL"}),
+    "VideoGenMemoryGuard": (
+        "videogen/guard",
+        {"anything": "*", "limit_gb": "FLOAT", "empty_caches": "BOOLEAN"},
+        {},
+        {"passed": "*", "report": "STRING"},
+    ),
+    "VideoGenFrameNoise": (
+        "videogen/frames",
+        {"drift": "FLOAT", "anchor": "COMBO", "seed": "INT", "frames": "INT"},
+        {"segment": "SEGMENT", "latent": "LATENT", "model": "MODEL", "sigmas": "SIGMAS"},
+        {"noise": "NOISE", "latent": "LATENT"},
+    ),
+    "VideoGenAnchorAttention": (
+        "videogen/frames",
+        {
+            "model": "MODEL", "strength": "FLOAT", "anchors": "COMBO", "start": "FLOAT", "end": "FLOAT", "blocks": "COMBO",
+            "frames_per_pass": "INT",
+        },
+        {},
+        {"model": "MODEL"},
+    ),
+    "VideoGenKeyframeMotion": (
+        "videogen/frames",
+        {"move": "COMBO", "reach": "FLOAT", "border": "COMBO", "frames": "INT"},
+        {"segment": "SEGMENT", "images": "IMAGE", "latent": "LATENT"},
+        {"images": "IMAGE", "latent": "LATENT"},
+    ),
+    "VideoGenLocation": (
+        "videogen/frames",
+        {"segment": "SEGMENT"},
+        {"image": "IMAGE", "width": "INT", "height": "INT"},
+        {"image": "IMAGE", "prompt": "STRING", "seed": "INT"},
+    ),
+    "VideoGenColorMatch": (
+        "videogen/frames",
+        {"images": "IMAGE", "anchor": "COMBO", "method": "COMBO", "strength": "FLOAT"},
+        {"reference": "IMAGE", "segment": "SEGMENT", "mask": "MASK"},
+        {"images": "IMAGE"},
+    ),
+    "VideoGenContinuity": (
+        "videogen/continuity",
+        {
+            "images": "IMAGE", "segment": "SEGMENT", "threshold": "FLOAT", "minimum": "FLOAT", "temporal_threshold": "FLOAT",
+            "when_below": "COMBO",
+        },
+        {"mask_of": "STRING", "references": "REFERENCES", "clip_vision": "CLIP_VISION", "mask": "MASK"},
+        {"images": "IMAGE", "score": "FLOAT", "report": "STRING"},
+    ),
+    "VideoGenFrameCheck": (
+        "videogen/continuity",
+        {"images": "IMAGE", "segment": "SEGMENT"},
+        {},
+        {"images": "IMAGE", "ok": "BOOLEAN", "report": "STRING"},
+    ),
 }  # fmt: skip
 
 #: Choices that saved workflows may hold.
@@ -50,8 +169,48 @@ FROZEN_CHOICES = {
     ("VideoGenSaveSegment", "codec"): ["h264", "hevc"],
     ("VideoGenCompileFilm", "quality"): QUALITIES,
     ("VideoGenCompileFilm", "missing"): ["slate", "stop"],
+    ("VideoGenApplyIPAdapter", "weight_type"): [
+        "linear",
+        "ease in",
+        "ease out",
+        "ease in-out",
+        "reverse in-out",
+        "weak input",
+        "weak middle",
+        "weak output",
+        "strong middle",
+        "prompt is more important",
+        "style transfer",
+        "strong style transfer",
+        "composition",
+        "style and composition",
+    ],
+    ("VideoGenApplyIPAdapter", "combine"): ["concat", "add", "average", "subtract", "one per frame"],
+    ("VideoGenApplyIPAdapter", "crop"): ["center", "pad", "stretch"],
+    ("VideoGenApplyCharacters", "missing"): ["stop", "go on without"],
+    ("VideoGenRenderSize", "multiple"): ["8", "16", "32", "64"],
+    ("VideoGenSaveReference", "existing"): ["replace rendered", "replace any", "keep"],
+    ("VideoGenFrameNoise", "anchor"): ["segment", "location"],
+    ("VideoGenAnchorAttention", "anchors"): ["first", "first and previous"],
+    ("VideoGenAnchorAttention", "blocks"): [
+        "all", "all but the finest", "output", "output but the finest", "input", "middle",
+    ],
+    ("VideoGenKeyframeMotion", "move"): [
+        "segment", "static", "pan-left", "pan-right", "tilt-up", "tilt-down", "zoom-in", "zoom-out", "track",
+    ],
+    ("VideoGenKeyframeMotion", "border"): ["mirror", "crop"],
+    ("VideoGenContinuity", "when_below"): ["render again", "only report"],
+    ("VideoGenColorMatch", "anchor"): ["reference, else first frame", "reference", "first frame", "average of the frames"],
+    ("VideoGenColorMatch", "method"): ["clamped", "mean and spread", "covariance"],
+    **{
+        (kind, name): choices
+        for kind in ("VideoGenThermalGuard", "VideoGenGuardModel")
+        for name, choices in GUARD_CHOICES.items()
+    },
 }
-OUTPUT_NODES = {"VideoGenSaveSegment", "VideoGenCompileFilm"}
+OUTPUT_NODES = {
+    "VideoGenSaveSegment", "VideoGenCompileFilm", "VideoGenSaveReference", "VideoGenContinuity", "VideoGenFrameCheck",
+}  # fmt: skip
 #: Sockets that say all there is to say by their name.
 OBVIOUS = {"story", "segment", "images"}
 
@@ -102,6 +261,14 @@ def test_defaults_render_the_first_segment_as_the_story_says(nodes: dict[str, di
     assert default("VideoGenSaveSegment", "quality") == default("VideoGenCompileFilm", "quality") == "story"
     assert default("VideoGenSaveSegment", "codec") == "h264"
     assert default("VideoGenSaveSegment", "take") == default("VideoGenCompileFilm", "folder") == ""
+    for kind in ("VideoGenThermalGuard", "VideoGenGuardModel"):
+        assert (default(kind, "pause_above"), default(kind, "resume_at"), default(kind, "interval")) == (85, 80, 10)
+        assert (default(kind, "max_minutes"), default(kind, "when_over"), default(kind, "strict")) == (
+            30,
+            "stop",
+            False,
+        )
+    assert default("VideoGenMemoryGuard", "limit_gb") == 0
     assert default("VideoGenCompileFilm", "missing") == "slate"
 
 

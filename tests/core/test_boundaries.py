@@ -15,15 +15,17 @@ from custom_nodes.videogen.core.errors import ERROR_CODES
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACK = PROJECT / "custom_nodes" / "videogen"
-LAYERS = ("core", "media", "tensor", "nodes")
+LAYERS = ("core", "media", "metrics", "tensor", "nodes", "hardware")
 
 #: What each layer may import of the project.
 MAY_IMPORT = {
     "core": {"core"},
     "media": {"core", "media"},
+    "metrics": {"core", "metrics"},
     "tensor": {"core", "tensor"},
-    "nodes": {"core", "media", "tensor", "nodes"},
-    "runner": {"core", "media", "runner"},
+    "hardware": {"core", "hardware"},
+    "nodes": {"core", "media", "metrics", "tensor", "nodes", "hardware"},
+    "runner": {"core", "media", "metrics", "runner", "hardware"},
 }
 COMFYUI = {
     "comfy", "comfy_api", "comfy_api_nodes", "comfy_execution", "comfy_extras", "folder_paths", "nodes", "server", "execution",
@@ -39,11 +41,21 @@ OUTSIDE_WORLD = {
 FORBIDDEN = {
     "core": OUTSIDE_WORLD,
     "media": COMFYUI | TORCH,
+    "metrics": COMFYUI | TORCH,
     "tensor": COMFYUI | OUTSIDE_WORLD,
+    "hardware": COMFYUI | TORCH,
     "nodes": set(),
     "runner": COMFYUI | TORCH,
 }
-THIRD_PARTY = {"core": {"yaml"}, "media": None, "tensor": {"torch"}, "nodes": None, "runner": None}
+THIRD_PARTY = {
+    "core": {"yaml"},
+    "media": None,
+    "metrics": {"numpy", "cv2", "skimage"},
+    "tensor": {"torch"},
+    "nodes": None,
+    "runner": None,
+    "hardware": {"psutil"},
+}
 
 
 def imports_of(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str, bool]]:
@@ -112,6 +124,11 @@ def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
         ("nodes", "from runner.client import ComfyClient"),
         ("runner", "from custom_nodes.videogen.nodes.story import NODES"),
         ("runner", "import torch.nn"),
+        ("metrics", "import torch"),
+        ("metrics", "from ..media import probe"),
+        ("hardware", "import torch"),
+        ("hardware", "from ..nodes import telemetry"),
+        ("hardware", "import numpy"),
     ],
 )
 def test_an_arrow_that_runs_the_other_way_is_found(layer: str, source: str) -> None:

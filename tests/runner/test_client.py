@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -291,6 +292,39 @@ def test_an_uploaded_picture_is_named_as_load_image_finds_it(server: FakeServer,
     assert b'filename="last.png"' in server.requests[0].body
     server.routes["POST /upload/image"] = Answer(500, b"")
     assert error_of(lambda: client.upload_picture("last.png", b"png")).code == "server-refused"
+
+
+def test_a_file_is_uploaded_under_its_own_name_and_spares_what_is_there(
+    server: FakeServer, client: ComfyClient
+) -> None:
+    server.routes["POST /upload/image"] = {"name": "anna-1.png", "subfolder": "videogen/film", "type": "input"}
+    client.upload_file("videogen/film/anna-1.png", b"the picture")
+    [request] = server.requests
+    for part in (b'filename="anna-1.png"', b"the picture", b"videogen/film", b"false"):
+        assert part in request.body
+
+
+def test_a_file_that_broke_off_gives_way(server: FakeServer, client: ComfyClient) -> None:
+    def take(request: Request) -> dict[str, str]:
+        name = "anna-1.png" if b"true" in request.body else "anna-1 (1).png"
+        return {"name": name, "subfolder": "videogen", "type": "input"}
+
+    server.routes["POST /upload/image"] = take
+    client.upload_file("videogen/anna-1.png", b"x")
+    assert [b"true" in request.body for request in server.requests] == [False, True]
+
+
+def test_a_file_that_is_too_large_for_the_server_is_named(server: FakeServer, client: ComfyClient) -> None:
+    server.routes["POST /upload/image"] = Answer(413, b"")
+    error = error_of(lambda: client.upload_file("videogen/anna-1.png", b"x" * 2000))
+    assert (error.code, "2,000 bytes, such as anna-1.png" in error.message) == ("server-refused", True)
+    assert "--max-upload-size" in error.hint
+
+
+def test_the_hash_of_an_input_file(server: FakeServer, client: ComfyClient) -> None:
+    server.routes["GET /view"] = lambda request: b"png" if request.query["filename"] == "man.png" else Answer(404)
+    assert client.hash_input_file("cast/man.png") == hashlib.sha256(b"png").hexdigest()
+    assert client.hash_input_file("gone.png") == ""
 
 
 # ------------------------------------------------------------------ addresses and headers

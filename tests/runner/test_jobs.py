@@ -200,6 +200,19 @@ def test_a_step_down_has_its_size_in_the_story(make_jobs: MakeJobs) -> None:
     assert job.plan.size == (160, 88)
 
 
+def test_a_step_down_makes_the_model_s_own_size_smaller_too(make_jobs: MakeJobs) -> None:
+    """Frames that are sampled in another size than the film's would need as much memory as before."""
+    size = {"class_type": "VideoGenRenderSize", "inputs": {"megapixels": 1.03, "multiple": "64", "scale": 0.8}}
+    maker = make_jobs(segment_graph(STORY) | {"7": size})
+    half = (STORY["size"][0] // 2, STORY["size"][1] // 2)
+    assert maker.make(1, variant=Variant(size=half)).graph["7"]["inputs"]["scale"] == 0.4
+    assert maker.make(1).graph["7"]["inputs"]["scale"] == 0.8
+    assert maker.make(1, variant=Variant(size=(2, 2))).graph["7"]["inputs"]["scale"] == 0.1
+    assert maker.make(1, variant=Variant(size=half)).key == maker.key(1)
+    linked = {**size, "inputs": {"scale": ["2", 0]}}
+    assert make_jobs(segment_graph(STORY) | {"7": linked}).make(1, variant=Variant(size=half)).graph["7"] == linked
+
+
 def test_neither_the_workflow_nor_the_story_are_changed(make_jobs: MakeJobs) -> None:
     graph, story = segment_graph(STORY), copy.deepcopy(STORY)
     maker = make_jobs(graph, story, settings=["4.codec=hevc"], quality="high")
