@@ -130,7 +130,7 @@ def test_a_film_out_of_an_image_model(models: ComfyServer, tmp_path: Path) -> No
 
 
 def test_a_runner_that_is_killed_while_it_draws_carries_on(models: ComfyServer, tmp_path: Path) -> None:
-    story = unseen("Killed")
+    story = {**unseen("Killed"), "frames": 1}
     arguments = command(models, tmp_path, story, "--segments", "2", "--no-film")
     with started(*arguments) as process:
         wait_until(lambda: count(tmp_path, "reference-submitted"))

@@ -15,7 +15,10 @@ CHARACTER_WORDS = (
     "Character reference picture of one single person, from the knees up, facing the camera, arms relaxed, neutral expression,"
     " in front of a plain light grey wall, soft even light"
 )
-OBJECT_WORDS = "Reference picture of one single object, whole in the frame, in front of a plain light grey background, soft even light"
+OBJECT_WORDS = (
+    "Reference picture of one single object, whole in the frame, in front of a plain light grey background,"
+    " soft even light"
+)
 #: What spoils a reference: anything that would come into every frame with it.
 _UNWANTED = {
     "character": "second person, crowd, cropped head, hat in front of the face, busy background",

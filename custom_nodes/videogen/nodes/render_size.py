@@ -47,8 +47,8 @@ class VideoGenRenderSize(io.ComfyNode):
                     max=MOST_SCALE,
                     step=0.05,
                     round=0.001,
-                    tooltip="Makes both sides larger or smaller: 0.5 is a quick draft. The headless runner lowers it when memory is"
-                    " short.",
+                    tooltip="Makes both sides larger or smaller: 0.5 is a quick draft. The headless runner lowers it when"
+                    " memory is short.",
                 ),
                 SegmentSocket.Input(
                     "segment", optional=True, tooltip="Gives the shape of the film. Without it the size is a square."
