@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,15 @@ def score_files(
     """
     thresholds = Thresholds.from_dict({} if threshold is None else {"character": threshold})
     backend = Backend()
-    area = None if mask is None else read_picture(mask)
+    area = None if mask is None else read_picture(mask)[..., :3].mean(axis=2) / 255
     looks = tuple(_measure_reference(backend, path) for path in references)
     sources = [open_source(path, fps) for path in files]  # what is missing is said before minutes are spent
     results: list[dict[str, Any]] = []
     first: Appearance | None = None
     for path, source in zip(files, sources, strict=True):
-        request = SubjectRequest("character", SUBJECT, path.name, mask=area, references=looks, first=None if looks else first)
+        request = SubjectRequest(
+            "character", SUBJECT, path.name, mask=area, references=looks, first=None if looks else first
+        )
         try:
             score = score_segment(read_frames(source), SegmentRequest(source.count, (request,)), backend)
         except VideoGenError as error:
@@ -91,7 +94,7 @@ def _held(score: SegmentScore) -> int:
     """How often a picture is shown before the next one comes, when that is regular; otherwise 1."""
     frozen = next((problem.frames for problem in score.frames.problems if problem.kind == "frozen"), ())
     moving = sorted(set(range(score.frames.count)) - set(frozen))
-    gaps = {after - before for before, after in zip(moving, moving[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(moving)}
     return gaps.pop() if len(gaps) == 1 else 1
 
 

@@ -45,11 +45,15 @@ def area_under_curve(same: Sequence[float], other: Sequence[float]) -> float:
 def score(footage: Footage, reference: Footage, weights: str = "mask") -> float:
     """The mean score against one frame of another clip, the subject being looked for by `weights`."""
     masked = weights == "mask"
-    look = BACKEND.measure_reference(reference.frames[len(reference.frames) // 2], reference.masks[len(reference.frames) // 2])
+    look = BACKEND.measure_reference(
+        reference.frames[len(reference.frames) // 2], reference.masks[len(reference.frames) // 2]
+    )
     if not masked:
         look = measure(reference, weights)
     region = MIDDLE if weights == "region" else None
-    subject = SubjectRequest("character", "x", region=region, mask=footage.masks if masked else None, references=(look,))
+    subject = SubjectRequest(
+        "character", "x", region=region, mask=footage.masks if masked else None, references=(look,)
+    )
     result = score_segment(footage.frames, SegmentRequest(len(footage.frames), (subject,)), BACKEND).subjects[0]
     assert result.weights == weights
     assert result.mean is not None
@@ -155,7 +159,9 @@ def test_who_it_is_counts_more_than_where(weights: str, scale: float) -> None:
     same, other = [], []
     for who in CAST:
         reference = film(who, "field", frames=1, scale=scale)
-        same += [score(film(who, place, frames=3, scale=scale), reference, weights) for place in PLACES if place != "field"]
+        same += [
+            score(film(who, place, frames=3, scale=scale), reference, weights) for place in PLACES if place != "field"
+        ]
         other += [score(film(one, "field", frames=3, scale=scale), reference, weights) for one in CAST if one != who]
     assert area_under_curve(same, other) >= 0.9
 
@@ -165,7 +171,9 @@ def test_who_it_is_counts_more_than_where(weights: str, scale: float) -> None:
 def test_a_shirt_that_changes_its_hue_is_named_with_degrees_and_frames(degrees: int, weights: str) -> None:
     before, after = (film(look, "field", frames=12) for look in ("tom", with_hue("tom", degrees)))
     frames = np.concatenate([before.frames[:7], after.frames[7:]])
-    look = BACKEND.measure_reference(before.frames[0], before.masks[0]) if weights == "mask" else measure(before, weights)
+    look = (
+        BACKEND.measure_reference(before.frames[0], before.masks[0]) if weights == "mask" else measure(before, weights)
+    )
     subject = SubjectRequest(
         "character", "tom", description="a man in a plain blue shirt", mask=before.masks if weights == "mask" else None,
         references=(look,),

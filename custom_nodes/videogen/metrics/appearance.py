@@ -13,6 +13,7 @@ import numpy as np
 from ..core.continuity_calibration import (
     CHROMA_CALIBRATION,
     CLASSICAL,
+    GREY_CALIBRATION,
     find_calibration,
     fuse,
     relate_cosine,
@@ -21,7 +22,14 @@ from ..core.continuity_calibration import (
 from ..core.continuity_drift import PartColor
 from ..core.errors import VideoGenError
 from .bank import draw_bank
-from .descriptor import CHROMA_BINS, chroma_histogram, classical_embedding, compare_chroma, compare_classical
+from .descriptor import (
+    CHROMA_BINS,
+    chroma_histogram,
+    classical_embedding,
+    compare_chroma,
+    compare_classical,
+    count_colors,
+)
 from .embedding import Embed, subject_on_grey
 from .part_colors import measure_parts
 from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
@@ -118,15 +126,17 @@ class Backend:
         """
         if not subjects:
             return []
-        vectors = self._look(subjects)
+        colors = [count_colors(picture.shrink(MEASURE_SIDE), weight.values) for picture, weight in subjects]
+        vectors = self._look(subjects, colors)
         bank = self._look_at_bank()
         appearances = []
-        for (picture, weight), vector in zip(subjects, vectors, strict=True):
+        for (picture, weight), counts, vector in zip(subjects, colors, vectors, strict=True):
             small = picture.shrink(MEASURE_SIDE)
+            unrelated = float(np.mean([compare_vectors(self.name, each, vector) for each in bank]))
             appearances.append(
                 Appearance(
-                    self.name, vector, float(np.mean([compare_vectors(self.name, each, vector) for each in bank])), chroma_histogram(small, weight.values),
-                    measure_parts(small, weight), small.is_grey, weight.source,
+                    self.name, vector, unrelated, chroma_histogram(counts), measure_parts(small, weight), small.is_grey,
+                    weight.source,
                 )
             )  # fmt: skip
         return appearances
@@ -148,15 +158,20 @@ class Backend:
             )  # fmt: skip
         return self.measure([(prepared, weight)])[0]
 
-    def _look(self, subjects: Sequence[tuple[Picture, SubjectWeight]]) -> np.ndarray:
+    def _look(self, subjects: Sequence[tuple[Picture, SubjectWeight]], colors: Sequence[np.ndarray]) -> np.ndarray:
         if self._embed is None:
-            return np.stack([classical_embedding(picture.shrink(MEASURE_SIDE), w.values) for picture, w in subjects])
+            return np.stack([
+                classical_embedding(picture.shrink(MEASURE_SIDE), weight.values, counts)
+                for (picture, weight), counts in zip(subjects, colors, strict=True)
+            ])  # fmt: skip
         return self._ask_network(np.stack([subject_on_grey(picture, weight) for picture, weight in subjects]))
 
     def _look_at_bank(self) -> np.ndarray:
         if self._bank is None:
-            prepared = [picture for picture in (prepare_picture(each, FLOW_SIDE) for each in draw_bank()) if picture]
-            self._bank = self._look([(picture, weigh_subject(picture.shrink(MEASURE_SIDE))) for picture in prepared])
+            pictures = [picture for picture in (prepare_picture(each, FLOW_SIDE) for each in draw_bank()) if picture]
+            subjects = [(picture, weigh_subject(picture.shrink(MEASURE_SIDE))) for picture in pictures]
+            colors = [count_colors(picture.shrink(MEASURE_SIDE), weight.values) for picture, weight in subjects]
+            self._bank = self._look(subjects, colors)
         return self._bank
 
     def _ask_network(self, pictures: np.ndarray) -> np.ndarray:
@@ -189,10 +204,12 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
         require_same_backend(f"{first.backend} ({first.vector.size})", f"{second.backend} ({second.vector.size})")
     cosine = compare_vectors(first.backend, first.vector, second.vector)
     related = relate_cosine(cosine, (first.unrelated + second.unrelated) / 2)
-    embedding = find_calibration(first.backend)(related)
     overlap = compare_chroma(first.chroma, second.chroma)
     # Two pictures without colour share the one grey: that says nothing about who is on them.
-    chroma = None if first.grey and second.grey else CHROMA_CALIBRATION(overlap)
+    grey = first.grey and second.grey
+    chroma = None if grey else CHROMA_CALIBRATION(overlap)
+    calibration = GREY_CALIBRATION if grey and first.backend == CLASSICAL else find_calibration(first.backend)
+    embedding = calibration(related)
     identical = cosine > 1 - 1e-6 and overlap > 1 - 1e-6
     return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical)
 

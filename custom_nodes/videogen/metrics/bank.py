@@ -18,11 +18,13 @@ Painter = Callable[[np.random.Generator], np.ndarray]
 @lru_cache(maxsize=1)
 def draw_bank() -> np.ndarray:
     """The bank: uint8, shape (pictures, 224, 224, 3), sRGB; shapes before grounds, with their own colours each."""
-    pictures = []
-    for number, painter in enumerate(_PAINTERS):
-        for variant in range(_VARIANTS):
-            pictures.append(painter(np.random.default_rng([7, number, variant])))
-    return np.stack(pictures)
+    return np.stack(
+        [
+            painter(np.random.default_rng([7, number, variant]))
+            for number, painter in enumerate(_PAINTERS)
+            for variant in range(_VARIANTS)
+        ]
+    )
 
 
 def _color(random: np.random.Generator) -> tuple[int, int, int]:
@@ -34,7 +36,9 @@ def _ground(random: np.random.Generator) -> np.ndarray:
     """A gradient from one colour to another, with soft clouds in it."""
     first, second = np.array(_color(random), np.float32), np.array(_color(random), np.float32)
     share = np.linspace(0, 1, BANK_SIDE, dtype=np.float32)[:, None, None]
-    clouds = cv2.resize(random.normal(0, 14, (7, 7)).astype(np.float32), (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_CUBIC)
+    clouds = cv2.resize(
+        random.normal(0, 14, (7, 7)).astype(np.float32), (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_CUBIC
+    )
     plain = first * (1 - share) + second * share
     return np.clip(np.broadcast_to(plain, (BANK_SIDE, BANK_SIDE, 3)) + clouds[..., None], 0, 255).astype(np.uint8)
 

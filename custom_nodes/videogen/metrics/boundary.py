@@ -68,10 +68,12 @@ def compare_ends(last: FrameEnd, first: FrameEnd, exempt: str = "") -> BoundaryS
         if name in first.subjects
     }
     turn = None
-    if last.motion is not None and first.motion is not None:
-        if min(math.hypot(*last.motion), math.hypot(*first.motion)) >= _LEAST_MOTION:
-            angle = math.degrees(math.atan2(*last.motion[::-1]) - math.atan2(*first.motion[::-1]))
-            turn = abs((angle + 180) % 360 - 180)
-            if turn > 120:
-                notes.append(f"the motion turns round by {turn:.0f}° at the cut")
+    moving = [
+        motion for motion in (last.motion, first.motion) if motion is not None and math.hypot(*motion) >= _LEAST_MOTION
+    ]
+    if len(moving) == 2:
+        before, after = (math.atan2(down, right) for right, down in moving)
+        turn = abs((math.degrees(before - after) + 180) % 360 - 180)
+        if turn > 120:
+            notes.append(f"the motion turns round by {turn:.0f}° at the cut")
     return BoundaryScore(step, exempt, subjects, turn, tuple(notes))

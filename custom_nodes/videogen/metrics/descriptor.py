@@ -9,14 +9,14 @@ import numpy as np
 
 from .pictures import Picture
 
-#: Bins of the (a, b) plane for chroma, and the blur in bins with which two of its histograms are compared.
-CHROMA_BINS = 32
+#: Bins of lightness and of a and b.
+COLOR_BINS = (12, 32, 32)
+CHROMA_BINS = COLOR_BINS[1]
+#: The blur in bins with which two histograms of chroma are compared.
 _CHROMA_BLUR = 0.8
 #: Mean transport (in half widths of the companded plane) at which a chroma similarity has fallen to 1/e by it alone.
 _TRANSPORT = 2.0
 _DIRECTIONS = 8
-#: Bins of lightness and of a and b for the classical embedding.
-JOINT_BINS = (12, 32, 32)
 #: a and b are companded before they are binned: near grey, where most colours of real footage lie, a small difference
 #: counts as much as a large one between vivid colours. This is the chroma up to which the bins are nearly even.
 _COMPAND = 6.0
@@ -31,13 +31,19 @@ _CONTRAST_EDGES = (1.5, 4.0, 9.0)
 _TEXTURE_SHARE = 0.15
 
 
-def chroma_histogram(picture: Picture, weight: np.ndarray) -> np.ndarray:
-    """The subject's colours without their lightness: float32, (CHROMA_BINS, CHROMA_BINS) over a and b, sums to 1."""
-    index = _bin(_compand(picture.lab[..., 1:]), CHROMA_BINS)
-    counts = np.bincount(
-        (index[..., 0] * CHROMA_BINS + index[..., 1]).ravel(), weight.ravel(), minlength=CHROMA_BINS**2
-    )
-    return (counts / max(1e-9, float(counts.sum()))).reshape(CHROMA_BINS, CHROMA_BINS).astype(np.float32)
+def count_colors(picture: Picture, weight: np.ndarray) -> np.ndarray:
+    """How much of the subject has which lightness and chroma: float32, COLOR_BINS over L, a and b, sums to 1."""
+    levels, across, _ = COLOR_BINS
+    level = np.clip(picture.lab[..., 0] * (levels / 100), 0, levels - 1).astype(np.int32)
+    chroma = _bin(_compand(picture.lab[..., 1:]), across)
+    index = (level * across + chroma[..., 0]) * across + chroma[..., 1]
+    counts = np.bincount(index.ravel(), weight.ravel(), minlength=levels * across * across)
+    return (counts / max(1e-9, float(counts.sum()))).reshape(COLOR_BINS).astype(np.float32)
+
+
+def chroma_histogram(colors: np.ndarray) -> np.ndarray:
+    """The subject's colours without their lightness, out of `count_colors`: (CHROMA_BINS, CHROMA_BINS) over a and b."""
+    return colors.sum(axis=0)
 
 
 def compare_chroma(first: np.ndarray, second: np.ndarray) -> float:
@@ -71,13 +77,16 @@ def _slices() -> tuple[np.ndarray, np.ndarray]:
     return order, np.diff(np.take_along_axis(along, order, axis=1), axis=1)
 
 
-def classical_embedding(picture: Picture, weight: np.ndarray) -> np.ndarray:
+def classical_embedding(picture: Picture, weight: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Colour and texture as one histogram that sums to 1, for use where there is no network: float32.
 
     The texture is that of Ojala, Pietikäinen and Mäenpää, PAMI 24(7), 2002: local binary patterns, rotation invariant and
     uniform, which makes them blind to a mirrored picture too; here with a tolerance, which makes them blind to grain.
+
+    Args:
+        colors: of `count_colors`.
     """
-    parts = [(1 - _TEXTURE_SHARE, _joint_histogram(picture, weight))]
+    parts = [(1 - _TEXTURE_SHARE, _smooth_colors(colors))]
     parts += [(_TEXTURE_SHARE / len(LBP_RADII), pattern) for pattern in texture_histograms(picture, weight)]
     return np.concatenate([part.ravel() * (share / max(1e-9, float(part.sum()))) for share, part in parts])
 
@@ -108,15 +117,10 @@ def _bin(values: np.ndarray, bins: int) -> np.ndarray:
     return np.clip((values + 1) * (bins / 2), 0, bins - 1).astype(np.int32)
 
 
-def _joint_histogram(picture: Picture, weight: np.ndarray) -> np.ndarray:
-    """Lightness and chroma together, smoothed along all three: float32, JOINT_BINS."""
-    levels, across, _ = JOINT_BINS
-    level = np.clip(picture.lab[..., 0] * (levels / 100), 0, levels - 1).astype(np.int32)
-    chroma = _bin(_compand(picture.lab[..., 1:]), across)
-    index = (level * across + chroma[..., 0]) * across + chroma[..., 1]
-    counts = np.bincount(index.ravel(), weight.ravel(), minlength=levels * across * across)
-    planes = counts.reshape(levels, across * across).astype(np.float32)
-    planes = cv2.GaussianBlur(planes, (1, 5), 0.8)
+def _smooth_colors(colors: np.ndarray) -> np.ndarray:
+    """The counts, smoothed along all three axes: a colour on the edge of a bin counts in both."""
+    levels, across, _ = COLOR_BINS
+    planes = cv2.GaussianBlur(colors.reshape(levels, across * across), (1, 5), 0.8)
     return np.stack([cv2.GaussianBlur(plane.reshape(across, across), (0, 0), 0.9) for plane in planes])
 
 

@@ -29,9 +29,9 @@ def subject_on_grey(picture: Picture, weight: SubjectWeight) -> np.ndarray:
     left, top, right, bottom = weight.box
     side = round(1.1 * max((right - left) * width / columns, (bottom - top) * height / rows, 8))
     center_x, center_y = (left + right) / 2 * width / columns, (top + bottom) / 2 * height / rows
-    shown = weight.shown / max(1e-6, float(weight.shown.max()))
+    shown: np.ndarray = weight.shown / max(1e-6, float(weight.shown.max()))
     shown = cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-    alone = picture.rgb * shown + GREY * (1 - shown)
+    alone: np.ndarray = picture.rgb * shown + GREY * (1 - shown)
     scale = EMBED_SIDE / side
     place = np.array(
         [[scale, 0, EMBED_SIDE / 2 - center_x * scale], [0, scale, EMBED_SIDE / 2 - center_y * scale]], np.float32

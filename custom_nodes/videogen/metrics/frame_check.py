@@ -91,9 +91,17 @@ class FrameChecker:
         everywhere = tuple(range(len(self._sizes)))
         ratio = size[0] * self._expected[1] / (size[1] * self._expected[0])
         if abs(ratio - 1) > _ASPECT:
-            return [FrameProblem("aspect", everywhere, f"the frames are {found}, another shape than the story's {wanted}", True)]
+            return [
+                FrameProblem(
+                    "aspect", everywhere, f"the frames are {found}, another shape than the story's {wanted}", True
+                )
+            ]
         if size[0] * size[1] < self._expected[0] * self._expected[1]:
-            return [FrameProblem("resolution", everywhere, f"the frames are {found}, smaller than the story's {wanted}", False)]
+            return [
+                FrameProblem(
+                    "resolution", everywhere, f"the frames are {found}, smaller than the story's {wanted}", False
+                )
+            ]
         return []
 
     def _check_sharpness(self) -> list[FrameProblem]:
@@ -101,9 +109,13 @@ class FrameChecker:
             return []
         median = float(np.median([value for _, value in self._sharpness]))
         if median < _SOFT:
-            return [FrameProblem("blurred", tuple(n for n, _ in self._sharpness), "the whole segment is blurred", False)]
+            return [
+                FrameProblem("blurred", tuple(n for n, _ in self._sharpness), "the whole segment is blurred", False)
+            ]
         blurred = tuple(number for number, value in self._sharpness if value < _BLURRED * median)
-        return [FrameProblem("blurred", blurred, f"{_name(blurred)} blurred against the others", False)] if blurred else []
+        return (
+            [FrameProblem("blurred", blurred, f"{_name(blurred)} blurred against the others", False)] if blurred else []
+        )
 
 
 #: Kind → its sentence, and whether it fails a segment.

@@ -7,8 +7,9 @@ import numpy as np
 
 from .pictures import Picture
 
-#: How near to grey a pixel must be (CIELAB chroma) for its colour to tell the light's, and how bright (L).
-_NEAR_GREY = 14.0
+#: How near to grey a pixel must be for its colour to tell the light's: CIELAB chroma, and a alone, for light is blue or
+#: yellow, but neither green nor pink; and how bright (L).
+_NEAR_GREY, _NEAR_GREY_A = 24.0, 10.0
 _LIGHTNESS = (25.0, 95.0)
 #: The least share of the area that must be near grey for an estimate.
 _LEAST_GREY = 0.03
@@ -43,7 +44,7 @@ def estimate_kelvin(picture: Picture, weight: np.ndarray) -> float | None:
     for its light shows 6500 K; what is measured is how warm the picture looks, not what lamp stood there.
     """
     lab = picture.lab
-    near = np.hypot(lab[..., 1], lab[..., 2]) <= _NEAR_GREY
+    near = (np.hypot(lab[..., 1], lab[..., 2]) <= _NEAR_GREY) & (np.abs(lab[..., 1]) <= _NEAR_GREY_A)
     mass = weight * near * (lab[..., 0] >= _LIGHTNESS[0]) * (lab[..., 0] <= _LIGHTNESS[1])
     if float(mass.sum()) < _LEAST_GREY * max(1e-6, float(weight.sum())):
         return None

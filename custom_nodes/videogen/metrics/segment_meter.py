@@ -88,9 +88,7 @@ class SegmentMeter:
             boundary=boundary, ends={"first": ends[0].to_dict(), "last": ends[1].to_dict()} if ends else None,
         )  # fmt: skip
 
-    def _look_at_place(
-        self, number: int, picture: Picture, small: Picture, weights: Sequence[SubjectWeight]
-    ) -> None:
+    def _look_at_place(self, number: int, picture: Picture, small: Picture, weights: Sequence[SubjectWeight]) -> None:
         place = weigh_location((small.rgb.shape[0], small.rgb.shape[1]), weights)
         if self._location is not None:
             self._location.add(number, picture, small, place, True)
@@ -123,7 +121,9 @@ class SegmentMeter:
         return first, last
 
 
-def score_segment(frames: Iterable[np.ndarray], request: SegmentRequest, backend: Backend | None = None) -> SegmentScore:
+def score_segment(
+    frames: Iterable[np.ndarray], request: SegmentRequest, backend: Backend | None = None
+) -> SegmentScore:
     """Score a segment.
 
     Args:

@@ -24,6 +24,8 @@ _STRICT = 0.65
 EMPTY = 1e-3
 
 Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class SubjectWeight:
     """How much each pixel belongs to the subject.
@@ -90,8 +92,8 @@ def ratio_mask(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     the share of the first in their sum, smoothed, times the same Gaussian. Bayes' rule with an even prior, as in the
     centre-surround histograms of Liu et al., "Learning to Detect a Salient Object", CVPR 2007, section 3.2.
 
-    A strict reading of the share (only what is rare at the border) has two thirds of the whole weight, however small the figure is;
-    the rest goes to a generous one, for subjects that fill the picture and reach its border.
+    A strict reading of the share (only what is rare at the border) has two thirds of the whole weight, however small the
+    figure is; the rest goes to a generous one, for subjects that fill the picture and reach its border.
 
     Args:
         lab: float32, shape (height, width, 3), CIELAB.

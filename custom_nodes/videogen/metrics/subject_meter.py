@@ -96,12 +96,12 @@ class SubjectMeter:
                     continue
                 samples += found
                 if identical:
-                    frames = ", ".join(str(number + 1) for number in identical)
-                    notes.append(f"frame {frames} is the {against} picture itself, whose score of 1 says nothing")
+                    listed = ", ".join(str(number + 1) for number in identical)
+                    notes.append(f"frame {listed} is the {against} picture itself, whose score of 1 says nothing")
         if measured and not samples and not notes:
             notes.append("there is nothing to compare with yet: later segments are compared with this one")
         if measured and all(each.grey for each in measured):
-            notes.append("the frames have no colour: only lightness and texture are compared")
+            notes.append("the frames have no colour: people are told apart poorly by lightness and texture alone")
         frames = sorted({sample.frame for sample in samples})
         by_frame = {n: float(np.mean([s.score for s in samples if s.frame == n])) for n in frames}
         worst = min(by_frame, key=lambda number: by_frame[number]) if by_frame else None

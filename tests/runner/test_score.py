@@ -1,0 +1,156 @@
+"""`videogen score`: any videos on the disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.quality import Quality
+from custom_nodes.videogen.media.frame_reader import open_source, read_frames, read_picture
+from runner.cli import main
+from tests.support.footage import Footage, film
+from tests.support.videos import draw_code, read_code, write_video
+
+THIRTY = Quality("thirty", 480, 270, 30, 2_000_000)
+TOM, OLE = film("tom", "field", frames=6), film("ole", "room", frames=6)
+
+
+def write_animation(path: Path, footage: Footage) -> Path:
+    pictures = [Image.fromarray(frame) for frame in footage.frames]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], lossless=True)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    tom = write_animation(tmp_path / "tom.webp", TOM)
+    ole = write_animation(tmp_path / "ole.webp", OLE)
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(TOM.frames):
+        Image.fromarray(frame).save(tmp_path / "frames" / f"{number:02}.png")
+    Image.fromarray(film("tom", "field", frames=1, shift=0.05).frames[0]).save(tmp_path / "tom.png")
+    Image.fromarray((np.minimum(1, TOM.masks.max(axis=0) + 0.0) * 255).astype(np.uint8)).save(tmp_path / "mask.png")
+    return {
+        "tom": tom, "ole": ole, "folder": tmp_path / "frames", "reference": tmp_path / "tom.png", "mask": tmp_path / "mask.png",
+    }  # fmt: skip
+
+
+def test_a_table_names_each_file_with_its_scores(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["score", str(files["tom"]), str(files["ole"]), "--reference", str(files["reference"])])
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 1
+    assert lines[1].startswith("tom.webp  0.9")
+    assert lines[2].startswith("ole.webp  0.")
+    assert "fail" in lines[2]
+    assert "measured by classical (r 0.37 → 0.85, measured)" in lines[-1]
+
+
+def test_everything_is_there_as_json(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(files["folder"]), "--reference", str(files["reference"]), "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    (subject,) = result["scores"]["subjects"]
+    assert result["file"] == str(files["folder"])
+    assert subject["mean"] >= subject["minimum"] > 0.85
+    assert [sample["frame"] for sample in subject["samples"]] == [0, 1, 2, 4, 5]
+    assert len(result["scores"]["temporal"]["curve"]) == 5
+    assert "appearance" not in subject
+
+
+def test_a_mask_says_where_the_character_is(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    main(["score", str(files["tom"]), "--reference", str(files["reference"]), "--mask", str(files["mask"]), "--json"])
+    assert json.loads(capsys.readouterr().out)[0]["scores"]["subjects"][0]["weights"] == "mask"
+
+
+def test_without_a_reference_the_first_file_is_one(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(files["tom"]), str(files["ole"]), "--json"]) == 1
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["scores"]["subjects"][0]["mean"] is None
+    assert "nothing to compare with yet" in first["notes"][0]
+    assert second["scores"]["subjects"][0]["against"].keys() == {"first segment"}
+
+
+@pytest.mark.parametrize(("threshold", "status"), [("0.5", 0), ("0.999", 1)])
+def test_the_threshold_decides_on_the_exit_status(files: dict[str, Path], threshold: str, status: int) -> None:
+    options = ["--reference", str(files["reference"]), "--threshold", threshold]
+    assert main(["score", str(files["tom"]), *options]) == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{folder}/nothing.mp4"], "nothing.mp4 is not there"),
+        (["{tom}", "{folder}/nothing.mp4"], "nothing.mp4 is not there"),
+        (["{tom}", "--reference", "{folder}/nobody.png"], "nobody.png is not there"),
+        (["{broken}"], "cannot be read as a video"),
+        (["{tom}", "--reference", "{broken}"], "cannot be read as a picture"),
+        (["{empty}"], "has no pictures"),
+    ],
+)
+def test_what_cannot_be_read_is_a_sentence_and_status_2(
+    files: dict[str, Path], tmp_path: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video at all")
+    (tmp_path / "empty").mkdir()
+    names = {**files, "broken": tmp_path / "broken.mp4", "empty": tmp_path / "empty"}
+    status = main(["score", *(argument.format(**names) for argument in arguments)])
+    said = capsys.readouterr()
+    assert status in (1, 2)
+    assert said.out == ""
+    assert said.err.startswith("videogen: ")
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_video_that_holds_its_pictures_is_read_at_the_story_s_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Three pictures a second in a video of thirty, as a segment of a story with 3 frames a second is written.
+    held = write_video(tmp_path / "held.mp4", TOM.frames, count=60, size=(480, 270), quality=THIRTY, rate=Fraction(3))
+    main(["score", str(held), "--json"])
+    (result,) = json.loads(capsys.readouterr().out)
+    assert "every picture is shown 10 times: `--fps` takes each of them once" in result["notes"]
+    assert result["scores"]["temporal"]["score"] < 0.2
+    assert main(["score", str(held), "--fps", "3", "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["scores"]["frames"]["count"] == 6
+    assert result["scores"]["temporal"]["score"] > 0.6
+
+
+def test_the_command_does_not_load_torch() -> None:
+    script = "import sys, runner.score; print(sorted({'torch', 'comfy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ------------------------------------------------------------------ reading
+
+
+def test_a_video_is_read_whole_or_at_a_rate(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", map(draw_code, range(30)), count=30, quality=THIRTY)
+    assert open_source(path).count == len(list(read_frames(open_source(path)))) == 30
+    slower = open_source(path, Fraction(3))
+    pictures = list(read_frames(slower))
+    assert slower.count == len(pictures) == 3
+    assert [read_code(picture) for picture in pictures] == [0, 10, 20]
+    assert open_source(path, Fraction(60)).count == 30
+
+
+def test_an_animation_is_read_in_order(tmp_path: Path) -> None:
+    path = write_animation(tmp_path / "tom.webp", TOM)
+    for read, written in zip(read_frames(open_source(path)), TOM.frames, strict=True):
+        assert np.array_equal(read[..., :3], written)
+
+
+def test_a_picture_keeps_its_alpha(tmp_path: Path) -> None:
+    Image.fromarray(np.dstack([TOM.frames[0], np.full((270, 480), 7, np.uint8)])).save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png").shape == (270, 480, 4)
+    with pytest.raises(VideoGenError, match="is not there"):
+        read_picture(tmp_path / "b.png")
