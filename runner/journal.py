@@ -17,7 +17,15 @@ from custom_nodes.videogen.media.disk import explain_os_error
 #: A verified file must never be rendered again. What else a power cut takes away is found out again: a submission under
 #: its prompt id at the server, a finished file by its hash. Forcing those as well costs milliseconds a segment.
 DURABLE = frozenset(
-    {"run-started", "segment-take", "segment-verified", "segment-failed", "film-done", "run-finished", "run-interrupted"}
+    {
+        "run-started",
+        "segment-take",
+        "segment-verified",
+        "segment-failed",
+        "film-done",
+        "run-finished",
+        "run-interrupted",
+    }
 )
 _FAILURE_FIELDS = ("time", "attempt", "failure", "remedy", "message", "ended")
 STATES = ("pending", "submitted", "running", "fetched", "verified", "done", "failed")

@@ -56,7 +56,7 @@ def make_extension() -> VideoGenExtension:
 def start_services() -> None:
     """The pack's HTTP endpoints, and telemetry where there are cards; without them the nodes work all the same."""
     try:
-        from .nodes.telemetry import TELEMETRY
+        from .comfyui.telemetry import TELEMETRY
         from .routes import add_routes
 
         if add_routes():

@@ -15,7 +15,7 @@ USUAL_SECONDS, MOST_SECONDS = 300.0, 7200.0
 
 def add_routes() -> bool:
     """Hang the endpoints into the running server; False where there is none (scripts that only list nodes)."""
-    from .nodes.guarding import find_server
+    from .comfyui.guarding import find_server
 
     server = find_server()
     if server is None:
@@ -29,7 +29,7 @@ async def show_telemetry(request: Any) -> Any:
     """``GET /videogen/telemetry?seconds=300``: what was measured lately, see `Telemetry.describe`."""
     from aiohttp import web
 
-    from .nodes.telemetry import TELEMETRY
+    from .comfyui.telemetry import TELEMETRY
 
     try:
         seconds = float(request.query.get("seconds", USUAL_SECONDS))

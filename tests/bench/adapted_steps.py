@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.nodes.attention_patch import ImageCondition, apply_image_conditions
+from custom_nodes.videogen.comfyui.attention_patch import ImageCondition, apply_image_conditions
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.predictions import (
     NEGATIVE,

@@ -98,8 +98,8 @@ def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
     import comfy.sample
     import torch
 
+    from custom_nodes.videogen.comfyui.guarding import Guarding
     from custom_nodes.videogen.core.thermal import ThermalPolicy
-    from custom_nodes.videogen.nodes.guarding import Guarding
     from custom_nodes.videogen.nodes.thermal_guard import guard_model
     from tests.support.random_weights.unets import SD15, TINY_SD15
     from tests.support.tiny_models import build_comfy_model, draw_unet
@@ -167,8 +167,8 @@ def _time_call(call: Callable[[], Any], times: int) -> float:
 
 def measure_samples(times: int = 200) -> dict[str, Any]:
     """Processor time of one look at what a guard with `devices` all looks at, at one a second."""
-    from custom_nodes.videogen.nodes.telemetry import Telemetry
-    from custom_nodes.videogen.nodes.watched_devices import SENSORS, read_watched
+    from custom_nodes.videogen.comfyui.telemetry import Telemetry
+    from custom_nodes.videogen.comfyui.watched_devices import SENSORS, read_watched
 
     telemetry = Telemetry()
     telemetry.sampler.sample()
@@ -195,7 +195,7 @@ def compare_with_smi(rounds: int = 6) -> dict[str, Any]:
     """Our readings and nvidia-smi's of the same second, idle and under load, for the card that torch computes on."""
     import torch
 
-    from custom_nodes.videogen.nodes.watched_devices import SENSORS, find_card, read_watched
+    from custom_nodes.videogen.comfyui.watched_devices import SENSORS, find_card, read_watched
 
     (first, *_) = SENSORS.read_cards([find_card(torch.cuda.current_device(), SENSORS)], maker="nvidia")
     rows = []
@@ -251,7 +251,7 @@ def _ask_smi(uuid: str) -> dict[str, float]:
 
 def measure_mapping() -> list[dict[str, Any]]:
     """For every way to name every card in CUDA_VISIBLE_DEVICES, a process that finds its card by allocating memory on it."""
-    from custom_nodes.videogen.nodes.watched_devices import SENSORS
+    from custom_nodes.videogen.comfyui.watched_devices import SENSORS
 
     cards = SENSORS.nvidia.cards()
     values: list[str | None] = [None]
@@ -282,7 +282,7 @@ def find_card_of_torch() -> dict[str, Any]:
     """Allocate on torch's first card; the card that we take for it must show that, and no other."""
     import torch
 
-    from custom_nodes.videogen.nodes.watched_devices import SENSORS, find_card
+    from custom_nodes.videogen.comfyui.watched_devices import SENSORS, find_card
 
     torch.zeros(1, device="cuda:0")
     taken = find_card(0, SENSORS)

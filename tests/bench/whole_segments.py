@@ -30,9 +30,9 @@ from comfy_extras.nodes_custom_sampler import BasicScheduler, CFGGuider, Noise_R
 from PIL import Image
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui.attention_patch import ImageCondition, apply_image_conditions
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.nodes.anchor_attention import anchor_frames
-from custom_nodes.videogen.nodes.attention_patch import ImageCondition, apply_image_conditions
 from custom_nodes.videogen.nodes.frame_noise import FrameNoise
 from custom_nodes.videogen.nodes.location import FIRST_FRAME, VideoGenColorMatch
 from custom_nodes.videogen.nodes.upscale import VideoGenUpscale

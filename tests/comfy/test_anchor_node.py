@@ -20,11 +20,11 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui.attention_patch import ImageCondition, apply_image_conditions
+from custom_nodes.videogen.comfyui.frame_passes import FRAMES_KEY, split_evenly
+from custom_nodes.videogen.comfyui.unet_blocks import attention_levels, choose_blocks
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.nodes.anchor_attention import VideoGenAnchorAttention, anchor_frames
-from custom_nodes.videogen.nodes.attention_patch import ImageCondition, apply_image_conditions
-from custom_nodes.videogen.nodes.frame_passes import FRAMES_KEY, split_evenly
-from custom_nodes.videogen.nodes.unet_blocks import attention_levels, choose_blocks
 from custom_nodes.videogen.tensor.frame_noise import make_frame_noise
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.predictions import NEGATIVE, POSITIVE, make_step, predict_with_comfy, relative_difference

@@ -16,11 +16,11 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes.attention_patch import (
+from custom_nodes.videogen.comfyui.attention_patch import (
     ImagePatch,
     apply_image_conditions,
 )
+from custom_nodes.videogen.core.errors import VideoGenError
 from tests.support.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
 from tests.support.seeing_models import (
     HEIGHT,

@@ -15,13 +15,13 @@ import comfy.supported_models
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes.attention_patch import (
+from custom_nodes.videogen.comfyui.attention_patch import (
     apply_image_conditions,
     cross_attention_keys,
     cross_attention_widths,
     require_fit,
 )
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
 from tests.support.seeing_models import (

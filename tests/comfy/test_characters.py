@@ -20,12 +20,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui.attention_patch import apply_image_conditions, cross_attention_keys
 from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.media.picture_files import FileWatch
 from custom_nodes.videogen.nodes import cast_pictures, characters
-from custom_nodes.videogen.nodes.attention_patch import apply_image_conditions, cross_attention_keys
 from custom_nodes.videogen.nodes.characters import VideoGenApplyCharacters
 from custom_nodes.videogen.nodes.references import References, VideoGenReference, need_references
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter

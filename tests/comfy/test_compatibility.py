@@ -21,7 +21,7 @@ from tests.support.comfy_python import require_comfy
 
 INSTALLATION = require_comfy()
 
-from custom_nodes.videogen.nodes import core_features
+from custom_nodes.videogen.comfyui import core_features
 from runner.installation import PROJECT
 from runner.setup.versions import COMFYUI_AT_LEAST
 

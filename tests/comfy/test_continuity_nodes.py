@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui import network_backend
 from custom_nodes.videogen.core.continuity_scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story_parser import parse_story
-from custom_nodes.videogen.nodes import network_backend
 from custom_nodes.videogen.nodes.continuity import VideoGenContinuity, VideoGenFrameCheck
 from custom_nodes.videogen.nodes.references import References, ShownBy
 from tests.support.footage import Footage, film, with_hue

@@ -17,8 +17,8 @@ import comfy.patcher_extension
 from comfy.ldm.modules.attention import BasicTransformerBlock
 from comfy.model_patcher import ModelPatcher
 
+from custom_nodes.videogen.comfyui import core_features
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes import core_features
 
 Patch = pytest.MonkeyPatch
 

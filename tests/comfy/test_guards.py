@@ -21,15 +21,16 @@ import comfy.samplers
 import torch
 from comfy_api.latest import io
 
+from custom_nodes.videogen.comfyui import guarding, telemetry
+from custom_nodes.videogen.comfyui.guarding import Guarding
+from custom_nodes.videogen.comfyui.watched_devices import find_card, read_watched
 from custom_nodes.videogen.hardware.amd import Amd
 from custom_nodes.videogen.hardware.card_keys import CardKey
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.sensors import Sensors
-from custom_nodes.videogen.nodes import guarding, memory_guard, telemetry, thermal_guard
-from custom_nodes.videogen.nodes.guarding import Guarding
+from custom_nodes.videogen.nodes import memory_guard, thermal_guard
 from custom_nodes.videogen.nodes.sockets import AnySocket
 from custom_nodes.videogen.nodes.thermal_guard import guard_model, read_policy, validate_policy
-from custom_nodes.videogen.nodes.watched_devices import find_card, read_watched
 from tests.support.random_weights.unets import TINY_SD15
 from tests.support.scripted_cards import CARD, SECOND, scripted_module
 from tests.support.tiny_models import build_comfy_model, draw_unet

@@ -20,10 +20,10 @@ from comfy.model_sampling import EPS, ModelSamplingDiscrete
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
 from torch import Tensor
 
-from custom_nodes.videogen.nodes import image_sight
-from custom_nodes.videogen.nodes.attention_patch import apply_image_conditions
-from custom_nodes.videogen.nodes.frame_rows import frame_indices
-from custom_nodes.videogen.nodes.image_sight import ImageSight
+from custom_nodes.videogen.comfyui import image_sight
+from custom_nodes.videogen.comfyui.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.frame_rows import frame_indices
+from custom_nodes.videogen.comfyui.image_sight import ImageSight
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.random_weights.unets import TINY_SD15
 from tests.support.seeing_models import distance, draw_model, make_condition, make_latents, make_tokens, predict

@@ -16,11 +16,11 @@ require_comfy()
 import torch
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui import image_encoder, image_tokens
+from custom_nodes.videogen.comfyui.image_encoder import read_encoder
+from custom_nodes.videogen.comfyui.image_tokens import CROPS, check_images, encode_images, hash_picture, pad_to_square
 from custom_nodes.videogen.core.byte_cache import ByteCache
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes import image_encoder, image_tokens
-from custom_nodes.videogen.nodes.image_encoder import read_encoder
-from custom_nodes.videogen.nodes.image_tokens import CROPS, check_images, encode_images, hash_picture, pad_to_square
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.random_weights.unets import TINY_SD15
 from tests.support.tiny_adapters import draw_adapter

@@ -20,9 +20,9 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui.mask_check import check_mask
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.nodes.ip_adapter import VideoGenApplyIPAdapter, group_tokens
-from custom_nodes.videogen.nodes.mask_check import check_mask
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
 from tests.support.tiny_adapters import draw_adapter

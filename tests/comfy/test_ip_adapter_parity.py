@@ -20,8 +20,8 @@ require_diffusers()
 import torch
 from torch import Tensor
 
+from custom_nodes.videogen.comfyui.attention_patch import ImageCondition, apply_image_conditions, cross_attention_keys
 from custom_nodes.videogen.core.layer_weights import weigh_layers
-from custom_nodes.videogen.nodes.attention_patch import ImageCondition, apply_image_conditions, cross_attention_keys
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.predictions import (
     NEGATIVE,

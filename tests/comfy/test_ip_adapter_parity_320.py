@@ -19,8 +19,8 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.nodes.adapter_files import load_adapter
-from custom_nodes.videogen.nodes.attention_patch import ImageCondition, apply_image_conditions
+from custom_nodes.videogen.comfyui.adapter_files import load_adapter
+from custom_nodes.videogen.comfyui.attention_patch import ImageCondition, apply_image_conditions
 from tests.support.predictions import (
     AdapterInput,
     DiffusersPipeline,

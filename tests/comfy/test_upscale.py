@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from custom_nodes.videogen.comfyui.resizing import resize_lanczos
 from custom_nodes.videogen.core.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.nodes import upscale
 from custom_nodes.videogen.nodes.render_size import VideoGenRenderSize
-from custom_nodes.videogen.nodes.resizing import resize_lanczos
 from custom_nodes.videogen.nodes.upscale import VideoGenUpscale
 from tests.support.stories import small_story
 

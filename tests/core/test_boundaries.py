@@ -15,7 +15,7 @@ from custom_nodes.videogen.core.errors import ERROR_CODES
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACK = PROJECT / "custom_nodes" / "videogen"
-LAYERS = ("core", "media", "metrics", "tensor", "nodes", "hardware")
+LAYERS = ("core", "media", "metrics", "tensor", "comfyui", "nodes", "hardware")
 
 #: What each layer may import of the project.
 MAY_IMPORT = {
@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "metrics": {"core", "metrics"},
     "tensor": {"core", "tensor"},
     "hardware": {"core", "hardware"},
-    "nodes": {"core", "media", "metrics", "tensor", "nodes", "hardware"},
+    "comfyui": {"core", "media", "metrics", "tensor", "comfyui", "hardware"},
+    "nodes": {"core", "media", "metrics", "tensor", "comfyui", "nodes", "hardware"},
     "runner": {"core", "media", "metrics", "runner", "hardware"},
 }
 COMFYUI = {
@@ -44,6 +45,7 @@ FORBIDDEN = {
     "metrics": COMFYUI | TORCH,
     "tensor": COMFYUI | OUTSIDE_WORLD,
     "hardware": COMFYUI | TORCH,
+    "comfyui": set(),
     "nodes": set(),
     "runner": COMFYUI | TORCH,
 }
@@ -52,6 +54,7 @@ THIRD_PARTY = {
     "media": None,
     "metrics": {"numpy", "cv2", "skimage"},
     "tensor": {"torch"},
+    "comfyui": None,
     "nodes": None,
     "runner": None,
     "hardware": {"psutil"},

@@ -34,8 +34,9 @@ from custom_nodes.videogen.media.storyboard.typeset import TextStyle, wrap
 from custom_nodes.videogen.media.storyboard.viewfinder import viewfinder_rect
 from custom_nodes.videogen.media.storyboard.words import read_look
 
-HERO = Entity("character", "hero", "Protagonist", "man of 45, short brown hair, blue shirt", seed=1,
-              color=CAST_COLORS[0])
+HERO = Entity(
+    "character", "hero", "Protagonist", "man of 45, short brown hair, blue shirt", seed=1, color=CAST_COLORS[0]
+)
 EXPERT = Entity("character", "expert", "Fachmann", "man with a grey beard and a hat", seed=2, color=CAST_COLORS[1])
 SAPLING = Entity("object", "sapling", "Sapling", "young apple tree, 1.2 to 1.5 m", seed=3, color=CAST_COLORS[2])
 GROWN = Entity("object", "grown_tree", "Grown tree", "apple tree, 3 to 4 m", seed=3, color=CAST_COLORS[3])
@@ -69,8 +70,10 @@ def picture_of(frame: np.ndarray, plan: SegmentPlan) -> np.ndarray:
 def frames_digest() -> str:
     """SHA-256 over the frames of two segments; run in another process, too."""
     digest = hashlib.sha256()
-    for plan in (make_plan(shot=Shot("close", "track", 1.0)),
-                 make_plan(30, characters=(HERO, EXPERT), objects=(GROWN,))):
+    for plan in (
+        make_plan(shot=Shot("close", "track", 1.0)),
+        make_plan(30, characters=(HERO, EXPERT), objects=(GROWN,)),
+    ):
         for frame in draw_frames(plan):
             digest.update(frame.tobytes())
     return digest.hexdigest()
@@ -79,8 +82,9 @@ def frames_digest() -> str:
 # --- frames ---
 
 
-@pytest.mark.parametrize("size", [(480, 270), (270, 480), (300, 300), (64, 64), (16, 16), (17, 401), (1000, 40),
-                                  (854, 480)])
+@pytest.mark.parametrize(
+    "size", [(480, 270), (270, 480), (300, 300), (64, 64), (16, 16), (17, 401), (1000, 40), (854, 480)]
+)
 def test_frames_have_the_plans_size_and_count(size: tuple[int, int]) -> None:
     frames = list(draw_frames(make_plan(size=size, frames=3)))
     assert len(frames) == 3
@@ -309,8 +313,10 @@ def test_things_are_known_by_their_names(name: str, kind: str) -> None:
         ("a man that nobody knows, whose kind face sits on a rock", {"hat": None, "child": False, "dress": None}),
         ("ein Mann in einem dunkelblauen Hemd", {"top": (45, 66, 112)}),
         ("red cap, blue shirt, brown trousers", {"cap": True, "top": (66, 116, 186), "trousers": (128, 92, 66)}),
-        ("eine Frau mit langem blondem Haar und rotem Kleid",
-         {"feminine": True, "long_hair": True, "dress": (196, 74, 66)}),
+        (
+            "eine Frau mit langem blondem Haar und rotem Kleid",
+            {"feminine": True, "long_hair": True, "dress": (196, 74, 66)},
+        ),
         ("nobody in particular", {"top": (1, 2, 3)}),
     ],
 )
@@ -364,8 +370,9 @@ def test_long_text_is_cut_at_a_word_and_long_words_are_broken() -> None:
 @settings(max_examples=300)
 def test_areas_lie_within_the_frame_and_do_not_overlap(size: tuple[int, int]) -> None:
     layout = lay_out(size)
-    areas = [area for area in (layout.header, layout.picture, layout.caption, layout.timeline, *layout.columns)
-             if any(area)]
+    areas = [
+        area for area in (layout.header, layout.picture, layout.caption, layout.timeline, *layout.columns) if any(area)
+    ]
     for index, (left, top, right, bottom) in enumerate(areas):
         assert 0 <= left < right <= size[0]
         assert 0 <= top < bottom <= size[1]

@@ -52,9 +52,20 @@ KINDS = {
         api_wan_image_to_video-1""",
 }
 #: Clips whose subject becomes something else, as they are meant to, or leaves the picture: they show no same subject.
-TURNING = frozenset("""hunyuan_video_text_to_video-1 video_wan2_2_14B_flf2v-1 video_wan2_2_5B_fun_inpaint-1
-    wan2.1_flf2v_720_f16-1 api_kling_effects-1 api_pika_scene-1 api_pixverse_template_i2v-1 api_vidu_reference_to_video-1
-    api_vidu_start_end_to_video-1 api_wan_image_to_video-1""".split())
+TURNING = frozenset(
+    (
+        "hunyuan_video_text_to_video-1",
+        "video_wan2_2_14B_flf2v-1",
+        "video_wan2_2_5B_fun_inpaint-1",
+        "wan2.1_flf2v_720_f16-1",
+        "api_kling_effects-1",
+        "api_pika_scene-1",
+        "api_pixverse_template_i2v-1",
+        "api_vidu_reference_to_video-1",
+        "api_vidu_start_end_to_video-1",
+        "api_wan_image_to_video-1",
+    )
+)
 #: Two clips of one subject: no pair of different ones.
 SAME_SUBJECT = (
     frozenset({"api_topaz_video_enhance-1", "api_topaz_video_enhance-2"}),

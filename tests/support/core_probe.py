@@ -19,8 +19,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 def probe() -> dict[str, Any]:
     """Everything, as far as it gets."""
+    from custom_nodes.videogen.comfyui.core_features import core_version, missing_features, require_core
     from custom_nodes.videogen.core.errors import VideoGenError
-    from custom_nodes.videogen.nodes.core_features import core_version, missing_features, require_core
 
     result: dict[str, Any] = {"version": core_version(), "lacks": missing_features(), "refusal": "", "unloadable": ""}
     try:

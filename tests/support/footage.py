@@ -140,7 +140,7 @@ def mix_looks(first: str, second: str, share: float) -> Look:
     mixed = {}
     for field in ("skin", "hair", "top", "trousers"):
         a, b = np.array(getattr(one, field), float), np.array(getattr(other, field), float)
-        mixed[field] = tuple(int(round(value)) for value in a * (1 - share) + b * share)
+        mixed[field] = tuple(round(value) for value in a * (1 - share) + b * share)
     return dataclasses.replace(base, **mixed)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.nodes.attention_patch import ImageCondition
+from custom_nodes.videogen.comfyui.attention_patch import ImageCondition
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 
 from .random_weights.unets import UNet

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from custom_nodes.videogen.comfyui.adapter_files import load_adapter
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes.adapter_files import load_adapter
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from tests.support.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
 from tests.support.random_weights.layout import draw_weights

@@ -70,7 +70,9 @@ def name_drift(
         seen = [(number, colors[part]) for number, colors in frames if part in colors]
         for quantity in NOTICEABLE:
             changes = [(number, _change(before, after, quantity)) for number, after in seen]
-            run = _longest_run([(number, value) for number, value in changes if value is not None], NOTICEABLE[quantity])
+            run = _longest_run(
+                [(number, value) for number, value in changes if value is not None], NOTICEABLE[quantity]
+            )
             if len(run) < max(1, len(seen) // 10):
                 continue
             change = sorted(value for _, value in run)[len(run) // 2]
@@ -100,7 +102,9 @@ def find_drift_start(matrix: Sequence[Sequence[float | None]], threshold: float)
     for row in range(count):
         for column in range(count):
             value = None if row == column else matrix[row][column]
-            sums[row + 1][column + 1] = sums[row][column + 1] + sums[row + 1][column] - sums[row][column] + (value or 0.0)
+            sums[row + 1][column + 1] = (
+                sums[row][column + 1] + sums[row + 1][column] - sums[row][column] + (value or 0.0)
+            )
             known[row + 1][column + 1] = (
                 known[row][column + 1] + known[row + 1][column] - known[row][column] + (value is not None)
             )

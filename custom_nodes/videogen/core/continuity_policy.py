@@ -55,14 +55,16 @@ class Thresholds:
         known = {field.name: field.default for field in dataclasses.fields(cls)}
         for key, value in values.items():
             if key not in known:
-                raise VideoGenError("threshold-invalid", f"there is no threshold {key!r}; there are: {', '.join(known)}")
+                raise VideoGenError(
+                    "threshold-invalid", f"there is no threshold {key!r}; there are: {', '.join(known)}"
+                )
             top = {"extra_takes": 5, "hue_drift": 180}.get(key, 1000 if key.startswith(("light", "kelvin")) else 1)
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             whole = key != "extra_takes" or isinstance(value, int)
             if not number or not whole or not 0 <= value <= top:
+                kind = "a whole number" if key == "extra_takes" else "a number"
                 raise VideoGenError(
-                    "threshold-invalid",
-                    f"the threshold {key} is {value!r}, expected a{' whole' if key == 'extra_takes' else ''} number from 0 to {top}",
+                    "threshold-invalid", f"the threshold {key} is {value!r}, expected {kind} from 0 to {top}"
                 )
         return cls(**dict(values))
 
@@ -102,15 +104,21 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
         elif subject.kind == "character" and subject.minimum < thresholds.character_minimum:
             frame = "" if subject.worst_frame is None else f" in frame {subject.worst_frame + 1}"
             low = thresholds.character_minimum
-            found.append((FAIL, f"{subject.label} {subject.minimum:.2f}{frame}, expected {low:g} in every frame{drift}"))
+            found.append(
+                (FAIL, f"{subject.label} {subject.minimum:.2f}{frame}, expected {low:g} in every frame{drift}")
+            )
         elif subject.kind == "character":
             level = FAIL if subject.weights in ("mask", "alpha", "region") else WARN
-            turned = [each for each in subject.drift if each.quantity == "hue" and abs(each.change) >= thresholds.hue_drift]
+            turned = [
+                each for each in subject.drift if each.quantity == "hue" and abs(each.change) >= thresholds.hue_drift
+            ]
             found += [(level, f"{subject.label}: {each.sentence}") for each in turned[:1]]
     temporal = score.temporal
     if temporal is not None and temporal.score is not None:
         if temporal.score < thresholds.temporal:
-            found.append((FAIL, f"temporal score {temporal.score:.2f}, expected {thresholds.temporal:g}{temporal.because}"))
+            found.append(
+                (FAIL, f"temporal score {temporal.score:.2f}, expected {thresholds.temporal:g}{temporal.because}")
+            )
         elif temporal.static:
             found.append((WARN, f"hardly anything moves (median flow {temporal.median_flow:.2f} pixels)"))
     found += [(FAIL if problem.severe else WARN, problem.sentence) for problem in score.frames.problems]
@@ -133,7 +141,9 @@ def judge_light(score: SegmentScore, thresholds: Thresholds) -> list[tuple[str, 
         low, high = light.story_lightness
         if not low <= light.lightness <= high:
             word = "darker" if light.lightness < low else "brighter"
-            found.append((WARN, f"the picture is {word} (L {light.lightness:.0f}) than the story's lighting ({low} to {high})"))
+            found.append(
+                (WARN, f"the picture is {word} (L {light.lightness:.0f}) than the story's lighting ({low} to {high})")
+            )
     boundary = score.boundary
     if boundary is not None and boundary.color_step is not None and not boundary.exempt:
         step = boundary.color_step
@@ -166,8 +176,9 @@ def expected_lightness(lighting: str) -> tuple[int, int] | None:
 
 def score_of_take(score: SegmentScore) -> float:
     """One number to rank takes of the same segment by: the lowest of what counts, each against its own target."""
-    values = [subject.mean for subject in score.subjects if subject.kind == "character" and subject.mean is not None]
-    values += [subject.minimum + 0.15 for subject in score.subjects if subject.kind == "character" and subject.minimum is not None]
+    characters = [subject for subject in score.subjects if subject.kind == "character"]
+    values = [subject.mean for subject in characters if subject.mean is not None]
+    values += [subject.minimum + 0.15 for subject in characters if subject.minimum is not None]
     if score.temporal is not None and score.temporal.score is not None:
         values.append(score.temporal.score + 0.25)
     if any(problem.severe for problem in score.frames.problems):

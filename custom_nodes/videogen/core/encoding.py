@@ -72,7 +72,13 @@ def build_encode_arguments(
         )
         if (width, height) != size:
             filters += ["format=yuv420p", f"pad={size[0]}:{size[1]}:{x}:{y}:black"]
-    filters += [f"fps={fps}:start_time=0:eof_action=pass", "tpad=stop=-1:stop_mode=clone", "setsar=1", "format=yuv420p", _TAGS]
+    filters += [
+        f"fps={fps}:start_time=0:eof_action=pass",
+        "tpad=stop=-1:stop_mode=clone",
+        "setsar=1",
+        "format=yuv420p",
+        _TAGS,
+    ]
     arguments = ["-hide_banner", "-nostdin", "-loglevel", "error", "-y"]
     arguments += ["-f", "rawvideo", "-pixel_format", source_format, "-video_size", f"{source_size[0]}x{source_size[1]}"]
     arguments += ["-framerate", str(source_rate), "-i", "pipe:0"]

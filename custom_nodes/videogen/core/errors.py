@@ -27,7 +27,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "widget-invalid": ErrorCode("a node's widget has a value that cannot be used", BAD_INPUT),
     "image-invalid": ErrorCode("a reference picture has a shape or values that cannot be used", BAD_INPUT),
     "mask-invalid": ErrorCode("a mask has a shape or values that do not belong to the frames", BAD_INPUT),
-    "reference-missing": ErrorCode("pictures of characters, objects or locations are not there; all are listed", BAD_INPUT),
+    "reference-missing": ErrorCode(
+        "pictures of characters, objects or locations are not there; all are listed", BAD_INPUT
+    ),
     "adapter-unreadable": ErrorCode("an IP-Adapter file is damaged, or holds code beside its tensors", BAD_INPUT),
     "adapter-invalid": ErrorCode("a file is not an IP-Adapter that the nodes can use", BAD_INPUT),
     "core-unsupported": ErrorCode("this ComfyUI lacks something that the nodes need", BAD_INPUT),
@@ -47,7 +49,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "backend-mismatch": ErrorCode("continuity scores of different backends were to be compared", BAD_INPUT),
     "embedding-failed": ErrorCode("an image network gave no usable vector for a continuity score", BAD_INPUT),
     "metric-missing": ErrorCode("a metric that was asked for needs what is not installed", BAD_INPUT),
-    "threshold-invalid": ErrorCode("a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT),
+    "threshold-invalid": ErrorCode(
+        "a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT
+    ),
     "film-incomplete": ErrorCode("segments are missing and no slate was wanted", SEGMENTS_FAILED),
     "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", BAD_INPUT),
     "path-invalid": ErrorCode(

@@ -77,7 +77,9 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
                     picture.seek(number)
                     frame = _to_array(picture)
                 except (OSError, EOFError, SyntaxError) as error:
-                    raise VideoGenError("video-broken", f"frame {number + 1} of {source.path} does not decode: {error}") from None
+                    raise VideoGenError(
+                        "video-broken", f"frame {number + 1} of {source.path} does not decode: {error}"
+                    ) from None
                 yield frame
     else:
         yield from _decode(source)

@@ -11,11 +11,11 @@ import comfy.ldm.modules.attention
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.frame_passes import PASS_KEY, FramePass, FramePasses
+from ..comfyui.unet_blocks import BLOCK_CHOICES, BlockKey, choose_blocks, need_image_unet
 from ..core.errors import VideoGenError
 from ..core.story_format import MAX_FRAMES
 from ..tensor.anchor_attention import attend_with_anchors, keep_anchors
-from .frame_passes import PASS_KEY, FramePass, FramePasses
-from .unet_blocks import BLOCK_CHOICES, BlockKey, choose_blocks, need_image_unet
 
 FIRST, FIRST_AND_PREVIOUS = "first", "first and previous"
 

@@ -9,16 +9,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.attention_patch import ImageCondition, apply_image_conditions, cross_attention_keys, require_fit
+from ..comfyui.core_features import require_core
+from ..comfyui.image_tokens import encode_images
 from ..core.errors import VideoGenError
 from ..core.layer_weights import WEIGHT_TYPES, check_span, weigh_layers
 from ..core.references import DEFAULT_WEIGHTS
 from ..tensor.figure_crop import fit_square
 from ..tensor.ip_adapter.adapter import IPAdapter
 from ..tensor.region_masks import group_masks, make_region_masks, mask_size
-from .attention_patch import ImageCondition, apply_image_conditions, cross_attention_keys, require_fit
 from .cast_pictures import Cast, Member, files_read, read_cast
-from .core_features import require_core
-from .image_tokens import encode_images
 from .references import ReferencesSocket, need_references
 from .sockets import AdapterSocket, SegmentSocket, need_adapter, need_segment
 

@@ -11,6 +11,8 @@ import numpy as np
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.mask_check import check_mask
+from ..comfyui.network_backend import make_backend
 from ..core.continuity_calibration import SAME_SUBJECT
 from ..core.continuity_policy import Thresholds, Verdict, expected_lightness, judge_segment
 from ..core.continuity_scores import SegmentScore, SubjectScore, to_plain
@@ -22,8 +24,6 @@ from ..metrics.appearance import Appearance, Backend
 from ..metrics.segment_meter import SegmentRequest, score_segment
 from ..metrics.subject_meter import SubjectRequest
 from .cast_pictures import Cast, files_read, read_cast
-from .mask_check import check_mask
-from .network_backend import make_backend
 from .references import ReferencesSocket, need_references
 from .segment_files import check_images
 from .sockets import SegmentSocket, need_segment

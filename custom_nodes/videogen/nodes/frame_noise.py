@@ -10,14 +10,14 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.latents import check_latent
+from ..comfyui.linked_outputs import make_if_linked
 from ..core.errors import VideoGenError
 from ..core.frame_seeds import ANCHORS, anchor_seed
 from ..core.frame_sizes import LATENT_PIXELS, model_size
 from ..core.plan import SegmentPlan
 from ..core.story_format import MAX_FRAMES, MAX_SEED
 from ..tensor.frame_noise import make_frame_noise
-from .latents import check_latent
-from .linked_outputs import make_if_linked
 from .sockets import SegmentSocket, need_segment
 
 #: Of the empty latent that the segment's size gives; ComfyUI makes them as many as the model has.

@@ -11,13 +11,13 @@ import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.adapter_files import FILE_ENDINGS, load_adapter
+from ..comfyui.attention_patch import ImageCondition, apply_image_conditions, cross_attention_keys, require_fit
+from ..comfyui.core_features import require_core
+from ..comfyui.image_tokens import CROPS, encode_images
+from ..comfyui.mask_check import check_mask, require_masks_fit
 from ..core.errors import VideoGenError
 from ..core.layer_weights import WEIGHT_RANGE, WEIGHT_TYPES, check_choice, check_span, check_weight, weigh_layers
-from .adapter_files import FILE_ENDINGS, load_adapter
-from .attention_patch import ImageCondition, apply_image_conditions, cross_attention_keys, require_fit
-from .core_features import require_core
-from .image_tokens import CROPS, encode_images
-from .mask_check import check_mask, require_masks_fit
 from .sockets import AdapterSocket, need_adapter
 
 log = logging.getLogger(__name__)

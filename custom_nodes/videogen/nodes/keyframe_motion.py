@@ -11,15 +11,15 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.latents import check_latent
+from ..comfyui.linked_outputs import make_if_linked
+from ..comfyui.picture_device import find_device
 from ..core.camera_path import BORDERS, MAX_REACH, View, camera_path
 from ..core.errors import VideoGenError
 from ..core.plan import SegmentPlan
 from ..core.shots import CAMERA_MOVES, Shot
 from ..core.story_format import MAX_FRAMES
 from ..tensor.keyframe_motion import look_at
-from .latents import check_latent
-from .linked_outputs import make_if_linked
-from .picture_device import find_device
 from .segment_files import check_images
 from .sockets import SegmentSocket, need_segment
 

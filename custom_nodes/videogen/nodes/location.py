@@ -13,6 +13,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.linked_outputs import make_if_linked
+from ..comfyui.mask_check import check_mask
+from ..comfyui.picture_device import find_device
+from ..comfyui.resizing import resize_lanczos
 from ..core.errors import VideoGenError
 from ..core.frame_seeds import entity_seed
 from ..core.frame_sizes import model_size
@@ -31,10 +35,6 @@ from ..tensor.color_match import (
     read_lab,
 )
 from .cast_pictures import files_read
-from .linked_outputs import make_if_linked
-from .mask_check import check_mask
-from .picture_device import find_device
-from .resizing import resize_lanczos
 from .segment_files import check_images
 from .sockets import SegmentSocket, need_segment
 

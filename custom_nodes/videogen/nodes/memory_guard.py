@@ -10,11 +10,11 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
+from ..comfyui.guarding import find_server
+from ..comfyui.telemetry import TELEMETRY
 from ..core.errors import VideoGenError
 from ..core.memory_budget import format_memory, memory_limit
-from .guarding import find_server
 from .sockets import AnySocket
-from .telemetry import TELEMETRY
 
 log = logging.getLogger(__name__)
 

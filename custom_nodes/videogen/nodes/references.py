@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..comfyui.image_tokens import check_images
+from ..comfyui.mask_check import check_mask
 from ..core.errors import VideoGenError
-from .image_tokens import check_images
-from .mask_check import check_mask
 
 ReferencesSocket = io.Custom("REFERENCES")
 

@@ -15,6 +15,7 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
+from ..comfyui.telemetry import TELEMETRY
 from ..core.encoding import CODEC_PREFERENCE
 from ..core.errors import VideoGenError
 from ..core.plan import SegmentPlan
@@ -27,7 +28,6 @@ from ..media.keep import keep_previous
 from ..media.probe import hash_file
 from ..media.writer import VideoWriter
 from .sockets import QUALITY_CHOICES, STORY_QUALITY, SegmentSocket, StorySocket, need_segment, need_story
-from .telemetry import TELEMETRY
 
 
 class VideoGenSaveSegment(io.ComfyNode):

@@ -10,12 +10,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
+from ..comfyui.guarding import Guarding
+from ..comfyui.telemetry import TELEMETRY
+from ..comfyui.watched_devices import AUTO, DEVICE_CHOICES, read_watched
 from ..core.errors import VideoGenError
 from ..core.thermal import GO_ON_AFTER, STOP_AFTER, THROTTLE_CHOICES, Action, ThermalGuard, ThermalPolicy
-from .guarding import Guarding
 from .sockets import AnySocket
-from .telemetry import TELEMETRY
-from .watched_devices import AUTO, DEVICE_CHOICES, read_watched
 
 #: Under this name the guard's wrapper stands in a model, beside those of others.
 WRAPPER_KEY = "videogen_thermal_guard"

@@ -14,10 +14,10 @@ import torch
 from comfy_api.latest import io
 from spandrel import ImageModelDescriptor, ModelLoader
 
+from ..comfyui.resizing import resize_lanczos
 from ..core.errors import VideoGenError
 from ..core.plan import SegmentPlan
 from ..core.render_size import fit_cover
-from .resizing import resize_lanczos
 from .segment_files import check_images
 from .sockets import SegmentSocket, need_segment
 

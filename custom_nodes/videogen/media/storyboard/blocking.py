@@ -17,11 +17,25 @@ from .words import read_look, says, words_of
 
 _PERSON_METRES = 1.78
 # Share of the frame's height above a standing person's head; the feet follow from the size of the shot.
-_HEADROOM = {"extreme-wide": 0.56, "wide": 0.46, "medium-wide": 0.28, "medium": 0.155, "medium-close": 0.13,
-             "close": 0.125, "extreme-close": 0.10}
+_HEADROOM = {
+    "extreme-wide": 0.56,
+    "wide": 0.46,
+    "medium-wide": 0.28,
+    "medium": 0.155,
+    "medium-close": 0.13,
+    "close": 0.125,
+    "extreme-close": 0.10,
+}
 #: How much nearer the scenery seems than in a wide shot.
-SCENERY_ZOOM = {"extreme-wide": 0.94, "wide": 1.0, "medium-wide": 1.08, "medium": 1.18, "medium-close": 1.34,
-                "close": 1.5, "extreme-close": 1.75}
+SCENERY_ZOOM = {
+    "extreme-wide": 0.94,
+    "wide": 1.0,
+    "medium-wide": 1.08,
+    "medium": 1.18,
+    "medium-close": 1.34,
+    "close": 1.5,
+    "extreme-close": 1.75,
+}
 # Things of hand size are drawn at least this high (share of the frame): a prop that the story names is to be seen.
 _SMALLEST = 0.15
 _REGIONS = {"left": 0.24, "centre": 0.5, "center": 0.5, "right": 0.76}
@@ -106,8 +120,10 @@ def place_figures(plan: SegmentPlan, picture: tuple[int, int], light: Light, hor
     wanted = sum(_breadth(actor, scale, stage, width) for actor in crowd)
     # When they would stand shoulder into shoulder, everybody steps back, rather than some out of the picture.
     squeeze = min(1.0, width * (1.10 if len(crowd) > 3 else 1.0) / max(1.0, wanted))
-    figures = [_place(stage, actor, place, scale * squeeze, alone=not people) for actor,
-               place in zip(crowd, _places(crowd, scale, stage), strict=True)]
+    figures = [
+        _place(stage, actor, place, scale * squeeze, alone=not people)
+        for actor, place in zip(crowd, _places(crowd, scale, stage), strict=True)
+    ]
     return sorted(figures, key=lambda figure: -figure.depth)
 
 
@@ -144,8 +160,9 @@ def _person(entity: Entity) -> _Actor:
 
     young = says(r"toddler|baby|small child|kleinkind", words_of(entity))
     metres = 0.95 if young else 1.32 if look.child else _PERSON_METRES * (0.95 if look.feminine else 1.0)
-    return _Actor(entity, metres, PERSON_ASPECT, paint, False,
-                  (0.045 if look.hat else 0.01) + (0.035 if look.child else 0.0))
+    return _Actor(
+        entity, metres, PERSON_ASPECT, paint, False, (0.045 if look.hat else 0.01) + (0.035 if look.child else 0.0)
+    )
 
 
 def _thing(entity: Entity) -> _Actor:
@@ -172,8 +189,10 @@ def _breadth(actor: _Actor, scale: float, stage: _Stage, width: float) -> float:
 
 def _shown(actor: _Actor, scale: float, stage: _Stage) -> float:
     """Height in pixels at which an actor is drawn before anybody steps back."""
-    return min(max(actor.metres * scale, _SMALLEST * stage.height), 1.05 * stage.height
-               if actor.entity.kind == "object" else 1e9)
+    return min(
+        max(actor.metres * scale, _SMALLEST * stage.height),
+        1.05 * stage.height if actor.entity.kind == "object" else 1e9,
+    )
 
 
 def _places(crowd: list[_Actor], scale: float, stage: _Stage) -> list[float]:
@@ -210,8 +229,9 @@ def _fixed_place(entity: Entity, stage: _Stage) -> float | None:
     return None
 
 
-def _fill_gaps(places: list[float], fixed: list[float | None], breadths: list[float], left: float,
-               width: float) -> None:
+def _fill_gaps(
+    places: list[float], fixed: list[float | None], breadths: list[float], left: float, width: float
+) -> None:
     """Move those without a region to where they cover the others least, the broadest first."""
     taken = [(place, breadth) for place, breadth in zip(fixed, breadths, strict=True) if place is not None]
     free = sorted((index for index, place in enumerate(fixed) if place is None), key=lambda index: -breadths[index])
@@ -219,8 +239,10 @@ def _fill_gaps(places: list[float], fixed: list[float | None], breadths: list[fl
         half = min(breadths[index], width) / 2
         best = min(
             (left + half + (width - 2 * half) * step / 40 for step in range(41)),
-            key=lambda x: sum(max(0.0, (half + breadth / 2) - abs(x - place)) for place,
-                              breadth in taken) + 0.1 * abs(x - left - width / 2),
+            key=lambda x: (
+                sum(max(0.0, (half + breadth / 2) - abs(x - place)) for place, breadth in taken)
+                + 0.1 * abs(x - left - width / 2)
+            ),
         )
         places[index] = best
         taken.append((best, breadths[index]))
@@ -232,8 +254,11 @@ def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool)
     bottom, height = stage.frame[3], stage.height
     # Whoever stepped back stands nearer to the horizon; the head stays in its place as long as the feet are in sight.
     head = stage.feet - stage.person
-    feet = min(stage.feet, max(head + _PERSON_METRES * scale,
-                               bottom - height * 0.06)) if stage.feet > bottom else stage.feet
+    feet = (
+        min(stage.feet, max(head + _PERSON_METRES * scale, bottom - height * 0.06))
+        if stage.feet > bottom
+        else stage.feet
+    )
     if alone:
         base = stage.frame[1] + height * (0.80 if stage.plan.shot.size.endswith("wide") else 0.90)
         return _figure(stage, actor, x, base, max(true, _SMALLEST * height), 0.0)

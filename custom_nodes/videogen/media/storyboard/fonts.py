@@ -102,8 +102,12 @@ def _glyph(name: str, character: str) -> tuple[tuple[int, int], bytes]:
 def _system_fonts() -> tuple[str, ...]:
     """Paths of the fallback fonts that this system has; looked for only once Inter lacks a glyph."""
     home = Path.home() if os.environ.get("HOME") or os.name == "nt" else None
-    folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/System/Library/Fonts"),
-               Path("/Library/Fonts")]
+    folders = [
+        Path("/usr/share/fonts"),
+        Path("/usr/local/share/fonts"),
+        Path("/System/Library/Fonts"),
+        Path("/Library/Fonts"),
+    ]
     if home is not None:
         folders += [home / ".local/share/fonts", home / ".fonts", home / "Library/Fonts"]
     for variable, below in (("WINDIR", "Fonts"), ("LOCALAPPDATA", "Microsoft/Windows/Fonts")):

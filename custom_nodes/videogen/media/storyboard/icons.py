@@ -46,8 +46,9 @@ def draw_avatar(entity: Entity, plan: SegmentPlan, diameter: int) -> Image.Image
     if prop.initial:
         ink: RGB = (24, 28, 34) if luminance(color) > 0.35 else WHITE
         size = max(4, round(diameter * 0.40))
-        draw_line(picture, diameter / 2, diameter * 0.47 - size / 2, prop.initial, TextStyle(size, size, ink, True),
-                  "m")
+        draw_line(
+            picture, diameter / 2, diameter * 0.47 - size / 2, prop.initial, TextStyle(size, size, ink, True), "m"
+        )
     return picture
 
 
@@ -93,8 +94,9 @@ def draw_size_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
 def draw_move_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
     """An arrow, or several, that say how the camera moves; a camera on its stand when it does not."""
     canvas = Canvas((pixels, pixels), pixels)
-    way = {"pan-left": (-1, 0), "pan-right": (1, 0), "track": (1, 0), "tilt-up": (0, -1),
-           "tilt-down": (0, 1)}.get(shot.move)
+    way = {"pan-left": (-1, 0), "pan-right": (1, 0), "track": (1, 0), "tilt-up": (0, -1), "tilt-down": (0, 1)}.get(
+        shot.move
+    )
     if shot.move == "static":
         canvas.box(0.12, 0.14, 0.66, 0.52, color, radius=0.07)
         canvas.polygon([(0.66, 0.33), (0.90, 0.18), (0.90, 0.48)], color)
@@ -117,8 +119,14 @@ def _arrow(canvas: Canvas, tail: tuple[float, float], tip: tuple[float, float], 
     ux, uy = (tip[0] - tail[0]) / length, (tip[1] - tail[1]) / length
     neck = (tip[0] - ux * head, tip[1] - uy * head)
     canvas.stroke([tail, neck], 0.09, color)
-    canvas.polygon([tip, (neck[0] - uy * head * 0.7, neck[1] + ux * head * 0.7),
-                    (neck[0] + uy * head * 0.7, neck[1] - ux * head * 0.7)], color)
+    canvas.polygon(
+        [
+            tip,
+            (neck[0] - uy * head * 0.7, neck[1] + ux * head * 0.7),
+            (neck[0] + uy * head * 0.7, neck[1] - ux * head * 0.7),
+        ],
+        color,
+    )
 
 
 def draw_missing_icon(pixels: int, color: RGB) -> Image.Image:

@@ -60,8 +60,9 @@ def lay_out(size: tuple[int, int]) -> Layout:
         picture = (left, top, split - gap, timeline[1] - caption_height - round(34 * unit))
         caption = (left, picture[3] + round(18 * unit), picture[2], picture[3] + round(18 * unit) + caption_height)
         return Layout("full", unit, stacked, header, picture, caption, ((split, top, right, caption[3]),), timeline)
-    bottom = min(top + round((right - left) * 1.24),
-                 top + round((timeline[1] - top) * (0.62 if aspect < 0.8 else 0.55)))
+    bottom = min(
+        top + round((right - left) * 1.24), top + round((timeline[1] - top) * (0.62 if aspect < 0.8 else 0.55))
+    )
     picture = (left, top, right, bottom)
     caption = (left, bottom + round(18 * unit), right, bottom + round((18 + 132) * unit))
     below, end = caption[3] + round(18 * unit), timeline[1] - round(20 * unit)

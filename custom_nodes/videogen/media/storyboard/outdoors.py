@@ -30,8 +30,10 @@ class Landscape:
 
 def ridge(random: np.random.Generator, base: float, height: float, wave: float) -> Callable[[float], float]:
     """The outline of hills: y at x; around `base`, up to `height` above it, `wave` wide."""
-    parts = [(wave / (1.0, 1.9, 3.7)[index], float(random.uniform(0, 2 * math.pi)), (0.62, 0.26, 0.12)[index])
-             for index in range(3)]
+    parts = [
+        (wave / (1.0, 1.9, 3.7)[index], float(random.uniform(0, 2 * math.pi)), (0.62, 0.26, 0.12)[index])
+        for index in range(3)
+    ]
 
     def outline(x: float) -> float:
         wave = sum(share * math.sin(2 * math.pi * x / length + phase) for length, phase, share in parts)
@@ -44,8 +46,10 @@ def fill_below(canvas: Canvas, outline: Callable[[float], float], bottom: float,
     """Everything between an outline and `bottom`."""
     left, _, right, _ = canvas.view()
     steps = max(24, round((right - left) * canvas.scale / 5))
-    points = [(left + (right - left) * step / steps, outline(left + (right - left) * step / steps))
-              for step in range(steps + 1)]
+    points = [
+        (left + (right - left) * step / steps, outline(left + (right - left) * step / steps))
+        for step in range(steps + 1)
+    ]
     canvas.polygon([*points, (right, bottom), (left, bottom)], fill)
 
 
@@ -83,17 +87,23 @@ def _meadow(canvas: Canvas, light: Light, random: np.random.Generator, top: floa
     return ground
 
 
-def _tufts(canvas: Canvas, light: Light, random: np.random.Generator, count: int, top: float,
-           flowers: bool = True) -> None:
+def _tufts(
+    canvas: Canvas, light: Light, random: np.random.Generator, count: int, top: float, flowers: bool = True
+) -> None:
     for _ in range(count):
         y = top + float(random.random()) ** 0.6 * (1.02 - top)
         x, near = float(random.uniform(-REACH, REACH)), (y - 0.5) * 2
         size = 0.004 + 0.020 * near
         green = light(mix((120, 168, 84), (66, 116, 60), float(random.random())))
         for lean in (-0.5, 0.0, 0.45):
-            canvas.polygon([(x + lean * size * 0.4 - size * 0.10, y),
-                            (x + lean * size,
-                             y - size * (1 - abs(lean) * 0.4)), (x + lean * size * 0.4 + size * 0.10, y)], green)
+            canvas.polygon(
+                [
+                    (x + lean * size * 0.4 - size * 0.10, y),
+                    (x + lean * size, y - size * (1 - abs(lean) * 0.4)),
+                    (x + lean * size * 0.4 + size * 0.10, y),
+                ],
+                green,
+            )
         if flowers and random.random() < 0.22:
             bloom: RGB = ((250, 246, 236), (244, 208, 96), (222, 132, 140))[int(random.integers(0, 3))]
             canvas.ellipse(x, y - size * 1.1, size * 0.20, size * 0.20, light(bloom))
@@ -171,8 +181,10 @@ def _forest(canvas: Canvas, light: Light, random: np.random.Generator) -> None:
         height = 0.56 * float(random.uniform(0.85, 1.25))
         trees.draw_conifer(canvas.shift(x, 0.66 - height, height), light, (66, 112, 84))
     for x in scatter(random, 7, 0.55):
-        canvas.polygon([(x - 0.035, 1.0), (x - 0.022, -0.1), (x + 0.022, -0.1), (x + 0.038, 1.0)],
-                       (light((96, 74, 60)), light((70, 54, 46))))
+        canvas.polygon(
+            [(x - 0.035, 1.0), (x - 0.022, -0.1), (x + 0.022, -0.1), (x + 0.038, 1.0)],
+            (light((96, 74, 60)), light((70, 54, 46))),
+        )
         canvas.box(x + 0.005, -0.1, x + 0.022, 1.0, light((48, 38, 36)), 0.25)
     _tufts(canvas, light, random, 200, 0.67, flowers=False)
 
@@ -188,16 +200,21 @@ def _sea_far(canvas: Canvas, light: Light, random: np.random.Generator) -> None:
     x = 0.30 if random.random() < 0.5 else -0.36
     canvas.polygon([(x - 0.003, 0.425), (x - 0.003, 0.505), (x - 0.045, 0.505)], (250, 250, 246))
     canvas.polygon([(x + 0.003, 0.44), (x + 0.003, 0.505), (x + 0.032, 0.505)], (228, 232, 234))
-    canvas.polygon([(x - 0.05, 0.509), (x + 0.042, 0.509), (x + 0.028, 0.524), (x - 0.036, 0.524)],
-                   light((170, 84, 72)))
+    canvas.polygon(
+        [(x - 0.05, 0.509), (x + 0.042, 0.509), (x + 0.028, 0.524), (x - 0.036, 0.524)], light((170, 84, 72))
+    )
 
 
 def _beach(canvas: Canvas, light: Light, random: np.random.Generator) -> None:
     shore = ridge(random, 0.745, 0.05, 1.6)
     fill_below(canvas, lambda x: shore(x) - 0.014, 1.6, (255, 255, 255))
     fill_below(canvas, shore, 1.6, (light((226, 204, 160)), light((240, 222, 184))))
-    fill_below(canvas, lambda x: shore(x) + 0.035 + 0.01 * math.sin(4 * x), 1.6,
-               (light((240, 222, 182)), light((222, 196, 148))))
+    fill_below(
+        canvas,
+        lambda x: shore(x) + 0.035 + 0.01 * math.sin(4 * x),
+        1.6,
+        (light((240, 222, 182)), light((222, 196, 148))),
+    )
     for _ in range(120):
         x, y = float(random.uniform(-REACH, REACH)), float(random.uniform(0.82, 1.0))
         canvas.ellipse(x, y, 0.006, 0.002, light((206, 178, 130)), 0.7)
@@ -208,10 +225,12 @@ def _mountain_far(canvas: Canvas, light: Light, random: np.random.Generator) -> 
         for x in scatter(random, 9):
             height, half = size * float(random.uniform(0.7, 1.2)), float(random.uniform(0.26, 0.40))
             peak = (x, base - height)
-            canvas.polygon([(x - half, base + 0.02), peak, (x + half, base + 0.02)],
-                           (light(color), light(lighten(color, 0.25))))
-            canvas.polygon([peak, (x + half, base + 0.02), (x + half * 0.10, base + 0.02)], darken(light(color), 0.4),
-                           0.30)
+            canvas.polygon(
+                [(x - half, base + 0.02), peak, (x + half, base + 0.02)], (light(color), light(lighten(color, 0.25)))
+            )
+            canvas.polygon(
+                [peak, (x + half, base + 0.02), (x + half * 0.10, base + 0.02)], darken(light(color), 0.4), 0.30
+            )
             cap = [peak, (x + half * 0.30, base - height * 0.70), (x + half * 0.12, base - height * 0.74),
                    (x, base - height * 0.64),
                    (x - half * 0.13, base - height * 0.75), (x - half * 0.28, base - height * 0.71)]  # fmt: skip
@@ -235,8 +254,12 @@ def _desert_far(canvas: Canvas, light: Light, random: np.random.Generator) -> No
 
 def _desert(canvas: Canvas, light: Light, random: np.random.Generator) -> None:
     for index, (top, color) in enumerate(((0.61, (230, 186, 128)), (0.70, (222, 172, 112)), (0.82, (210, 158, 100)))):
-        fill_below(canvas, ridge(random, top, 0.09, 1.7 - 0.2 * index), 1.6,
-                   (light(lighten(color, 0.18)), light(darken(color, 0.08))))
+        fill_below(
+            canvas,
+            ridge(random, top, 0.09, 1.7 - 0.2 * index),
+            1.6,
+            (light(lighten(color, 0.18)), light(darken(color, 0.08))),
+        )
     for x in scatter(random, 8, 0.35):
         green, y = light((106, 138, 94)), 0.70
         canvas.stroke([(x, y), (x, y - 0.13)], 0.026, green)
@@ -251,8 +274,9 @@ def _grass_in_front(canvas: Canvas, light: Light, random: np.random.Generator) -
         size = 0.10 * float(random.uniform(0.5, 1.15)) * min(1.0, abs(x) / 0.8) * bottom
         lean = float(random.uniform(-0.35, 0.35))
         color = light(mix((74, 122, 58), (44, 86, 48), float(random.random())))
-        canvas.polygon([(x - 0.008, bottom + 0.02), (x + lean * size, bottom - size), (x + 0.008, bottom + 0.02)],
-                       color)
+        canvas.polygon(
+            [(x - 0.008, bottom + 0.02), (x + lean * size, bottom - size), (x + 0.008, bottom + 0.02)], color
+        )
 
 
 LANDSCAPES: dict[str, Landscape] = {

@@ -40,8 +40,14 @@ def draw_clock(image: Image.Image, layout: Layout, plan: SegmentPlan, moment: Fr
     if layout.mode == "minimal":
         return
     area, style = clock_area(layout, plan), type_style("clock", layout.unit)
-    draw_digits(image, area[2], area[1] + (area[3] - area[1] - style.leading) / 2,
-                format_timecode(moment, tenths=True), style, "r")
+    draw_digits(
+        image,
+        area[2],
+        area[1] + (area[3] - area[1] - style.leading) / 2,
+        format_timecode(moment, tenths=True),
+        style,
+        "r",
+    )
 
 
 def _length_text(plan: SegmentPlan) -> str:
@@ -64,8 +70,9 @@ def _draw_header(image: Image.Image, layout: Layout, plan: SegmentPlan) -> None:
     x += draw_digits(image, x, small_y, f"  / {plan.count}", type_style("title", unit, FAINT))
     end = clock_area(layout, plan)[0] - 24 * unit
     length = _length_style(layout)
-    draw_digits(image, right, small_y - (number.size - type_style("clock", unit).size) * 0.364, _length_text(plan),
-                length, "r")
+    draw_digits(
+        image, right, small_y - (number.size - type_style("clock", unit).size) * 0.364, _length_text(plan), length, "r"
+    )
     x += 32 * unit
     text = fit_line(plan.title, title.width, end - x)
     if len(text) > 1:
@@ -78,8 +85,9 @@ def _draw_caption(image: Image.Image, layout: Layout, plan: SegmentPlan) -> None
     text = plan.description or plan.id
     if layout.mode == "compact":
         style = type_style("headline-small", unit)
-        badges = _draw_badges(image, right, top + (bottom - top) / 2, plan, unit, anchor="r",
-                              most=(right - left) * 0.4, words=False)
+        badges = _draw_badges(
+            image, right, top + (bottom - top) / 2, plan, unit, anchor="r", most=(right - left) * 0.4, words=False
+        )
         line = fit_line(text, style.width, right - left - badges - 20 * unit)
         draw_line(image, left, top + (bottom - top - style.leading) / 2, line, style)
         return

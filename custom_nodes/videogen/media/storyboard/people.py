@@ -38,8 +38,15 @@ def _legs(canvas: Canvas, color: RGB, shoe: RGB) -> None:
                (side * 0.020, 0.962), (side * 0.015, 0.78)]  # fmt: skip
         canvas.polygon(leg, color if side < 0 else (darken(color, 0.10), darken(color, 0.20)))
         canvas.polygon(
-            curve([(side * 0.017, 0.958), (side * 0.070, 0.955), (side * 0.090, 0.982), (side * 0.086, 0.998),
-                   (side * 0.018, 0.998)]),
+            curve(
+                [
+                    (side * 0.017, 0.958),
+                    (side * 0.070, 0.955),
+                    (side * 0.090, 0.982),
+                    (side * 0.086, 0.998),
+                    (side * 0.018, 0.998),
+                ]
+            ),
             shoe,
         )
 
@@ -48,8 +55,15 @@ def _bare_legs(canvas: Canvas, skin: RGB, shoe: RGB) -> None:
     for side in (-1, 1):
         canvas.stroke([(side * 0.036, 0.70), (side * 0.034, 0.96)], 0.036, darken(skin, 0.06), end=0.026)
         canvas.polygon(
-            curve([(side * 0.014, 0.962), (side * 0.052, 0.955), (side * 0.070, 0.984), (side * 0.064, 0.998),
-                   (side * 0.012, 0.998)]),
+            curve(
+                [
+                    (side * 0.014, 0.962),
+                    (side * 0.052, 0.955),
+                    (side * 0.070, 0.984),
+                    (side * 0.064, 0.998),
+                    (side * 0.012, 0.998),
+                ]
+            ),
             shoe,
         )
 
@@ -73,8 +87,9 @@ def _torso(canvas: Canvas, color: RGB, look: Look, lit: Light) -> None:
     canvas.polygon([*shade, (0.050, 0.30)], darken(color, 0.5), 0.14)
     if look.jacket:
         shirt = lit(look.top)
-        canvas.polygon([(-0.030, 0.174), (0.030, 0.174), (0.034, 0.34), (0.016, 0.528), (-0.016, 0.528),
-                        (-0.034, 0.34)], shirt)
+        canvas.polygon(
+            [(-0.030, 0.174), (0.030, 0.174), (0.034, 0.34), (0.016, 0.528), (-0.016, 0.528), (-0.034, 0.34)], shirt
+        )
         for side in (-1, 1):
             lapel = [(side * 0.028, 0.176), (side * 0.058, 0.205), (side * 0.060, 0.28), (side * 0.030, 0.36)]
             canvas.polygon(lapel, darken(color, 0.16 if side < 0 else 0.26))
@@ -93,8 +108,12 @@ def _torso(canvas: Canvas, color: RGB, look: Look, lit: Light) -> None:
                  (-0.088, 0.66),
                  (-0.084, 0.45), (-0.056, 0.40)]  # fmt: skip
         canvas.polygon(curve(apron, steps=6), (cloth, darken(cloth, 0.14)))
-        canvas.stroke([(-0.040, 0.50), (0.040, 0.50), (0.036, 0.57), (-0.036, 0.57), (-0.040, 0.50)], 0.003,
-                      darken(cloth, 0.4), 0.5)
+        canvas.stroke(
+            [(-0.040, 0.50), (0.040, 0.50), (0.036, 0.57), (-0.036, 0.57), (-0.040, 0.50)],
+            0.003,
+            darken(cloth, 0.4),
+            0.5,
+        )
 
 
 def _arms(canvas: Canvas, sleeve: RGB, skin: RGB, pose: int) -> None:
@@ -124,8 +143,9 @@ def _collar(canvas: Canvas, color: RGB, look: Look, lit: Light) -> None:
         return
     light = lighten(color, 0.16)
     for side in (-1, 1):
-        canvas.polygon([(side * 0.002, 0.214), (side * 0.028, 0.170), (side * 0.044, 0.182), (side * 0.032, 0.222)],
-                       light)
+        canvas.polygon(
+            [(side * 0.002, 0.214), (side * 0.028, 0.170), (side * 0.044, 0.182), (side * 0.032, 0.222)], light
+        )
         canvas.stroke([(side * 0.002, 0.214), (side * 0.032, 0.222)], 0.0022, darken(color, 0.4), 0.5)
 
 
@@ -163,8 +183,12 @@ def _head(canvas: Canvas, skin: RGB, hair: RGB, look: Look, lit: Light) -> None:
         canvas.ellipse(side * 0.033, 0.110, 0.0085, 0.0060, (224, 110, 96), 0.16)
     if look.moustache or look.beard:
         for side in (-1, 1):
-            canvas.polygon(curve([(0, 0.1130), (side * 0.012, 0.1125), (side * 0.025, 0.1225), (side * 0.011, 0.1215),
-                                  (0, 0.1195)]), beard)
+            canvas.polygon(
+                curve(
+                    [(0, 0.1130), (side * 0.012, 0.1125), (side * 0.025, 0.1225), (side * 0.011, 0.1215), (0, 0.1195)]
+                ),
+                beard,
+            )
     if look.glasses:
         _glasses(canvas)
     if look.hat:
@@ -185,8 +209,9 @@ def _hair_in_front(canvas: Canvas, hair: RGB, look: Look) -> None:
                (0.044, 0.056), (0.048, 0.074), (0.053, 0.086), (0.0565, 0.060),
                (0.049, 0.024), (0.032, 0.002)]  # fmt: skip
     canvas.polygon(curve(cap), (lighten(hair, 0.08), darken(hair, 0.08)))
-    canvas.stroke(curve([(-0.036, 0.024), (-0.010, 0.012), (0.020, 0.014)], closed=False), 0.004, lighten(hair, 0.3),
-                  0.45)
+    canvas.stroke(
+        curve([(-0.036, 0.024), (-0.010, 0.012), (0.020, 0.014)], closed=False), 0.004, lighten(hair, 0.3), 0.45
+    )
 
 
 def _beard(canvas: Canvas, hair: RGB, skin: RGB) -> None:
@@ -216,15 +241,33 @@ def _hat(canvas: Canvas, color: RGB) -> None:
     canvas.polygon(curve(crown), (lighten(color, 0.10), darken(color, 0.06)))
     band = [(-0.0505, 0.034), (-0.0495, 0.014), (0, 0.022), (0.0495, 0.014), (0.0505, 0.034), (0, 0.044)]
     canvas.polygon(curve(band), darken(color, 0.52))
-    brim = [(-0.096, 0.036), (-0.060, 0.030), (0, 0.037), (0.060, 0.030), (0.096, 0.036), (0.070, 0.048), (0, 0.056),
-            (-0.070, 0.048)]
+    brim = [
+        (-0.096, 0.036),
+        (-0.060, 0.030),
+        (0, 0.037),
+        (0.060, 0.030),
+        (0.096, 0.036),
+        (0.070, 0.048),
+        (0, 0.056),
+        (-0.070, 0.048),
+    ]
     canvas.polygon(curve(brim), (lighten(color, 0.04), darken(color, 0.16)))
 
 
 def _cap(canvas: Canvas, color: RGB) -> None:
-    dome = [(-0.0545, 0.046), (-0.052, 0.010), (-0.030, -0.014), (0, -0.018), (0.030, -0.014), (0.052, 0.010),
-            (0.0545, 0.046), (0, 0.040)]
+    dome = [
+        (-0.0545, 0.046),
+        (-0.052, 0.010),
+        (-0.030, -0.014),
+        (0, -0.018),
+        (0.030, -0.014),
+        (0.052, 0.010),
+        (0.0545, 0.046),
+        (0, 0.040),
+    ]
     canvas.polygon(curve(dome), (lighten(color, 0.08), darken(color, 0.08)))
-    canvas.polygon(curve([(-0.050, 0.043), (0, 0.034), (0.050, 0.043), (0.044, 0.060), (0, 0.052), (-0.044, 0.060)]),
-                   darken(color, 0.35))
+    canvas.polygon(
+        curve([(-0.050, 0.043), (0, 0.034), (0.050, 0.043), (0.044, 0.060), (0, 0.052), (-0.044, 0.060)]),
+        darken(color, 0.35),
+    )
     canvas.ellipse(0, -0.018, 0.006, 0.004, darken(color, 0.35))

@@ -116,8 +116,9 @@ def _paint_figure(figure: Figure, size: tuple[int, int], light: Light) -> tuple[
         letter = round(figure.height * 0.48)
         color: RGB = (24, 28, 34) if luminance(parse_color(figure.entity.color)) > 0.35 else WHITE
         style = TextStyle(max(4, letter), letter, color, bold=True)
-        draw_line(image, figure.x - left, figure.base - figure.height * 0.525 - top - letter / 2, figure.initial,
-                  style, "m")
+        draw_line(
+            image, figure.x - left, figure.base - figure.height * 0.525 - top - letter / 2, figure.initial, style, "m"
+        )
     return image, left, top
 
 
@@ -134,8 +135,9 @@ def _paint_marks(
         # Each stands at its own end of the way.
         sides = "rl" if first[0] + first[2] > last[0] + last[2] else "lr"
         for text, box, side in (("START", first, sides[0]), ("END", last, sides[1])):
-            style = TextStyle(max(8, round(14 * unit)), max(9, round(20 * unit)), (255, 255, 255), bold=True,
-                              spacing=1.2 * unit)
+            style = TextStyle(
+                max(8, round(14 * unit)), max(9, round(20 * unit)), (255, 255, 255), bold=True, spacing=1.2 * unit
+            )
             tag = _tag(text, style, None, unit)
             x = box[0] + 10 * unit if side == "l" else box[2] - tag.width - 10 * unit
             y = box[1] - tag.height - 4 * unit
@@ -147,13 +149,20 @@ def _paint_marks(
     for figure in sorted(figures, key=lambda each: each.x):
         if figure.entity.kind != "character":
             continue
-        tag = _tag(fit_line(figure.entity.label or figure.entity.name, style.width, min(230 * unit, size[0] * 0.4)),
-                   style, parse_color(figure.entity.color), unit)
+        tag = _tag(
+            fit_line(figure.entity.label or figure.entity.name, style.width, min(230 * unit, size[0] * 0.4)),
+            style,
+            parse_color(figure.entity.color),
+            unit,
+        )
         x = min(size[0] - tag.width - 6 * unit, max(6 * unit, figure.x - tag.width / 2))
         y = max(6 * unit, figure.top - tag.height - 10 * unit)
         for _ in range(8):
-            overlap = [other for other in taken if x < other[2] and other[0] < x + tag.width and y < other[3]
-                       and other[1] < y + tag.height]
+            overlap = [
+                other
+                for other in taken
+                if x < other[2] and other[0] < x + tag.width and y < other[3] and other[1] < y + tag.height
+            ]
             if not overlap:
                 break
             # The next free line above, or, at the upper edge, below.

@@ -42,15 +42,25 @@ _KINDS: tuple[tuple[str, str, float, float], ...] = (
     ("bottle", r"\w*bottles?|\w*flaschen?|vial|flacon", 0.34, 0.40),
     ("spade", r"spades?|shovels?|\w*spaten|\w*schaufel\w*|garden fork|rake|hoe|harke|rechen", 1.10, 0.24),
     ("bucket", r"buckets?|pails?|\w*eimer", 0.36, 1.05),
-    ("house", r"(?:farm|green|tree)?houses?|\w*haus|\w*häuser|barns?|scheunen?|"
-              r"cottages?|hütten?|cabin|shed", 5.0, 1.15),
+    (
+        "house",
+        r"(?:farm|green|tree)?houses?|\w*haus|\w*häuser|barns?|scheunen?|"
+        r"cottages?|hütten?|cabin|shed",
+        5.0,
+        1.15,
+    ),
     ("car", r"cars?|autos?|vehicles?|vans?|trucks?|tractors?|fahrzeuge?|lieferwagen|pkw|wagen|traktor", 1.5, 2.55),
     ("bicycle", r"bicycles?|bikes?|fahrr(?:ad|äder)|rad", 1.1, 1.62),
     ("dog", r"dogs?|pupp(?:y|ies)|\w*hunde?|welpe\w*", 0.65, 1.28),
     ("cat", r"cats?|kittens?|katzen?|kater", 0.38, 1.15),
     ("book", r"books?|bücher|buch|diary|tagebuch", 0.30, 0.80),
-    ("paper", r"papers?|documents?|\w*vouchers?|letters?|maps?|posters?|dokumente?|"
-              r"\w*gutschein\w*|briefe?|urkunden?|plan|certificate", 0.34, 0.76),
+    (
+        "paper",
+        r"papers?|documents?|\w*vouchers?|letters?|maps?|posters?|dokumente?|"
+        r"\w*gutschein\w*|briefe?|urkunden?|plan|certificate",
+        0.34,
+        0.76,
+    ),
     ("sign", r"signs?|schild\w*|\w*schild|banners?", 1.5, 0.72),
     ("box", r"boxe?s?|crates?|packages?|parcels?|kisten?|kartons?|pakete?|suitcase|koffer|chest|truhe", 0.48, 1.28),
     ("bench", r"bench(?:es)?|bänke|bank|sofa|couch", 0.9, 1.75),
@@ -59,8 +69,13 @@ _KINDS: tuple[tuple[str, str, float, float], ...] = (
     ("lamp", r"lamps?|lanterns?|lampen?|laternen?|candles?|kerzen?", 1.5, 0.42),
     ("ball", r"balls?|bälle|fußball|football", 0.26, 1.0),
     ("pole", r"stakes?|posts?|poles?|sticks?|pfähle|\w*pfahl|pfosten|\w*stange|stab|stock", 1.9, 0.10),
-    ("sapling", r"\w*saplings?|seedlings?|young (?:\w+ )?trees?|setzlinge?|jungb[aä]um\w*|\w*bäumchen|"
-                r"junge[rn]? (?:\w+)?baum|steckling", 1.3, 0.52),
+    (
+        "sapling",
+        r"\w*saplings?|seedlings?|young (?:\w+ )?trees?|setzlinge?|jungb[aä]um\w*|\w*bäumchen|"
+        r"junge[rn]? (?:\w+)?baum|steckling",
+        1.3,
+        0.52,
+    ),
     ("conifer", r"spruces?|firs?|pines?|conifers?|christmas trees?|tannen?\w*|fichten?|kiefern?", 4.0, 0.50),
     ("tree", r"\w*trees?|\w*b[aä]ume?|oaks?|eichen?|linden?|birken?", 3.5, 0.98),
     ("bush", r"bush(?:es)?|shrubs?|hedges?|sträucher|strauch|busch|büsche|hecken?", 1.1, 1.35),
@@ -115,10 +130,19 @@ def read_prop(entity: Entity) -> Prop:
         values = [float(value.replace(",", ".")) for value in measured.groups()[:2] if value]
         unit = 0.01 if measured[3].lower().startswith(("c", "z")) else 1.0
         height = min(12.0, max(0.1, sum(values) / len(values) * unit))
-    initial = next((character for character in entity.label or entity.name if character.isalnum()),
-                   "") if kind == "thing" else ""
-    return Prop(kind, height, aspect, _painter(kind, entity, text),
-                kind in ("sapling", "tree", "flower", "plant", "bush"), initial.upper()[:1])
+    initial = (
+        next((character for character in entity.label or entity.name if character.isalnum()), "")
+        if kind == "thing"
+        else ""
+    )
+    return Prop(
+        kind,
+        height,
+        aspect,
+        _painter(kind, entity, text),
+        kind in ("sapling", "tree", "flower", "plant", "bush"),
+        initial.upper()[:1],
+    )
 
 
 def _find_kind(text: str) -> tuple[str, float, float] | None:

@@ -183,8 +183,10 @@ def _sun_or_stars(picture: Image.Image, scene: Scene, place: tuple[float, float]
     x, y = place[0] / height, place[1] / height
     if scene.light.time == "night":
         for _ in range(90):
-            star = (float(random.uniform(-1.2, 1.2)) + width / height / 2,
-                    float(random.uniform(0, scene.horizon * 0.8)))
+            star = (
+                float(random.uniform(-1.2, 1.2)) + width / height / 2,
+                float(random.uniform(0, scene.horizon * 0.8)),
+            )
             canvas.ellipse(*star, 0.0013, 0.0013, (232, 238, 255), float(random.uniform(0.25, 0.9)))
         canvas.ellipse(x, y, 0.042, 0.042, (238, 240, 246))
         canvas.ellipse(x + 0.012, y - 0.008, 0.008, 0.008, (206, 212, 226))
@@ -212,16 +214,18 @@ def _clouds(scene: Scene, size: tuple[int, int], zoom: float) -> tuple[Image.Ima
     return _trim(canvas.finish(), height * 0.002 + (zoom - 1) * height * 0.006, 0)
 
 
-def _cloud(canvas: Canvas, x: float, y: float, size: float, body: RGB, alpha: float,
-           random: np.random.Generator) -> None:
+def _cloud(
+    canvas: Canvas, x: float, y: float, size: float, body: RGB, alpha: float, random: np.random.Generator
+) -> None:
     puffs = []
     for index in range(6):
         share = (index - 2.5) / 2.5
         radius = size * (0.42 - 0.22 * abs(share)) * float(random.uniform(0.85, 1.15))
         puffs.append((x + share * size, y - radius * 0.35, radius, radius * 0.62))
     base = (x, y, size * 1.25, size * 0.13)
-    canvas.ellipses([(px, py + size * 0.05, rx, ry) for px, py, rx, ry in puffs] + [base], darken(body, 0.12),
-                    alpha * 0.55)
+    canvas.ellipses(
+        [(px, py + size * 0.05, rx, ry) for px, py, rx, ry in puffs] + [base], darken(body, 0.12), alpha * 0.55
+    )
     canvas.ellipses([*puffs, (x, y - size * 0.01, size * 1.2, size * 0.11)], body, alpha)
 
 

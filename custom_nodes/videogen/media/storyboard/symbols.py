@@ -15,8 +15,9 @@ _GLASS: RGB = (176, 208, 224)
 def draw_can(canvas: Canvas, light: Light, color: RGB) -> None:
     """A watering can, its spout to the left."""
     body = light(color)
-    canvas.stroke(curve([(0.28, 0.42), (0.62, 0.40), (0.60, 0.80), (0.28, 0.88)], closed=False), 0.065,
-                  darken(body, 0.25))
+    canvas.stroke(
+        curve([(0.28, 0.42), (0.62, 0.40), (0.60, 0.80), (0.28, 0.88)], closed=False), 0.065, darken(body, 0.25)
+    )
     canvas.stroke(curve([(-0.18, 0.34), (0.06, 0.04), (0.26, 0.34)], closed=False), 0.06, darken(body, 0.25))
     canvas.polygon([(-0.22, 0.70), (-0.22, 0.86), (-0.62, 0.36), (-0.54, 0.30)], darken(body, 0.12))
     canvas.polygon([(-0.70, 0.34), (-0.52, 0.20), (-0.50, 0.34), (-0.58, 0.40)], lighten(body, 0.10))
@@ -32,8 +33,20 @@ def draw_bottle(canvas: Canvas, light: Light, color: RGB) -> None:
                (0.060, 0.26), (0.060, 0.10)]  # fmt: skip
     canvas.polygon(outline, (lighten(glass, 0.18), darken(glass, 0.10)))
     canvas.box(-0.170, 0.94, 0.170, 1.0, darken(glass, 0.10), radius=0.03)
-    canvas.polygon([(0.06, 0.10), (0.06, 0.26), (0.165, 0.40), (0.170, 0.99), (0.08, 0.99), (0.08, 0.40), (0.02, 0.26),
-                    (0.02, 0.10)], darken(glass, 0.5), 0.20)
+    canvas.polygon(
+        [
+            (0.06, 0.10),
+            (0.06, 0.26),
+            (0.165, 0.40),
+            (0.170, 0.99),
+            (0.08, 0.99),
+            (0.08, 0.40),
+            (0.02, 0.26),
+            (0.02, 0.10),
+        ],
+        darken(glass, 0.5),
+        0.20,
+    )
     canvas.box(-0.165, 0.54, 0.165, 0.84, light((246, 242, 230)), radius=0.012)
     canvas.box(-0.11, 0.61, 0.11, 0.645, glass)
     canvas.box(-0.11, 0.69, 0.05, 0.715, light((180, 178, 170)))
@@ -44,8 +57,10 @@ def draw_bottle(canvas: Canvas, light: Light, color: RGB) -> None:
 def draw_spade(canvas: Canvas, light: Light, color: RGB) -> None:
     wood, steel = light(color), light(_STEEL)
     canvas.stroke([(-0.055, 0.022), (0.055, 0.022)], 0.030, darken(wood, 0.15))
-    canvas.polygon([(-0.05, 0.03), (-0.012, 0.10), (0.012, 0.10), (0.05, 0.03), (0.028, 0.03), (0, 0.075),
-                    (-0.028, 0.03)], darken(wood, 0.1))
+    canvas.polygon(
+        [(-0.05, 0.03), (-0.012, 0.10), (0.012, 0.10), (0.05, 0.03), (0.028, 0.03), (0, 0.075), (-0.028, 0.03)],
+        darken(wood, 0.1),
+    )
     canvas.stroke([(0, 0.09), (0, 0.68)], 0.026, (lighten(wood, 0.1), darken(wood, 0.1)))
     canvas.polygon([(-0.018, 0.58), (0.018, 0.58), (0.022, 0.68), (-0.022, 0.68)], darken(steel, 0.3))
     blade = [(-0.088, 0.66), (0.088, 0.66), (0.084, 0.86), (0.05, 0.955), (0, 1.0), (-0.05, 0.955), (-0.084, 0.86)]
@@ -80,8 +95,16 @@ def draw_car(canvas: Canvas, light: Light, color: RGB) -> None:
     canvas.polygon(cabin, body)
     canvas.polygon([(-0.53, 0.40), (-0.36, 0.12), (-0.09, 0.09), (-0.09, 0.40)], light(_GLASS))
     canvas.polygon([(-0.03, 0.40), (-0.03, 0.09), (0.24, 0.12), (0.48, 0.40)], light(_GLASS))
-    hull = [(-1.20, 0.50), (-1.08, 0.42), (-0.60, 0.40), (0.60, 0.40), (1.06, 0.46), (1.22, 0.58), (1.22, 0.80),
-            (-1.22, 0.80)]
+    hull = [
+        (-1.20, 0.50),
+        (-1.08, 0.42),
+        (-0.60, 0.40),
+        (0.60, 0.40),
+        (1.06, 0.46),
+        (1.22, 0.58),
+        (1.22, 0.80),
+        (-1.22, 0.80),
+    ]
     canvas.polygon(curve(hull, steps=4), (lighten(body, 0.06), darken(body, 0.16)))
     canvas.box(-1.18, 0.64, 1.18, 0.67, darken(body, 0.4), 0.4)
     canvas.ellipse(1.15, 0.57, 0.06, 0.05, (255, 242, 200))
@@ -94,14 +117,19 @@ def draw_car(canvas: Canvas, light: Light, color: RGB) -> None:
 def draw_bicycle(canvas: Canvas, light: Light, color: RGB) -> None:
     frame = light(color)
     for x in (-0.48, 0.48):
-        ring = [(x + 0.30 * math.cos(turn / 24 * 2 * math.pi), 0.69 + 0.30 * math.sin(turn / 24 * 2 * math.pi))
-                for turn in range(25)]
+        ring = [
+            (x + 0.30 * math.cos(turn / 24 * 2 * math.pi), 0.69 + 0.30 * math.sin(turn / 24 * 2 * math.pi))
+            for turn in range(25)
+        ]
         canvas.stroke(ring, 0.045, (48, 50, 56))
         for spoke in range(3):
             dx, dy = 0.28 * math.cos(spoke * math.pi / 3), 0.28 * math.sin(spoke * math.pi / 3)
             canvas.stroke([(x - dx, 0.69 - dy), (x + dx, 0.69 + dy)], 0.008, light(_STEEL))
-    for line in ([(-0.48, 0.69), (-0.06, 0.69), (0.34, 0.28), (-0.20, 0.28), (-0.48, 0.69)],
-                 [(-0.06, 0.69), (-0.24, 0.18)], [(0.48, 0.69), (0.30, 0.10)]):
+    for line in (
+        [(-0.48, 0.69), (-0.06, 0.69), (0.34, 0.28), (-0.20, 0.28), (-0.48, 0.69)],
+        [(-0.06, 0.69), (-0.24, 0.18)],
+        [(0.48, 0.69), (0.30, 0.10)],
+    ):
         canvas.stroke(line, 0.042, frame)
     canvas.stroke([(-0.36, 0.17), (-0.14, 0.17)], 0.06, (48, 50, 56))
     canvas.stroke([(0.20, 0.06), (0.30, 0.09), (0.42, 0.05)], 0.04, (48, 50, 56))
@@ -113,12 +141,21 @@ def draw_dog(canvas: Canvas, light: Light, color: RGB) -> None:
     for x, shade in ((-0.28, 0.18), (0.32, 0.18), (-0.40, 0.0), (0.22, 0.0)):
         canvas.stroke([(x, 0.60), (x, 0.96)], 0.12, darken(coat, shade), end=0.085)
         canvas.ellipse(x + 0.03, 0.965, 0.065, 0.035, darken(coat, shade))
-    body = [(-0.46, 0.50), (-0.30, 0.38), (0.10, 0.40), (0.34, 0.34), (0.42, 0.56), (0.26, 0.70), (-0.28, 0.68),
-            (-0.46, 0.62)]
+    body = [
+        (-0.46, 0.50),
+        (-0.30, 0.38),
+        (0.10, 0.40),
+        (0.34, 0.34),
+        (0.42, 0.56),
+        (0.26, 0.70),
+        (-0.28, 0.68),
+        (-0.46, 0.62),
+    ]
     canvas.polygon(curve(body), (lighten(coat, 0.06), darken(coat, 0.08)))
     canvas.polygon(curve([(0.20, 0.44), (0.30, 0.20), (0.44, 0.20), (0.46, 0.50), (0.34, 0.62)]), coat)
-    canvas.polygon(curve([(0.26, 0.10), (0.38, 0.02), (0.50, 0.10), (0.64, 0.20), (0.64, 0.29), (0.46, 0.33),
-                          (0.30, 0.28)]), coat)
+    canvas.polygon(
+        curve([(0.26, 0.10), (0.38, 0.02), (0.50, 0.10), (0.64, 0.20), (0.64, 0.29), (0.46, 0.33), (0.30, 0.28)]), coat
+    )
     canvas.polygon(curve([(0.27, 0.06), (0.34, 0.06), (0.34, 0.30), (0.24, 0.30)]), darken(coat, 0.38))
     canvas.ellipse(0.635, 0.205, 0.030, 0.026, (36, 32, 32))
     canvas.ellipse(0.455, 0.135, 0.018, 0.020, (36, 32, 32))
@@ -127,10 +164,12 @@ def draw_dog(canvas: Canvas, light: Light, color: RGB) -> None:
 
 def draw_cat(canvas: Canvas, light: Light, color: RGB) -> None:
     coat = light(color)
-    canvas.stroke(curve([(-0.26, 0.92), (-0.52, 0.86), (-0.48, 0.56), (-0.40, 0.46)], closed=False), 0.09, coat,
-                  end=0.06)
-    canvas.polygon(curve([(-0.30, 0.98), (-0.30, 0.66), (-0.04, 0.38), (0.22, 0.44), (0.28, 0.98)]),
-                   (coat, darken(coat, 0.14)))
+    canvas.stroke(
+        curve([(-0.26, 0.92), (-0.52, 0.86), (-0.48, 0.56), (-0.40, 0.46)], closed=False), 0.09, coat, end=0.06
+    )
+    canvas.polygon(
+        curve([(-0.30, 0.98), (-0.30, 0.66), (-0.04, 0.38), (0.22, 0.44), (0.28, 0.98)]), (coat, darken(coat, 0.14))
+    )
     canvas.ellipse(0.12, 0.28, 0.23, 0.20, coat)
     for x in (-0.03, 0.27):
         canvas.polygon([(x - 0.08, 0.18), (x + (0.02 if x > 0 else -0.02), -0.01), (x + 0.09, 0.16)], coat)
@@ -155,8 +194,13 @@ def draw_paper(canvas: Canvas, light: Light, color: RGB) -> None:
     canvas.polygon([(-0.37, 0.0), (0.20, 0.0), (0.37, 0.17), (0.37, 1.0), (-0.37, 1.0)], (sheet, darken(sheet, 0.08)))
     canvas.polygon([(0.20, 0.0), (0.37, 0.17), (0.20, 0.17)], darken(sheet, 0.22))
     for row in range(5):
-        canvas.box(-0.25, 0.28 + row * 0.11, (0.25, 0.18, 0.24, 0.10, 0.22)[row], 0.315 + row * 0.11,
-                   mix(sheet, (70, 84, 104), 0.55))
+        canvas.box(
+            -0.25,
+            0.28 + row * 0.11,
+            (0.25, 0.18, 0.24, 0.10, 0.22)[row],
+            0.315 + row * 0.11,
+            mix(sheet, (70, 84, 104), 0.55),
+        )
     canvas.ellipse(0.18, 0.86, 0.075, 0.075, (196, 74, 66))
 
 

@@ -43,16 +43,18 @@ def draw_timeline(image: Image.Image, layout: Layout, plan: SegmentPlan, *, miss
             if number == plan.number:
                 continue
             x0, x1 = _x(start, plan, left, right), _x(end, plan, left, right)
-            canvas.box(x0, top, max(x0 + 1, x1 - gap), bottom, _PAST if number < plan.number else LINE,
-                       radius=radius * 0.6)
+            canvas.box(
+                x0, top, max(x0 + 1, x1 - gap), bottom, _PAST if number < plan.number else LINE, radius=radius * 0.6
+            )
     else:
         canvas.box(left, top, right, bottom, LINE, radius=radius)
         canvas.box(left, top, max(left, current[0]), bottom, _PAST, radius=radius)
     grow = (bottom - top) * 0.3 if layout.mode != "minimal" else 0
     trim = gap if ticked else 0
     color = mix(WARNING if missing else ACCENT, BACKGROUND, 0.0 if missing else 0.55)
-    canvas.box(current[0], top - grow, max(current[0] + 2, current[1] - trim), bottom + grow, color,
-               radius=radius * 0.7)
+    canvas.box(
+        current[0], top - grow, max(current[0] + 2, current[1] - trim), bottom + grow, color, radius=radius * 0.7
+    )
     layer = canvas.finish()
     image.paste(layer, corner, layer)
     if layout.mode == "full":
@@ -66,8 +68,9 @@ def draw_timeline(image: Image.Image, layout: Layout, plan: SegmentPlan, *, miss
         middle = (current[0] + current[1]) / 2
         room = style.width("00:00:00") + 24 * layout.unit
         if left + room < middle - half and middle + half < right - room:
-            draw_digits(image, middle, y, text, type_style("small", layout.unit, ACCENT if not missing else WARNING),
-                        "m")
+            draw_digits(
+                image, middle, y, text, type_style("small", layout.unit, ACCENT if not missing else WARNING), "m"
+            )
 
 
 def draw_playhead(image: Image.Image, layout: Layout, plan: SegmentPlan, moment: Fraction) -> None:
@@ -81,8 +84,9 @@ def draw_playhead(image: Image.Image, layout: Layout, plan: SegmentPlan, moment:
     size = (max(1, min(image.width, int(x + knob) + 4) - x0), max(1, min(image.height, int(bottom + knob) + 4) - y0))
     canvas = Canvas(size, 1.0, (-x0, -y0))
     if x > start:
-        canvas.box(start, top - grow, x, bottom + grow, ACCENT, radius=(bottom - top) * 0.35
-                   if layout.mode != "minimal" else 0)
+        canvas.box(
+            start, top - grow, x, bottom + grow, ACCENT, radius=(bottom - top) * 0.35 if layout.mode != "minimal" else 0
+        )
     if layout.mode != "minimal":
         middle = (top + bottom) / 2
         canvas.ellipse(x, middle, knob, knob, BACKGROUND)

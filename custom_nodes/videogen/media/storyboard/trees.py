@@ -19,13 +19,24 @@ def draw_grown_tree(canvas: Canvas, light: Light, seed: int, fruit: RGB | None, 
     """A grown broad-leaved tree, about 0.9 wide; with `fruit` it bears that colour in plenty."""
     random = np.random.default_rng(seed)
     bark, leaf = light(_BARK), light(leaf)
-    trunk = [(-0.066, 1.0), (-0.040, 0.94), (-0.032, 0.80), (-0.038, 0.60), (0.038, 0.60), (0.030, 0.80),
-             (0.040, 0.94), (0.070, 1.0)]
+    trunk = [
+        (-0.066, 1.0),
+        (-0.040, 0.94),
+        (-0.032, 0.80),
+        (-0.038, 0.60),
+        (0.038, 0.60),
+        (0.030, 0.80),
+        (0.040, 0.94),
+        (0.070, 1.0),
+    ]
     clumps = _crown(random)
     canvas.polygons(_blobs(clumps, 1.0, 0.0, 0.0), darken(leaf, 0.34))
     canvas.polygon(trunk, bark)
-    canvas.polygon([(0.004, 1.0), (0.004, 0.60), (0.038, 0.60), (0.030, 0.80), (0.040, 0.94), (0.070, 1.0)],
-                   darken(bark, 0.5), 0.30)
+    canvas.polygon(
+        [(0.004, 1.0), (0.004, 0.60), (0.038, 0.60), (0.030, 0.80), (0.040, 0.94), (0.070, 1.0)],
+        darken(bark, 0.5),
+        0.30,
+    )
     for tip, width in (((-0.22, 0.50), 0.036), ((0.21, 0.48), 0.036), ((-0.06, 0.34), 0.030), ((0.09, 0.32), 0.028)):
         middle = (tip[0] * 0.35, 0.62 + (tip[1] - 0.62) * 0.35)
         canvas.stroke(curve([(0, 0.74), middle, tip], closed=False, steps=5), width, darken(bark, 0.12), end=0.010)
@@ -60,8 +71,9 @@ def draw_sapling(canvas: Canvas, light: Light, seed: int, leaf: RGB = _LEAF) -> 
             x, y = twig[place]
             for turn in (-0.9, 0.7):
                 angle = math.atan2(end[1] - start[1], end[0] - start[0]) + turn + float(random.normal(0, 0.22))
-                _leaf(canvas, (x, y), angle, 0.088 * float(random.uniform(0.8, 1.1)),
-                      shades[int(random.integers(0, 3))])
+                _leaf(
+                    canvas, (x, y), angle, 0.088 * float(random.uniform(0.8, 1.1)), shades[int(random.integers(0, 3))]
+                )
         _leaf(canvas, end, math.atan2(end[1] - bend[1], end[0] - bend[0]), 0.085, lighten(leaf, 0.10))
     for angle in (-1.2, -1.9, -1.55):
         _leaf(canvas, (0.004, 0.085), angle, 0.085, lighten(leaf, 0.2))
@@ -73,11 +85,18 @@ def draw_conifer(canvas: Canvas, light: Light, color: RGB) -> None:
     canvas.box(-0.026, 0.86, 0.026, 1.0, light(darken(_BARK, 0.25)))
     for row in range(4):
         top, bottom, half = 0.0 + row * 0.19, 0.36 + row * 0.187, 0.11 + row * 0.042
-        skirt = [(0, top), (half * 0.55, bottom - 0.10), (half, bottom), (0, bottom - 0.025), (-half, bottom),
-                 (-half * 0.55, bottom - 0.10)]
+        skirt = [
+            (0, top),
+            (half * 0.55, bottom - 0.10),
+            (half, bottom),
+            (0, bottom - 0.025),
+            (-half, bottom),
+            (-half * 0.55, bottom - 0.10),
+        ]
         canvas.polygon(skirt, (lighten(needle, 0.10), darken(needle, 0.12)))
-        canvas.polygon([(0, top), (half * 0.55, bottom - 0.10), (half, bottom), (0, bottom - 0.025)],
-                       darken(needle, 0.5), 0.20)
+        canvas.polygon(
+            [(0, top), (half * 0.55, bottom - 0.10), (half, bottom), (0, bottom - 0.025)], darken(needle, 0.5), 0.20
+        )
 
 
 def draw_bush(canvas: Canvas, light: Light, seed: int, color: RGB) -> None:
@@ -99,8 +118,14 @@ def draw_potted_plant(canvas: Canvas, light: Light, seed: int, color: RGB) -> No
     pot, leaf = light((112, 84, 74)), light(color)
     for index in range(11):
         angle = -math.pi / 2 + (index - 5) * 0.235 + float(random.normal(0, 0.05))
-        _leaf(canvas, (0.0, 0.72), angle, float(random.uniform(0.50, 0.70)),
-              (leaf, darken(leaf, 0.2), lighten(leaf, 0.15))[index % 3], 0.22)
+        _leaf(
+            canvas,
+            (0.0, 0.72),
+            angle,
+            float(random.uniform(0.50, 0.70)),
+            (leaf, darken(leaf, 0.2), lighten(leaf, 0.15))[index % 3],
+            0.22,
+        )
     canvas.polygon([(-0.18, 0.68), (0.18, 0.68), (0.135, 1.0), (-0.135, 1.0)], (pot, darken(pot, 0.25)))
     canvas.box(-0.20, 0.655, 0.20, 0.72, lighten(pot, 0.10), radius=0.02)
 
@@ -113,8 +138,15 @@ def draw_flower(canvas: Canvas, light: Light, color: RGB) -> None:
     _leaf(canvas, (0.012, 0.72), -2.6, 0.28, lighten(stem, 0.1), 0.32)
     for index in range(8):
         angle = index * math.pi / 4
-        canvas.ellipse(0.14 * math.cos(angle), 0.24 + 0.14 * math.sin(angle), 0.115, 0.07, petal if index % 2
-                       else lighten(petal, 0.14), 1.0, angle)
+        canvas.ellipse(
+            0.14 * math.cos(angle),
+            0.24 + 0.14 * math.sin(angle),
+            0.115,
+            0.07,
+            petal if index % 2 else lighten(petal, 0.14),
+            1.0,
+            angle,
+        )
     canvas.ellipse(0, 0.24, 0.085, 0.085, light((240, 200, 92)))
 
 
@@ -147,8 +179,9 @@ def _blobs(clumps: list[tuple[float, float, float]], share: float, dx: float, dy
     return outlines
 
 
-def _leaf_marks(canvas: Canvas, random: np.random.Generator, clumps: list[tuple[float, float, float]],
-                leaf: RGB) -> None:
+def _leaf_marks(
+    canvas: Canvas, random: np.random.Generator, clumps: list[tuple[float, float, float]], leaf: RGB
+) -> None:
     for x, y, radius in clumps:
         for _ in range(5):
             angle, far = float(random.uniform(0, 2 * math.pi)), float(random.uniform(0.2, 0.8)) * radius
@@ -157,8 +190,9 @@ def _leaf_marks(canvas: Canvas, random: np.random.Generator, clumps: list[tuple[
                   lighten(leaf, 0.22) if y < 0.38 else darken(leaf, 0.16), 0.42)  # fmt: skip
 
 
-def _fruit_on(canvas: Canvas, random: np.random.Generator, clumps: list[tuple[float, float, float]],
-              color: RGB) -> None:
+def _fruit_on(
+    canvas: Canvas, random: np.random.Generator, clumps: list[tuple[float, float, float]], color: RGB
+) -> None:
     placed: list[Point] = []
     for number in range(90):
         x, y, radius = clumps[number % len(clumps)]

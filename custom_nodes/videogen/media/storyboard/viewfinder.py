@@ -74,8 +74,12 @@ def draw_brackets(image: Image.Image, box: Box, weight: float, color: RGB = (255
     left, top, right, bottom = box
     arm = min(right - left, bottom - top) * 0.085
     thin = max(1.0, weight * 0.34)
-    for line in ((left, top, right, top + thin), (left, bottom - thin, right, bottom),
-                 (left, top, left + thin, bottom), (right - thin, top, right, bottom)):
+    for line in (
+        (left, top, right, top + thin),
+        (left, bottom - thin, right, bottom),
+        (left, top, left + thin, bottom),
+        (right - thin, top, right, bottom),
+    ):
         _fill(image, line, color, 0.50)
     for x, way_x in ((left, 1), (right, -1)):
         for y, way_y in ((top, 1), (bottom, -1)):
@@ -133,8 +137,14 @@ def _arrow(canvas: Canvas, tail: tuple[float, float], tip: tuple[float, float], 
     head = min(weight * 6.5, length * 0.6)
     neck = (tip[0] - ux * head * 0.9, tip[1] - uy * head * 0.9)
     canvas.stroke([tail, neck], weight * 1.1, color)
-    canvas.polygon([tip, (neck[0] - uy * head * 0.55, neck[1] + ux * head * 0.55),
-                    (neck[0] + uy * head * 0.55, neck[1] - ux * head * 0.55)], color)
+    canvas.polygon(
+        [
+            tip,
+            (neck[0] - uy * head * 0.55, neck[1] + ux * head * 0.55),
+            (neck[0] + uy * head * 0.55, neck[1] - ux * head * 0.55),
+        ],
+        color,
+    )
     canvas.ellipse(tail[0], tail[1], weight * 1.2, weight * 1.2, color)
 
 
@@ -147,9 +157,10 @@ def _dashes(image: Image.Image, box: Box, thin: float, dash: float) -> None:
         step = (end - begin) / count
         for index in range(count):
             a, b = begin + (index + 0.25) * step, begin + (index + 0.75) * step
-            for edge in ((top, bottom - thin) if horizontal else (left, right - thin)):
-                _fill(image, (a, edge, b, edge + thin) if horizontal else (edge, a, edge + thin, b), (255, 255, 255),
-                      0.5)
+            for edge in (top, bottom - thin) if horizontal else (left, right - thin):
+                _fill(
+                    image, (a, edge, b, edge + thin) if horizontal else (edge, a, edge + thin, b), (255, 255, 255), 0.5
+                )
 
 
 def _sorted(x0: float, y0: float, x1: float, y1: float) -> Box:

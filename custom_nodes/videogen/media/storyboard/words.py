@@ -42,8 +42,14 @@ _HAIR = r"(?:(?:\w+-)?hair(?:ed)?|\w*haar\w*)\b"
 _NEGATED = re.compile(r"\b(?:no|not|without|never|kein\w*|ohne|nicht|nie)\s+(?:\w+\s+){0,2}$", re.I)
 
 _DENIM: RGB = (84, 112, 156)
-SKIN: tuple[RGB, ...] = ((240, 205, 178), (232, 190, 158), (222, 176, 142), (196, 146, 110), (150, 104, 76),
-                         (112, 78, 58))
+SKIN: tuple[RGB, ...] = (
+    (240, 205, 178),
+    (232, 190, 158),
+    (222, 176, 142),
+    (196, 146, 110),
+    (150, 104, 76),
+    (112, 78, 58),
+)
 HAIR: tuple[RGB, ...] = ((74, 56, 46), (104, 76, 54), (52, 44, 44), (140, 104, 70))
 
 
@@ -125,8 +131,11 @@ def read_look(entity: Entity, color: RGB) -> Look:
         skin = SKIN[4]
     elif says(r"tanned|gebräunt\w*|sonnengebräunt\w*|olive skin|latin\w*|indian|arab\w*", text):
         skin = SKIN[3]
-    if says(r"old (?:man|woman)|elderly|senior\w*|grandfather|grandmother|großvater|großmutter|opa\b|oma\b|"
-            r"alte[rn]? (?:mann|frau|herr|dame)|white[- ]hair\w*", text):
+    if says(
+        r"old (?:man|woman)|elderly|senior\w*|grandfather|grandmother|großvater|großmutter|opa\b|oma\b|"
+        r"alte[rn]? (?:mann|frau|herr|dame)|white[- ]hair\w*",
+        text,
+    ):
         hair = (204, 204, 204)
     hair = find_color(_HAIR, text) or hair
     feminine = says(
@@ -147,13 +156,14 @@ def read_look(entity: Entity, color: RGB) -> Look:
         jacket=jacket,
         hat=(find_color(_HAT, text) or ((70, 84, 110) if cap else (196, 162, 106))) if hat else None,
         cap=cap,
-        beard=says(r"\w*beard(?:ed)?\b|\w*bart\b|vollbart|bärtig\w*",
-                   text) and not says(r"schnurrbart|schnauzbart", text),
+        beard=says(r"\w*beard(?:ed)?\b|\w*bart\b|vollbart|bärtig\w*", text)
+        and not says(r"schnurrbart|schnauzbart", text),
         moustache=says(r"mou?stache|schnurrbart|schnauzbart|schnauzer", text),
         glasses=says(r"\w*glasses|\w*brille\b|spectacles", text),
         bald=says(r"bald\b|glatze|kahl\w*|shaved head", text),
-        long_hair=says(r"long[\w, -]{0,20}hair\w*|lange[nsr]?\s(?:\w+\s)?haar\w*|langhaarig\w*|ponytail|zopf|braid\w*",
-                       text)
+        long_hair=says(
+            r"long[\w, -]{0,20}hair\w*|lange[nsr]?\s(?:\w+\s)?haar\w*|langhaarig\w*|ponytail|zopf|braid\w*", text
+        )
         or (feminine and not says(r"short[\w, -]{0,20}hair\w*|kurze[nsr]?\s(?:\w+\s)?haar\w*|kurzhaar\w*", text)),
         feminine=feminine,
         child=says(r"child|kid\b|boy|girl|toddler|(?-i:Kind|Junge)\b|mädchen|son\b|daughter|sohn|tochter", text),
