@@ -115,6 +115,9 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
                         help="picture of the character; may be repeated (default: the first file)")  # fmt: skip
     parser.add_argument("--mask", metavar="M", help="where the character is in all frames, white on black")
     parser.add_argument("--threshold", type=_share, metavar="X", help="of the character's mean score (default 0.85)")
+    parser.add_argument(
+        "--faces", metavar="FOLDER", help="compare faces too; OpenCV's YuNet and SFace (.onnx) lie there"
+    )
     parser.add_argument("--fps", type=_rate, metavar="N", help="look at that many frames a second (default: all)")
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
     parser.set_defaults(handler=commands.score)

@@ -178,7 +178,8 @@ def score(arguments: argparse.Namespace) -> int:
 
     mask = Path(arguments.mask) if arguments.mask else None
     files, references = [Path(name) for name in arguments.files], [Path(name) for name in arguments.reference]
-    return score_files(files, references, mask, arguments.threshold, arguments.fps, arguments.json)
+    faces = Path(arguments.faces) if arguments.faces else None
+    return score_files(files, references, mask, arguments.threshold, arguments.fps, arguments.json, faces)
 
 
 # ------------------------------------------------------------------ helpers

@@ -18,6 +18,7 @@ from custom_nodes.videogen.core.continuity_scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.frame_reader import open_source, read_frames, read_picture
 from custom_nodes.videogen.metrics.appearance import Appearance, Backend
+from custom_nodes.videogen.metrics.faces import FaceFinder
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearance_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 
@@ -27,7 +28,7 @@ SUBJECT = "subject"
 
 def score_files(
     files: Sequence[Path], references: Sequence[Path], mask: Path | None, threshold: float | None, fps: Fraction | None,
-    as_json: bool,
+    as_json: bool, faces: Path | None = None,
 ) -> int:  # fmt: skip
     """Score each file, print a table (or JSON), and give the exit status: 1 when one of them falls short, 0 otherwise.
 
@@ -37,12 +38,13 @@ def score_files(
         mask: where the character is in all frames, white on black.
         threshold: of the character's mean score.
         fps: frames a second that are looked at.
+        faces: folder with OpenCV's models for faces, which are looked at then.
 
     Raises:
         VideoGenError: for a file that cannot be read, before anything is printed as a result of it.
     """
     thresholds = Thresholds.from_dict({} if threshold is None else {"character": threshold})
-    backend = Backend()
+    backend = Backend(faces=None if faces is None else FaceFinder(faces))
     area = None if mask is None else read_picture(mask)[..., :3].mean(axis=2) / 255
     looks = tuple(_measure_reference(backend, path) for path in references)
     sources = [open_source(path, fps) for path in files]  # what is missing is said before minutes are spent

@@ -27,6 +27,7 @@ from custom_nodes.videogen.core.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.nodes.continuity import VideoGenContinuity, VideoGenFrameCheck
 from custom_nodes.videogen.nodes.references import References, ShownBy
+from tests.support.face_models import FACE, write_models
 from tests.support.footage import Footage, film, with_hue
 from tests.support.tiny_encoders import build_encoder, build_siglip
 
@@ -175,7 +176,28 @@ def test_any_network_for_pictures_will_do(tmp_path: Path) -> None:
         measure(film("tom"), clip_vision=object())
     assert caught.value.code == "socket-invalid"
     siglip = build_siglip(tmp_path)
-    assert network_backend.make_backend(siglip).name == type(siglip.model).__name__
+    assert network_backend.make_backend(siglip)[0].name == type(siglip.model).__name__
+
+
+def test_faces_are_looked_at_where_their_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
+    write_models(tmp_path / "models" / network_backend.FACES_FOLDER)
+    footage = film("tom")
+    footage.frames[:, 60:90, 225:255] = FACE  # what these models call a face
+    Image.fromarray(footage.frames[0]).save(tmp_path / "tom.png")
+    _, record = measure(footage)
+    (tom,) = (each for each in record["continuity"]["scores"]["subjects"] if each["name"] == "tom")
+    assert all(0.5 < sample["face"] <= 1.001 for sample in tom["samples"])
+    assert any(line.startswith("  face: cosine ") and line.endswith(" in 5 comparisons") for line in record["report"])
+
+
+def test_a_broken_face_model_costs_nobody_a_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
+    models = write_models(tmp_path / "models" / network_backend.FACES_FOLDER)
+    next(models.glob("*sface*")).write_bytes(b"<html>404</html>")
+    _, record = measure(film("tom"))
+    assert record["score"] is not None
+    assert any(line.startswith("faces are not looked at: the face models in ") for line in record["report"])
 
 
 @pytest.mark.parametrize(("number", "ok"), [(0, True), (1, False)])

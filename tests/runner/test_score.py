@@ -16,6 +16,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import Quality
 from custom_nodes.videogen.media.frame_reader import open_source, read_frames, read_picture
 from runner.cli import main
+from tests.support.face_models import FACE, write_models
 from tests.support.footage import Footage, film
 from tests.support.videos import draw_code, read_code, write_video
 
@@ -51,6 +52,21 @@ def test_a_table_names_each_file_with_its_scores(files: dict[str, Path], capsys:
     assert lines[2].startswith("ole.webp  0.")
     assert "fail" in lines[2]
     assert "measured by classical (r 0.37 → 0.85, measured)" in lines[-1]
+
+
+def test_faces_are_compared_when_asked_for(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["score", str(files["folder"]), "--reference", str(files["reference"]), "--json", "--faces"]
+    assert main([*command, str(tmp_path)]) == 2
+    assert "faces need face_detection_yunet_" in capsys.readouterr().err
+    for path in (*files["folder"].glob("*.png"), files["reference"]):
+        pixels = np.array(Image.open(path))
+        pixels[60:90, 225:255] = FACE
+        Image.fromarray(pixels).save(path)
+    assert main([*command, str(write_models(tmp_path / "opencv"))]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert all(0.5 < sample["face"] <= 1.001 for sample in result["scores"]["subjects"][0]["samples"])
 
 
 def test_everything_is_there_as_json(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import comfy.model_management
+import folder_paths
 import numpy as np
 import torch
 
 from ..core.byte_cache import ByteCache
 from ..core.errors import VideoGenError
 from ..metrics.appearance import Backend
+from ..metrics.faces import FaceFinder, find_faces
 from .image_encoder import read_encoder
 
+#: Where in ComfyUI's `models` OpenCV's models for faces are looked for.
+FACES_FOLDER = "opencv"
 #: Pictures that are encoded at once: ViT-H takes 0.4 GB for them.
 _BATCH = 8
 #: Vectors of 1 to 5 KB: the bank of unrelated pictures and the references are seen again with every segment.
 _cache: ByteCache[np.ndarray] = ByteCache(8 * 1024 * 1024)
 
 
-def make_backend(clip_vision: Any) -> Backend:
+def make_backend(clip_vision: Any) -> tuple[Backend, list[str]]:
     """What compares subjects: the image embeddings of a CLIP Vision model, or without one the classical descriptors.
+
+    Faces are looked at beside that when `models/opencv` holds YuNet and SFace.
+
+    Returns:
+        The backend, and sentences on what is there and cannot be used.
 
     Raises:
         VideoGenError: `socket-invalid` for something that is no CLIP Vision model.
     """
+    faces, notes = _load_faces(Path(folder_paths.models_dir) / FACES_FOLDER)
     if clip_vision is None:
-        return Backend()
+        return Backend(faces=faces), notes
     try:
         encoder = read_encoder(clip_vision)
         name, serial = encoder.name, encoder.serial
@@ -54,4 +66,18 @@ def make_backend(clip_vision: Any) -> Backend:
                     _cache.put(keys[index], vector, vector.nbytes)
         return np.stack([vector for vector in found if vector is not None])
 
-    return Backend(name, embed)
+    return Backend(name, embed, faces), notes
+
+
+def _load_faces(folder: Path) -> tuple[FaceFinder | None, list[str]]:
+    """The models, kept as long as their files stay as they are. A broken one is no reason to lose a night's segment."""
+    files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    try:
+        return _read_faces(folder, tuple((file.name, file.stat().st_mtime_ns) for file in files)), []
+    except (VideoGenError, OSError) as error:
+        return None, [f"faces are not looked at: {error.message if isinstance(error, VideoGenError) else error}"]
+
+
+@lru_cache(maxsize=1)
+def _read_faces(folder: Path, _: tuple[tuple[str, int], ...]) -> FaceFinder | None:
+    return find_faces(folder)

@@ -10,6 +10,8 @@ from .errors import VideoGenError
 SAME_SUBJECT = 0.85
 #: What an embedding and what chroma weigh in a subject's score.
 EMBEDDING_SHARE, CHROMA_SHARE = 0.6, 0.4
+#: Cosine of two SFace vectors from which on OpenCV's documentation calls them one person.
+SAME_FACE = 0.363
 #: The backend that needs no network: companded Lab and local binary patterns.
 CLASSICAL = "classical"
 

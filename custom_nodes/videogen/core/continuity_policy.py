@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .continuity_calibration import SAME_SUBJECT
-from .continuity_scores import SegmentScore
+from .continuity_calibration import SAME_FACE, SAME_SUBJECT
+from .continuity_scores import SegmentScore, SubjectScore
 from .errors import VideoGenError
 
 #: What a verdict can be, from good to bad.
@@ -113,6 +114,7 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
                 each for each in subject.drift if each.quantity == "hue" and abs(each.change) >= thresholds.hue_drift
             ]
             found += [(level, f"{subject.label}: {each.sentence}") for each in turned[:1]]
+        found += [(WARN, sentence) for sentence in _judge_faces(subject)]
     temporal = score.temporal
     if temporal is not None and temporal.score is not None:
         if temporal.score < thresholds.temporal:
@@ -126,6 +128,15 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
     found.sort(key=lambda entry: -_ORDER[entry[0]])
     level = found[0][0] if found else PASS
     return Verdict(level, tuple(sentence for _, sentence in found))
+
+
+def _judge_faces(subject: SubjectScore) -> list[str]:
+    """A sentence when the faces that were seen are another one's. It only warns: drawn faces are not what SFace has learnt."""
+    cosines = [sample.face for sample in subject.samples if sample.face is not None]
+    if not cosines or statistics.median(cosines) >= SAME_FACE:
+        return []
+    alike = f"{statistics.median(cosines):.2f}, one person from {SAME_FACE:g}"
+    return [f"{subject.label}: the face looks like another one's in {len(cosines)} frames (cosine {alike})"]
 
 
 def judge_light(score: SegmentScore, thresholds: Thresholds) -> list[tuple[str, str]]:

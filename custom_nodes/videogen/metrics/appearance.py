@@ -31,6 +31,7 @@ from .descriptor import (
     count_colors,
 )
 from .embedding import Embed, subject_on_grey
+from .faces import FaceFinder
 from .part_colors import measure_parts
 from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .subject import SubjectWeight, weigh_subject
@@ -48,6 +49,7 @@ class Appearance:
         parts: part of the figure → its colour.
         grey: there is no colour in the picture.
         weights: where the subject was looked for; see `SubjectWeight.source`.
+        face: float32 (128,) of length 1, where there are models for faces and one is seen.
     """
 
     backend: str
@@ -57,6 +59,7 @@ class Appearance:
     parts: Mapping[str, PartColor]
     grey: bool
     weights: str
+    face: np.ndarray | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, 2 to 4 kB: bytes, compressed, base64."""
@@ -64,6 +67,7 @@ class Appearance:
             "backend": self.backend, "vector": _pack(self.vector), "unrelated": round(self.unrelated, 5),
             "chroma": _pack(self.chroma), "grey": self.grey, "weights": self.weights,
             "parts": {name: [round(v, 2) for v in (c.lightness, c.chroma, c.hue)] for name, c in self.parts.items()},
+            **({} if self.face is None else {"face": _pack(self.face)}),
         }  # fmt: skip
 
     @classmethod
@@ -79,6 +83,7 @@ class Appearance:
             return cls(
                 str(data["backend"]), _scaled(vector, str(data["backend"])), float(data["unrelated"]),
                 chroma / max(1e-9, float(chroma.sum())), parts, bool(data["grey"]), str(data["weights"]),
+                _of_length_1(_unpack(data["face"])) if "face" in data else None,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             raise VideoGenError(
@@ -96,6 +101,7 @@ class Likeness:
     chroma: float | None
     cosine: float
     identical: bool
+    face: float | None = None
 
 
 class Backend:
@@ -105,14 +111,15 @@ class Backend:
         name: of the network, such as ``CLIP ViT-H/14``: its calibration is looked up by it, and nothing measured by another
             one is ever compared with it.
         embed: uint8 pictures (n, 256, 256, 3) to vectors (n, length); None for the classical backend.
+        faces: what looks at faces beside that.
     """
 
-    def __init__(self, name: str = CLASSICAL, embed: Embed | None = None) -> None:
+    def __init__(self, name: str = CLASSICAL, embed: Embed | None = None, faces: FaceFinder | None = None) -> None:
         if (embed is None) != (name == CLASSICAL):
             raise ValueError("a network has a name of its own, and the classical backend has none")
         self.name = name
         self.calibration = find_calibration(name)
-        self._embed = embed
+        self._embed, self._faces = embed, faces
         self._bank: np.ndarray | None = None
 
     def measure(self, subjects: Sequence[tuple[Picture, SubjectWeight]]) -> list[Appearance]:
@@ -136,7 +143,7 @@ class Backend:
             appearances.append(
                 Appearance(
                     self.name, vector, unrelated, chroma_histogram(counts), measure_parts(small, weight), small.is_grey,
-                    weight.source,
+                    weight.source, None if self._faces is None else self._faces.describe(picture, weight.values),
                 )
             )  # fmt: skip
         return appearances
@@ -211,7 +218,8 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
     calibration = GREY_CALIBRATION if grey and first.backend == CLASSICAL else find_calibration(first.backend)
     embedding = calibration(related)
     identical = cosine > 1 - 1e-6 and overlap > 1 - 1e-6
-    return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical)
+    face = None if first.face is None or second.face is None else float(first.face @ second.face)
+    return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical, face)
 
 
 def average_appearances(appearances: Sequence[Appearance]) -> Appearance | None:
@@ -220,18 +228,25 @@ def average_appearances(appearances: Sequence[Appearance]) -> Appearance | None:
         return None
     first = appearances[0]
     vector = np.mean([each.vector for each in appearances], axis=0)
+    faces = [each.face for each in appearances if each.face is not None]
     return Appearance(
         first.backend, _scaled(vector, first.backend),
         float(np.mean([each.unrelated for each in appearances])),
         np.mean([each.chroma for each in appearances], axis=0).astype(np.float32),
         first.parts, all(each.grey for each in appearances), first.weights,
+        _of_length_1(np.mean(faces, axis=0)) if faces else None,
     )  # fmt: skip
 
 
 def _scaled(vector: np.ndarray, backend: str) -> np.ndarray:
     """With the length, or the sum, that its backend's vectors have."""
-    size = float(vector.sum()) if backend == CLASSICAL else float(np.linalg.norm(vector))
-    return (vector / max(1e-9, size)).astype(np.float32)
+    return (
+        (vector / max(1e-9, float(vector.sum()))).astype(np.float32) if backend == CLASSICAL else _of_length_1(vector)
+    )
+
+
+def _of_length_1(vector: np.ndarray) -> np.ndarray:
+    return (vector / max(1e-9, float(np.linalg.norm(vector)))).astype(np.float32)
 
 
 def _pack(values: np.ndarray) -> str:

@@ -10,35 +10,43 @@ import numpy as np
 from ..core.errors import VideoGenError
 from .pictures import Picture
 
-#: File names of the models, as OpenCV's model zoo gives them out.
-DETECTOR_FILE, RECOGNISER_FILE = "face_detection_yunet_2023mar.onnx", "face_recognition_sface_2021dec.onnx"
-#: Cosine of two SFace vectors from which on OpenCV's documentation calls them one person.
-SAME_FACE = 0.363
+#: What OpenCV's model zoo calls its models; of several versions the last one by name is taken.
+DETECTOR_FILES, RECOGNISER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
+#: The square that YuNet looks at. The files of 2023 have it fixed, and OpenCV 5 does not resize their input.
+_DETECTOR_SIDE = 640
 _LEAST_CONFIDENCE = 0.7
 
 
 class FaceFinder:
-    """Finds the largest face of a subject and makes a vector of it (YuNet and SFace).
+    """Finds the face of a subject and makes a vector of it.
+
+    YuNet: Wu et al., Machine Intelligence Research 20, 2023. SFace: Zhong et al., IEEE Transactions on Image Processing 30, 2021.
 
     Args:
-        folder: where both model files lie.
+        folder: where the model files of both lie.
 
     Raises:
         VideoGenError: `metric-missing`, when one of them is not there or cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
-        missing = [name for name in (DETECTOR_FILE, RECOGNISER_FILE) if not (folder / name).is_file()]
+        found = {pattern: sorted(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNISER_FILES)}
+        missing = [pattern for pattern, files in found.items() if not files]
         if missing:
             raise VideoGenError(
                 "metric-missing", f"faces need {' and '.join(missing)} in {folder}",
                 "They are in OpenCV's model zoo (opencv/opencv_zoo). Without them subjects are compared as a whole.",
             )  # fmt: skip
+        detector, recogniser = (str(files[-1]) for files in found.values())
+        side = (_DETECTOR_SIDE, _DETECTOR_SIDE)
         try:
-            self._detector = cv2.FaceDetectorYN.create(str(folder / DETECTOR_FILE), "", (320, 320), _LEAST_CONFIDENCE)
-            self._recogniser = cv2.FaceRecognizerSF.create(str(folder / RECOGNISER_FILE), "")
+            self._detector = cv2.FaceDetectorYN.create(detector, "", side, _LEAST_CONFIDENCE)
+            self._recogniser = cv2.FaceRecognizerSF.create(recogniser, "")
         except cv2.error as error:
-            raise VideoGenError("metric-missing", f"the face models in {folder} cannot be read: {error.err}") from None
+            raise VideoGenError(
+                "metric-missing", f"the face models in {folder} cannot be read: {error.err}",
+                "Download them again, or move them away: without them subjects are compared as a whole.",
+            ) from None  # fmt: skip
 
     def describe(self, picture: Picture, weight: np.ndarray) -> np.ndarray | None:
         """The vector (128,) of the face that weighs most, of length 1; None where none is seen.
@@ -46,18 +54,38 @@ class FaceFinder:
         Args:
             weight: the subject's, of any size; faces outside of it are somebody else's.
         """
-        height, width = picture.rgb.shape[:2]
-        bgr = np.ascontiguousarray(np.rint(picture.rgb[..., ::-1] * 255).astype(np.uint8))
-        self._detector.setInputSize((width, height))
-        _, faces = self._detector.detect(bgr)
+        square, scale = _letterbox(picture.rgb)
+        _, faces = self._detector.detect(square)
         if faces is None or not len(faces):
             return None
+        height, width = (round(side * scale) for side in picture.rgb.shape[:2])
         weight = cv2.resize(weight, (width, height), interpolation=cv2.INTER_LINEAR)
         best = max(faces, key=lambda face: _weigh(weight, face))
         if _weigh(weight, best) <= 0:
             return None
-        vector = self._recogniser.feature(self._recogniser.alignCrop(bgr, best)).ravel().astype(np.float32)
+        vector = self._recogniser.feature(self._recogniser.alignCrop(square, best)).ravel().astype(np.float32)
         return vector / max(1e-9, float(np.linalg.norm(vector)))
+
+
+def find_faces(folder: Path) -> FaceFinder | None:
+    """What looks at faces, or None where there is no model for it.
+
+    Raises:
+        VideoGenError: `metric-missing`, when only one of the two models is there, or one cannot be read.
+    """
+    there = [any(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNISER_FILES)]
+    return FaceFinder(folder) if any(there) else None
+
+
+def _letterbox(rgb: np.ndarray) -> tuple[np.ndarray, float]:
+    """The picture as BGR bytes in the upper left of the detector's square, and by what it was scaled."""
+    height, width = rgb.shape[:2]
+    scale = _DETECTOR_SIDE / max(height, width)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = cv2.resize(rgb, (round(width * scale), round(height * scale)), interpolation=method)
+    square = np.zeros((_DETECTOR_SIDE, _DETECTOR_SIDE, 3), np.uint8)
+    square[: small.shape[0], : small.shape[1]] = np.rint(np.clip(small[..., ::-1], 0, 1) * 255)
+    return square, scale
 
 
 def _weigh(weight: np.ndarray, face: np.ndarray) -> float:

@@ -124,7 +124,9 @@ class SubjectMeter:
         samples, identical = [], []
         for number, appearance in self.appearances.items():
             best = max((compare_appearances(appearance, each) for each in candidates), key=lambda like: like.score)
-            samples.append(SampleScore(number, against, best.score, best.embedding, best.chroma, best.cosine))
+            samples.append(
+                SampleScore(number, against, best.score, best.embedding, best.chroma, best.cosine, best.face)
+            )
             if best.identical:
                 identical.append(number)
         return samples, identical

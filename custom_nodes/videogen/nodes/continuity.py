@@ -118,8 +118,9 @@ class VideoGenContinuity(io.ComfyNode):
         )
         cast = read_cast(plan, DEFAULT_WEIGHTS, need_references(references), must_be_there=False, to_figure=False)
         masks = read_masks(mask, mask_of, plan, len(images))
-        backend = make_backend(clip_vision)
+        backend, unused = make_backend(clip_vision)
         request, notes = make_request(plan, cast, masks, backend, len(images))
+        notes += unused
         score = score_segment(frames_of(images), request, backend)
         verdict = judge_segment(score, thresholds)
         lowest = worst_character(score)
@@ -260,6 +261,9 @@ def _describe_subject(subject: SubjectScore) -> list[str]:
     lines = [
         f"{name}: mean {subject.mean:.2f}, lowest {subject.minimum:.2f}{worst}, against the {against} ({subject.weights})"
     ]
+    faces = [sample.face for sample in subject.samples if sample.face is not None]
+    if faces:
+        lines.append(f"  face: cosine {min(faces):.2f} to {max(faces):.2f} in {len(faces)} comparisons")
     lines += [f"  {drift.sentence}" for drift in subject.drift[:3]]
     return lines + [f"  {note}" for note in subject.notes]
 
