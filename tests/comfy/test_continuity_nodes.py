@@ -179,6 +179,27 @@ def test_any_network_for_pictures_will_do(tmp_path: Path) -> None:
     assert network_backend.make_backend(siglip)[0].name == type(siglip.model).__name__
 
 
+def test_what_is_transparent_in_a_reference_does_not_count(folder: Path) -> None:
+    footage = film("tom")
+    mask = torch.from_numpy(footage.masks)
+    (_, cut_out, _), _ = measure(footage, mask=mask)
+    Image.open(folder / "tom.png").convert("RGB").save(folder / "tom.png")
+    (_, with_room, _), _ = measure(footage, mask=mask)
+    assert cut_out > with_room + 0.02
+
+
+def test_a_place_is_compared_with_all_of_its_picture(folder: Path) -> None:
+    story = {**STORY, "locations": {"field": {"segments": "1-3", "reference": "place.png"}}}
+    plan = plan_segment(parse_story(story), 1)
+    scores = {}
+    for place in ("field", "forest"):
+        Image.fromarray(film("tom", place, frames=1).frames[0]).save(folder / "place.png")
+        _, record = measure(film("tom", "field"), plan)
+        subjects = record["continuity"]["scores"]["subjects"]
+        scores[place] = next(each["mean"] for each in subjects if each["kind"] == "location")
+    assert scores["field"] > 0.85 > scores["forest"]
+
+
 def test_faces_are_looked_at_where_their_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
     write_models(tmp_path / "models" / network_backend.FACES_FOLDER)

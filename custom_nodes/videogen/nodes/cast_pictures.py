@@ -30,10 +30,17 @@ files_read = FileWatch()
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody or something that the model sees: its pictures, each (height, width, 3), as the encoder gets them."""
+    """Somebody or something that the model sees.
+
+    Attributes:
+        pictures: each (height, width, 3), as the encoder gets them.
+        figures: where the figure is in each picture, (height, width), 0…1, or None where nobody has said; empty for pictures
+            that were cropped to it.
+    """
 
     role: Role
     pictures: tuple[Tensor, ...]
+    figures: tuple[Tensor | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,9 +98,10 @@ def read_cast(
     for role in roles:
         found = [_read(path, name) for name in role.names if (path := paths[name])] or given.of(role.entity.name)
         if found:
-            crops = to_figure and role.entity.kind != "location"
-            pictures = (crop_to_figure(one.image, one.figure) if crops else one.image for one in found)
-            members.append(Member(role, tuple(pictures)))
+            if to_figure and role.entity.kind != "location":
+                members.append(Member(role, tuple(crop_to_figure(one.image, one.figure) for one in found)))
+            else:
+                members.append(Member(role, tuple(one.image for one in found), tuple(one.figure for one in found)))
     masks = {
         name: torch.from_numpy(read_mask(path, name, plan.size))
         for name in filter(None, mask_names.values())

@@ -206,7 +206,8 @@ def make_request(
         entity = member.role.entity
         try:
             looks[entity.kind, entity.name] = tuple(
-                backend.measure_reference(picture.cpu().numpy()) for picture in member.pictures
+                backend.measure_reference(picture.cpu().numpy(), _shown_in(entity, picture, figure))
+                for picture, figure in zip(member.pictures, member.figures, strict=True)
             )
         except VideoGenError as error:
             notes.append(f"the pictures of {entity.label} cannot be compared with: {error.message}")
@@ -225,6 +226,13 @@ def make_request(
         next((request for request in requests if request.kind == "location"), None),
         plan.size, plan.kelvin, expected_lightness(plan.lighting),
     ), notes  # fmt: skip
+
+
+def _shown_in(entity: Entity, picture: Tensor, figure: Tensor | None) -> np.ndarray | None:
+    """Where a reference picture shows somebody; None leaves it to the picture. A place is all of its picture."""
+    if figure is not None:
+        return figure.cpu().numpy()
+    return np.ones(picture.shape[:2], np.float32) if entity.kind == "location" else None
 
 
 def worst_character(score: SegmentScore) -> float:
