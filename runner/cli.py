@@ -119,6 +119,8 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         "--faces", metavar="FOLDER", help="compare faces too; OpenCV's YuNet and SFace (.onnx) lie there"
     )
     parser.add_argument("--fps", type=_rate, metavar="N", help="look at that many frames a second (default: all)")
+    parser.add_argument("--tv-l1", action="store_true",
+                        help="for comparison: 1 / (1 + variance of Dual TV-L1 flow); slow, needs scikit-image")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
     parser.set_defaults(handler=commands.score)
 
@@ -159,7 +161,13 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     )
     continuity.set_defaults(handler=commands.bench_continuity)
 
-    for subject in (runner, adapter, frames, continuity):
+    thermal = subjects.add_parser("thermal", help="what the guards cost, and whether they read the right card")
+    thermal.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(default cpu)")
+    thermal.add_argument("--rounds", type=int, default=7, help="rounds, in turns (default 7)")
+    thermal.add_argument("--steps", type=int, default=0, help="of a sampling (default: 20 with cuda, 60 with cpu)")
+    thermal.set_defaults(handler=commands.bench_thermal)
+
+    for subject in (runner, adapter, frames, continuity, thermal):
         subject.add_argument("--json", metavar="FILE", dest="output", help="write the result there too")
 
 

@@ -162,6 +162,14 @@ def bench_frames(arguments: argparse.Namespace) -> int:
     return bench_in_comfyui("frames", options)
 
 
+def bench_thermal(arguments: argparse.Namespace) -> int:
+    """`videogen bench thermal`."""
+    options = ["--device", arguments.device, "--rounds", str(arguments.rounds), "--steps", str(arguments.steps)]
+    if arguments.output:
+        options += ["--json", str(Path(arguments.output).absolute())]
+    return bench_in_comfyui("thermal", options)
+
+
 def bench_continuity(arguments: argparse.Namespace) -> int:
     """`videogen bench continuity`."""
     options = ["--calibrate"] if arguments.calibrate else []
@@ -179,7 +187,9 @@ def score(arguments: argparse.Namespace) -> int:
     mask = Path(arguments.mask) if arguments.mask else None
     files, references = [Path(name) for name in arguments.files], [Path(name) for name in arguments.reference]
     faces = Path(arguments.faces) if arguments.faces else None
-    return score_files(files, references, mask, arguments.threshold, arguments.fps, arguments.json, faces)
+    return score_files(
+        files, references, mask, arguments.threshold, arguments.fps, arguments.json, faces, arguments.tv_l1
+    )
 
 
 # ------------------------------------------------------------------ helpers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from custom_nodes.videogen.metrics.appearance import Appearance, Backend
 from custom_nodes.videogen.metrics.faces import FaceFinder
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearance_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
+from custom_nodes.videogen.metrics.temporal import tv_l1_variance
 
 #: What the one subject of a video is called in the result.
 SUBJECT = "subject"
@@ -28,7 +30,7 @@ SUBJECT = "subject"
 
 def score_files(
     files: Sequence[Path], references: Sequence[Path], mask: Path | None, threshold: float | None, fps: Fraction | None,
-    as_json: bool, faces: Path | None = None,
+    as_json: bool, faces: Path | None = None, tv_l1: bool = False,
 ) -> int:  # fmt: skip
     """Score each file, print a table (or JSON), and give the exit status: 1 when one of them falls short, 0 otherwise.
 
@@ -39,6 +41,7 @@ def score_files(
         threshold: of the character's mean score.
         fps: frames a second that are looked at.
         faces: folder with OpenCV's models for faces, which are looked at then.
+        tv_l1: tell 1 / (1 + variance of the Dual TV-L1 flow) too, which others call temporal consistency.
 
     Raises:
         VideoGenError: for a file that cannot be read, before anything is printed as a result of it.
@@ -56,6 +59,9 @@ def score_files(
         )
         try:
             score = score_segment(read_frames(source), SegmentRequest(source.count, (request,)), backend)
+            if tv_l1 and score.temporal is not None:
+                variance = tv_l1_variance(read_frames(source))
+                score = replace(score, temporal=replace(score.temporal, tv_l1_variance=variance))
         except VideoGenError as error:
             raise VideoGenError(error.code, f"{path}: {error.message}", error.hint) from None
         if first is None:
@@ -82,6 +88,8 @@ def _result(path: Path, score: SegmentScore, verdict: Verdict) -> dict[str, Any]
         said += subject.notes
     if score.temporal is not None and score.temporal.note:
         said.append(score.temporal.note)
+    if score.temporal is not None and score.temporal.tv_l1_variance is not None:
+        said.append(f"TV-L1 recipe {score.temporal.tv_l1_variance:.2f}")
     if _is_held(score):
         said.append(f"every picture is shown {_held(score)} times: `--fps` takes each of them once")
     scores = score.to_dict()

@@ -104,5 +104,4 @@ def test_the_usual_recipe_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_usual_recipe_gives_a_frozen_clip_full_marks() -> None:
-    pytest.importorskip("skimage")
     assert tv_l1_variance(WORSE["frozen"][:4], side=96) == pytest.approx(1.0)

@@ -69,6 +69,17 @@ def test_faces_are_compared_when_asked_for(
     assert all(0.5 < sample["face"] <= 1.001 for sample in result["scores"]["subjects"][0]["samples"])
 
 
+def test_the_usual_recipe_can_be_told_beside_it(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["score", str(files["folder"]), "--reference", str(files["reference"])]
+    assert main([*command, "--json", "--tv-l1"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    variance = result["scores"]["temporal"]["tv_l1_variance"]
+    assert 0 < variance <= 1
+    assert f"TV-L1 recipe {variance:.2f}" in result["notes"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["scores"]["temporal"]["tv_l1_variance"] is None
+
+
 def test_everything_is_there_as_json(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", str(files["folder"]), "--reference", str(files["reference"]), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)
