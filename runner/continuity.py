@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_segment, score_of_take
+from custom_nodes.videogen.core.continuity_policy import FAIL, Thresholds, judge_segment, score_of_take
 from custom_nodes.videogen.core.continuity_scores import BoundaryScore, SegmentScore, SubjectScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan
-from custom_nodes.videogen.metrics.appearance import Appearance, compare_appearances
 from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
-from custom_nodes.videogen.metrics.subject_meter import FIRST_SEGMENT, REFERENCE
+from custom_nodes.videogen.metrics.subject_compare import compare_with_first
 
 from .outcome import Outcome
 
@@ -38,9 +37,9 @@ class Measured:
 def read_measured(outcome: Outcome) -> Measured | None:
     """What the prompt's VideoGenContinuity says; None when there is none, or one of a version that cannot be read.
 
-    Of several such nodes the one counts whose scores are lowest.
+    Of several such nodes the one counts whose scores are lowest; among those that ask for another take, if there are any.
     """
-    found: list[tuple[float, Measured]] = []
+    found: list[tuple[bool, float, Measured]] = []
     for result in outcome.outputs.values():
         record = result.get("videogen")
         said = (
@@ -54,24 +53,16 @@ def read_measured(outcome: Outcome) -> Measured | None:
                 said.get("when_below") != ONLY_REPORT, tuple(map(str, said.get("notes", ()))),
             )  # fmt: skip
             # Judged here too: what cannot be is noticed before anything depends on it.
-            judge_segment(measured.score, measured.thresholds)
-            found.append((score_of_take(measured.score), measured))
+            level = judge_segment(measured.score, measured.thresholds).level
+            found.append((not (measured.gated and level == FAIL), score_of_take(measured.score), measured))
         except (VideoGenError, KeyError, TypeError, ValueError, AttributeError):
             continue
-    return min(found, key=lambda entry: entry[0], default=(0.0, None))[1]
+    return min(found, key=lambda entry: entry[:2])[2] if found else None
 
 
 def subjects_of(score: SegmentScore) -> dict[str, SubjectScore]:
     """``character protagonist`` → its score."""
     return {f"{subject.kind} {subject.name}": subject for subject in score.subjects}
-
-
-def read_appearance(subject: SubjectScore) -> Appearance | None:
-    """What a subject looks like in a segment; None when it was not seen, or was written by another version."""
-    try:
-        return None if subject.appearance is None else Appearance.from_dict(subject.appearance)
-    except VideoGenError:
-        return None
 
 
 def read_end(score: SegmentScore, side: str) -> FrameEnd | None:
@@ -82,42 +73,24 @@ def read_end(score: SegmentScore, side: str) -> FrameEnd | None:
         return None
 
 
-def compare_with_first(score: SegmentScore, first: Mapping[str, Appearance], number: Mapping[str, int]) -> SegmentScore:
-    """The scores of a take, also against the first accepted segment of each subject.
-
-    The server knows one segment only. What a subject looked like there on average, and in its first and its last frame, is
-    compared here. Where there is a reference too, a score is the mean of both.
+def compare_with_accepted(
+    score: SegmentScore, first: Mapping[str, tuple[int, SubjectScore]], descriptions: Mapping[str, str]
+) -> SegmentScore:
+    """The scores of a take, also against the first accepted segment of each subject: the server knows one segment only.
 
     Args:
-        first: ``character protagonist`` → what it looks like in its first accepted segment.
-        number: the same → number of that segment.
+        first: ``character protagonist`` → number of its first accepted segment, and its score there.
+        descriptions: the same → what the story says of it.
     """
     return replace(
         score,
         subjects=tuple(
-            _with_first(score, subject, first[key], number[key]) if key in first else subject
+            compare_with_first(subject, first[key][1], first[key][0], descriptions.get(key, ""))
+            if key in first
+            else subject
             for key, subject in subjects_of(score).items()
         ),
     )
-
-
-def _with_first(score: SegmentScore, subject: SubjectScore, first: Appearance, number: int) -> SubjectScore:
-    appearance = read_appearance(subject)
-    if appearance is None or FIRST_SEGMENT in subject.against:
-        return subject
-    ends = [end.subjects.get(subject.name) for side in ("first", "last") if (end := read_end(score, side))]
-    try:
-        mean = compare_appearances(appearance, first).score
-        lowest = min([mean, *(compare_appearances(end, first).score for end in ends if end is not None)])
-    except VideoGenError as error:
-        return replace(subject, notes=(*subject.notes, f"not compared with segment {number}: {error.message}"))
-    against = {**subject.against, FIRST_SEGMENT: (mean, lowest)}
-    pairs = [against[name] for name in (REFERENCE, FIRST_SEGMENT) if name in against]
-    return replace(
-        subject, against=against, mean=sum(pair[0] for pair in pairs) / len(pairs),
-        minimum=sum(pair[1] for pair in pairs) / len(pairs),
-        notes=tuple(note for note in subject.notes if not note.startswith("there is nothing to compare with yet")),
-    )  # fmt: skip
 
 
 def compare_cut(
@@ -127,10 +100,7 @@ def compare_cut(
     last, first = read_end(before, "last"), read_end(after, "first")
     if last is None or first is None:
         return None
-    try:
-        return compare_ends(last, first, exempt_cut(*plans, dissolved))
-    except VideoGenError as error:
-        return BoundaryScore(None, error.message)
+    return compare_ends(last, first, exempt_cut(*plans, dissolved))
 
 
 def exempt_cut(before: SegmentPlan, after: SegmentPlan, dissolved: bool) -> str:

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.continuity_calibration import SAME_SUBJECT
-from custom_nodes.videogen.core.continuity_drift import find_drift_start, name_drift
-from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_light
+from custom_nodes.videogen.core.continuity_drift import average_parts, find_drift_start, name_drift
+from custom_nodes.videogen.core.continuity_policy import WARN, Thresholds, judge_light
 from custom_nodes.videogen.core.continuity_scores import FrameCheck, SegmentScore, SubjectScore, to_plain
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import plan_segment
 from custom_nodes.videogen.core.selection import format_selection
 from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.metrics.appearance import Appearance, compare_appearances
+from custom_nodes.videogen.metrics.subject_compare import read_looks
 
-from .continuity import compare_cut, read_appearance
+from .continuity import compare_cut
 from .journal import Journal
-from .takes import is_dissolved, load_score
+from .takes import is_dissolved, load_judged
 
-#: More segments of one character than this are not held against each other: that is 80,000 comparisons.
-MOST_COMPARED = 400
+#: More segments of one character than this are not held against each other: that is 60,000 comparisons, and 30 MB.
+MOST_COMPARED = 200
+#: Frames of a segment that are held against those of another one: first with first, middle with middle, last with last.
+_FRAMES = 3
 
 
 def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, Any] | None:
     """What is known of a run's continuity; None when no segment was measured.
 
-    The segments' scores are read one after the other; what stays in memory is how each character looks in each segment.
+    The segments' scores are read one after the other; what stays in memory is how each character looks in three frames of
+    each of the first `MOST_COMPARED` segments.
     """
     segments: list[dict[str, Any]] = []
-    looks: dict[tuple[str, str], dict[int, Appearance]] = {}
+    looks: dict[tuple[str, str], dict[int, tuple[Appearance, ...]]] = {}
     cuts: list[dict[str, Any]] = []
     before: SegmentScore | None = None
     for segment in story.segments:
         state = journal.segments.get(segment.number)
-        score = load_score(path, state)
+        judged = load_judged(path, state)
+        score, thresholds = judged or (None, Thresholds())
         if score is not None and state is not None:
-            segments.append(_describe(segment.number, segment.id, score, state.result))
+            segments.append(_describe(segment.number, segment.id, score, thresholds, state.result))
             for subject in score.subjects:
-                appearance = read_appearance(subject) if subject.kind == "character" else None
-                if appearance is not None:
-                    looks.setdefault((subject.name, subject.label), {})[segment.number] = appearance
+                if subject.kind == "character" and subject.looks:
+                    found = looks.setdefault((subject.name, subject.label), {})
+                    found[segment.number] = _pick(read_looks(subject)) if len(found) < MOST_COMPARED else ()
         if score is not None and before is not None:
-            cut = _look_at_cut(story, segment.number - 1, before, score)
+            cut = _look_at_cut(story, segment.number - 1, before, score, thresholds)
             if cut is not None:
                 cuts.append(cut)
         before = score
@@ -53,6 +59,9 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
     return {
         "format": 1,
         "backends": sorted({segment["backend"] for segment in segments if segment["backend"]}),
+        "calibrations": sorted(
+            {s["calibration"] for segment in segments for s in segment["subjects"] if s["calibration"]}
+        ),
         "segments": segments,
         "characters": {
             name: compare_segments(label, found, descriptions.get(name, "")) for (name, label), found in looks.items()
@@ -61,13 +70,13 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
     }
 
 
-def compare_segments(label: str, looks: Mapping[int, Appearance], description: str = "") -> dict[str, Any]:
+def compare_segments(label: str, looks: Mapping[int, Sequence[Appearance]], description: str = "") -> dict[str, Any]:
     """One character over the film: how alike each segment is to each, and which one starts a drift.
 
     Args:
-        looks: number of a segment → what the character looks like in it.
+        looks: number of a segment → what the character looks like in some frames of it; empty: not compared.
     """
-    numbers = sorted(looks)[:MOST_COMPARED]
+    numbers = sorted(number for number in looks if looks[number])
     matrix: list[list[float | None]] = [[None] * len(numbers) for _ in numbers]
     for row, one in enumerate(numbers):
         for column in range(row + 1):
@@ -77,24 +86,39 @@ def compare_segments(label: str, looks: Mapping[int, Appearance], description: s
     if start is not None:
         found["drift_start"] = numbers[start]
         found["sentence"] = _tell_drift(label, numbers, matrix, start, looks, description)
-    elif len(looks) > 1:
-        lowest = min(value for row in matrix for value in row if value is not None)
-        found["sentence"] = f"{label} does not drift; the two segments that are least alike reach {lowest:.2f}."
+    elif len(numbers) > 1:
+        pairs = [value for row, values in enumerate(matrix) for value in values[:row] if value is not None]
+        found["sentence"] = (
+            f"{label} does not drift; the two segments that are least alike reach {min(pairs):.2f}." if pairs
+            else f"{label} cannot be compared from segment to segment: they were measured in different ways."
+        )  # fmt: skip
+    if len(numbers) < len(looks):
+        found["sentence"] += f" Only the first {len(numbers)} of {len(looks)} segments are compared."
     return found
 
 
-def _compare(one: Appearance, other: Appearance) -> float | None:
-    if one is other:
+def _pick(looks: Mapping[int, Appearance]) -> tuple[Appearance, ...]:
+    """The first, the middle and the last one."""
+    frames = sorted(looks)
+    if len(frames) <= _FRAMES:
+        return tuple(looks[number] for number in frames)
+    return looks[frames[0]], looks[frames[len(frames) // 2]], looks[frames[-1]]
+
+
+def _compare(some: Sequence[Appearance], others: Sequence[Appearance]) -> float | None:
+    """The median of a few pairs: the calibration is that of pairs, and averages of frames would be more alike."""
+    if some is others:
         return 1.0
     try:
-        return round(compare_appearances(one, other).score, 4)
+        pairs = zip(some, others, strict=False)
+        return round(statistics.median(compare_appearances(one, other).score for one, other in pairs), 4)
     except VideoGenError:  # of another backend: there is no number for that
         return None
 
 
 def _tell_drift(
     label: str, numbers: Sequence[int], matrix: Sequence[Sequence[float | None]], start: int,
-    looks: Mapping[int, Appearance], description: str,
+    looks: Mapping[int, Sequence[Appearance]], description: str,
 ) -> str:  # fmt: skip
     across = [value for row in matrix[start:] for value in row[:start] if value is not None]
     inside = [
@@ -103,7 +127,7 @@ def _tell_drift(
         for c, v in enumerate(row)
         if v is not None and c < r and (c < start) == (r < start)
     ]
-    known = [(number, looks[number].parts) for number in numbers]
+    known = [(number, average_parts([look.parts for look in looks[number]])) for number in numbers]
     changed = name_drift(known[0][1], known[start:], description)
     what = (
         f": {changed[0].part} {changed[0].quantity} {changed[0].change:+.0f}{'°' if changed[0].quantity == 'hue' else ''}"
@@ -121,13 +145,16 @@ def _list(numbers: Sequence[int]) -> str:
     return format_selection(list(numbers)).replace(",", ", ").replace("-", "–")
 
 
-def _describe(number: int, name: str, score: SegmentScore, result: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(
+    number: int, name: str, score: SegmentScore, thresholds: Thresholds, result: Mapping[str, Any]
+) -> dict[str, Any]:  # fmt: skip
     said = result["continuity"]
     takes = result.get("takes") or []
     kept: dict[str, Any] = next((take for take in takes if take["kept"]), {})
     return {
         "number": number, "id": name, "level": said["level"], "reasons": said["reasons"], "backend": said["backend"],
         "score": kept.get("score"), "min": kept.get("min"), "take": said["take"], "takes": takes,
+        "thresholds": to_plain(thresholds),
         "subjects": [_describe_subject(subject) for subject in score.subjects],
         "temporal": to_plain(score.temporal) if score.temporal is not None else None,
         "light": to_plain(score.light) if score.light is not None else None, "frames": to_plain(score.frames),
@@ -135,19 +162,23 @@ def _describe(number: int, name: str, score: SegmentScore, result: Mapping[str, 
 
 
 def _describe_subject(subject: SubjectScore) -> dict[str, Any]:
-    """Without its appearance, which is for machines."""
+    """Without what is for machines."""
     described: dict[str, Any] = to_plain(subject)
-    described.pop("appearance")
+    del described["looks"], described["parts"]
     described["drift"] = [drift.sentence for drift in subject.drift]
     return described
 
 
-def _look_at_cut(story: Story, after: int, before: SegmentScore, score: SegmentScore) -> dict[str, Any] | None:
+def _look_at_cut(
+    story: Story, after: int, before: SegmentScore, score: SegmentScore, thresholds: Thresholds
+) -> dict[str, Any] | None:  # fmt: skip
     plans = plan_segment(story, after), plan_segment(story, after + 1)
     boundary = compare_cut(before, score, plans, is_dissolved(story, after))
     if boundary is None:
         return None
-    found = judge_light(SegmentScore((), None, FrameCheck(0, None), boundary=boundary), Thresholds())
+    found = judge_light(SegmentScore((), None, FrameCheck(0, None), boundary=boundary), thresholds)
+    low = thresholds.character_minimum
+    found += [(WARN, f"{name} {value:.2f} across the cut") for name, value in boundary.subjects.items() if value < low]
     described: dict[str, Any] = to_plain(boundary)
     return {
         "after": after,

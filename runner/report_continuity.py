@@ -10,14 +10,13 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from custom_nodes.videogen.core.continuity_calibration import CLASSICAL, SAME_SUBJECT
-from custom_nodes.videogen.core.continuity_policy import Thresholds
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.thumbnails import Thumbnail, read_thumbnail_at
 
 #: Worst frames that are shown: each costs 10 kB, and decoding a part of its video.
 MOST_FRAMES = 40
 _CURVE = (240, 44)
-TEMPORAL, TEMPORAL_LIMIT = "temporal", Thresholds().temporal
+TEMPORAL = "temporal"
 
 
 def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -> dict[str, Any] | None:
@@ -31,12 +30,16 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
         return None
     return {
         "backends": ", ".join("colours and textures" if name == CLASSICAL else name for name in continuity["backends"]),
+        "calibrations": "; ".join(continuity["calibrations"]),
         "characters": [
             {**character, "picture": draw_matrix(character) if len(character["segments"]) > 1 else None}
             for character in continuity["characters"].values()
         ],
-        "film": [{"name": name, "curve": draw_film_curve(name, points)} for name, points in _film_curves(continuity["segments"])],
-        "cuts": [cut for cut in continuity["cuts"] if cut["level"] != "pass" or cut["notes"]],
+        "film": [
+            {"name": name, "curve": draw_film_curve(name, points, _limit(continuity["segments"][0], name))}
+            for name, points in _film_curves(continuity["segments"])
+        ],
+        "cuts": [{**cut, "said": _tell_cut(cut)} for cut in continuity["cuts"]],
         "segments": {
             segment["number"]: _view_segment(segment, worst.get(segment["number"])) for segment in continuity["segments"]
         },
@@ -83,10 +86,12 @@ def _view_segment(segment: Mapping[str, Any], worst: Thumbnail | None) -> dict[s
     return {
         **segment,
         "rows": [
-            {**subject, "curve": draw_curve(_by_frame(subject), segment["frames"]["count"], subject["label"])}
+            {**subject, "curve": draw_curve(
+                _by_frame(subject), segment["frames"]["count"], subject["label"], _limit(segment, subject["kind"])
+            )}
             for subject in segment["subjects"]
         ],
-        "motion": draw_curve(list(enumerate(curve, 1)), len(curve) + 1, TEMPORAL, TEMPORAL_LIMIT) if curve else None,
+        "motion": draw_curve(list(enumerate(curve, 1)), len(curve) + 1, TEMPORAL, _limit(segment, TEMPORAL)) if curve else None,
         "worst": None if worst is None or place is None else {
             "uri": f"data:image/jpeg;base64,{base64.b64encode(worst.jpeg).decode()}", "width": worst.width,
             "height": worst.height, "frame": place + 1,
@@ -95,10 +100,26 @@ def _view_segment(segment: Mapping[str, Any], worst: Thumbnail | None) -> dict[s
 
 
 def _by_frame(subject: Mapping[str, Any]) -> list[tuple[int, float]]:
-    """(frame, the mean of its comparisons) of the sampled frames."""
+    """(frame, the lowest of its comparisons) of the sampled frames."""
     numbers = sorted({sample["frame"] for sample in subject["samples"]})
     found = {n: [s["score"] for s in subject["samples"] if s["frame"] == n and s["score"] is not None] for n in numbers}
-    return [(number, sum(scores) / len(scores)) for number, scores in found.items() if scores]
+    return [(number, min(scores)) for number, scores in found.items() if scores]
+
+
+def _limit(segment: Mapping[str, Any], name: str) -> float:
+    """What a score of a segment had to reach; a place has nothing to reach, and is drawn like a character."""
+    key = {TEMPORAL: "temporal", "object": "object"}.get(name, "character")
+    return float(segment["thresholds"][key])
+
+
+def _tell_cut(cut: Mapping[str, Any]) -> str:
+    """A cut in words: what is odd about it, how far the light steps, and who is alike on both sides."""
+    said = [*cut["reasons"], *cut["notes"]]
+    if cut["color_step"] is not None and not any("ΔE" in text for text in said):
+        said.append(f"light ΔE {cut['color_step']:.1f}{', ' + cut['exempt'] if cut['exempt'] else ''}")
+    alike = [f"{name} {value:.2f}" for name, value in cut["subjects"].items() if value is not None]
+    said += [words for words in alike if not any(text.startswith(words) for text in said)]
+    return "; ".join(said) or "nothing could be compared"
 
 
 def _film_curves(segments: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[tuple[int, float]]]]:
@@ -175,9 +196,8 @@ def draw_curve(
     ).format(width, height, words, _level(limit, height), Markup(_line(places, low, points)))
 
 
-def draw_film_curve(name: str, points: Sequence[tuple[int, float]]) -> Markup:
+def draw_film_curve(name: str, points: Sequence[tuple[int, float]], limit: float = SAME_SUBJECT) -> Markup:
     """Scores over the segments of a film, with a line at what they should reach."""
-    limit = TEMPORAL_LIMIT if name == TEMPORAL else SAME_SUBJECT
     width, height = 900, 70
     last = max(number for number, _ in points)
     places = [(8 + (width - 16) * (number - 1) / max(1, last - 1), _level(value, height)) for number, value in points]

@@ -30,15 +30,15 @@ from .graph_check import require_fit
 from .installation import find_installation
 from .jobs import JobMaker
 from .journal import SegmentState
+from .picture_readers import find_strangers
 from .progress import Display
-from .references import find_strangers
 from .render import Renderer, recover_verified
 from .report import collect_versions, hide_secrets, report_run, write_report
 from .run_directory import RunDirectory, check_space, read_run
 from .servers import OwnServer, RemoteServer, Server
 from .session import Session
 from .setup.versions import COMFYUI_AT_LEAST
-from .takes import recover_takes
+from .takes import asks_for_takes, recover_takes
 from .workflow import (
     CONVERSION_FILE,
     SEGMENT_NODE,
@@ -135,7 +135,7 @@ class _Run:
 
     def execute(self) -> RunResult:
         began = time.monotonic()
-        recover_takes(self.directory)
+        recover_takes(self.directory, self.request.takes)
         recover_verified(self.directory)
         self.directory.remove_leftovers()
         renderer = None
@@ -224,6 +224,8 @@ class _Run:
     def _render(self) -> tuple[Renderer, list[int]]:
         session = self._connect()
         graph = convert_workflow(self.request.workflow, session.object_info)
+        if not asks_for_takes(graph):
+            recover_takes(self.directory, 1)  # an earlier run was to render segments again, this one is not
         hash_input = self.cast.look(session.client.hash_input_file)
         maker = self._make_jobs(graph, session.object_info, hash_input)
         todo = self._find_todo(maker)

@@ -20,7 +20,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.frame_reader import open_source, read_frames, read_picture
 from custom_nodes.videogen.metrics.appearance import Appearance, Backend
 from custom_nodes.videogen.metrics.faces import FaceFinder
-from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearance_of, score_segment
+from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import tv_l1_variance
 
@@ -52,10 +52,10 @@ def score_files(
     looks = tuple(_measure_reference(backend, path) for path in references)
     sources = [open_source(path, fps) for path in files]  # what is missing is said before minutes are spent
     results: list[dict[str, Any]] = []
-    first: Appearance | None = None
+    first: tuple[Appearance, ...] = ()
     for path, source in zip(files, sources, strict=True):
         request = SubjectRequest(
-            "character", SUBJECT, path.name, mask=area, references=looks, first=None if looks else first
+            "character", SUBJECT, path.name, mask=area, references=looks, first=() if looks else first
         )
         try:
             score = score_segment(read_frames(source), SegmentRequest(source.count, (request,)), backend)
@@ -64,8 +64,7 @@ def score_files(
                 score = replace(score, temporal=replace(score.temporal, tv_l1_variance=variance))
         except VideoGenError as error:
             raise VideoGenError(error.code, f"{path}: {error.message}", error.hint) from None
-        if first is None:
-            first = appearance_of(score, SUBJECT)
+        first = first or looks_of(score, SUBJECT)
         results.append(_result(path, score, judge_segment(score, thresholds)))
     if as_json:
         print(json.dumps(results, ensure_ascii=False, indent=2))
@@ -96,7 +95,7 @@ def _result(path: Path, score: SegmentScore, verdict: Verdict) -> dict[str, Any]
     # What is only good for comparing segments of a film stays out.
     del scores["ends"]
     for plain in scores["subjects"]:
-        del plain["appearance"]
+        del plain["looks"], plain["parts"]
     return {"file": str(path), "verdict": verdict.to_dict(), "notes": said, "scores": scores}
 
 

@@ -11,23 +11,26 @@ from typing import Any
 from custom_nodes.videogen.core.continuity_policy import (
     FAIL,
     PASS,
+    Thresholds,
     Verdict,
     choose_take,
     judge_segment,
     score_of_take,
     wants_another_take,
 )
-from custom_nodes.videogen.core.continuity_scores import SegmentScore
+from custom_nodes.videogen.core.continuity_scores import SegmentScore, SubjectScore, to_plain
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import plan_segment
+from custom_nodes.videogen.core.references import cast_of
 from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.keep import keep_previous
-from custom_nodes.videogen.metrics.appearance import Appearance
 
 from .collect import Checked
-from .continuity import Measured, compare_cut, compare_with_first, read_appearance, subjects_of, summarise
+from .continuity import ONLY_REPORT, Measured, compare_cut, compare_with_accepted, subjects_of, summarise
 from .journal import SegmentState
 from .run_directory import RunDirectory, write_json_whole
+from .workflow import CONTINUITY_NODE, Graph
 
 #: In a run directory: takes that were not good enough at once, and what was measured of every take.
 TAKES_FOLDER, SCORES_FOLDER = "takes", "scores"
@@ -49,16 +52,17 @@ class TakeGate:
 
     def judge(self, number: int, measured: Measured) -> tuple[SegmentScore, Verdict]:
         """A take's scores, completed by what only the runner knows: the segments that are accepted already."""
-        first: dict[str, Appearance] = {}
-        numbers: dict[str, int] = {}
-        for key in subjects_of(measured.score):
-            found = self._first_accepted(number, key)
-            if found is not None:
-                numbers[key], first[key] = found
-        score = compare_with_first(measured.score, first, numbers)
+        first = {
+            key: found
+            for key in subjects_of(measured.score)
+            if (found := self._first_accepted(number, key)) is not None
+        }
+        plan = plan_segment(self._story, number)
+        descriptions = {f"{entity.kind} {entity.name}": entity.description for entity in cast_of(plan)}
+        score = compare_with_accepted(measured.score, first, descriptions)
         before = load_score(self._directory.path, self._journal.segments.get(number - 1))
         if before is not None:
-            plans = plan_segment(self._story, number - 1), plan_segment(self._story, number)
+            plans = plan_segment(self._story, number - 1), plan
             score = replace(score, boundary=compare_cut(before, score, plans, is_dissolved(self._story, number - 1)))
         return score, judge_segment(score, measured.thresholds)
 
@@ -83,7 +87,14 @@ class TakeGate:
             path.parent.mkdir(exist_ok=True)
             write_json_whole(
                 path,
-                {"format": 1, "segment": number, "take": count, "scores": score.to_dict(), "notes": measured.notes},
+                {
+                    "format": 1,
+                    "segment": number,
+                    "take": count,
+                    "scores": score.to_dict(),
+                    "notes": measured.notes,
+                    "thresholds": to_plain(measured.thresholds),
+                },
             )
             part = checked.path.name
             if verdict.level == FAIL and (another or takes):
@@ -102,18 +113,22 @@ class TakeGate:
         )  # fmt: skip
         return another
 
-    def _first_accepted(self, number: int, key: str) -> tuple[int, Appearance] | None:
-        """The first segment that is done and shows somebody, and what he looks like there."""
+    def _first_accepted(self, number: int, key: str) -> tuple[int, SubjectScore] | None:
+        """The first segment that is done and shows somebody, and how; one that fell short only where none has passed."""
+        fallen: tuple[int, SubjectScore] | None = None
         for other in sorted(self._journal.segments):
             state = self._journal.segments[other]
-            if other == number or key not in (state.result.get("continuity") or {}).get("subjects", ()):
+            said = state.result.get("continuity") or {}
+            if other == number or key not in said.get("subjects", ()) or (fallen and said.get("level") == FAIL):
                 continue
             score = load_score(self._directory.path, state)
             subject = subjects_of(score).get(key) if score is not None else None
-            appearance = read_appearance(subject) if subject is not None else None
-            if appearance is not None:
-                return other, appearance
-        return None
+            if subject is None or not subject.looks:
+                continue
+            if said.get("level") != FAIL:
+                return other, subject
+            fallen = other, subject
+        return fallen
 
 
 def place_best(directory: RunDirectory, number: int, note: Note) -> dict[str, Any]:
@@ -142,15 +157,25 @@ def place_best(directory: RunDirectory, number: int, note: Note) -> dict[str, An
     return best
 
 
-def recover_takes(directory: RunDirectory) -> None:
+def recover_takes(directory: RunDirectory, most: int) -> None:
     """Finish segments whose last take an earlier runner had judged, but not yet placed.
 
     Before anything half-written is removed: the take may still have its temporary name.
+
+    Args:
+        most: how many takes a segment may have now; the earlier runner may have wanted more.
     """
     for number, state in list(directory.journal.segments.items()):
-        judged = state.takes and not state.takes[-1]["another"] and state.state not in ("verified", "done", "failed")
+        wanted = state.takes and state.takes[-1]["another"] and len(state.takes) < most
+        judged = state.takes and not wanted and state.state not in ("verified", "done", "failed")
         if judged and all((directory.segments / take["part"]).is_file() for take in state.takes):
             place_best(directory, number, directory.journal.append)
+
+
+def asks_for_takes(graph: Graph) -> bool:
+    """Whether a Continuity node of the workflow has segments rendered again that fall short."""
+    nodes = [node for node in graph.values() if node["class_type"] == CONTINUITY_NODE]
+    return any(node["inputs"].get("when_below") != ONLY_REPORT for node in nodes)
 
 
 def list_takes(takes: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -165,12 +190,19 @@ def list_takes(takes: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | Non
 
 def load_score(folder: Path, state: SegmentState | None) -> SegmentScore | None:
     """What was measured of the take that is a segment's file; None when nothing was, or its file is gone."""
+    found = load_judged(folder, state)
+    return None if found is None else found[0]
+
+
+def load_judged(folder: Path, state: SegmentState | None) -> tuple[SegmentScore, Thresholds] | None:
+    """The same, with what it had to reach."""
     file = ((state.result if state is not None and state.state == "done" else {}).get("continuity") or {}).get("file")
     if not file:
         return None
     try:
-        return SegmentScore.from_dict(json.loads((folder / file).read_text(encoding="utf-8"))["scores"])
-    except (OSError, ValueError, TypeError, KeyError):
+        data = json.loads((folder / file).read_text(encoding="utf-8"))
+        return SegmentScore.from_dict(data["scores"]), Thresholds.from_dict(data.get("thresholds") or {})
+    except (OSError, ValueError, TypeError, KeyError, VideoGenError):
         return None
 
 

@@ -88,7 +88,7 @@ def test_the_record_holds_all_that_a_runner_needs_and_is_small() -> None:
     said = record["continuity"]
     score = SegmentScore.from_dict(said["scores"])
     assert [(subject.kind, subject.name) for subject in score.subjects] == [("character", "tom"), ("location", "field")]
-    assert score.subjects[0].appearance is not None
+    assert [look.frame for look in score.subjects[0].looks] == [0, 6, 12, 17, 23]
     assert len(score.temporal.curve) == 23
     assert (said["thresholds"]["character"], said["when_below"]) == (0.85, "render again")
     assert len(json.dumps(record)) < 60_000
@@ -176,7 +176,15 @@ def test_any_network_for_pictures_will_do(tmp_path: Path) -> None:
         measure(film("tom"), clip_vision=object())
     assert caught.value.code == "socket-invalid"
     siglip = build_siglip(tmp_path)
-    assert network_backend.make_backend(siglip)[0].name == type(siglip.model).__name__
+    assert network_backend.make_backend(siglip)[0].name.startswith(type(siglip.model).__name__ + " ")
+
+
+def test_two_networks_of_one_architecture_have_names_of_their_own(tmp_path: Path) -> None:
+    first, second = (build_encoder(tmp_path, name=name) for name in ("one", "two"))
+    names = {network_backend.make_backend(each)[0].name for each in (first, second)}
+    assert len(names) == 2
+    first.model.half()
+    assert network_backend.make_backend(first)[0].name in names, "of the same model in half precision"
 
 
 def test_what_is_transparent_in_a_reference_does_not_count(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from custom_nodes.videogen.core.continuity_calibration import (
 )
 from custom_nodes.videogen.core.continuity_drift import (
     PartColor,
+    average_parts,
     find_drift_start,
     name_drift,
     name_part,
@@ -167,7 +169,7 @@ def test_what_falls_short_is_said_in_one_sentence(case: str) -> None:
         dataclasses.replace(GOOD, boundary=BoundaryScore(30.0, "another location")),
         dataclasses.replace(GOOD, boundary=BoundaryScore(None)),
         dataclasses.replace(GOOD, light=LightScore(5100.0, 50.0, (5500, 6000), (30, 92))),
-        with_subject(kind="location", mean=0.9),
+        with_subject(kind="location", mean=0.2, minimum=0.1),
     ],
 )
 def test_what_was_not_measured_or_does_not_count_fails_nobody(score: SegmentScore) -> None:
@@ -180,6 +182,32 @@ def test_the_worst_comes_first() -> None:
     assert verdict.level == "fail"
     assert verdict.reasons[0].startswith("Tom")
     assert len(verdict.reasons) == 2
+
+
+def test_a_character_who_is_seen_nowhere_is_no_pass_and_the_worst_take() -> None:
+    score = with_subject(mean=None, minimum=None, weights="", notes=("its mask is empty in every frame",))
+    verdict = judge_segment(score, Thresholds())
+    assert verdict.to_dict() == {
+        "level": "warn", "reasons": ["Tom was not measured: its mask is empty in every frame"],
+    }  # fmt: skip
+    assert score_of_take(score) == 0 < score_of_take(with_subject(mean=0.3, minimum=0.2))
+
+
+def test_a_quiet_segment_need_not_reach_what_it_cannot() -> None:
+    still = dataclasses.replace(GOOD, temporal=TemporalScore(0.6, 0.9, 0.9, (0.9,), 0, static=True, median_flow=0.1))
+    assert judge_segment(still, Thresholds(temporal=0.8)).level == "warn"
+    moving = dataclasses.replace(GOOD, temporal=TemporalScore(0.6, 0.6, 0.6, (0.6,), 0, median_flow=2.0))
+    assert judge_segment(moving, Thresholds(temporal=0.8)).level == "fail"
+
+
+def test_the_mean_colour_of_several_frames_knows_that_hues_go_round() -> None:
+    red = [PartColor(50, 40, 350), PartColor(54, 40, 10)]
+    mean = average_parts([{"upper": red[0]}, {"upper": red[1], "head": red[0]}])
+    assert mean["upper"].hue % 360 == pytest.approx(0, abs=1e-6) or mean["upper"].hue == pytest.approx(360)
+    assert mean["upper"].lightness == 52
+    assert mean["upper"].chroma == pytest.approx(40 * math.cos(math.radians(10)))
+    assert mean["head"].hue == pytest.approx(350)
+    assert average_parts([]) == {}
 
 
 def test_thresholds_come_out_of_a_mapping() -> None:

@@ -62,14 +62,12 @@ def score(footage: Footage, reference: Footage, weights: str = "mask") -> float:
 
 def measure(reference: Footage, weights: str):  # type: ignore[no-untyped-def]
     """What a single frame of a clip looks like, found in the same way as in the segment."""
-    from custom_nodes.videogen.metrics.segment_meter import appearance_of
+    from custom_nodes.videogen.metrics.segment_meter import looks_of
 
     subject = SubjectRequest("character", "x", region=MIDDLE if weights == "region" else None)
     middle = len(reference.frames) // 2
     scored = score_segment(reference.frames[middle : middle + 1], SegmentRequest(1, (subject,)), BACKEND)
-    found = appearance_of(scored, "x")
-    assert found is not None
-    return found
+    return looks_of(scored, "x")[0]
 
 
 def changed(footage: Footage, frames: np.ndarray) -> Footage:

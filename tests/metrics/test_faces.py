@@ -10,7 +10,7 @@ import pytest
 
 from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_segment
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.metrics.appearance import Appearance, Backend, average_appearances, compare_appearances
+from custom_nodes.videogen.metrics.appearance import Appearance, Backend, compare_appearances
 from custom_nodes.videogen.metrics.faces import FaceFinder, find_faces
 from custom_nodes.videogen.metrics.pictures import prepare_picture
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
@@ -94,7 +94,7 @@ def test_frames_of_any_shape_are_looked_at(faces: FaceFinder, size: tuple[int, i
     assert found is None or found.shape == (128,)
 
 
-def test_an_appearance_carries_its_face_through_a_file_and_an_average(faces: FaceFinder) -> None:
+def test_an_appearance_carries_its_face_through_a_file(faces: FaceFinder) -> None:
     backend = Backend(faces=faces)
     ann = backend.measure_reference(draw((BODY, ANN)), mask_of(BODY))
     blank = backend.measure_reference(np.full((360, 640, 3), 90, np.uint8), mask_of(BODY))
@@ -103,9 +103,6 @@ def test_an_appearance_carries_its_face_through_a_file_and_an_average(faces: Fac
     again = Appearance.from_dict(ann.to_dict())
     assert compare_appearances(ann, again).face == pytest.approx(1, abs=1e-3)
     assert compare_appearances(ann, blank).face is None
-    average = average_appearances([blank, ann])
-    assert average is not None
-    assert average.face is not None
     assert Appearance.from_dict(blank.to_dict()).face is None
 
 

@@ -7,13 +7,11 @@ import pytest
 
 from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_segment
 from custom_nodes.videogen.core.continuity_scores import FrameCheck, SegmentScore
-from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics.appearance import Backend
 from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
-from custom_nodes.videogen.metrics.faces import DETECTOR_FILE, FaceFinder
 from custom_nodes.videogen.metrics.light import color_step, estimate_kelvin, mean_lab
 from custom_nodes.videogen.metrics.pictures import prepare_picture
-from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearance_of, score_segment
+from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from tests.support.footage import Footage, blurred, film, warmed, with_gamma
 
@@ -80,7 +78,7 @@ def test_a_picture_too_dark_for_the_story_is_a_warning_and_never_lowers_the_char
 def test_the_location_is_all_that_is_no_subject() -> None:
     # Somebody else in the same place changes nothing about the place, and the same one elsewhere does.
     place = SubjectRequest("location", "street")
-    first = appearance_of(score(CLIP, location=place), "street")
+    first = looks_of(score(CLIP, location=place), "street")
     scores = {}
     for who, where in (("ole", "street"), ("tom", "forest")):
         clip = film(who, where, frames=8)
@@ -213,19 +211,3 @@ def test_size_and_shape_are_held_against_the_story_s(size: tuple[int, int], kind
     problems = check(CLIP.frames, size).problems
     assert [(problem.kind, problem.severe) for problem in problems] == ([(kind, severe)] if kind else [])
     assert all("480×270" in problem.sentence for problem in problems)
-
-
-# ------------------------------------------------------------------ faces
-
-
-def test_faces_without_their_models_say_which_files_are_missing_and_where(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(VideoGenError, match=f"{DETECTOR_FILE} and .* in {tmp_path}") as caught:
-        FaceFinder(tmp_path)
-    assert caught.value.code == "metric-missing"
-
-
-def test_face_models_that_are_none_are_an_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    for name in (DETECTOR_FILE, "face_recognition_sface_2021dec.onnx"):
-        (tmp_path / name).write_bytes(b"not a model")
-    with pytest.raises(VideoGenError, match="cannot be read"):
-        FaceFinder(tmp_path)

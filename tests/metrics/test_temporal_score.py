@@ -79,6 +79,24 @@ def test_frames_of_different_sizes_have_no_score() -> None:
     assert "480×200, 480×270" in score.note
 
 
+def test_a_smooth_sky_that_moves_is_no_frozen_clip() -> None:
+    rows, columns = np.mgrid[:270, :480].astype(np.float32)
+    frames = [
+        np.repeat((128 + 60 * np.sin((columns + 1.5 * n) / 90) + rows / 9)[..., None], 3, 2).astype(np.uint8)
+        for n in range(6)
+    ]
+    score = score_temporal(frames)
+    assert score.duplicates == 0
+    assert score.score is not None
+    assert score.score > 0.5
+
+
+def test_a_change_of_colour_at_the_same_brightness_is_a_change() -> None:
+    one, other = np.zeros((2, 120, 160, 3), np.uint8)
+    one[...], other[...] = (120, 120, 120), (200, 90, 70)  # the same luma
+    assert score_temporal([one, other, one]).duplicates == 0
+
+
 def test_frames_without_numbers_are_left_out() -> None:
     frames = list(CLIP[:6].astype(np.float32) / 255)
     frames[2] = np.full_like(frames[2], np.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from custom_nodes.videogen.core.continuity_policy import Thresholds
+from custom_nodes.videogen.core.continuity_policy import Thresholds, Verdict
 from custom_nodes.videogen.core.continuity_scores import SegmentScore
 from custom_nodes.videogen.core.plan import plan_segment
 from custom_nodes.videogen.core.quality import QUALITIES
+from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.media.probe import hash_file, verify_video
 from custom_nodes.videogen.metrics.appearance import Backend
@@ -26,7 +28,7 @@ from runner.report import report_directory, write_report
 from runner.run_directory import RunDirectory
 from runner.takes import TakeGate, place_best
 from tests.runner.test_report_html import Page
-from tests.support.footage import Footage, film
+from tests.support.footage import Footage, film, with_hue
 from tests.support.stories import small_story
 from tests.support.videos import write_video
 
@@ -132,7 +134,8 @@ def test_all_takes_are_listed_and_the_best_is_kept(continuity: dict[str, Any]) -
     assert len(by_number[CHANGES_AT]["takes"]) == 2
     assert set(by_number[2]["subjects"][0]["against"]) == {"reference", "first segment"}
     assert all(len(segment["subjects"][0]["samples"]) for segment in by_number.values())
-    assert "appearance" not in json.dumps(continuity)
+    assert not {"looks", "parts"} & set(by_number[2]["subjects"][0])
+    assert by_number[2]["thresholds"]["temporal"] == 0.0, "the node's, which are not the usual ones"
 
 
 def test_cuts_are_looked_at_where_they_can_be(continuity: dict[str, Any]) -> None:
@@ -142,6 +145,8 @@ def test_cuts_are_looked_at_where_they_can_be(continuity: dict[str, Any]) -> Non
     assert steps[5] > 2.5 > max(steps[:5])
     assert continuity["cuts"][5]["level"] == "pass", "it may look different there"
     assert continuity["cuts"][3]["subjects"]["tom"] < continuity["cuts"][0]["subjects"]["tom"]
+    assert [cut["after"] for cut in continuity["cuts"] if cut["level"] != "pass"] == [4]
+    assert continuity["cuts"][3]["reasons"][0].endswith(" across the cut")
 
 
 def test_the_page_shows_curves_worst_frames_and_the_matrix(run: Path) -> None:
@@ -171,10 +176,64 @@ def test_scores_whose_file_is_gone_are_left_out(run: Path, tmp_path: Path) -> No
 
 
 def test_a_film_that_stays_itself_does_not_drift() -> None:
-    looks = {n: Backend().measure_reference(shoot(1).frames[n], shoot(1).masks[n]) for n in range(4)}
+    looks = {n: [Backend().measure_reference(shoot(1).frames[n], shoot(1).masks[n])] for n in range(4)}
     found = compare_segments("Tom", looks)
     assert found["drift_start"] is None
     assert found["sentence"].startswith("Tom does not drift")
+
+
+def test_what_two_backends_have_measured_is_not_said_to_be_the_same() -> None:
+    look = Backend().measure_reference(shoot(1).frames[0], shoot(1).masks[0])
+    other = dataclasses.replace(look, backend="net")
+    found = compare_segments("Tom", {1: [look], 2: [other]})
+    assert found["matrix"] == [[1.0, None], [None, 1.0]]
+    assert found["sentence"] == "Tom cannot be compared from segment to segment: they were measured in different ways."
+
+
+def test_segments_beyond_the_limit_are_said_not_to_be_compared() -> None:
+    look = Backend().measure_reference(shoot(1).frames[0], shoot(1).masks[0])
+    found = compare_segments("Tom", {1: [look], 2: [look], 3: []})
+    assert found["segments"] == [1, 2]
+    assert found["sentence"].endswith(" Only the first 2 of 3 segments are compared.")
+
+
+def accept(directory: RunDirectory, story: Story, number: int, footage: Footage) -> tuple[SegmentScore, Verdict]:
+    """Judge a segment whose character has a mask and no picture, and let the best of its takes be its file."""
+    tom = SubjectRequest("character", "tom", "Tom", mask=footage.masks)
+    score = score_segment(footage.frames, SegmentRequest(len(footage.frames), (tom,)))
+    gate = TakeGate(directory, story, 1)
+    judged = gate.judge(number, Measured(score, Thresholds(temporal=0.0), True))
+    add_take(directory, gate, number, footage, score)
+    return judged
+
+
+def test_without_a_picture_somebody_who_changes_for_a_few_frames_fails(tmp_path: Path) -> None:
+    story = parse_story(STORY, "test")
+    tom, ida = (film(who, "field", frames=24, seed=1) for who in ("tom", "ida"))
+    frames, masks = tom.frames.copy(), tom.masks.copy()
+    frames[11:15], masks[11:15] = ida.frames[11:15], ida.masks[11:15]
+    with RunDirectory(tmp_path / "run", "Shirt") as directory:
+        score, verdict = accept(directory, story, 1, tom)
+        assert (verdict.level, score.subjects[0].mean) == ("pass", None)
+        score, verdict = accept(directory, story, 2, dataclasses.replace(tom, frames=frames, masks=masks))
+    subject = score.subjects[0]
+    assert set(subject.against) == {"first segment"}
+    assert subject.minimum is not None
+    assert subject.minimum < 0.6
+    assert subject.worst_frame == 12
+    assert verdict.level == "fail"
+    assert "in frame 13" in verdict.reasons[0] or "Tom 0." in verdict.reasons[0]
+
+
+def test_without_a_picture_a_shirt_that_turns_is_named_and_fails(tmp_path: Path) -> None:
+    story = parse_story(STORY, "test")
+    with RunDirectory(tmp_path / "run", "Shirt") as directory:
+        accept(directory, story, 1, film("tom", "field", frames=24, seed=1))
+        score, verdict = accept(directory, story, 2, film(with_hue("tom", 60), "field", frames=24, seed=1))
+    assert score.subjects[0].drift[0].part == "shirt"
+    assert abs(score.subjects[0].drift[0].change) > 25
+    assert verdict.level == "fail"
+    assert "shirt hue" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize(

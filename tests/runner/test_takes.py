@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from custom_nodes.videogen.core.continuity_policy import Thresholds
-from custom_nodes.videogen.core.continuity_scores import FrameCheck, SegmentScore, SubjectScore, TemporalScore, to_plain
+from custom_nodes.videogen.core.continuity_scores import (
+    FrameCheck,
+    Look,
+    SampleScore,
+    SegmentScore,
+    SubjectScore,
+    TemporalScore,
+    to_plain,
+)
 from custom_nodes.videogen.core.plan import plan_segment
 from custom_nodes.videogen.core.quality import QUALITIES
 from custom_nodes.videogen.core.story import Story
@@ -20,14 +28,15 @@ from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.metrics.appearance import Backend
 from runner.cli import build_parser
+from runner.continuity import read_measured
 from runner.jobs import JobMaker
 from runner.outcome import Outcome
+from runner.picture_readers import find_needs, find_readers
 from runner.progress import LineDisplay
-from runner.references import find_needs, find_readers
 from runner.render import Renderer, recover_verified
 from runner.run_directory import RunDirectory
 from runner.servers import Server
-from runner.takes import recover_takes
+from runner.takes import TakeGate, asks_for_takes, recover_takes
 from runner.workflow import Graph
 from tests.support.footage import film
 from tests.support.stories import segment_graph, small_story
@@ -107,9 +116,10 @@ class ScriptedServer:
 
 
 def make_score(value: float, look: Any = None) -> SegmentScore:
+    samples = tuple(SampleScore(3, "reference", score, score, score, 0.5) for score in (value - 0.05, value + 0.05))
     subject = SubjectScore(
-        "character", "tom", "Tom", value, value - 0.05, 3, {"reference": (value, value - 0.05)}, (), "classical", "r", "ratio",
-        appearance=look,
+        "character", "tom", "Tom", value, value - 0.05, 3, {"reference": (value, value - 0.05)}, samples, "classical", "r",
+        "ratio", looks=() if look is None else (Look(3, look),),
     )  # fmt: skip
     return SegmentScore((subject,), TemporalScore(0.8, 0.8, 0.7, (0.8, 0.7)), FrameCheck(4, (320, 180)))
 
@@ -132,7 +142,7 @@ class Run:
         """Render what is missing; killed when the `count`th event `kill_after` is in the journal."""
         with RunDirectory(self.folder, "Field") as directory:
             directory.write_json("run.json", {"run_id": directory.run_id, "title": "Field", "story": STORY})
-            recover_takes(directory)
+            recover_takes(directory, self.takes)
             recover_verified(directory)
             directory.remove_leftovers()
             maker = make_maker(self.story)
@@ -262,6 +272,58 @@ def test_a_later_segment_is_held_against_the_first_accepted_one(run: Callable[..
     assert all(take["score"] < 0.85 for take in takes)
     scores = json.loads((made.folder / made.result(2)["continuity"]["file"]).read_text())["scores"]
     assert set(scores["subjects"][0]["against"]) == {"reference", "first segment"}
+
+
+def test_nobody_is_held_against_a_segment_that_fell_short_while_another_has_passed(run: Callable[..., Run]) -> None:
+    made = run({1: [0.5, 0.5, 0.5], 2: [0.95]})
+    tom, ida = (
+        Backend().measure_reference(film(who).frames[0], film(who).masks[0]).to_dict() for who in ("tom", "ida")
+    )
+    made.server.looks = {1: ida, 2: tom}
+    made.go()
+    with RunDirectory(made.folder, "Field") as directory:
+        gate = TakeGate(directory, made.story, 3)
+        assert gate._first_accepted(3, "character tom")[0] == 2  # type: ignore[index]
+        assert gate._first_accepted(2, "character tom")[0] == 1, "better than nothing"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("takes", [1, 2])
+def test_fewer_takes_than_before_are_enough_when_it_carries_on(run: Callable[..., Run], takes: int) -> None:
+    made = run({1: [0.5, 0.8, 0.6], 2: [0.95]})
+    made.go(kill_after="segment-take", count=1 if takes == 1 else 2)
+    made.takes = takes
+    made.go()
+    assert [seed for number, seed in made.server.seeds if number == 1] == [101, 102][:takes]
+    assert made.is_take_of(1, 101 if takes == 1 else 102)
+
+
+def test_who_asks_for_takes() -> None:
+    assert asks_for_takes(watched_graph(when_below="render again"))
+    assert asks_for_takes(watched_graph())
+    assert not asks_for_takes(watched_graph(when_below="only report"))
+    assert not asks_for_takes(segment_graph(STORY))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gated", "score"),
+    [
+        ([(0.4, "only report"), (0.5, "render again")], True, 0.5),
+        ([(0.4, "only report"), (0.9, "render again")], False, 0.4),
+        ([(0.6, "render again"), (0.5, "render again")], True, 0.5),
+    ],
+)
+def test_of_two_nodes_the_one_counts_that_asks_for_another_take(
+    nodes: list[tuple[float, str]], gated: bool, score: float
+) -> None:
+    outputs = {
+        str(place): {"videogen": [{"continuity": {
+            "scores": make_score(value).to_dict(), "thresholds": to_plain(Thresholds()), "when_below": when_below,
+        }}]}
+        for place, (value, when_below) in enumerate(nodes)
+    }  # fmt: skip
+    measured = read_measured(Outcome("success", outputs=outputs))
+    assert measured is not None
+    assert (measured.gated, measured.score.subjects[0].mean) == (gated, score)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.support.comfy import ComfyServer
 from tests.support.runs import PROJECT, read_journal, run_on, segments_with, videogen, write_json
@@ -22,6 +23,14 @@ STORY = small_story(
     "Watched Field", characters={"man": {"segments": "1-2", "description": "a man in a blue shirt"}},
     locations={"field": {"segments": "1-2"}},
 )  # fmt: skip
+
+
+#: The man has a picture, which is nobody's: no take can pass.
+STRICT = {**STORY, "characters": {"man": {**STORY["characters"]["man"], "reference": "stranger.png"}}}
+
+
+def write_stranger(folder: Path) -> None:
+    Image.new("RGB", (64, 96), (210, 30, 160)).save(folder / "stranger.png")
 
 
 def watched_graph(**widgets: Any) -> dict[str, Any]:
@@ -89,8 +98,9 @@ def test_the_same_command_again_renders_nothing(run: Path, comfy_server: ComfySe
 
 
 def test_a_segment_that_cannot_pass_has_all_its_takes(comfy_server: ComfyServer, tmp_path: Path) -> None:
-    workflow = write_json(tmp_path / "strict.json", watched_graph(temporal_threshold=1.0))
-    run = run_on(comfy_server, tmp_path, STORY, "--segments", "1", "--takes", "2", "--no-film", workflow=workflow)
+    write_stranger(tmp_path)
+    workflow = write_json(tmp_path / "strict.json", watched_graph())
+    run = run_on(comfy_server, tmp_path, STRICT, "--segments", "1", "--takes", "2", "--no-film", workflow=workflow)
     segment = read(run, "report.json")["segments"][0]
     assert [take["seed"] for take in segment["takes"]] == [101, 102]
     assert [take["kept"] for take in segment["takes"]].count(True) == 1
@@ -102,9 +112,10 @@ def test_a_segment_that_cannot_pass_has_all_its_takes(comfy_server: ComfyServer,
 @pytest.mark.parametrize("place", ["before:5", "after:5", "after:8", "before:10", "after:10"])
 def test_a_runner_that_is_killed_between_takes_goes_on(comfy_server: ComfyServer, tmp_path: Path, place: str) -> None:
     """Lines of the journal: 1 started, 2–5 the first take until it is judged, 6–9 the second, 10 verified, 11 done."""
-    workflow = write_json(tmp_path / "strict.json", watched_graph(temporal_threshold=1.0))
+    write_stranger(tmp_path)
+    workflow = write_json(tmp_path / "strict.json", watched_graph())
     command = (
-        "run", write_json(tmp_path / "story.json", STORY), "--workflow", workflow, "--out", tmp_path / "run", "--server",
+        "run", write_json(tmp_path / "story.json", STRICT), "--workflow", workflow, "--out", tmp_path / "run", "--server",
         comfy_server.url, "--segments", "1", "--takes", "2", "--no-film",
     )  # fmt: skip
     killed = subprocess.run(

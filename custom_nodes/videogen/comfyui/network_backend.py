@@ -18,6 +18,8 @@ from ..metrics.appearance import Backend
 from ..metrics.faces import FaceFinder, find_faces
 from .image_encoder import read_encoder
 
+#: Weights of at most that many numbers, and how many of them, tell a model from another one.
+_FINGERPRINT_SIZE, _FINGERPRINT_WEIGHTS = 4096, 16
 #: Where in ComfyUI's `models` OpenCV's models for faces are looked for.
 FACES_FOLDER = "opencv"
 #: Pictures that are encoded at once: ViT-H takes 0.4 GB for them.
@@ -66,7 +68,19 @@ def make_backend(clip_vision: Any) -> tuple[Backend, list[str]]:
                     _cache.put(keys[index], vector, vector.nbytes)
         return np.stack([vector for vector in found if vector is not None])
 
-    return Backend(name, embed, faces), notes
+    return Backend(f"{name} {_fingerprint(clip_vision.model)}", embed, faces), notes
+
+
+def _fingerprint(model: torch.nn.Module) -> str:
+    """Six digits that tell models of one architecture apart: numbers of different ones are not to be compared.
+
+    Of a few small weights, as half precision has them: a server that computes in single precision has the same model.
+    """
+    digest = hashlib.sha256()
+    small = [weight for weight in model.parameters() if weight.numel() <= _FINGERPRINT_SIZE][:_FINGERPRINT_WEIGHTS]
+    for weight in small:
+        digest.update(weight.detach().to("cpu", torch.float16).numpy().tobytes())
+    return digest.hexdigest()[:6]
 
 
 def _load_faces(folder: Path) -> tuple[FaceFinder | None, list[str]]:

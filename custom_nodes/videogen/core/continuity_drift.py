@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,17 @@ class PartColor:
     hue: float
 
 
+def average_parts(frames: Sequence[Mapping[str, PartColor]]) -> dict[str, PartColor]:
+    """The mean colour of each part over several frames, those that do not have it left out."""
+    found: dict[str, PartColor] = {}
+    for part in dict.fromkeys(name for colors in frames for name in colors):
+        seen = [colors[part] for colors in frames if part in colors]
+        a, b = (sum(c.chroma * turn(math.radians(c.hue)) for c in seen) / len(seen) for turn in (math.cos, math.sin))
+        lightness = sum(color.lightness for color in seen) / len(seen)
+        found[part] = PartColor(lightness, math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360)
+    return found
+
+
 def name_part(part: str, description: str) -> str:
     """``shirt`` for the upper part of who wears a "plain blue long-sleeved shirt"; ``upper part`` where nothing is said."""
     pattern = _CLOTHES.get(part)
@@ -63,7 +75,8 @@ def name_drift(
         frames: (0-based number, part → its colour) for every frame that was looked at, in order.
 
     Returns:
-        One entry for each part and quantity that changes noticeably: its longest run of frames, with the median change.
+        One entry for each part and quantity that changes noticeably: its longest run of frames, with the median change. The
+        whole subject only where no part changes in that quantity.
     """
     found = []
     for part, before in reference.items():
@@ -81,6 +94,9 @@ def name_drift(
             found.append(
                 Drift(name_part(part, description), quantity, round(change, 1), run[0][0], run[-1][0], sentence)
             )
+    # "Shirt hue" says it better than "whole subject hue", which is the same change once more.
+    told = {drift.quantity for drift in found if drift.part != PARTS["whole"]}
+    found = [drift for drift in found if drift.part != PARTS["whole"] or drift.quantity not in told]
     return tuple(sorted(found, key=lambda drift: -abs(drift.change) / NOTICEABLE[drift.quantity]))
 
 

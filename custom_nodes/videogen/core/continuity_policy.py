@@ -13,6 +13,8 @@ from .continuity_calibration import SAME_FACE, SAME_SUBJECT
 from .continuity_scores import SegmentScore, SubjectScore
 from .errors import VideoGenError
 
+#: What the temporal score of a segment is capped to in which hardly anything moves.
+STATIC_CAP = 0.6
 #: What a verdict can be, from good to bad.
 PASS, WARN, FAIL = "pass", "warn", "fail"
 _ORDER = {PASS: 0, WARN: 1, FAIL: 2}
@@ -89,13 +91,18 @@ class Verdict:
 def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
     """Hold a segment's scores against the thresholds.
 
-    Characters, temporal score and broken frames can fail a segment; objects, location and light only warn, except a step of
-    light beyond `light_fail`: another seed does not make a prop larger. What could not be measured never fails. A change of
-    hue fails where a mask or a region says where the character is, and warns where that is guessed.
+    Characters, temporal score and broken frames can fail a segment; objects and light only warn, except a step of light
+    beyond `light_fail`: another seed does not make a prop larger. A location is not judged. What could not be measured never
+    fails; a character who is seen in no frame is a warning. A change of hue fails where a mask or a region says where the
+    character is, and warns where that is guessed.
     """
     found: list[tuple[str, str]] = []
     for subject in score.subjects:
+        if subject.kind == "location":
+            continue  # another camera angle shows another part of it: it is told, and not judged
         if subject.mean is None or subject.minimum is None:
+            if subject.kind == "character" and not subject.weights:
+                found.append((WARN, f"{subject.label} was not measured: {'; '.join(subject.notes)}"))
             continue
         low = thresholds.object if subject.kind == "object" else thresholds.character
         level = WARN if subject.kind == "object" else FAIL
@@ -117,10 +124,10 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
         found += [(WARN, sentence) for sentence in _judge_faces(subject)]
     temporal = score.temporal
     if temporal is not None and temporal.score is not None:
-        if temporal.score < thresholds.temporal:
-            found.append(
-                (FAIL, f"temporal score {temporal.score:.2f}, expected {thresholds.temporal:g}{temporal.because}")
-            )
+        # Where nothing moves the score is capped, whatever the seed: a higher target would fail every quiet shot for good.
+        target = min(thresholds.temporal, STATIC_CAP) if temporal.static else thresholds.temporal
+        if temporal.score < target:
+            found.append((FAIL, f"temporal score {temporal.score:.2f}, expected {target:g}{temporal.because}"))
         elif temporal.static:
             found.append((WARN, f"hardly anything moves (median flow {temporal.median_flow:.2f} pixels)"))
     found += [(FAIL if problem.severe else WARN, problem.sentence) for problem in score.frames.problems]
@@ -189,6 +196,7 @@ def score_of_take(score: SegmentScore) -> float:
     """One number to rank takes of the same segment by: the lowest of what counts, each against its own target."""
     characters = [subject for subject in score.subjects if subject.kind == "character"]
     values = [subject.mean for subject in characters if subject.mean is not None]
+    values += [0.0 for subject in characters if not subject.weights]  # seen nowhere
     values += [subject.minimum + 0.15 for subject in characters if subject.minimum is not None]
     if score.temporal is not None and score.temporal.score is not None:
         values.append(score.temporal.score + 0.25)

@@ -53,17 +53,35 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a subject looks like in a sampled frame (0-based), for comparisons with other segments: an `Appearance` as JSON
+    values (metrics/appearance.py)."""
+
+    frame: int
+    appearance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FrameParts:
+    """The colours of a subject's parts in a frame (0-based): part → CIELAB lightness, chroma, hue in degrees."""
+
+    frame: int
+    colors: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class SubjectScore:
     """How much a character or object (or the location) stays itself in a segment.
 
     Attributes:
-        mean, minimum: over the sampled frames, a frame being the mean of its comparisons; None when there was nothing to
-            compare, and then `notes` says why.
+        mean, minimum: over the sampled frames, against the reference or against the first segment, whichever is lower; None
+            when there was nothing to compare, and then `notes` says why.
         worst_frame: the frame of the minimum, 0-based.
         against: {``reference`` or ``first segment``: (mean, minimum)} apart.
         backend, calibration: what measured, and what its numbers mean. Scores of different backends are not comparable.
         weights: where the subject was looked for: ``mask``, ``alpha``, ``region``, ``ratio`` or ``whole``.
-        appearance: what it looked like, for comparisons with other segments (see metrics/appearance.py).
+        looks, parts: what it looked like in the sampled frames, and its colours in all of them, for comparisons with other
+            segments.
     """
 
     kind: str
@@ -79,7 +97,8 @@ class SubjectScore:
     weights: str
     drift: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()
-    appearance: dict[str, Any] | None = None
+    looks: tuple[Look, ...] = ()
+    parts: tuple[FrameParts, ...] = ()
 
 
 @dataclass(frozen=True)

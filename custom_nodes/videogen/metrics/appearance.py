@@ -39,7 +39,7 @@ from .subject import SubjectWeight, weigh_subject
 
 @dataclass(frozen=True)
 class Appearance:
-    """A subject in one frame, or on average over several.
+    """A subject in one frame.
 
     Attributes:
         backend: what made `vector`.
@@ -220,22 +220,6 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
     identical = cosine > 1 - 1e-6 and overlap > 1 - 1e-6
     face = None if first.face is None or second.face is None else float(first.face @ second.face)
     return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical, face)
-
-
-def average_appearances(appearances: Sequence[Appearance]) -> Appearance | None:
-    """One appearance for a whole segment; None of none."""
-    if not appearances:
-        return None
-    first = appearances[0]
-    vector = np.mean([each.vector for each in appearances], axis=0)
-    faces = [each.face for each in appearances if each.face is not None]
-    return Appearance(
-        first.backend, _scaled(vector, first.backend),
-        float(np.mean([each.unrelated for each in appearances])),
-        np.mean([each.chroma for each in appearances], axis=0).astype(np.float32),
-        first.parts, all(each.grey for each in appearances), first.weights,
-        _of_length_1(np.mean(faces, axis=0)) if faces else None,
-    )  # fmt: skip
 
 
 def _scaled(vector: np.ndarray, backend: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.continuity_scores import BoundaryScore
+from ..core.errors import VideoGenError
 from .appearance import Appearance, compare_appearances
 from .light import color_step
 
@@ -55,18 +56,19 @@ def compare_ends(last: FrameEnd, first: FrameEnd, exempt: str = "") -> BoundaryS
         last, first: the last frame before it and the first one after it.
         exempt: why a step of light does not count here (``another location``, ``a dissolve``), or "".
 
-    Raises:
-        VideoGenError: `backend-mismatch`.
+    Returns:
+        The boundary; a subject that two backends have measured has no score, and a note says so.
     """
     notes = []
     step = None if last.color is None or first.color is None else color_step(last.color, first.color)
     if step is None:
         notes.append("one side of the cut shows nothing of its location: the light cannot be compared")
-    subjects = {
-        name: compare_appearances(last.subjects[name], first.subjects[name]).score
-        for name in last.subjects
-        if name in first.subjects
-    }
+    subjects: dict[str, float] = {}
+    for name in (each for each in last.subjects if each in first.subjects):
+        try:
+            subjects[name] = compare_appearances(last.subjects[name], first.subjects[name]).score
+        except VideoGenError as error:  # the light of a cut needs no backend
+            notes.append(f"{name}: {error.message}")
     turn = None
     moving = [
         motion for motion in (last.motion, first.motion) if motion is not None and math.hypot(*motion) >= _LEAST_MOTION

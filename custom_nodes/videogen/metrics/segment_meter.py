@@ -14,6 +14,7 @@ from .frame_check import FrameChecker
 from .light import estimate_kelvin, mean_lab, median_lightness
 from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .subject import SubjectWeight, weigh_location
+from .subject_compare import read_looks
 from .subject_meter import SubjectMeter, SubjectRequest, pick_samples
 from .temporal import TemporalMeter
 
@@ -139,9 +140,6 @@ def score_segment(
     return meter.finish()
 
 
-def appearance_of(score: SegmentScore, name: str) -> Appearance | None:
+def looks_of(score: SegmentScore, name: str) -> tuple[Appearance, ...]:
     """What a subject looked like in a segment that was scored: the `first` of later segments' requests."""
-    for subject in score.subjects:
-        if subject.name == name and subject.appearance is not None:
-            return Appearance.from_dict(subject.appearance)
-    return None
+    return tuple(look for subject in score.subjects if subject.name == name for look in read_looks(subject).values())

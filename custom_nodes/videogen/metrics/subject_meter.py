@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.continuity_calibration import SAME_SUBJECT, find_calibration
-from ..core.continuity_drift import PartColor, name_drift
-from ..core.continuity_scores import Drift, SampleScore, SubjectScore
+from ..core.continuity_calibration import find_calibration
+from ..core.continuity_drift import PartColor, average_parts
+from ..core.continuity_scores import SampleScore, SubjectScore
 from ..core.errors import VideoGenError
-from .appearance import Appearance, Backend, average_appearances, compare_appearances
+from .appearance import Appearance, Backend
 from .part_colors import measure_parts
 from .pictures import Picture
 from .subject import Box, SubjectWeight, weigh_subject
+from .subject_compare import (
+    FIRST_SEGMENT,
+    NOTHING_YET,
+    REFERENCE,
+    compare_looks,
+    find_drift,
+    keep_looks,
+    keep_parts,
+    sum_up,
+)
 
 #: How many frames of a segment are compared.
 SAMPLES = 5
-REFERENCE, FIRST_SEGMENT = "reference", "first segment"
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class SubjectRequest:
         region: (x, y, width, height) in 0…1.
         mask: (height, width), or (frames, height, width) with one for each frame; before `region`.
         references: of the character's own pictures; a frame counts against the one that it is most like.
-        first: of its first accepted segment.
+        first: of its first accepted segment, in several frames; the one in the middle counts.
     """
 
     kind: str
@@ -40,7 +48,7 @@ class SubjectRequest:
     region: Box | None = None
     mask: np.ndarray | None = None
     references: tuple[Appearance, ...] = ()
-    first: Appearance | None = None
+    first: tuple[Appearance, ...] = ()
 
     def mask_of(self, frame: int) -> np.ndarray | None:
         """The mask of one frame; the last one where there are fewer masks than frames."""
@@ -87,10 +95,10 @@ class SubjectMeter:
         elif self._hidden:
             notes.append(f"its mask is empty in {len(self._hidden)} frames, which do not count")
         samples: list[SampleScore] = []
-        for against, candidates in ((REFERENCE, request.references), (FIRST_SEGMENT, _only(request.first))):
+        for against, candidates in ((REFERENCE, request.references), (FIRST_SEGMENT, request.first)):
             if candidates and measured:
                 try:
-                    found, identical = self._compare(against, candidates)
+                    found, identical = compare_looks(self.appearances, against, candidates)
                 except VideoGenError as error:
                     notes.append(f"not compared with the {against}: {error.message}")
                     continue
@@ -99,51 +107,19 @@ class SubjectMeter:
                     listed = ", ".join(str(number + 1) for number in identical)
                     notes.append(f"frame {listed} is the {against} picture itself, whose score of 1 says nothing")
         if measured and not samples and not notes:
-            notes.append("there is nothing to compare with yet: later segments are compared with this one")
+            notes.append(NOTHING_YET)
         if measured and all(each.grey for each in measured):
             notes.append("the frames have no colour: people are told apart poorly by lightness and texture alone")
-        frames = sorted({sample.frame for sample in samples})
-        by_frame = {n: float(np.mean([s.score for s in samples if s.frame == n])) for n in frames}
-        worst = min(by_frame, key=lambda number: by_frame[number]) if by_frame else None
-        average = average_appearances(measured)
-        return SubjectScore(
-            kind=request.kind, name=request.name, label=request.label or request.name,
-            mean=float(np.mean(list(by_frame.values()))) if by_frame else None,
-            minimum=None if worst is None else by_frame[worst], worst_frame=worst,
-            against={
-                name: (float(np.mean(scores)), min(scores))
-                for name in (REFERENCE, FIRST_SEGMENT)
-                if (scores := [sample.score for sample in samples if sample.against == name])
-            },
-            samples=tuple(samples), backend=self._backend.name, calibration=find_calibration(self._backend.name).label,
-            weights=measured[0].weights if measured else "", drift=self._name_drift(samples), notes=tuple(notes),
-            appearance=None if average is None else average.to_dict(),
+        known = request.references[:1] or request.first
+        before = average_parts([appearance.parts for appearance in known])
+        score = SubjectScore(
+            kind=request.kind, name=request.name, label=request.label or request.name, mean=None, minimum=None,
+            worst_frame=None, against={}, samples=(), backend=self._backend.name,
+            calibration=find_calibration(self._backend.name).label, weights=measured[0].weights if measured else "",
+            drift=find_drift(before, self._parts, samples, request.description), notes=tuple(notes),
+            looks=keep_looks(self.appearances), parts=keep_parts(self._parts),
         )  # fmt: skip
-
-    def _compare(self, against: str, candidates: Sequence[Appearance]) -> tuple[list[SampleScore], list[int]]:
-        samples, identical = [], []
-        for number, appearance in self.appearances.items():
-            best = max((compare_appearances(appearance, each) for each in candidates), key=lambda like: like.score)
-            samples.append(
-                SampleScore(number, against, best.score, best.embedding, best.chroma, best.cosine, best.face)
-            )
-            if best.identical:
-                identical.append(number)
-        return samples, identical
-
-    def _name_drift(self, samples: Sequence[SampleScore]) -> tuple[Drift, ...]:
-        """What differs, over all frames. Pose and light change lightness and colourfulness all the time: these are only worth
-        a word where the subject is not clearly the same."""
-        known = [*self.request.references, *_only(self.request.first)]
-        if not samples or not self._parts:
-            return ()
-        found = name_drift(known[0].parts, self._parts, self.request.description)
-        clear = min(sample.score for sample in samples) >= SAME_SUBJECT
-        return tuple(drift for drift in found if drift.quantity == "hue" or not clear)
-
-
-def _only(appearance: Appearance | None) -> tuple[Appearance, ...]:
-    return () if appearance is None else (appearance,)
+        return sum_up(score, samples)
 
 
 def pick_samples(count: int) -> frozenset[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..core.continuity_policy import STATIC_CAP
 from ..core.continuity_scores import TemporalScore
 from ..core.errors import VideoGenError
 from .pictures import FLOW_SIDE, Picture, prepare_picture, shrink_array
@@ -18,9 +19,9 @@ _ERROR_SCALE = 0.05
 #: A pair whose small pictures differ by less than this anywhere shows the same frame twice: encoders change that much.
 _SAME_FRAME = 0.008
 _SAME_SIDE = 128
-#: Median flow in pixels (of the measured picture) below which a clip counts as static, and what its score is capped to.
+_SAME_FLOW = 0.1
+#: Median flow in pixels (of the measured picture) below which a clip counts as static.
 STATIC_FLOW = 0.3
-STATIC_CAP = 0.6
 
 
 class TemporalMeter:
@@ -30,8 +31,9 @@ class TemporalMeter:
 
         s = exp(-L1 / 0.05) · √coverage,   score = (0.7 mean + 0.3 min) · (1 − duplicate fraction)
 
-    The warping error and the occlusion mask (forward-backward check, with its constants) are those of Lai et al., "Learning
-    Blind Video Temporal Consistency", ECCV 2018, section 4.1 and equation 4; the flow is DIS (Kroeger et al., ECCV 2016).
+    A warping error after Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, with L1 in place of squared
+    differences. The occlusion mask is their forward-backward check, with the constants that they take from Ruder, Dosovitskiy
+    and Brox, GCPR 2016. The flow is DIS (Kroeger et al., ECCV 2016).
     A clip with a median flow below 0.3 pixels is flagged `static` and its score is capped to 0.6: where nothing moves, there
     is nothing that could have moved unsteadily.
     """
@@ -58,11 +60,12 @@ class TemporalMeter:
         last, self._last = self._last, picture
         if last is None or last.rgb.shape != picture.rgb.shape:
             return False
-        same = bool(
-            np.abs(shrink_array(last.grey, _SAME_SIDE) - shrink_array(picture.grey, _SAME_SIDE)).max() < _SAME_FRAME
-        )
         score, flow = self._compare(last, picture)
         length = cv2.magnitude(flow[..., 0].copy(), flow[..., 1].copy())
+        # A smooth sky that moves hardly changes any pixel: it shows the same only when the flow sees no motion either.
+        same = float(np.median(length)) < _SAME_FLOW and bool(
+            np.abs(shrink_array(last.rgb, _SAME_SIDE) - shrink_array(picture.rgb, _SAME_SIDE)).max() < _SAME_FRAME
+        )
         self._same.append(same)
         self._curve.append(score)
         self._medians.append(float(np.median(length)))

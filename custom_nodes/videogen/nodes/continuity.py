@@ -28,6 +28,11 @@ from .references import ReferencesSocket, need_references
 from .segment_files import check_images
 from .sockets import SegmentSocket, need_segment
 
+#: Where a subject was looked for, in words.
+_FOUND_BY = {
+    "mask": "in its mask", "region": "in its region", "location": "all that is no subject",
+    "ratio": "found by its colours: a mask or a region is surer",
+}  # fmt: skip
 RENDER_AGAIN, ONLY_REPORT = "render again", "only report"
 
 
@@ -267,7 +272,8 @@ def _describe_subject(subject: SubjectScore) -> list[str]:
     worst = "" if subject.worst_frame is None else f" in frame {subject.worst_frame + 1}"
     against = " and ".join(subject.against)
     lines = [
-        f"{name}: mean {subject.mean:.2f}, lowest {subject.minimum:.2f}{worst}, against the {against} ({subject.weights})"
+        f"{name}: mean {subject.mean:.2f}, lowest {subject.minimum:.2f}{worst}, against the {against}"
+        f" ({_FOUND_BY.get(subject.weights, subject.weights)})"
     ]
     faces = [sample.face for sample in subject.samples if sample.face is not None]
     if faces:

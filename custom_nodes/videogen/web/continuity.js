@@ -28,13 +28,13 @@ export function readResult(output) {
   };
 }
 
-/** The mean of all comparisons of each sampled frame: [[frame, score], …]. */
+/** The lowest of all comparisons of each sampled frame: [[frame, score], …]. */
 function byFrame(samples) {
   const found = new Map();
   for (const { frame, score } of samples) {
     if (Number.isFinite(score)) found.set(frame, [...(found.get(frame) ?? []), score]);
   }
-  return [...found].sort((a, b) => a[0] - b[0]).map(([frame, all]) => [frame, all.reduce((a, b) => a + b, 0) / all.length]);
+  return [...found].sort((a, b) => a[0] - b[0]).map(([frame, all]) => [frame, Math.min(...all)]);
 }
 
 function draw(context, result, width, top) {

@@ -1,0 +1,122 @@
+"""A subject's frames held against pictures of it, and against those of the segment in which it was seen first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.continuity_calibration import SAME_SUBJECT
+from ..core.continuity_drift import PartColor, average_parts, name_drift
+from ..core.continuity_scores import Drift, FrameParts, Look, SampleScore, SubjectScore
+from ..core.errors import VideoGenError
+from .appearance import Appearance, compare_appearances
+
+REFERENCE, FIRST_SEGMENT = "reference", "first segment"
+#: What is said of somebody who has neither pictures nor an earlier segment.
+NOTHING_YET = "there is nothing to compare with yet: later segments are compared with this one"
+
+
+def compare_looks(
+    looks: Mapping[int, Appearance], against: str, candidates: Sequence[Appearance]
+) -> tuple[list[SampleScore], list[int]]:
+    """Each sampled frame against pictures of the subject.
+
+    A character's own pictures show it from several sides: the most alike one counts. The frames of a segment are as good as
+    each other, and the best of five pairs says more than a pair does: the one in the middle counts, which is what the
+    calibration was made with.
+
+    Args:
+        looks: 0-based frame → what the subject looks like in it.
+        against: `REFERENCE` or `FIRST_SEGMENT`.
+
+    Returns:
+        A score a frame, and the frames that are one of the pictures themselves.
+
+    Raises:
+        VideoGenError: `backend-mismatch`.
+    """
+    samples, identical = [], []
+    for number, appearance in looks.items():
+        found = sorted((compare_appearances(appearance, each) for each in candidates), key=lambda like: like.score)
+        like = found[-1] if against == REFERENCE else found[(len(found) - 1) // 2]
+        samples.append(SampleScore(number, against, like.score, like.embedding, like.chroma, like.cosine, like.face))
+        if found[-1].identical:
+            identical.append(number)
+    return samples, identical
+
+
+def sum_up(score: SubjectScore, samples: Sequence[SampleScore]) -> SubjectScore:
+    """With the mean and the minimum of its comparisons: the lower ones, where there are both kinds.
+
+    A mean over both would let a first segment that is like itself make up for a reference that is not met.
+    """
+    kinds = {name: [s.score for s in samples if s.against == name] for name in (REFERENCE, FIRST_SEGMENT)}
+    against = {name: (float(np.mean(scores)), min(scores)) for name, scores in kinds.items() if scores}
+    worst = min(samples, key=lambda sample: sample.score, default=None)
+    return replace(
+        score, samples=tuple(samples), against=against, mean=min((mean for mean, _ in against.values()), default=None),
+        minimum=None if worst is None else worst.score, worst_frame=None if worst is None else worst.frame,
+    )  # fmt: skip
+
+
+def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, description: str = "") -> SubjectScore:
+    """A subject's score, also against the segment in which it was accepted first.
+
+    Args:
+        first: its score there.
+        number: of that segment.
+        description: of the subject, for the names of its clothes.
+    """
+    looks, known = read_looks(score), read_looks(first)
+    if not looks or not known or FIRST_SEGMENT in score.against:
+        return score
+    try:
+        samples, _ = compare_looks(looks, FIRST_SEGMENT, list(known.values()))
+    except VideoGenError as error:
+        return replace(score, notes=(*score.notes, f"not compared with segment {number}: {error.message}"))
+    summed = sum_up(score, [*score.samples, *samples])
+    notes = tuple(note for note in score.notes if note != NOTHING_YET)
+    drift = score.drift
+    if REFERENCE not in score.against:
+        before = average_parts([each.parts for each in known.values()])
+        drift = find_drift(before, [(each.frame, read_parts(each)) for each in score.parts], samples, description)
+    return replace(summed, notes=notes, drift=drift)
+
+
+def find_drift(
+    before: Mapping[str, PartColor], frames: Sequence[tuple[int, Mapping[str, PartColor]]],
+    samples: Sequence[SampleScore], description: str,
+) -> tuple[Drift, ...]:  # fmt: skip
+    """What differs, over all frames. Pose and light change lightness and colourfulness all the time: these are only worth a
+    word where the subject is not clearly the same."""
+    if not samples or not frames:
+        return ()
+    clear = min(sample.score for sample in samples) >= SAME_SUBJECT
+    return tuple(drift for drift in name_drift(before, frames, description) if drift.quantity == "hue" or not clear)
+
+
+def read_looks(score: SubjectScore) -> dict[int, Appearance]:
+    """Sampled frame → what the subject looks like in it; none of another version's."""
+    try:
+        return {look.frame: Appearance.from_dict(look.appearance) for look in score.looks}
+    except VideoGenError:
+        return {}
+
+
+def keep_looks(looks: Mapping[int, Appearance]) -> tuple[Look, ...]:
+    """What `read_looks` reads."""
+    return tuple(Look(number, appearance.to_dict()) for number, appearance in looks.items())
+
+
+def read_parts(frame: FrameParts) -> dict[str, PartColor]:
+    return {name: PartColor(*values) for name, values in frame.colors.items()}
+
+
+def keep_parts(frames: Sequence[tuple[int, Mapping[str, PartColor]]]) -> tuple[FrameParts, ...]:
+    """What `read_parts` reads, of all frames."""
+    return tuple(
+        FrameParts(number, {name: (c.lightness, c.chroma, c.hue) for name, c in colors.items()})
+        for number, colors in frames
+    )
