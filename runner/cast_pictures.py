@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import ProblemList
-from custom_nodes.videogen.core.references import HOW_TO_MAKE
 from custom_nodes.videogen.core.story import Story
 
 from .jobs import JobMaker
 from .progress import Display
-from .references import HashInput, Missing, StoryPictures, find_missing
+from .references import HashInput, Missing, StoryPictures, explain_missing, find_missing
 from .references_graph import ReferencesGraph
 from .references_run import Note, ReferencesRun, find_drawable, find_kept, find_stale, share_pictures
 from .run_directory import RunDirectory
@@ -101,11 +100,13 @@ class CastPictures:
         Raises:
             VideoGenError: `reference-missing`.
         """
-        problems = [one.explain() for one in missing if one.name not in soon and one.name not in self.drawn]
+        problems, hint = explain_missing(
+            one for one in missing if one.name not in soon and one.name not in self.drawn
+        )  # fmt: skip
         if problems:
             raise ProblemList(
                 "reference-missing",
                 f"{self.story.title} lacks pictures",
                 problems,
-                f"{HOW_TO_MAKE}\nNothing was submitted.",
+                f"{hint}\nNothing was submitted.",
             )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
-from custom_nodes.videogen.core.references import HOW_TO_MAKE, reference_names
+from custom_nodes.videogen.core.references import reference_names
 from custom_nodes.videogen.core.story import Story
 
 from .client import ComfyClient
 from .graph_check import check_graph
-from .references import StoryPictures, find_missing, find_readers, find_strangers
+from .model_sizes import ModelSizes
+from .picture_readers import find_readers, find_strangers
+from .references import StoryPictures, explain_missing, find_missing
 from .references_graph import MEMBER_NODE, ReferencesGraph
 from .references_run import find_drawable
 from .workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
@@ -30,12 +33,14 @@ def check_on_server(
     """
     info = client.object_info()
     graph = convert_workflow(workflow, info)
-    found = check_graph(_with_story(graph), info, workflow, client.list_models)
+    sizes = ModelSizes()
+    found = check_graph(_with_story(graph), info, workflow, client.list_models, sizes.ask)
     chosen = nodes_of(graph, SEGMENT_NODE)
     if len(chosen) != 1 and not nodes_of(graph, MEMBER_NODE):  # one that draws references has its own way
         what = f"has {len(chosen)} VideoGenSegment nodes" if chosen else "has no VideoGenSegment node"
         found.append(Problem("", f"{what}, expected one; without one it can be run with --bind"))
     lacking: list[Problem] = []
+    hint = ""
     notes: list[str] = []
     if story is not None:
         found += find_strangers(graph, story)
@@ -47,27 +52,36 @@ def check_on_server(
         if drawn and references:
             names = ", ".join(entity.name for entity in drawn)
             notes.append(f"Note: missing reference pictures are drawn first, with {references.path.name}: {names}")
-            found += _check_references(references, graph, info, client, found)
+            found += _check_references(references, graph, info, client, sizes, found)
         soon = {reference_names(story.slug, entity)[0] for entity in drawn}
-        lacking = [one.explain() for one in missing if one.name not in soon]
+        lacking, hint = explain_missing(one for one in missing if one.name not in soon)
     problems = []
     if found:
         problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
     if lacking:
-        problems.append(str(ProblemList("reference-missing", "the story's pictures", lacking, HOW_TO_MAKE)))
+        problems.append(str(ProblemList("reference-missing", "the story's pictures", lacking, hint)))
     return problems, notes
 
 
 def _check_references(
-    references: Workflow, film: Graph, info: dict[str, object], client: ComfyClient, known: list[Problem]
-) -> list[Problem]:
+    references: Workflow, film: Graph, info: dict[str, object], client: ComfyClient, sizes: ModelSizes,
+    known: list[Problem],
+) -> list[Problem]:  # fmt: skip
     """What of the references workflow does not fit, without what the film's workflow lacks too."""
     try:
-        found = ReferencesGraph(references, info, film).check(info, client.list_models)
+        found = ReferencesGraph(references, info, film).check(info, client.list_models, sizes.ask)
     except VideoGenError as error:
         return [Problem(references.path.name, error.message)]
-    said = {problem.message for problem in known}
-    return [problem for problem in found if problem.message not in said]
+    said = {(_subject(problem.where), problem.message) for problem in known}
+    start = f"{references.path.name}, "
+    return [
+        problem for problem in found if (_subject(problem.where.removeprefix(start)), problem.message) not in said
+    ]  # fmt: skip
+
+
+def _subject(where: str) -> str:
+    """Which model or class a problem is of, without the nodes' numbers, which differ between workflows; "" for a value."""
+    return "" if where.startswith("node ") else re.sub(r" \(nodes? [^()]*\)$", "", where)
 
 
 def _with_story(graph: Graph) -> Graph:

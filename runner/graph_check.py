@@ -9,23 +9,24 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList
 
-from .missing_parts import ListModels, find_missing_models, find_missing_nodes, is_model_input, read_choices
+from .missing_parts import AskSizes, ListModels, find_missing_models, find_missing_nodes, is_model_input, read_choices
 from .workflow import Graph, Workflow, is_link
 
 _NUMBERS = {"INT": (int,), "FLOAT": (int, float)}
 
 
 def check_graph(
-    graph: Graph, object_info: dict[str, Any], workflow: Workflow, list_models: ListModels | None = None
-) -> list[Problem]:
+    graph: Graph, object_info: dict[str, Any], workflow: Workflow, list_models: ListModels | None = None,
+    ask_sizes: AskSizes | None = None,
+) -> list[Problem]:  # fmt: skip
     """All problems of a graph in API format: nodes, models, links, required inputs, choices, ranges.
 
     Args:
-        list_models: see `find_missing_models`.
+        list_models, ask_sizes: see `find_missing_models`.
     """
     problems = [
         *find_missing_nodes(graph, object_info, workflow),
-        *find_missing_models(graph, object_info, workflow, list_models),
+        *find_missing_models(graph, object_info, workflow, list_models, ask_sizes),
         *_check_nodes(graph, object_info),
     ]
     # A node that the server does not know may well be the one that saves.

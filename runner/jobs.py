@@ -13,11 +13,11 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import CAPTIONS, SegmentPlan, digest, plan_segment
-from custom_nodes.videogen.core.references import rename_pictures
 from custom_nodes.videogen.core.story import Story
 
 from .failures import Variant
-from .references import StoryPicture, StoryPictures, find_needs, find_readers, record_with_bytes
+from .picture_readers import find_needs, find_readers
+from .references import StoryPicture, StoryPictures, data_for_servers, record_with_bytes
 from .workflow import (
     CONTINUITY_NODE,
     FILM_NODE,
@@ -111,8 +111,7 @@ class JobMaker:
         self.pictures = pictures or StoryPictures(None, story.slug)
         self.readers = find_readers(self.graph)
         # The story as the servers get it: they have what lies beside it under other names.
-        new_names = self.pictures.names_for_servers(story) if self.readers else {}
-        self.sent_data = rename_pictures(story, story_data, new_names)
+        self.sent_data = data_for_servers(story, story_data, self.readers, self.pictures)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
 
@@ -162,7 +161,7 @@ class JobMaker:
     def pictures_of(self, number: int) -> list[StoryPicture]:
         """What a segment reads of the pictures beside the story: it has to be on the server before it is rendered."""
         needs = find_needs(plan_segment(self.story, number), self.readers) if self.readers else []
-        found = {need.name: self.pictures.find(need.name) for need in needs}
+        found = {name: self.pictures.find(name) for need in needs for name in need.names}
         return [picture for picture in found.values() if picture is not None]
 
     def hash_picture(self, name: str) -> str:

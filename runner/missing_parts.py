@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem
 
-from .model_catalog import find_folder, find_published, format_size, looks_like_model
+from .model_catalog import find_folder, find_published, format_size, looks_like_model, same_folder
 from .workflow import Graph, Workflow, is_link
 
 #: Names of the files in a folder below ``models``, or None when the server does not tell.
 ListModels = Callable[[str], list[str] | None]
+#: Addresses of files → those of them whose size somebody knows, in bytes.
+AskSizes = Callable[[Iterable[str]], Mapping[str, int]]
 
 #: How the names of well-known packs' nodes begin, and the pack's id in the registry: for workflows that do not say it.
 _KNOWN_PACKS = {
@@ -48,6 +50,7 @@ class DeclaredModel:
 class _Need:
     """One model file that is missing, and who wants it."""
 
+    name: str
     folder: str
     url: str = ""
     size: int = 0
@@ -80,31 +83,45 @@ def find_missing_nodes(graph: Graph, object_info: dict[str, Any], workflow: Work
 
 
 def find_missing_models(
-    graph: Graph, object_info: dict[str, Any], workflow: Workflow, list_models: ListModels | None = None
-) -> Iterator[Problem]:
+    graph: Graph, object_info: dict[str, Any], workflow: Workflow, list_models: ListModels | None = None,
+    ask_sizes: AskSizes | None = None,
+) -> Iterator[Problem]:  # fmt: skip
     """One problem for each model file that is missing, with its folder, address, size, and the nodes that want it.
+
+    Two files of one name that belong into two folders are two files, as far as the folders are known.
 
     Args:
         list_models: tells of files that nodes of missing types declare; without it these are left out, since nobody knows
             whether they are there.
+        ask_sizes: asked once, for the addresses of missing files whose size is not known here.
     """
-    declared = {model.name: model for model in declared_models(workflow)}
-    needs: dict[str, _Need] = {}
+    declared = list(_declarations(workflow))
+    needs: dict[tuple[str, str], _Need] = {}
+
+    def find_need(name: str, folder: str, model: DeclaredModel | None) -> _Need:
+        need = _make_need(name, folder, model)
+        return needs.setdefault((same_folder(need.folder), name), need)
+
     for node_id, node in graph.items():
         for name, value, choices in _choices_of(node, object_info):
             if value in choices or not is_model_input(node["class_type"], name, value):
                 continue
             folder = find_folder(node["class_type"], name)
-            need = needs.setdefault(str(value), _make_need(str(value), folder, declared))
+            model = _find_declared(declared, _bare(str(value)), folder, node_id, node["class_type"])
+            need = find_need(str(value), folder, model)
             need.nodes.append(node_id)
             need.choices = need.choices or [str(choice) for choice in choices]
     for model, node_id in _declared_by_missing(graph, object_info, workflow) if list_models else ():
         there = list_models(model.folder) if list_models and model.folder else None
-        if there is not None and not any(_bare(path) == model.name for path in there) and model.name not in needs:
-            needs[model.name] = _make_need(model.name, model.folder, declared)
-            needs[model.name].nodes.append(node_id)
-    for name, need in needs.items():
-        yield Problem(f"model {name!r} ({name_nodes(need.nodes)})", _explain_model(name, need))
+        known = (same_folder(model.folder), model.name) in needs
+        if there is not None and not known and not any(_bare(path) == model.name for path in there):
+            find_need(model.name, model.folder, model).nodes.append(node_id)
+    unknown = [need for need in needs.values() if need.url and not need.size and not _find_elsewhere(need)]
+    sizes = ask_sizes([need.url for need in unknown]) if ask_sizes and unknown else {}
+    for need in unknown:
+        need.size = sizes.get(need.url, 0)
+    for need in needs.values():
+        yield Problem(f"model {need.name!r} ({name_nodes(need.nodes)})", _explain_model(need))
 
 
 def is_model_input(kind: str, input_name: str, value: object) -> bool:
@@ -216,24 +233,62 @@ def _models_of(node: dict[str, Any]) -> Iterator[DeclaredModel]:
             yield DeclaredModel(model["name"], str(model.get("directory") or ""), str(model.get("url") or ""))
 
 
-def _make_need(name: str, folder: str, declared: dict[str, DeclaredModel]) -> _Need:
-    model, published = declared.get(_bare(name)), find_published(name)
+def _declarations(workflow: Workflow) -> Iterator[tuple[str, str, DeclaredModel]]:
+    """(id, class, model) for each model that a node declares."""
+    for node in all_ui_nodes(workflow):
+        for model in _models_of(node):
+            yield str(node.get("id")), str(node.get("type")), model
+
+
+def _find_declared(
+    declared: list[tuple[str, str, DeclaredModel]], name: str, folder: str, node_id: str, kind: str
+) -> DeclaredModel | None:
+    """What a workflow declares of the file that a node wants.
+
+    Its own word counts first, then that of nodes of its class, then that of any other; of two that differ in the folder the
+    one whose folder fits.
+
+    Args:
+        folder: that the node takes it from, "" when nobody knows.
+        node_id: in the graph; in a subgraph it ends in the id that the editor's node has.
+    """
+    named = [one for one in declared if one[2].name == name]
+    own = [one for one in named if one[:2] == (node_id.rpartition(":")[2], kind)]
+    alike = [one for one in named if one[1] == kind]
+    for group in (own, alike, named):
+        by_folder = {same_folder(model.folder): model for *_, model in reversed(group)}
+        if folder and same_folder(folder) in by_folder:
+            return by_folder[same_folder(folder)]
+        # Who knows a folder leaves the files of another one to those who want them.
+        if len(by_folder) == 1 and (group is not named or not folder or "" in by_folder):
+            return group[0][2]
+    return None
+
+
+def _make_need(name: str, folder: str, model: DeclaredModel | None) -> _Need:
+    published = find_published(name)
     return _Need(
+        name=name,
         folder=(model.folder if model else "") or folder or (published.folder if published else ""),
         url=(model.url if model else "") or (published.url if published else ""),
         size=published.size if published else 0,
     )
 
 
-def _explain_model(name: str, need: _Need) -> str:
+def _find_elsewhere(need: _Need) -> str:
+    """The choice of a node that is the same file in another folder of the same place, or ""."""
+    return next((choice for choice in need.choices if _bare(choice).lower() == _bare(need.name).lower()), "")
+
+
+def _explain_model(need: _Need) -> str:
+    elsewhere = _find_elsewhere(need)
+    if elsewhere:
+        return f"it is missing under this name, but there is {elsewhere!r}: choose that in the node"
     place = f"put it into models/{need.folder}" if need.folder else "put it into the folder of that node's models"
     url = need.url.partition("?")[0]
-    renamed = f", saved as {_bare(name)}" if url and _bare(url) != _bare(name) else ""
+    renamed = f", saved as {_bare(need.name)}" if url and _bare(url) != _bare(need.name) else ""
     source = f", from {url}{renamed}" if url else ""
     size = f" ({format_size(need.size)})" if need.size else ""
-    elsewhere = [choice for choice in need.choices if _bare(choice).lower() == _bare(name).lower()]
-    if elsewhere:
-        return f"it is missing under this name, but there is {elsewhere[0]!r}: choose that in the node"
     there = f" (there are: {_some(need.choices)})" if need.choices else " (the folder is empty)" if need.folder else ""
     return f"it is missing: {place}{source}{size}{there}"
 

@@ -96,6 +96,9 @@ _FOLDERS_BY_INPUT = {
 }  # fmt: skip
 
 
+_FORMER_FOLDERS = {"clip": "text_encoders", "unet": "diffusion_models"}
+
+
 def find_published(name: str) -> PublishedModel | None:
     """What is known of a model file, by its name without folders."""
     bare = name.replace("\\", "/").rpartition("/")[2]
@@ -112,6 +115,11 @@ def looks_like_model(value: object) -> bool:
     return isinstance(value, str) and value.lower().endswith(MODEL_SUFFIXES)
 
 
-def format_size(size: int) -> str:
-    """Bytes as model hubs show them: ``2.13 GB``, ``98.2 MB``."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+def same_folder(folder: str) -> str:
+    """A folder below ``models`` by its present name: ComfyUI looks for some under two."""
+    return _FORMER_FOLDERS.get(folder, folder)
+
+
+def format_size(size: float) -> str:
+    """Bytes as model hubs show them: ``2.13 GB``, ``98.2 MB``, ``25.3 kB``."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -1,4 +1,4 @@
-"""Pictures of a story's cast on the way to the servers: who reads them, where they lie, and which are missing."""
+"""Pictures of a story's cast and places on the way to the servers: where they lie, and which are missing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.references import (
-    DEFAULT_WEIGHTS,
-    Role,
-    cast_of,
-    cast_roles,
+    HOW_TO_MAKE,
+    HOW_TO_SHOW_PLACE,
+    STORY_KEYS,
     mask_name,
     missing_picture,
-    name_nobody,
     reference_names,
+    rename_pictures,
     story_cast,
     story_place,
 )
@@ -27,86 +26,10 @@ from custom_nodes.videogen.core.story import Entity, Story
 from custom_nodes.videogen.media.picture_files import find_file
 from custom_nodes.videogen.media.probe import hash_file
 
-from .workflow import CONTINUITY_NODE, Graph, is_link, nodes_of
-
-#: The nodes that read the pictures of a segment's cast, and the one that gives pictures of the graph instead.
-READER_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)
-REFERENCE_NODE = "VideoGenReference"
-_GO_ON = "go on without"
+from .picture_readers import CastReader, Need, PlaceReader, Reader, find_needs
 
 #: SHA-256 of a file in a server's input folder, or "" when it is not there.
 HashInput = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A node that reads the pictures of a segment's cast.
-
-    Attributes:
-        weights: kind → weight of those whose story gives none.
-        must_be_there: the node stops when a picture is missing.
-        given: names of those whom the graph itself shows.
-        given_by_others: somebody else gives pictures too, nobody knows of whom.
-    """
-
-    weights: Mapping[str, float]
-    must_be_there: bool
-    given: frozenset[str]
-    given_by_others: bool
-
-    def roles(self, plan: SegmentPlan) -> list[Role]:
-        """Who is kept the same by pictures in a segment."""
-        return cast_roles(plan, self.weights, self.given)
-
-
-def find_readers(graph: Graph) -> list[Reader]:
-    """The nodes of a graph that read pictures."""
-    readers = []
-    for kind in READER_NODES:
-        for node_id in nodes_of(graph, kind):
-            inputs = graph[node_id]["inputs"]
-            given, given_by_others = _given_names(graph, inputs.get("references"))
-            weights = {key: inputs.get(f"{key}_weight", default) for key, default in DEFAULT_WEIGHTS.items()}
-            # A widget that is linked has no value yet: any but 0 reads the pictures.
-            known = {key: weight if _is_number(weight) else DEFAULT_WEIGHTS[key] for key, weight in weights.items()}
-            # The continuity node never stops for a picture: it says that there was none.
-            missing = _GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", "stop")
-            readers.append(Reader(known, missing != _GO_ON and not is_link(missing), given, given_by_others))
-    return readers
-
-
-def find_strangers(graph: Graph, story: Story) -> list[Problem]:
-    """One problem for each VideoGenReference whose name nobody in the whole story has."""
-    cast = story_cast(story)
-    known = {entity.name for entity in cast}
-    names = {node_id: graph[node_id]["inputs"].get("name") for node_id in nodes_of(graph, REFERENCE_NODE)}
-    return [
-        Problem(f"node {node_id} ({REFERENCE_NODE})", name_nobody(name.strip(), cast))
-        for node_id, name in names.items()
-        if isinstance(name, str) and name.strip() and name.strip() not in known
-    ]
-
-
-def _given_names(graph: Graph, link: object) -> tuple[frozenset[str], bool]:
-    """The names in a chain of VideoGenReference, and whether something else is in it."""
-    names: set[str] = set()
-    seen: set[str] = set()
-    while is_link(link):
-        assert isinstance(link, list)
-        node = graph.get(link[0])
-        if node is None or node["class_type"] != REFERENCE_NODE or link[0] in seen:
-            return frozenset(names), True
-        seen.add(link[0])
-        name = node["inputs"].get("name")
-        if not isinstance(name, str):
-            return frozenset(names), True
-        names.add(name.strip())
-        link = node["inputs"].get("references")
-    return frozenset(names), False
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 # ------------------------------------------------------------------ pictures beside the story
@@ -194,32 +117,20 @@ def read_unchanged(picture: StoryPicture) -> bytes:
 # ------------------------------------------------------------------ what a segment needs
 
 
-@dataclass(frozen=True)
-class Need:
-    """A picture or mask that a segment reads, and whether it cannot do without."""
+def data_for_servers(
+    story: Story, data: dict[str, Any], readers: Sequence[Reader], pictures: StoryPictures
+) -> dict[str, Any]:
+    """A story's plain data as the servers get it: they have what lies beside it under other names.
 
-    entity: Entity
-    name: str
-    required: bool
-
-
-def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
-    """All pictures and masks that a segment reads, each once for everybody whom it shows."""
-    needs: dict[tuple[str, str, str], Need] = {}
-    for reader in readers:
-        roles = reader.roles(plan)
-        wanted = [
-            (role.entity, name, reader.must_be_there and not reader.given_by_others)
-            for role in roles
-            for name in role.names
-        ]
-        wanted += [
-            (entity, mask_name(entity), reader.must_be_there) for entity in cast_of(plan) if roles and mask_name(entity)
-        ]
-        for entity, name, required in wanted:
-            key = (entity.kind, entity.name, name)
-            needs[key] = Need(entity, name, required or (key in needs and needs[key].required))
-    return list(needs.values())
+    Args:
+        data: the plain data of `story`.
+        readers: of the graph; without any the story stays as it is.
+    """
+    if not readers:
+        return data
+    given = {name for reader in readers if isinstance(reader, CastReader) for name in reader.given}
+    places = any(isinstance(reader, PlaceReader) for reader in readers)
+    return rename_pictures(story, data, pictures.names_for_servers(story), given, unnamed_places=places)
 
 
 def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_picture: HashInput) -> dict[str, Any]:
@@ -229,26 +140,32 @@ def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_picture
         for need in find_needs(plan, readers) if entity else ():
             if (need.entity.kind, need.entity.name) != (entity["kind"], entity["name"]):
                 continue
+            found = next(filter(None, map(hash_picture, need.names)), "")
             if need.name == mask_name(need.entity):
-                entity["region"] = {"mask": hash_picture(need.name)}
-            else:
-                names = entity.setdefault("pictures", [])
-                names.append(hash_picture(need.name))
-                entity["references"] = []
+                entity["region"] = {"mask": found}
+                continue
+            entity["references"] = []
+            # A place that the story names no picture of, and of which there is none, is as if nobody had looked.
+            unnamed = need.entity.kind == "location" and not need.entity.references
+            # The first of several is among them already where the cast's readers take all of them.
+            repeats = len(need.names) > 1 and found in entity.get("pictures", ())
+            if not repeats and (found or not unnamed):
+                entity.setdefault("pictures", []).append(found)
     return record
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A picture or mask that segments cannot do without.
+    """A picture or mask that segments cannot do without, or that some servers have and others lack.
 
     Attributes:
+        entity: whom it shows; None when it is to show where segments play, and they play nowhere.
         segments: numbers of those that need it.
         lacking: addresses of the servers that do not have it; none when they have different ones.
         servers: addresses of all servers.
     """
 
-    entity: Entity
+    entity: Entity | None
     name: str
     segments: tuple[int, ...]
     lacking: tuple[str, ...]
@@ -256,12 +173,16 @@ class Missing:
 
     def explain(self) -> Problem:
         """The sentence on it, for people."""
+        segments = format_selection(self.segments)
+        if self.entity is None:
+            message = f"segments {segments} have no location, and a node of the workflow shows its picture"
+            return Problem(STORY_KEYS["location"], message)
         if not self.lacking:
             message = f"{self.name!r} is not the same file on {' and '.join(self.servers)}"
             return Problem(story_place(self.entity), message)
         where = f"the input folder of {' and '.join(self.lacking)}, nor beside the story"
         problem = missing_picture(self.entity, self.name, where)
-        return Problem(problem.where, f"{problem.message} (segments {format_selection(self.segments)})")
+        return Problem(problem.where, f"{problem.message} (segments {segments})")
 
 
 def find_missing(
@@ -271,23 +192,53 @@ def find_missing(
     pictures: StoryPictures,
     servers: Mapping[str, HashInput],
 ) -> list[Missing]:
-    """The pictures and masks that segments cannot do without and that are not there, in the order of the story.
+    """The pictures and masks that segments cannot do without and that are not there, in the order of the story; and those that
+    they could do without, where only some of the servers have them: their segments would not go together.
 
     Args:
         numbers: of the segments that are to be rendered.
         servers: address → its input folder. Each has to have the files that do not lie beside the story, and the same ones.
     """
-    wanted: dict[tuple[str, str, str], tuple[Entity, list[int]]] = {}
+    wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
+    nowhere: list[int] = []
+    needs_place = any(isinstance(reader, PlaceReader) and reader.must_be_there for reader in readers)
     for number in numbers if readers else ():
-        for need in find_needs(plan_segment(story, number), readers):
-            if need.required and pictures.find(need.name) is None:
-                key = (need.entity.kind, need.entity.name, need.name)
-                wanted.setdefault(key, (need.entity, []))[1].append(number)
+        plan = plan_segment(story, number)
+        for need in find_needs(plan, readers):
+            if need.required or len(servers) > 1:
+                key = (need.entity.kind, need.entity.name, need.names)
+                wanted.setdefault(key, (need, []))[1].append(number)
+        if needs_place and plan.location is None:
+            nowhere.append(number)
     order = {(entity.kind, entity.name): place for place, entity in enumerate(story_cast(story))}
     missing = []
-    for (_, _, name), (entity, segments) in sorted(wanted.items(), key=lambda item: order[item[0][:2]]):
-        hashes = {url: hash_input(name) for url, hash_input in servers.items()}
+    for key, (need, segments) in sorted(wanted.items(), key=lambda item: order[item[0][:2]]):
+        name, hashes = _look_up(key[2], pictures, servers)
         lacking = tuple(url for url, found in hashes.items() if not found)
-        if lacking or len(set(hashes.values())) > 1:
-            missing.append(Missing(entity, name, tuple(segments), lacking, tuple(hashes)))
+        if (need.required and len(set(hashes.values())) > 1) or (lacking and (need.required or any(hashes.values()))):
+            missing.append(Missing(need.entity, name, tuple(segments), lacking, tuple(hashes)))
+    if nowhere:
+        missing.append(Missing(None, "", tuple(nowhere), (), tuple(servers)))
     return missing
+
+
+def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
+    """The sentences on what is missing, and what helps."""
+    every = list(missing)
+    of_places = [one.entity is None or one.entity.kind == "location" for one in every]
+    hints = [HOW_TO_MAKE] * (not all(of_places)) + [HOW_TO_SHOW_PLACE] * any(of_places)
+    return [one.explain() for one in every], "\n".join(hints)
+
+
+def _look_up(
+    names: Sequence[str], pictures: StoryPictures, servers: Mapping[str, HashInput]
+) -> tuple[str, dict[str, str]]:
+    """Of several names the first that is anywhere, and address → SHA-256 of it there; no addresses when it lies beside the
+    story. When it is nowhere, that is said of the first name."""
+    for name in names:
+        if pictures.find(name) is not None:
+            return name, {}
+        hashes = {url: hash_input(name) for url, hash_input in servers.items()}
+        if any(hashes.values()):
+            return name, hashes
+    return names[0], dict.fromkeys(servers, "")

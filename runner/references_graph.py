@@ -13,14 +13,18 @@ from custom_nodes.videogen.core.story import Story
 
 from .graph_check import check_graph
 from .installation import PROJECT
-from .missing_parts import ListModels
-from .workflow import STORY_NODE, Graph, Workflow, convert_workflow, is_link, nodes_of
+from .missing_parts import AskSizes, ListModels
+from .workflow import RENDER_SIZE_NODE, STORY_NODE, Graph, Workflow, convert_workflow, is_link, nodes_of
 
 MEMBER_NODE, SAVE_REFERENCE_NODE = "VideoGenCastMember", "VideoGenSaveReference"
 DEFAULT_REFERENCES = PROJECT / "workflows" / "character_references.json"
 #: What the references are drawn with comes from the film's workflow, where that says it once: then only one model is loaded,
-#: and it gets the steps and the strength of the prompt that it needs.
-ADOPTED = ("ckpt_name", "unet_name", "vae_name", "steps", "cfg", "sampler_name", "scheduler")
+#: and it gets the steps, the strength of the prompt and the size that it needs. Input → the only class that counts, or "" for
+#: any: others mean something else by megapixels.
+ADOPTED = {
+    "ckpt_name": "", "unet_name": "", "vae_name": "", "steps": "", "cfg": "", "sampler_name": "", "scheduler": "",
+    "megapixels": RENDER_SIZE_NODE,
+}  # fmt: skip
 
 
 class ReferencesGraph:
@@ -50,9 +54,11 @@ class ReferencesGraph:
         """What is drawn for one member of the cast; see `plan_member`."""
         return plan_member(story, index, *self.words)
 
-    def check(self, object_info: dict[str, Any], list_models: ListModels | None = None) -> list[Problem]:
+    def check(
+        self, object_info: dict[str, Any], list_models: ListModels | None = None, ask_sizes: AskSizes | None = None
+    ) -> list[Problem]:
         """What of it does not fit the server, in words that tell it from the film's workflow."""
-        found = check_graph(self.make({}, 1, "member.png", ""), object_info, self.workflow, list_models)
+        found = check_graph(self.make({}, 1, "member.png", ""), object_info, self.workflow, list_models, ask_sizes)
         name = self.workflow.path.name
         return [Problem(f"{name}, {one.where}" if one.where else name, one.message) for one in found]
 
@@ -74,20 +80,25 @@ class ReferencesGraph:
 def adopt_model(graph: Graph, film: Graph) -> dict[str, Any]:
     """Take over into the references' graph what the film's says exactly once of `ADOPTED`; gives what was taken over."""
     taken: dict[str, Any] = {}
-    for name in ADOPTED:
-        found = {json.dumps(value) for value in _values(film, name)}
-        users = [node for node in graph.values() if name in node["inputs"] and not is_link(node["inputs"][name])]
+    for name, kind in ADOPTED.items():
+        found = {json.dumps(inputs[name]) for inputs in _users(film, name, kind)}
+        users = _users(graph, name, kind)
         if len(found) == 1 and users:
             taken[name] = json.loads(found.pop())
-            for node in users:
-                node["inputs"][name] = taken[name]
+            for inputs in users:
+                inputs[name] = taken[name]
     return taken
 
 
-def _values(graph: Graph, name: str) -> list[Any]:
+def _users(graph: Graph, name: str, kind: str) -> list[dict[str, Any]]:
+    """The inputs of all nodes, or all of a class, that have a value under this name."""
     return [
-        value for node in graph.values() if (value := node["inputs"].get(name)) is not None and not is_link(value)
-    ]  # fmt: skip
+        node["inputs"]
+        for node in graph.values()
+        if node["class_type"] == (kind or node["class_type"])
+        and node["inputs"].get(name) is not None
+        and not is_link(node["inputs"][name])
+    ]
 
 
 def _only(graph: Graph, kind: str, path: Path) -> str:

@@ -272,6 +272,79 @@ def test_a_model_that_several_nodes_want_takes_one_line(object_info: dict[str, A
     assert problem.startswith("model 'wan.safetensors' (nodes 4 and 11): it is missing")
 
 
+def vision(**properties: Any) -> tuple[Graph, dict[str, Any], list[dict[str, Any]]]:
+    """A checkpoint and a CLIP vision of one name, missing both; the schema of the second loader; the editor's node of it."""
+    graph = with_input("4", "ckpt_name", "model.safetensors")
+    graph["11"] = {"class_type": "CLIPVisionLoader", "inputs": {"clip_name": "model.safetensors"}}
+    schema = {"input": {"required": {"clip_name": [["vit.safetensors"], {}]}}, "output": ["CLIP_VISION"]}
+    return graph, {"CLIPVisionLoader": schema}, [{"id": 11, "type": "CLIPVisionLoader", "properties": properties}]
+
+
+def test_two_files_of_one_name_belong_into_two_folders(object_info: dict[str, Any]) -> None:
+    graph, schema, _ = vision()
+    assert find_problems(graph, object_info | schema) == [
+        "model 'model.safetensors' (node 4): it is missing: put it into models/checkpoints (there are: 'dream.safetensors')",
+        "model 'model.safetensors' (node 11): it is missing: put it into models/clip_vision (there are: 'vit.safetensors')",
+    ]
+
+
+def test_what_is_declared_of_one_file_is_not_said_of_another_of_its_name(object_info: dict[str, Any]) -> None:
+    model = {
+        "name": "model.safetensors",
+        "url": "https://example.org/vit/model.safetensors",
+        "directory": "clip_vision",
+    }
+    graph, schema, nodes = vision(models=[model])
+    checkpoint, encoder = find_problems(graph, object_info | schema, nodes)
+    assert "models/checkpoints (there are" in checkpoint
+    assert "models/clip_vision, from https://example.org/vit/model.safetensors (there are" in encoder
+    # Also where both stand at one node, as in a note on all models of a workflow.
+    other = model | {"url": "https://example.org/sd/model.safetensors", "directory": "checkpoints"}
+    note = [{"id": 1, "type": "MarkdownNote", "properties": {"models": [model, other]}}]
+    checkpoint, encoder = find_problems(graph, object_info | schema, note)
+    assert "models/checkpoints, from https://example.org/sd/model.safetensors" in checkpoint
+    assert "models/clip_vision, from https://example.org/vit/model.safetensors" in encoder
+
+
+def test_two_loaders_that_nobody_knows_and_one_name(object_info: dict[str, Any]) -> None:
+    """Only what each node declares tells the two files apart."""
+    schema = {"input": {"required": {"engine": [[], {}]}}, "output": ["VAE"], "output_node": True}
+    kinds = {"1": "Exotic", "2": "Exotic", "3": "Strange"}
+    graph = {key: {"class_type": kind, "inputs": {"engine": "b.safetensors"}} for key, kind in kinds.items()}
+    nodes = [
+        {"id": int(key), "type": kinds[key],
+         "properties": {"models": [{"name": "b.safetensors", "url": f"https://example.org/{key}", "directory": f"place{key}"}]}}
+        for key in "12"
+    ]  # fmt: skip
+    first, second, third = find_problems(graph, dict.fromkeys(kinds.values(), schema), nodes)
+    assert "models/place1, from https://example.org/1," in first
+    assert "models/place2, from https://example.org/2," in second
+    assert third.endswith("(node 3): it is missing: put it into the folder of that node's models")
+
+
+def test_a_folder_by_its_former_name_is_the_same_place(object_info: dict[str, Any]) -> None:
+    schema = {"input": {"required": {"clip_name": [[], {}]}}, "output": ["CLIP"], "output_node": True}
+    graph = {key: {"class_type": "CLIPLoader", "inputs": {"clip_name": "t5.safetensors"}} for key in ("1", "2")}
+    model = {"name": "t5.safetensors", "url": "https://example.org/t5.safetensors", "directory": "clip"}
+    nodes = [{"id": 9, "type": "Somebodys", "properties": {"models": [model]}}]
+    (problem,) = find_problems(graph, {"CLIPLoader": schema}, nodes)
+    assert problem.startswith("model 't5.safetensors' (nodes 1 and 2): it is missing: put it into models/clip, from ")
+
+
+def test_a_declared_file_of_a_missing_node_that_another_wants_elsewhere(object_info: dict[str, Any]) -> None:
+    graph = with_input("4", "ckpt_name", "b.safetensors") | {"20": {"class_type": "Quux", "inputs": {}}}
+    models = [{"name": "b.safetensors", "url": "https://example.org/b.safetensors", "directory": "quuxes"}]
+    workflow = Workflow(
+        Path("film.json"), {"nodes": [{"id": 20, "type": "Quux", "properties": {"models": models}}], "links": []}, None
+    )
+    problems = [str(problem) for problem in check_graph(graph, object_info, workflow, lambda folder: [])]
+    assert [problem for problem in problems if problem.startswith("model")] == [
+        "model 'b.safetensors' (node 4): it is missing: put it into models/checkpoints (there are: 'dream.safetensors')",
+        "model 'b.safetensors' (node 20): it is missing: put it into models/quuxes, from https://example.org/b.safetensors (the"
+        " folder is empty)",
+    ]
+
+
 def test_a_model_that_lies_in_another_folder(object_info: dict[str, Any]) -> None:
     graph = with_input("4", "ckpt_name", "SD/Dream.safetensors")
     assert find_problems(graph, object_info) == [

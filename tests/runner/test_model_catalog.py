@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from runner.model_catalog import MODELS, find_folder, find_published, format_size, looks_like_model
+from runner.model_catalog import MODELS, find_folder, find_published, format_size, looks_like_model, same_folder
 
 #: Folders of a ComfyUI, and the one that the pack adds.
 FOLDERS = {"checkpoints", "clip_vision", "upscale_models", "ipadapter"}
@@ -53,11 +53,19 @@ def test_which_folder_an_input_takes_files_from(kind: str, name: str, folder: st
     assert find_folder(kind, name) == folder
 
 
+def test_a_folder_that_has_two_names_is_one_folder() -> None:
+    assert same_folder("clip") == same_folder("text_encoders")
+    assert same_folder("unet") == same_folder("diffusion_models")
+    assert same_folder("vae") == "vae"
+
+
 @pytest.mark.parametrize(("value", "is_one"), [("a.safetensors", True), ("b.GGUF", True), ("euler", False), (5, False)])
 def test_what_looks_like_a_model(value: object, is_one: bool) -> None:
     assert looks_like_model(value) is is_one
 
 
-@pytest.mark.parametrize(("size", "text"), [(2_132_696_762, "2.13 GB"), (98_183_288, "98.2 MB"), (1e9, "1.00 GB")])
+@pytest.mark.parametrize(
+    ("size", "text"), [(2_132_696_762, "2.13 GB"), (98_183_288, "98.2 MB"), (1e9, "1.00 GB"), (25_260, "25.3 kB")]
+)
 def test_sizes_as_hubs_show_them(size: int, text: str) -> None:
     assert format_size(size) == text

@@ -18,14 +18,8 @@ from custom_nodes.videogen.core.plan import plan_segment
 from custom_nodes.videogen.core.story_parser import parse_story
 from runner.failures import Variant
 from runner.jobs import JobMaker
-from runner.references import (
-    StoryPictures,
-    find_missing,
-    find_needs,
-    find_readers,
-    find_strangers,
-    read_unchanged,
-)
+from runner.picture_readers import find_needs, find_readers, find_strangers
+from runner.references import StoryPictures, find_missing, read_unchanged
 from runner.render import Renderer
 from runner.scheduler import Task
 from tests.support.stories import Graph, segment_graph

@@ -20,8 +20,9 @@ from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.media.probe import hash_file
 from runner.cast_pictures import CastPictures
 from runner.outcome import Outcome
+from runner.picture_readers import find_readers
 from runner.progress import LineDisplay
-from runner.references import Missing, find_missing, find_readers
+from runner.references import Missing, find_missing
 from runner.references_graph import ReferencesGraph, adopt_model
 from runner.references_run import ReferencesRun, find_drawable, find_kept, find_stale, read_record, share_pictures
 from runner.run_directory import RunDirectory
@@ -195,6 +196,18 @@ def test_what_the_film_says_twice_is_left_as_it_is() -> None:
     assert "ckpt_name" not in taken
     assert "steps" not in taken
     assert graph["4"]["inputs"]["ckpt_name"] == "small.safetensors"
+
+
+def test_the_size_that_the_film_s_model_draws_is_taken_over() -> None:
+    graph, film = copy.deepcopy(REFERENCES), image_graph()
+    graph["6"] = {"class_type": "VideoGenRenderSize", "inputs": {"megapixels": 0.0, "multiple": "64"}}
+    film["40"] = {"class_type": "VideoGenRenderSize", "inputs": {"megapixels": 0.33, "multiple": "8"}}
+    # The same word of another node means another size.
+    film["41"] = {"class_type": "ImageScaleToTotalPixels", "inputs": {"megapixels": 2.0}}
+    assert adopt_model(graph, film)["megapixels"] == 0.33
+    assert graph["6"]["inputs"] == {"megapixels": 0.33, "multiple": "64"}
+    del film["40"]
+    assert "megapixels" not in adopt_model(graph, film)
 
 
 @pytest.mark.parametrize("kind", ["VideoGenCastMember", "VideoGenSaveReference"])

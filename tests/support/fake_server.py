@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = found if isinstance(found, Answer) else Answer(body=found)
         self._send(answer)
 
-    do_GET = do_POST = do_PUT = _answer
+    do_GET = do_POST = do_PUT = do_HEAD = _answer
 
     def _send(self, answer: Answer) -> None:
         data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
@@ -130,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         with contextlib.suppress(OSError):
             self.wfile.write(data)
             self.wfile.flush()

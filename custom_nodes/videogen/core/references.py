@@ -20,6 +20,10 @@ HOW_TO_MAKE = (
     "Put a picture of that name into ComfyUI's input folder or beside the story, render"
     " workflows/character_references.json, which makes the pictures, or set `missing` to “go on without”."
 )
+HOW_TO_SHOW_PLACE = (
+    "A place is drawn by nobody: put a picture of that name into ComfyUI's input folder or beside the story, connect one to the"
+    " node (*Location*, *Color Match*), or let it do without (`anchor`, `missing`)."
+)
 
 
 @dataclass(frozen=True)
@@ -113,19 +117,32 @@ def story_cast(story: Story) -> list[Entity]:
     return [*story.characters, *story.objects, *story.locations]
 
 
-def rename_pictures(story: Story, data: dict[str, Any], new_names: Mapping[str, str]) -> dict[str, Any]:
+def rename_pictures(
+    story: Story,
+    data: dict[str, Any],
+    new_names: Mapping[str, str],
+    given: Container[str] = (),
+    *,
+    unnamed_places: bool = False,
+) -> dict[str, Any]:
     """A story's plain data with other names for its pictures and masks.
 
     Args:
         data: the plain data of `story`; it is not changed.
         new_names: name as the story has it, or the default name → the new one. Others stay as they are.
+        given: names of entities whose pictures the workflow gives.
+        unnamed_places: pictures of the default name of locations for which the story names none get their new name too.
     """
     changed = dict(data)
     for entity in story_cast(story):
         names, mask = reference_names(story.slug, entity), mask_name(entity)
         fields: dict[str, Any] = {}
-        if any(name in new_names for name in names):
+        unnamed_place = entity.kind == "location" and not entity.references
+        if any(name in new_names for name in names) and (unnamed_places or not unnamed_place):
             fields["reference"] = [new_names.get(name, name) for name in names]
+            if unnamed_place and entity.name not in given:
+                # Named now, it would count among the cast (`cast_roles`), which it did not under its default name.
+                fields["weight"] = 0
         if mask in new_names:
             fields["region"] = new_names[mask]
         if fields:
