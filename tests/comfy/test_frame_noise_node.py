@@ -142,6 +142,25 @@ def test_frames_stay_as_they_are() -> None:
     assert execute(latent=start)[1] is start
 
 
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_another_number_of_frames_than_the_segment_s_is_refused(plan: SegmentPlan, count: int) -> None:
+    with pytest.raises(
+        VideoGenError, match=f"`latent` has {count} frames and segment 1 has {FRAMES}: .*`batch_size`"
+    ) as e:
+        execute(segment=plan, latent=empty(count), wanted=[1])
+    assert e.value.code == "latent-invalid"
+    assert "\n" not in str(e.value)
+    assert execute(segment=plan, latent=empty(count), wanted=[0])[1] is None  # nobody wants it
+
+
+def test_a_segment_takes_one_picture_all_frames_or_a_named_part(plan: SegmentPlan) -> None:
+    assert len(execute(segment=plan, latent=empty(1), wanted=[1])[1]["samples"]) == FRAMES
+    whole = empty(FRAMES)
+    assert execute(segment=plan, latent=whole, wanted=[1])[1] is whole
+    part = LatentFromBatch().frombatch(whole, 1, 2)[0]
+    assert execute(segment=plan, latent=part, wanted=[1])[1] is part
+
+
 def test_without_anything_to_go_by_only_who_wants_the_latent_is_stopped() -> None:
     noise, latent = execute()
     assert isinstance(noise, FrameNoise)

@@ -161,6 +161,8 @@ def start_batch(plan: SegmentPlan | None, latent: Any, frames: int) -> dict[str,
         VideoGenError: `latent-invalid`.
     """
     if latent is not None:
+        if plan is not None:
+            check_count(latent, plan)
         return spread(latent, frames)
     if plan is None:
         raise VideoGenError(
@@ -173,6 +175,22 @@ def empty_batch(size: tuple[int, int], frames: int) -> dict[str, Any]:
     """An empty LATENT for frames of about this size (width, height); see `model_size`."""
     width, height = (side // LATENT_PIXELS for side in model_size(size))
     return {"samples": torch.zeros(frames, LATENT_CHANNELS, height, width)}
+
+
+def check_count(latent: Any, plan: SegmentPlan) -> None:
+    """Refuse a batch that is neither one picture nor the segment's frames: whatever comes out of it would be stretched over
+    the segment's duration. A part of the frames says by `batch_index` which ones it has, as after Latent From Batch.
+
+    Raises:
+        VideoGenError: `latent-invalid`.
+    """
+    count = len(check_latent(latent))
+    if count not in (1, plan.frames) and "batch_index" not in latent:
+        raise VideoGenError(
+            "latent-invalid",
+            f"`latent` has {count} frames and segment {plan.number} has {plan.frames}: set the `batch_size` of the latent to 1,"
+            f" which Frame Noise makes all frames of, or to {plan.frames}",
+        )
 
 
 def spread(latent: Any, frames: int) -> dict[str, Any]:
