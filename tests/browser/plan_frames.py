@@ -9,6 +9,10 @@ from typing import Any
 from .graph_plan import MUTED, Bus, GraphPlan, Group, Node
 
 VIT_H = "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
+#: Not chosen, as Upscale does without: declared, so that the editor offers it to whoever chooses it.
+UPSCALER = "RealESRGAN_x4plus.safetensors"
+#: How far the camera goes: a pan that is well seen, out of pictures that become a fifth larger for it.
+REACH = 0.2
 BLUE, GREEN, RED, VIOLET, GREY, YELLOW, TEAL = (
     "#8fb8de", "#9ccf9c", "#e8a583", "#d3a6e0", "#b0b0b0", "#e0c070", "#7fc4c0",
 )  # fmt: skip
@@ -71,6 +75,10 @@ NOTE = """\
 - **Frames that belong together:** less `drift` in *Frame Noise* and more `strength` in *Anchor Attention* hold the shot together;
   the other way round more happens in it.
 - **How well it holds together** says *Continuity*; headless a segment that falls short is rendered again, and the best take kept.
+- **The camera:** where a segment's `technical` names a move, *Keyframe Motion* moves it over the finished pictures; else it
+  does nothing. Less `reach` keeps more of the picture; bypass it (Ctrl + B) where the model is to move the camera.
+- **One place, the same colours:** put a picture of it at `input/videogen/<story>/<location>.png`, and *Color Match* brings all of
+  its segments to that picture. Its help page says how to draw one.
 - **Size:** *Render Size* is what the model draws, *Upscale* makes it the film's size.
 - {remark}
 """
@@ -82,9 +90,10 @@ MODELS_NOTE = """\
 ## Models
 
 {files}
+- *upscale_models*: `{upscaler}`, optional
 
-The editor offers to download what is missing. A *model.safetensors* is to be saved under the name that is shown.
-`RealESRGAN_x4plus.safetensors` in *upscale_models* is taken when it is there.
+The editor offers to download what is missing. A *model.safetensors* is to be saved under the name that is shown. The
+upscale model is taken when it is there; choose it in *Upscale* and the editor offers it too.
 """
 
 
@@ -107,15 +116,18 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
                 "Pictures", TEAL,
                 (
                     Node("decode", "VAEDecode"),
-                    Node("upscale", "VideoGenUpscale", {"model": "auto", "width": 0, "height": 0}),
+                    Node("upscale", "VideoGenUpscale", {"model": "auto", "width": 0, "height": 0}, models=(UPSCALER,)),
                     Node("match", "VideoGenColorMatch"),
-                    Node("continuity", "VideoGenContinuity"),
                 ),
                 width=280,
             ),
+            _camera_group(story),
             Group(
-                "Save", YELLOW,
-                (Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}, height=400),),
+                "Measure and save", YELLOW,
+                (
+                    Node("continuity", "VideoGenContinuity"),
+                    Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}, height=400),
+                ),
             ),
             Group("Film", RED, (Node("film", "VideoGenCompileFilm", film, mode=MUTED),), below=True),
         ),
@@ -141,7 +153,8 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
             "sampler.output > decode.samples",
             "decode.IMAGE > upscale.images",
             "upscale.images > match.images",
-            "match.images > continuity.images",
+            "match.images > motion.images",
+            "motion.images > continuity.images",
             "continuity.images > save.images",
             "save.folder > film.folder",
         ),
@@ -149,8 +162,8 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
             Bus(
                 "segment.segment",
                 (
-                    "size.segment", "noise.segment", "upscale.segment", "match.segment", "continuity.segment",
-                    "save.segment",
+                    "size.segment", "noise.segment", "upscale.segment", "match.segment", "motion.segment",
+                    "continuity.segment", "save.segment",
                 ),
             ),
             Bus("story.story", ("film.story",), lane=1),
@@ -231,6 +244,12 @@ def _sampling_group(model: ImageModel) -> Group:
     )  # fmt: skip
 
 
+def _camera_group(story: dict[str, Any]) -> Group:
+    """Behind Color Match, which compares whole pictures, and in front of what measures and saves the film's frames."""
+    motion = {"move": "segment", "reach": REACH, "border": "crop", "frames": story.get("frames", 24)}
+    return Group("Camera", BLUE, (Node("motion", "VideoGenKeyframeMotion", motion),), width=280, below=True)
+
+
 def _notes(story: dict[str, Any], model: ImageModel) -> tuple[Node, ...]:
     text = NOTE.format(
         title=model.title, name=model.name, frames=story.get("frames", 24), remark=model.remark,
@@ -239,8 +258,10 @@ def _notes(story: dict[str, Any], model: ImageModel) -> tuple[Node, ...]:
     files = [("checkpoints", model.checkpoint)]
     if model.adapter:
         files += [("ipadapter", model.adapter), ("clip_vision", VIT_H)]
-    lines = "\n".join(f"- *{folder}*: `{name}`" for folder, name in files)
+    models = MODELS_NOTE.format(
+        files="\n".join(f"- *{folder}*: `{name}`" for folder, name in files), upscaler=UPSCALER
+    )  # fmt: skip
     return (
         Node("note", "MarkdownNote", {"": text}, title="Read me", width=1150, height=180),
-        Node("models", "MarkdownNote", {"": MODELS_NOTE.format(files=lines)}, title="Models", width=700, height=180),
+        Node("models", "MarkdownNote", {"": models}, title="Models", width=700, height=180),
     )

@@ -17,7 +17,7 @@ Each run draws one of them, from its own description and seed in the story, and 
 where *Apply Characters* finds it. *Cast Member* goes on to the next with every run ({count} in this story): queue that many.
 
 - **Headless** nothing is to be done: `videogen run` draws what is missing before it renders a film that needs it.
-- **The model:** take the one that you render the film with, and its sampler settings.
+- **The model:** take the one that you render the film with, its sampler settings, and the `megapixels` of its *Render Size*.
 - **Not the person you had in mind?** Change the description or the seed in the story, or put a picture of your own into the
   input folder under the same name: it is never written over.
 """

@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.server, pytest.mark.browser]
 TEMPLATES = PROJECT / "custom_nodes" / "videogen" / "example_workflows"
 PATHS = {path.stem: path for path in sorted((PROJECT / "workflows").glob("*.json"))}
 FRAMES = ("sd15_frames", "sd21_frames", "sdxl_frames", "sdxl_turbo_frames")
+#: Declared by the workflows with frames at Upscale, which does without it: the editor must not ask for it.
+OPTIONAL = "RealESRGAN_x4plus.safetensors"
 #: Every model file that a workflow loads.
 MODELS = {
     "preview": [],
@@ -159,16 +161,32 @@ def test_a_missing_model_is_offered_for_download(editor: Editor, workflow: dict[
     editor.close_dialogs()
 
 
+@pytest.mark.parametrize("name", FRAMES, indirect=True)
+def test_the_upscale_model_is_offered_to_whoever_chooses_it(
+    editor: Editor, workflow: dict[str, Any], name: str
+) -> None:
+    (upscale,) = [node for node in workflow["nodes"] if node["type"] == "VideoGenUpscale"]
+    assert upscale["widgets_values"][0] == "auto"
+    upscale["widgets_values"][0] = OPTIONAL
+    editor.load(workflow)
+    dialog = editor.page.locator(".p-dialog")
+    dialog.get_by_text("Missing Models").wait_for()
+    assert f"upscale_models / {OPTIONAL}" in dialog.inner_text()
+    assert dialog.get_by_text("Copy URL").count() == len(MODELS[name]) + 1
+    editor.close_dialogs()
+
+
 def test_every_model_is_declared_where_it_is_chosen(workflow: dict[str, Any], name: str) -> None:
     found = list(declared_models(load_workflow(PATHS[name])))
-    assert sorted(model.name for model in found) == sorted(MODELS[name])
+    optional = [OPTIONAL] if name in FRAMES else []
+    assert sorted(model.name for model in found) == sorted(MODELS[name] + optional)
     for model in found:
         published = find_published(model.name)
         assert published is not None
         assert (model.folder, model.url) == (published.folder, published.url)
     for node in workflow["nodes"]:
         for model in node["properties"].get("models", []):
-            assert model["name"] in node["widgets_values"]
+            assert model["name"] in node["widgets_values"] or model["name"] == OPTIONAL
             assert len(model["hash"]) == 64
 
 
@@ -181,8 +199,23 @@ def test_a_workflow_with_a_model_has_what_makes_frames_belong_together(name: str
         "VideoGenRenderSize",
         "VideoGenUpscale",
         "VideoGenColorMatch",
+        "VideoGenKeyframeMotion",
     } <= kinds
     assert ("VideoGenApplyCharacters" in kinds) == (name != "sd21_frames")
+
+
+@pytest.mark.parametrize("name", FRAMES, indirect=True)
+def test_the_camera_moves_over_the_frames_that_are_measured_and_saved(opened: Editor, name: str) -> None:
+    graph = opened.prompt()
+    way = ["VideoGenSaveSegment"]
+    (node_id,) = [key for key, node in graph.items() if node["class_type"] == way[0]]
+    while "images" in graph[node_id]["inputs"]:
+        node_id = graph[node_id]["inputs"]["images"][0]
+        way.append(graph[node_id]["class_type"].removeprefix("VideoGen"))
+    assert way[1:] == ["Continuity", "KeyframeMotion", "ColorMatch", "Upscale", "VAEDecode"]
+    (motion,) = [node["inputs"] for node in graph.values() if node["class_type"] == "VideoGenKeyframeMotion"]
+    assert (motion["move"], motion["border"]) == ("segment", "crop")
+    assert graph[motion["segment"][0]]["class_type"] == "VideoGenSegment"
 
 
 def test_template_is_the_workflow_that_ships(name: str) -> None:

@@ -73,7 +73,11 @@ class TinyText:
 
 
 class TinyPictures:
-    """What VAEDecode needs of a VAE: colours out of the first three channels."""
+    """What VAEDecode and VAEEncode need of a VAE: colours out of the first three channels, and into them."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        smaller = torch.nn.functional.avg_pool2d(pixels.movedim(-1, 1), 8).logit(eps=1e-3)
+        return torch.cat([smaller, torch.zeros_like(smaller[:, :1])], dim=1)
 
     def decode(self, samples: Tensor) -> Tensor:
         larger = torch.nn.functional.interpolate(samples[:, :3].float(), scale_factor=8, mode="bilinear")
@@ -214,6 +218,94 @@ def test_drift_and_anchor_bring_the_frames_together(load: Any) -> None:
 
     assert distance(0.0, 0.0) < 1e-6
     assert 1e-3 < distance(0.35, 0.5) < distance(1.0, 0.0)
+
+
+def with_technical(tiny: Tiny, technical: str) -> None:
+    story = json.loads(json.dumps(STORY))
+    story["segments"][0]["technical"] = technical
+    tiny.set("VideoGenStory", text=json.dumps(story))
+
+
+def test_the_camera_moves_where_the_story_says_so(load: Any) -> None:
+    tiny = load("sdxl_turbo_frames")
+    with_technical(tiny, "Wide shot, static camera")
+    still = tiny.run()
+    assert still["VideoGenKeyframeMotion"][0] is still["VideoGenColorMatch"][0]
+
+    with_technical(tiny, "Totale, Schwenk rechts nach links")
+    done = tiny.run()
+    before, after = done["VideoGenColorMatch"][0], done["VideoGenKeyframeMotion"][0]
+    assert after.shape == before.shape
+    # The view starts at the right edge of the picture and ends at its left one, a fifth larger: no edge is ever seen.
+    assert not torch.allclose(after, before, atol=0.01)
+    for frame, columns in ((0, slice(160 - 133, 160)), (-1, slice(0, 133))):
+        seen = before[frame, :, columns].movedim(-1, 0)[None, :, 8:-8]
+        wanted = torch.nn.functional.interpolate(seen, (96, 160), mode="bicubic").clamp(0, 1)[0].movedim(0, -1)
+        assert (after[frame] - wanted).abs().mean() < 0.02
+    assert done["VideoGenContinuity"][0] is after
+
+
+def start_from_the_place(tiny: Tiny, move: str) -> None:
+    """Location → Keyframe Motion → VAE Encode in the place of the empty latent, as docs/workflows.md says."""
+    (segment,), (checkpoint,), (size,), (noise,) = (
+        nodes_of(tiny.graph, kind)
+        for kind in ("VideoGenSegment", "CheckpointLoaderSimple", "VideoGenRenderSize", "VideoGenFrameNoise")
+    )
+    for kind in ("VideoGenKeyframeMotion", "EmptyLatentImage"):
+        (node_id,) = nodes_of(tiny.graph, kind)
+        images = tiny.graph.pop(node_id)["inputs"].get("images")
+        for node in tiny.graph.values():
+            node["inputs"] |= {name: images for name, value in node["inputs"].items() if value == [node_id, 0]}
+    motion = {
+        "move": move,
+        "reach": 0.25,
+        "border": "mirror",
+        "frames": 24,
+        "segment": [segment, 0],
+        "images": ["place", 0],
+    }
+    tiny.graph |= {
+        "place": {
+            "class_type": "VideoGenLocation",
+            "inputs": {"segment": [segment, 0], "width": [size, 0], "height": [size, 1]},
+        },
+        "motion": {"class_type": "VideoGenKeyframeMotion", "inputs": motion},
+        "encode": {"class_type": "VAEEncode", "inputs": {"pixels": ["motion", 0], "vae": [checkpoint, 2]}},
+    }
+    tiny.graph[noise]["inputs"] |= {"latent": ["encode", 0], "drift": 0.0}
+    tiny.set("BasicScheduler", denoise=0.6)
+
+
+@pytest.mark.parametrize("name", ["sd15_frames", "sdxl_turbo_frames"])
+def test_frames_start_from_a_picture_of_the_place_that_the_camera_moves_over(load: Any, name: str) -> None:
+    def sample(move: str) -> dict[str, tuple[Any, ...]]:
+        tiny = load(name)
+        start_from_the_place(tiny, move)
+        return tiny.run()
+
+    def apart(frames: Tensor) -> float:
+        return float((frames[-1] - frames[0]).norm() / frames[0].norm())
+
+    done, still = sample("pan-left"), sample("static")
+    width, height = done["VideoGenRenderSize"]
+    assert done["VideoGenLocation"][0].shape == (1, height, width, 3)
+    assert done["VideoGenKeyframeMotion"][0].shape == (FRAMES, height, width, 3)
+    # With the same noise in all frames only the camera tells them apart.
+    starts, samples = (
+        (run["VideoGenFrameNoise"][1]["samples"] for run in (done, still)),
+        done["SamplerCustomAdvanced"][0],
+    )
+    moved, same = (apart(start) for start in starts)
+    assert same == 0 < 0.02 < moved
+    assert samples["samples"].shape == (FRAMES, 4, height // 8, width // 8)
+    assert samples["samples"].isfinite().all()
+    assert apart(still["SamplerCustomAdvanced"][0]["samples"]) < 1e-5
+    assert apart(samples["samples"]) > 1e-3
+    # The first frame is where the camera starts, in both.
+    first = [run["SamplerCustomAdvanced"][0]["samples"][0] for run in (done, still)]
+    assert float((first[0] - first[1]).norm() / first[1].norm()) < 1e-5
+    saved = Path(folder_paths.get_output_directory(), done["VideoGenSaveSegment"][0], "segment_01.mp4")
+    assert probe_video(saved, decode=True).frames == 12
 
 
 def test_the_seed_of_the_segment_makes_the_shot(load: Any) -> None:

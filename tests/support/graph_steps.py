@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -34,14 +35,34 @@ def find_nodes() -> dict[str, Any]:
     return found
 
 
+def describe_nodes(classes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a server's `/object_info` says of these nodes, as far as a workflow's conversion needs it."""
+    return {
+        kind: node.GET_NODE_INFO_V1() if issubclass(node, io.ComfyNode) else _describe_old_node(node)
+        for kind, node in classes.items()
+    }
+
+
+def _describe_old_node(node: Any) -> dict[str, Any]:
+    inputs = node.INPUT_TYPES()
+    return {
+        "input": inputs, "input_order": {group: list(names) for group, names in inputs.items()},
+        "output": list(node.RETURN_TYPES),
+    }  # fmt: skip
+
+
 def run_steps(
-    graph: Graph, stand_ins: Mapping[str, Callable[..., tuple[Any, ...]]], classes: Mapping[str, Any]
+    graph: Graph,
+    stand_ins: Mapping[str, Callable[..., tuple[Any, ...]]],
+    classes: Mapping[str, Any],
+    around: Callable[[str], AbstractContextManager[None]] = lambda kind: nullcontext(),
 ) -> dict[str, tuple[Any, ...]]:
     """Execute every node once, as soon as what it needs is there; gives the outputs by node id.
 
     Args:
         stand_ins: by class, called with the node's inputs in its place.
         classes: of `find_nodes`.
+        around: entered with a node's class while it is executed.
     """
     done: dict[str, tuple[Any, ...]] = {}
     waiting = dict(graph)
@@ -56,15 +77,18 @@ def run_steps(
                     for name, value in node["inputs"].items()
                 }
                 kind = node["class_type"]
-                done[key] = stand_ins[kind](**inputs) if kind in stand_ins else execute(classes[kind], inputs)
+                with around(kind):
+                    done[key] = (
+                        stand_ins[kind](**inputs) if kind in stand_ins else execute(classes[kind], inputs, graph, key)
+                    )
     return done
 
 
-def execute(node: Any, inputs: dict[str, Any]) -> tuple[Any, ...]:
-    """One node's outputs; a sentence of its validation fails the test."""
+def execute(node: Any, inputs: dict[str, Any], graph: Graph, key: str) -> tuple[Any, ...]:
+    """One node's outputs; it is told of the graph and where it stands in it, as ComfyUI does."""
     if not issubclass(node, io.ComfyNode):
         return tuple(getattr(node(), node.FUNCTION)(**inputs))
-    fixed = node.PREPARE_CLASS_CLONE({})
+    fixed = node.PREPARE_CLASS_CLONE({io.Hidden.prompt: graph, io.Hidden.unique_id: key})
     output = fixed.execute(**inputs)
     return tuple(output.args or ()) if isinstance(output, io.NodeOutput) else tuple(output)
 

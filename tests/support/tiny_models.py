@@ -19,6 +19,12 @@ from .random_weights.layout import draw_weights
 from .random_weights.unets import RESIDUALS, UNet, lay_out_unet
 
 LATENT_CHANNELS = 4
+_COMFY_KINDS = {
+    "SD 1.5": comfy.supported_models.SD15, "SD 2": comfy.supported_models.SD20, "SDXL": comfy.supported_models.SDXL,
+}  # fmt: skip
+#: By how far these weights are spread ComfyUI tells an SD 2 that predicts velocity, such as 2.1 (768-v), from one that
+#: predicts noise.
+_VELOCITY = {"output_blocks.11.1.transformer_blocks.0.norm1.bias": torch.linspace(-1, 1, 32)}
 #: SDXL is told six sizes, each of them as so many numbers.
 SIZES = 6
 
@@ -35,11 +41,10 @@ def build_comfy_model(
     unet: UNet, weights: Mapping[str, torch.Tensor], *, dtype: torch.dtype = torch.float64, device: str = "cpu"
 ) -> comfy.model_patcher.ModelPatcher:
     """What a checkpoint loader puts out as MODEL. The dtype is that of all its layers; nothing is cast in between."""
-    kind = comfy.supported_models.SD15 if unet.family == "SD 1.5" else comfy.supported_models.SDXL
-    config = kind(_describe_for_comfy(unet))
+    config = _COMFY_KINDS[unet.family](_describe_for_comfy(unet))
     config.set_inference_dtype(dtype, None)
     # Patches of the model's own weights are made on the device on which it rests.
-    model = config.get_model({}, device=torch.device(device))
+    model = config.get_model(_VELOCITY if unet.family == "SD 2" else {}, device=torch.device(device))
     model.diffusion_model.load_state_dict(dict(weights))  # strict: ComfyUI leaves what is not loaded uninitialised
     model.diffusion_model.to(dtype)
     return comfy.model_patcher.ModelPatcher(
@@ -141,6 +146,8 @@ def _describe_for_diffusers(unet: UNet) -> dict[str, Any]:
         # The number of heads, in spite of its name.
         "attention_head_dim": [unet.heads or width // (unet.head_width or 1) for width in unet.widths],
         "use_linear_projection": unet.linear,
+        # As published, and as ComfyUI computes it: half precision is too narrow for its attention.
+        "upcast_attention": unet.family == "SD 2",
     }
     if unet.vector_width is not None:
         config |= {

@@ -1,4 +1,4 @@
-"""UNets of Stable Diffusion 1.5 and XL at any width, under the names of single-file checkpoints."""
+"""UNets of Stable Diffusion 1.5, 2.1 and XL at any width, under the names of single-file checkpoints."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class UNet:
         middle_depth: transformer blocks in the middle.
         context_width: channels of a text token.
         heads, head_width: one of them is fixed, the other follows; the fixed one is not None.
-        linear: whether a transformer's way in and out is a Linear layer (SDXL), not a 1×1 convolution.
-        vector_width: what SDXL is given beside the text, pooled text and size embeddings; None for SD 1.5.
+        linear: whether a transformer's way in and out is a Linear layer (SD 2, SDXL), not a 1×1 convolution.
+        vector_width: what SDXL is given beside the text, pooled text and size embeddings; None for the others.
     """
 
     width: int
@@ -36,7 +36,9 @@ class UNet:
 
     @property
     def family(self) -> str:
-        return "SD 1.5" if self.vector_width is None else "SDXL"
+        if self.vector_width is not None:
+            return "SDXL"
+        return "SD 2" if self.linear else "SD 1.5"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -55,6 +57,7 @@ class UNet:
 SD15 = UNet(320, (1, 2, 4, 4), (1, 1, 1, 0), 1, 768, heads=8)
 #: As many blocks and attentions as SD 1.5, all of them 320 wide: ComfyUI takes it for SD 1.5, at 0.3 GB.
 SD15_SLIM = replace(SD15, multipliers=(1, 1, 1, 1))
+SD21 = UNet(320, (1, 2, 4, 4), (1, 1, 1, 0), 1, 1024, head_width=64, linear=True)
 SDXL = UNet(320, (1, 2, 4), (0, 2, 10), 10, 2048, head_width=64, linear=True, vector_width=2816)
 TINY_SD15 = replace(SD15, width=32, multipliers=(1, 2, 2, 2), context_width=16)
 TINY_SDXL = replace(SDXL, width=64, multipliers=(1, 1, 1), context_width=32, vector_width=16 + 6 * 8)
