@@ -1,8 +1,9 @@
 """``videogen bench frames``: what makes frames one shot, in numbers, on one machine in one run.
 
 How alike neighbouring frames become with `drift`, how much closer anchors bring them, and what each node costs beside the bare
-sampler; on a CUDA device also whole segments of 24 frames at 1080p, beside the same graph without our nodes and diffusers'
-own pipeline. Weights are random: how alike frames of a trained model are is not measured here, only which way a knob turns.
+sampler; on a CUDA device also frames that are sampled at 1080p, and whole segments of the workflows that ship, beside the same
+graph without our nodes and diffusers' own pipeline. Weights are random: how alike frames of a trained model are is not measured
+here, only which way a knob turns.
 """
 
 from __future__ import annotations
@@ -45,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--parts", default="", metavar="LIST", help=f"of {', '.join(PARTS)} (default: all; cpu: without segments)"
     )
-    parser.add_argument(
-        "--workflows", default="", metavar="LIST", help="of the segments (default: all that fit the device)"
-    )
+    parser.add_argument("--workflows", default="", metavar="LIST", help="of the segments (default: all that ship)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args(argv)
@@ -82,10 +81,10 @@ def measure(
     """
     import torch
 
-    from tests.bench.shot_steps import SETUPS, TINY, ShotSteps
-
     result: dict[str, Any] = {}
     if set(parts) - {"segments"}:
+        from tests.bench.shot_steps import SETUPS, TINY, ShotSteps
+
         steps = ShotSteps(TINY if tiny else SETUPS[device], device)
         result["unet"] = steps.setup.name
         result["dtype"] = str(steps.setup.dtype).removeprefix("torch.")
@@ -94,10 +93,12 @@ def measure(
                 began = time.monotonic()
                 result[part] = call(steps, rounds)
                 print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        del steps  # the segments want its memory
     if "segments" in parts:
         from tests.bench.whole_segments import measure_segments
 
-        result["segments"] = measure_segments(device, rounds, workflows)
+        # Without a GPU a whole segment would take hours.
+        result["segments"] = measure_segments(device, rounds, workflows, tiny=tiny or device == "cpu")
     return {
         "what": "what keeps the frames of a shot together: how much, and what it costs; random weights",
         "device": device if device == "cpu" else torch.cuda.get_device_name(),
@@ -156,6 +157,8 @@ def measure_anchor(steps: Any, rounds: int) -> list[dict[str, Any]]:
 
 def measure_cost(steps: Any, rounds: int) -> dict[str, Any]:
     """A step with each variant over the bare one, and what the other nodes take for a shot's frames."""
+    from tests.bench.node_times import time_nodes
+
     calls: dict[str, Callable[[], Any]] = {"bare": steps.prepare()}
     calls |= {name: steps.prepare(**options) for name, options in VARIANTS.items()}
     peaks = {name: steps.peak_bytes(call) for name, call in calls.items()}
@@ -183,11 +186,33 @@ def measure_cost(steps: Any, rounds: int) -> dict[str, Any]:
                 "size": list(size),
                 "ms_a_frame": round(1000 * taken / count, 2),
                 # Of the same frames at the same size.
-                "of_a_bare_step": round(taken / bare, 4) if size[0] == 8 * steps.setup.side else None,
+                "of_a_bare_step": round(taken / bare, 4)
+                if (size[0], count) == (8 * steps.setup.side, steps.setup.frames)
+                else None,
             }
-            for name, size, count, taken in steps.time_nodes(rounds)
+            for name, size, count, taken in time_nodes(steps, rounds)
         ],
+        "elsewhere": {"Apply Characters": "videogen bench ipadapter", "Continuity": "videogen bench continuity"},
+        "large": measure_large(steps, rounds) if steps.setup.large else None,
     }  # fmt: skip
+
+
+def measure_large(steps: Any, rounds: int) -> dict[str, Any]:
+    """A step of frames that are sampled in the film's size, with as many frames a pass as the workflows have and fewer."""
+    from tests.bench.shot_steps import LARGE_PASSES
+
+    cells = []
+    for per_pass in LARGE_PASSES:
+        call = steps.prepare_large(per_pass)
+        peak = steps.peak_bytes(call)
+        cells.append(
+            {
+                "frames_per_pass": per_pass,
+                "ms": round(1000 * statistics.median(steps.time(call) for _ in range(rounds)), 1),
+                "peak_bytes": peak,
+            }
+        )
+    return {"latents": list(steps.setup.large[::-1]), "frames": steps.setup.frames, "cells": cells}
 
 
 # ------------------------------------------------------------------ tables
@@ -249,6 +274,18 @@ def format_tables(result: dict[str, Any]) -> str:
             for cell in cost["nodes"]
         ]  # fmt: skip
         tables.append(format_table(["node", "frame", "time a frame", "of one bare step"], rows))
+        tables.append("\n".join(f"{node}: `{command}`" for node, command in cost["elsewhere"].items()))
+        if cost["large"]:
+            large = cost["large"]
+            head = (
+                "a step of {} frames with latents of {} × {}, anchor first, 0.5, both prompts, frames a pass ({where})"
+            )
+            rows = [
+                [cell["frames_per_pass"], f"{cell['ms']:.0f} ms", f"{cell['peak_bytes'] / 1e9:.2f} GB"]
+                for cell in large["cells"]
+            ]
+            head = head.format(large["frames"], *large["latents"], where=where)
+            tables.append(format_table([head, "time", "peak memory beside the model"], rows))
     if "segments" in result:
         from tests.bench.whole_segments import format_segments
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,19 +17,15 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.core.camera_path import camera_path
 from custom_nodes.videogen.nodes.anchor_attention import anchor_frames
 from custom_nodes.videogen.nodes.frame_noise import FrameNoise
-from custom_nodes.videogen.nodes.keyframe_motion import move_over_images
-from custom_nodes.videogen.nodes.location import FIRST_FRAME, VideoGenColorMatch
 from custom_nodes.videogen.tensor.frame_noise import make_frame_noise
 from tests.support.predictions import NEGATIVE, POSITIVE, make_step, relative_difference
 from tests.support.random_weights.unets import SD15_SLIM, SDXL, TINY_SD15, UNet
+from tests.support.random_weights.upscalers import ESRGAN, TINY_ESRGAN, Upscaler
 from tests.support.tiny_models import build_comfy_model, draw_unet, join_sizes
 
 STEPS, GUIDANCE = 3, 3.0
-#: Frames of the film's size that the nodes for pictures are timed with.
-FILM_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,8 @@ class Setup:
         frames: of a shot.
         side: of the latents.
         film: width and height of the film's frames, for the nodes that work on pictures.
+        upscaler: the model that Upscale is timed with, on `upscaled` (width, height).
+        large: height and width of the latents of the largest frames that a step is measured with; () for none.
     """
 
     name: str
@@ -48,14 +46,20 @@ class Setup:
     frames: int
     side: int
     film: tuple[int, int] = (1920, 1080)
+    upscaler: Upscaler = ESRGAN
+    upscaled: tuple[int, int] = (64, 64)
+    large: tuple[int, ...] = ()
 
 
 SETUPS = {
     "cpu": Setup("SD 1.5's layers, 320 wide", SD15_SLIM, torch.float32, 6, 32),
-    "cuda": Setup("SDXL", SDXL, torch.float16, 24, 96),
+    # Frames that are sampled at 1920 x 1080 without any upscaling: what passes are there for.
+    "cuda": Setup("SDXL", SDXL, torch.float16, 24, 96, upscaled=(768, 768), large=(135, 240)),
 }
 #: Says nothing about speed; it is there to try the benchmark out.
-TINY = Setup("a tiny UNet", TINY_SD15, torch.float32, 6, 8, (96, 56))
+TINY = Setup("a tiny UNet", TINY_SD15, torch.float32, 6, 8, (96, 56), TINY_ESRGAN, (24, 16), (9, 16))
+#: Frames a pass of the largest frames: as the workflows ship, and for a small card.
+LARGE_PASSES = (8, 2)
 
 
 class ShotSteps:
@@ -105,6 +109,14 @@ class ShotSteps:
         model = anchor_frames(self.model, strength=strength, frames_per_pass=per_pass, **options)
         return self._call(model, self._step(0, self.setup.side, 0.35))
 
+    def prepare_large(self, per_pass: int) -> Callable[[], Tensor]:
+        """A step of all frames in the largest size, both prompts, with the first frame as anchor."""
+        height, width = self.setup.large
+        step = make_step(
+            self.setup.unet, self.setup.frames, height, width, dtype=self.setup.dtype, device=self.device
+        )  # fmt: skip
+        return self._call(anchor_frames(self.model, frames_per_pass=per_pass), step)
+
     def time(self, call: Callable[[], Any]) -> float:
         """Seconds of one call."""
         gc.collect()
@@ -131,28 +143,6 @@ class ShotSteps:
             held += event.nbytes()
             peak = max(peak, held)
         return peak
-
-    def time_nodes(self, rounds: int) -> Iterator[tuple[str, tuple[int, int], int, float]]:
-        """(node, width and height, frames, seconds) of the nodes that run once a shot."""
-        own = (8 * self.setup.side, 8 * self.setup.side)
-        for size, count in ((own, self.setup.frames), (self.setup.film, FILM_FRAMES)):
-            width, height = size
-            latent = {"samples": torch.zeros(count, 4, height // 8, width // 8)}
-            images = torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(1))
-            noise = FrameNoise(1, 2, 0.35)
-            calls: dict[str, Callable[[], Any]] = {
-                "Frame Noise": lambda noise=noise, latent=latent: noise.generate_noise(latent),
-                "Keyframe Motion (pan)": lambda images=images: move_over_images(
-                    images, lambda frames: camera_path("pan-left", 1.0, 0.25, frames)
-                ),
-                "Keyframe Motion (zoom)": lambda images=images: move_over_images(
-                    images, lambda frames: camera_path("zoom-in", 1.0, 0.25, frames)
-                ),
-                "Color Match (clamped)": lambda images=images: VideoGenColorMatch.execute(images, FIRST_FRAME, "clamped", 0.8),
-            }  # fmt: skip
-            for name, call in calls.items():
-                call()
-                yield name, size, count, statistics.median(self.time(call) for _ in range(rounds))
 
     # ------------------------------------------------------------------ a step
 

@@ -1,283 +1,294 @@
-"""Whole segments, from noise to 1080p, for `tests.bench.frames`: with our nodes, without them, and with diffusers' pipeline.
+"""Whole segments, from noise to 1080p, for `tests.bench.frames`: the workflows that ship, the same graph without our nodes,
+and diffusers' pipeline.
 
-All three sample the same number of frames with the same UNet (random weights), steps, guidance and size, decode them with an
-autoencoder of the same architecture, and bring them to the film's size with a Lanczos filter. Ours has Frame Noise, Anchor
-Attention, an IP-Adapter with two characters in their regions, Upscale's filter and Color Match on top. Loading and text
-encoding are left out: they happen once a film.
+Ours is the graph out of `workflows/<name>.json`, node by node, with random weights in the place of what it loads. The other two
+sample as many frames with the same UNet, steps, guidance, sampler, schedule and size, decode them with an autoencoder of the
+same architecture, and bring them to the film's size with a Lanczos filter. Left out: loading and text encoding, which happen
+once a film; in the totals also what the parts give by themselves: CLIP vision (each picture is encoded once a film), an
+upscale model in the filter's place, and Continuity and Save Segment, which the other two have nothing like.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import comfy.clip_vision
 import comfy.model_management
-import comfy.sample
 import comfy.samplers
 import comfy.sd
 import comfy.utils
-import numpy as np
+import folder_paths
 import torch
-from comfy.ldm.modules.diffusionmodules.openaimodel import Timestep
 from comfy_extras.nodes_custom_sampler import BasicScheduler, CFGGuider, Noise_RandomNoise, SamplerCustomAdvanced
 from PIL import Image
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention_patch import ImageCondition, apply_image_conditions
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes.anchor_attention import anchor_frames
-from custom_nodes.videogen.nodes.frame_noise import FrameNoise
-from custom_nodes.videogen.nodes.location import FIRST_FRAME, VideoGenColorMatch
+from custom_nodes.videogen.core.references import cast_roles, used_names
 from custom_nodes.videogen.nodes.upscale import VideoGenUpscale
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
-from tests.support.predictions import NEGATIVE, POSITIVE, make_step
+from tests.support.graph_steps import find_nodes, run_steps
 from tests.support.random_weights.adapters import lay_out_plus
 from tests.support.random_weights.autoencoders import lay_out_autoencoder
+from tests.support.random_weights.clips import VIT_H, lay_out_vision
 from tests.support.random_weights.layout import draw_weights
-from tests.support.random_weights.unets import SD15, SDXL, TINY_SD15, TINY_SDXL, UNet
+from tests.support.random_weights.unets import UNet
+from tests.support.random_weights.upscalers import ESRGAN, TINY_ESRGAN
+from tests.support.tiny_adapters import draw_adapter
+from tests.support.tiny_encoders import build_encoder
 from tests.support.tiny_models import build_comfy_model, build_diffusers_unet, draw_unet
 
+from .diffusers_segment import DiffusersSegment
+from .random_upscaler import random_upscaler
+from .segment_clock import Clock, gigabytes, held_memory, peak_memory, reset_peak, wait
+from .shipped_graphs import NAMES, Shipped, read_shipped
+
 WHO = ("without our nodes", "videogen", "diffusers")
-DRIFT, STRENGTH, WEIGHT = 0.35, 0.5, 0.8
-#: Numbers a size that the tiny SDXL is told; the real one gets 256, and ComfyUI knows no others.
-TINY_SIZES = 8
-#: family -> width and heads of the adapter's Resampler, as in the published files.
+#: family → width and heads of the adapter's Resampler, as in the published files.
 _RESAMPLERS = {"SD 1.5": (768, 12), "SDXL": (1280, 20)}
+CLIP_VISION, UPSCALE_MODEL = "CLIP vision, {} pictures", "Upscale, RealESRGAN_x4plus's layers"
+_PICTURE_SIZE = (512, 512)
 
 
-@dataclass(frozen=True)
-class Workflow:
-    """What a shipped workflow is set to.
+def measure_segments(
+    device: str, rounds: int, names: Sequence[str] = (), tiny: bool = False
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Seconds and peak memory of one segment, for each workflow and everybody in `WHO`, and of the parts of ours.
 
-    Attributes:
-        size: width and height that are rendered; `film` those of the result.
-    """
-
-    unet: UNet
-    size: tuple[int, int]
-    steps: int
-    guidance: float
-    frames: int = 24
-    film: tuple[int, int] = (1920, 1080)
-    frames_per_pass: int = 8
-
-
-WORKFLOWS = {
-    "sd15_frames": Workflow(SD15, (896, 512), 20, 7.0),
-    "sdxl_frames": Workflow(SDXL, (1344, 768), 20, 6.0),
-    "sdxl_turbo_frames": Workflow(SDXL, (768, 448), 4, 1.0),
-    # Say nothing about speed; they are there to try the benchmark out.
-    "tiny_sd15": Workflow(TINY_SD15, (64, 64), 2, 3.0, frames=3, film=(96, 96), frames_per_pass=2),
-    "tiny_sdxl": Workflow(TINY_SDXL, (64, 64), 2, 1.0, frames=3, film=(96, 96), frames_per_pass=2),
-}
-DEFAULTS = {
-    "cpu": ("tiny_sd15", "tiny_sdxl"),
-    "cuda": ("sd15_frames", "sdxl_frames", "sdxl_turbo_frames"),
-}
-
-
-def measure_segments(device: str, rounds: int, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Seconds and peak memory of one segment, for each workflow and everybody in `WHO`.
+    Args:
+        tiny: with tiny models and frames, to try it out; its speed says nothing.
 
     Raises:
         VideoGenError: `option-invalid` for a workflow that is not known.
     """
-    unknown = [name for name in names if name not in WORKFLOWS]
+    unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise VideoGenError("option-invalid", f"workflow {unknown[0]!r} is none of {', '.join(WORKFLOWS)}")
-    return [measure_workflow(name, device, rounds) for name in names or DEFAULTS[device]]
+        raise VideoGenError("option-invalid", f"workflow {unknown[0]!r} is none of {', '.join(NAMES)}")
+    return [measure_workflow(read_shipped(name, tiny), device, rounds, tiny) for name in names or NAMES]
 
 
-def measure_workflow(name: str, device: str, rounds: int) -> dict[str, Any]:
+def measure_workflow(shipped: Shipped, device: str, rounds: int, tiny: bool) -> dict[str, Any]:
     """One workflow. All take turns in every round; each figure is a median, and the first, warm round is not counted."""
-    setting = WORKFLOWS[name]
     comfy.utils.set_progress_bar_enabled(False)
     dtype = torch.float16 if device == "cuda" else torch.float32
-    calls = _prepare(setting, device, dtype)
-    seconds: dict[str, list[float]] = {who: [] for who in WHO}
-    peaks = dict.fromkeys(WHO, 0)
-    for turn in range(rounds + 1):
-        for who in WHO:
-            taken, peak, shape = _time(calls[who], device)
-            assert shape == (setting.frames, setting.film[1], setting.film[0], 3), shape
-            if turn:
-                seconds[who].append(taken)
-                peaks[who] = max(peaks[who], peak)
-        print(f"{name}, round {turn}: {', '.join(WHO)}", file=sys.stderr)
+    with comfy_folders(shipped):
+        ours = OurSegment(shipped, device, dtype, tiny)
+        theirs = DiffusersSegment(
+            shipped, build_diffusers_unet(shipped.unet, ours.weights, dtype=dtype), ours.words, device
+        )
+        ours.weights.clear()
+        seconds: dict[str, list[float]] = {who: [] for who in WHO}
+        peaks = dict.fromkeys(WHO, 0)
+        calls = {WHO[0]: ours.render_without_nodes, WHO[1]: ours.render, WHO[2]: theirs.render}
+        for turn in range(rounds + 1):
+            for who in WHO:
+                # Whoever waits is not on the device: its weights would count for the others.
+                ours.move("cpu" if who == "diffusers" else device)
+                theirs.move(device if who == "diffusers" else "cpu")
+                held = held_memory(device) if who == "diffusers" else 0
+                taken, peak = _time(calls[who], shipped, device, ours.clock)
+                if turn:
+                    seconds[who].append(taken)
+                    peaks[who] = max(peaks[who], peak - held + (theirs.bytes if held else 0))
+            print(f"{shipped.name}, round {turn}: {', '.join(WHO)}", file=sys.stderr)
+        theirs.move("cpu")
+        ours.move(device)
+        parts = ours.clock.summarise() + [
+            {"part": name, "seconds": round(taken, 3), "peak_gb": gigabytes(peak, device)}
+            for name, taken, peak in ours.measure_parts(tiny)
+        ]
     bare = statistics.median(seconds[WHO[0]])
-    result = {
-        "workflow": name, "frames": setting.frames, "rendered": list(setting.size), "film": list(setting.film),
-        "steps": setting.steps, "guidance": setting.guidance, "dtype": str(dtype).removeprefix("torch."),
-        "frames_per_pass": setting.frames_per_pass,
+    return {
+        "workflow": shipped.name, "frames": shipped.plan.frames, "rendered": list(shipped.size),
+        "film": list(shipped.plan.size), "steps": shipped.steps, "guidance": shipped.guidance, "sampler": shipped.sampler,
+        "scheduler": shipped.scheduler, "frames_per_pass": shipped.frames_per_pass,
+        "unet": shipped.unet.family + (", tiny" if tiny else ""), "dtype": str(dtype).removeprefix("torch."),
         "cells": [
             {
-                "who": who, "seconds": round(statistics.median(times), 3), "over_bare": round(statistics.median(times) / bare, 3),
-                "peak_gb": round(peaks[who] / 1e9, 2) if device == "cuda" else None,
+                "who": who, "seconds": round(statistics.median(times), 3),
+                "over_bare": round(statistics.median(times) / bare, 3), "peak_gb": gigabytes(peaks[who], device),
             }
             for who, times in seconds.items()
         ],
+        "parts": parts,
     }  # fmt: skip
-    del calls
-    gc.collect()
-    if device == "cuda":
-        comfy.model_management.unload_all_models()
-        torch.cuda.empty_cache()
-    return result
 
 
-def _time(call: Callable[[], Any], device: str) -> tuple[float, int, tuple[int, ...]]:
-    """Seconds, the most bytes on the device in all (the model's too), and the shape of the frames."""
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-    began = time.perf_counter()
-    frames = call()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    taken = time.perf_counter() - began
-    return taken, torch.cuda.max_memory_allocated() if device == "cuda" else 0, tuple(frames.shape)
+@contextlib.contextmanager
+def comfy_folders(shipped: Shipped) -> Iterator[None]:
+    """Folders of ComfyUI for a segment; a picture of everybody lies where the nodes look for it."""
+    before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
+    with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
+        for number, name in enumerate(used_names(shipped.plan, cast_roles(shipped.plan))):
+            path = Path(folder, "input", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.linear_gradient("L").resize(_PICTURE_SIZE).convert("RGB").rotate(20 * number).save(path)
+        folder_paths.set_input_directory(str(Path(folder, "input")))
+        folder_paths.set_output_directory(str(Path(folder, "output")))
+        try:
+            yield
+        finally:
+            folder_paths.set_input_directory(before[0])
+            folder_paths.set_output_directory(before[1])
+            comfy.model_management.unload_all_models()
+            comfy.model_management.soft_empty_cache()
 
 
-# ------------------------------------------------------------------ what is run
+# ------------------------------------------------------------------ ours
 
 
-def _prepare(setting: Workflow, device: str, dtype: torch.dtype) -> dict[str, Callable[[], Any]]:
-    weights = draw_unet(setting.unet, dtype=dtype)
-    model = build_comfy_model(setting.unet, weights, dtype=dtype, device=device)
-    if setting.unet is TINY_SDXL:
-        model.model.embedder = Timestep(TINY_SIZES)
-    vae = comfy.sd.VAE(sd=draw_weights(lay_out_autoencoder(), dtype=torch.float32))
-    prompts = make_step(setting.unet, 1, 8, 8, dtype=dtype, device=device)
-    theirs = _prepare_diffusers(
-        setting, build_diffusers_unet(setting.unet, weights, dtype=dtype, device=device), prompts
-    )
-    conditions = [_condition(prompts, prompt) for prompt in (POSITIVE, NEGATIVE)]
-    adapted = _see_characters(model, setting)
-    ours = anchor_frames(adapted, strength=STRENGTH, frames_per_pass=setting.frames_per_pass)
-    width, height = setting.size
-    latent = {"samples": torch.zeros(setting.frames, 4, height // 8, width // 8)}
+class Words:
+    """What text encoding needs of a CLIP: random tokens, the same for the same text."""
+
+    def __init__(self, unet: UNet) -> None:
+        self.unet = unet
+
+    def tokenize(self, text: str) -> str:
+        return text
+
+    def encode_from_tokens_scheduled(self, text: str) -> list[Any]:
+        generator = torch.Generator().manual_seed(len(text))
+        tokens = torch.randn(1, 77, self.unet.context_width, generator=generator)
+        return [[tokens, {"pooled_output": torch.randn(1, 1280, generator=generator)}]]
+
+
+class OurSegment:
+    """The shipped graph, and the same without our nodes."""
+
+    def __init__(self, shipped: Shipped, device: str, dtype: torch.dtype, tiny: bool) -> None:
+        self.shipped, self.device, self.clock = shipped, device, Clock(device)
+        self.words = Words(shipped.unet)
+        self.weights = draw_unet(shipped.unet, dtype=dtype)
+        self.model = build_comfy_model(shipped.unet, self.weights, dtype=dtype, device=device)
+        self.vae = comfy.sd.VAE(sd=draw_weights(lay_out_autoencoder(), dtype=torch.float32))
+        self.encoder: Any = None
+        self.classes = find_nodes()
+        self.stand_ins: dict[str, Callable[..., tuple[Any, ...]]] = {
+            "CheckpointLoaderSimple": lambda ckpt_name: (self.model, self.words, self.vae),
+            "VAEDecode": lambda samples, vae: (finite(vae.decode(samples["samples"])),),
+        }
+        if shipped.has("VideoGenApplyCharacters"):
+            adapter = _draw_adapter(shipped.unet, tiny)
+            self.encoder = _draw_encoder(tiny)
+            self.stand_ins["VideoGenIPAdapterLoader"] = lambda ipadapter_file: (adapter,)
+            self.stand_ins["CLIPVisionLoader"] = lambda clip_name: (self.encoder,)
+
+    def move(self, device: str) -> None:
+        self.model.model.to(device)
+
+    def render(self) -> Tensor:
+        """The segment as it ships; the frames that are measured and saved."""
+        done = run_steps(self.shipped.graph, self.stand_ins, self.classes, self.clock.around)
+        kinds = {node["class_type"]: done[key] for key, node in self.shipped.graph.items()}
+        assert kinds["VideoGenRenderSize"] == self.shipped.size
+        return kinds["VideoGenKeyframeMotion"][0]
 
     @torch.inference_mode()
-    def with_nodes() -> Tensor:
-        images = _sample(ours, vae, setting, FrameNoise(1, 1, DRIFT), conditions, latent)
-        images = VideoGenUpscale.execute(images, "none", width=setting.film[0], height=setting.film[1])[0]
-        return VideoGenColorMatch.execute(images, FIRST_FRAME, "clamped", 0.8)[0]
+    def render_without_nodes(self) -> Tensor:
+        """What is left of the graph without our nodes, with as many frames of the same size."""
+        shipped, plan = self.shipped, self.shipped.plan
+        width, height = shipped.size
+        prompts = [self.words.encode_from_tokens_scheduled(text) for text in (plan.prompt, plan.negative)]
+        guider = CFGGuider.execute(self.model, *prompts, shipped.guidance)[0]
+        sigmas = BasicScheduler.execute(self.model, shipped.scheduler, shipped.steps, 1.0)[0]
+        sampler = comfy.samplers.sampler_object(shipped.sampler)
+        latent = {"samples": torch.zeros(plan.frames, 4, height // 8, width // 8)}
+        sampled = SamplerCustomAdvanced.execute(Noise_RandomNoise(plan.seed), guider, sampler, sigmas, latent)[0]
+        images = finite(self.vae.decode(sampled["samples"]))
+        return comfy.utils.common_upscale(images.movedim(-1, 1), *plan.size, "lanczos", "center").movedim(1, -1)
 
-    @torch.inference_mode()
-    def without_nodes() -> Tensor:
-        images = _sample(model, vae, setting, Noise_RandomNoise(1), conditions, latent)
-        return comfy.utils.common_upscale(images.movedim(-1, 1), *setting.film, "lanczos", "center").movedim(1, -1)
+    def measure_parts(self, tiny: bool) -> Iterator[tuple[str, float, int]]:
+        """(name, seconds, peak) of what the totals leave out, once each after a warm one."""
+        plan, (width, height) = self.shipped.plan, self.shipped.size
+        if self.encoder is not None:
+            pictures = torch.rand(len(used_names(plan, cast_roles(plan))), *_PICTURE_SIZE, 3)
 
-    return {"videogen": with_nodes, "without our nodes": without_nodes, "diffusers": theirs}
+            def encode() -> None:
+                for picture in pictures:
+                    self.encoder.encode_image(picture[None])
+
+            encode()
+            yield CLIP_VISION.format(len(pictures)), *self._once(encode)
+        frames = torch.rand(plan.frames, height, width, 3, generator=torch.Generator().manual_seed(1))
+        with random_upscaler(TINY_ESRGAN if tiny else ESRGAN) as name:
+            VideoGenUpscale.execute(frames[:1], name, plan)
+            yield UPSCALE_MODEL, *self._once(lambda: VideoGenUpscale.execute(frames, name, plan))
+
+    def _once(self, call: Callable[[], Any]) -> tuple[float, int]:
+        gc.collect()
+        reset_peak(self.device)
+        began = time.perf_counter()
+        with torch.inference_mode():
+            call()
+        wait(self.device)
+        return time.perf_counter() - began, peak_memory(self.device)
 
 
-def _sample(
-    model: Any, vae: Any, setting: Workflow, noise: Any, conditions: Sequence[Any], latent: dict[str, Any]
-) -> Tensor:
-    """Frames as they are rendered, (frames, height, width, 3)."""
-    guider = CFGGuider.execute(model, *conditions, setting.guidance)[0]
-    sigmas = BasicScheduler.execute(model, "normal", setting.steps, 1.0)[0]
-    sampler = comfy.samplers.sampler_object("euler")
-    sampled = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent)[0]["samples"]
-    return _finite(vae.decode(sampled))
-
-
-def _finite(images: Tensor) -> Tensor:
+def finite(images: Tensor) -> Tensor:
     """Random weights may leave what half precision can hold; a real film's frames are numbers."""
     return torch.nan_to_num(images, nan=0.5).clamp(0, 1)
 
 
-def _condition(prompts: Any, prompt: int) -> list[Any]:
-    sizes = prompts.sizes[prompt]
-    more = {"pooled_output": sizes["text_embeds"].float().cpu()} if sizes else {}
-    return [[prompts.contexts[prompt].float().cpu(), more]]
+def _draw_adapter(unet: UNet, tiny: bool) -> IPAdapter:
+    if tiny:
+        return IPAdapter.from_state(draw_adapter("plus", unet), "random")
+    width, heads = _RESAMPLERS[unet.family]
+    layout = lay_out_plus(unet.attention_widths, unet.context_width, width=width, heads=heads)
+    return IPAdapter.from_state(draw_weights(layout, dtype=torch.float16), "random")
 
 
-def _see_characters(model: Any, setting: Workflow) -> Any:
-    """Two characters, each in a half of the picture."""
-    width, heads = _RESAMPLERS[setting.unet.family]
-    layout = lay_out_plus(setting.unet.attention_widths, setting.unet.context_width, width=width, heads=heads)
-    adapter = IPAdapter.from_state(draw_weights(layout, dtype=torch.float16), "random")
-    embeds = torch.randn(3, 257, 1280, generator=torch.Generator().manual_seed(1))
-    tokens = adapter.project(embeds)
-    half = torch.zeros(2, setting.size[1], setting.size[0])
-    half[0, :, : setting.size[0] // 2] = 1
-    half[1] = 1 - half[0]
-    weights = (WEIGHT,) * len(adapter.info.layer_widths)
-    return apply_image_conditions(
-        model,
-        [ImageCondition(adapter, tokens[i, None], tokens[2:], weights, mask=half[i, None]) for i in range(2)],
-    )
+def _draw_encoder(tiny: bool) -> Any:
+    if not tiny:
+        return comfy.clip_vision.load_clipvision_from_sd(draw_weights(lay_out_vision(VIT_H), dtype=torch.float16))
+    with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
+        return build_encoder(Path(folder))
 
 
-def _prepare_diffusers(setting: Workflow, unet: Any, prompts: Any) -> Callable[[], Any]:
-    """diffusers' own pipeline, with its autoencoder in the UNet's precision, which is the faster way for it."""
-    import diffusers
+# ------------------------------------------------------------------ the device
 
-    diffusers.utils.logging.set_verbosity_error()
-    reference = next(unet.parameters())
-    blocks = len((128, 256, 512, 512))
-    vae = diffusers.AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, force_upcast=False,
-        down_block_types=("DownEncoderBlock2D",) * blocks, up_block_types=("UpDecoderBlock2D",) * blocks,
-    ).to(device=reference.device, dtype=reference.dtype).eval()  # fmt: skip
-    nothing = dict.fromkeys(("text_encoder", "tokenizer", "feature_extractor", "image_encoder"))
-    scheduler = diffusers.EulerDiscreteScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
-    )
-    embeds = {
-        "prompt_embeds": prompts.contexts[POSITIVE].to(reference),
-        "negative_prompt_embeds": prompts.contexts[NEGATIVE].to(reference),
-    }
-    pipeline: Any
-    if setting.unet.family == "SDXL":
-        pipeline = diffusers.StableDiffusionXLPipeline(
-            **nothing, text_encoder_2=None, tokenizer_2=None, unet=unet, vae=vae, scheduler=scheduler,
-            add_watermarker=False,
-        )  # fmt: skip
-        embeds["pooled_prompt_embeds"] = prompts.sizes[POSITIVE]["text_embeds"].to(reference)
-        embeds["negative_pooled_prompt_embeds"] = prompts.sizes[NEGATIVE]["text_embeds"].to(reference)
-    else:
-        pipeline = diffusers.StableDiffusionPipeline(
-            **nothing, unet=unet, vae=vae, scheduler=scheduler, safety_checker=None, requires_safety_checker=False
-        )
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.vae.enable_slicing()  # as ComfyUI decodes: not all frames at once
 
-    def call() -> Any:
-        images = pipeline(
-            **embeds, width=setting.size[0], height=setting.size[1], num_inference_steps=setting.steps,
-            guidance_scale=setting.guidance, num_images_per_prompt=setting.frames, output_type="np",
-            generator=torch.Generator().manual_seed(1),
-        ).images  # fmt: skip
-        pixels = (np.nan_to_num(images, nan=0.5) * 255).round().astype(np.uint8)
-        large = [Image.fromarray(image).resize(setting.film, Image.Resampling.LANCZOS) for image in pixels]
-        return np.stack([np.asarray(image) for image in large])
-
-    return call
+def _time(call: Callable[[], Any], shipped: Shipped, device: str, clock: Clock) -> tuple[float, int]:
+    """Seconds until the frames of the film's size are there, and the most bytes on the device in all (the model's too)."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    clock.until_frames = (0.0, 0)
+    reset_peak(device)
+    began = time.perf_counter()
+    frames = call()
+    wait(device)
+    taken, peak = time.perf_counter() - began, peak_memory(device)
+    assert tuple(frames.shape) == (shipped.plan.frames, *shipped.plan.size[::-1], 3), frames.shape
+    return clock.until_frames if clock.until_frames[0] else (taken, peak)
 
 
 # ------------------------------------------------------------------ tables
 
 
 def format_segments(segments: Sequence[dict[str, Any]], format_table: Callable[..., str]) -> str:
-    """The result as Markdown: seconds a segment and peak memory of the device."""
+    """The result as Markdown: seconds a segment and peak memory of the device, then the parts of ours."""
     rows = []
     for segment in segments:
         cells = {cell["who"]: cell for cell in segment["cells"]}
         size = "{} × {}".format(*segment["rendered"])
-        row = [f"{segment['workflow']}: {segment['frames']} frames of {size}, {segment['steps']} steps"]
-        for who in WHO:
-            peak = cells[who]["peak_gb"]
-            row.append(f"{cells[who]['seconds']:.1f} s" + ("" if peak is None else f", {peak:.1f} GB"))
+        how = f"{segment['steps']} × {segment['sampler']}, {segment['scheduler']}, cfg {segment['guidance']:g}"
+        row = [f"{segment['workflow']} ({segment['unet']}): {segment['frames']} frames of {size}, {how}"]
+        row += [_show(cells[who]) for who in WHO]
         rows.append([*row, f"{cells['videogen']['over_bare']:.2f}"])
-    return format_table(["a segment", *WHO, "videogen over without"], rows)
+    totals = format_table(["a segment", *WHO, "videogen over without"], rows)
+    parts = [[segment["workflow"], part["part"], _show(part)] for segment in segments for part in segment["parts"]]
+    return totals + "\n\n" + format_table(["workflow", "part of ours", "a segment"], parts)
+
+
+def _show(cell: dict[str, Any]) -> str:
+    return f"{cell['seconds']:.1f} s" + ("" if cell["peak_gb"] is None else f", {cell['peak_gb']:.1f} GB")
