@@ -214,15 +214,25 @@ def _is_from_elsewhere(spec: Any) -> bool:
     return bool(options.get("remote")) or any(key.endswith("_upload") and options[key] for key in options)
 
 
+#: What widgets for a model say when there need be none.
+_WITHOUT_MODEL = ("auto", "none")
+
+
 def _declared_by_missing(
     graph: Graph, object_info: dict[str, Any], workflow: Workflow
 ) -> Iterator[tuple[DeclaredModel, str]]:
-    """Models of nodes whose type is missing, so that no list of choices tells whether the file is there."""
+    """Models of nodes whose type is missing, so that no list of choices tells whether the file is there.
+
+    A node that has another choice in its widgets ("auto", "none") does without the model that it declares.
+    """
     wanted = {node["class_type"] for node in graph.values()} - set(object_info)
     for node in all_ui_nodes(workflow):
         if node.get("type") in wanted and node.get("type") not in _EDITOR_ONLY:
+            values = node.get("widgets_values")
+            chosen = list(values.values() if isinstance(values, dict) else values or ())
             for model in _models_of(node):
-                yield model, str(node.get("id"))
+                if not any(value in _WITHOUT_MODEL for value in chosen) or model.name in map(str, chosen):
+                    yield model, str(node.get("id"))
 
 
 def _models_of(node: dict[str, Any]) -> Iterator[DeclaredModel]:

@@ -345,6 +345,25 @@ def test_a_declared_file_of_a_missing_node_that_another_wants_elsewhere(object_i
     ]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "wanted"), [("b.safetensors", True), ("auto", False), ("none", False), (None, True)]
+)
+def test_a_model_that_a_missing_node_can_do_without(
+    object_info: dict[str, Any], chosen: str | None, wanted: bool
+) -> None:
+    graph = image_graph() | {"20": {"class_type": "Quux", "inputs": {}}}
+    models = [{"name": "b.safetensors", "url": "https://example.org/b.safetensors", "directory": "quuxes"}]
+    node = {
+        "id": 20,
+        "type": "Quux",
+        "properties": {"models": models},
+        "widgets_values": [chosen, 3] if chosen else [3],
+    }
+    workflow = Workflow(Path("film.json"), {"nodes": [node], "links": []}, None)
+    problems = [str(problem) for problem in check_graph(graph, object_info, workflow, lambda folder: [])]
+    assert any(problem.startswith("model 'b.safetensors'") for problem in problems) == wanted
+
+
 def test_a_model_that_lies_in_another_folder(object_info: dict[str, Any]) -> None:
     graph = with_input("4", "ckpt_name", "SD/Dream.safetensors")
     assert find_problems(graph, object_info) == [
