@@ -110,7 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="videos, animated pictures, or folders of pictures")
+    parser.add_argument("files", nargs="+", metavar="FILE",
+                        help="videos, animated pictures, folders of them or of pictures, or a run's folder")  # fmt: skip
+    parser.epilog = "Exit status: 0 all pass, 1 one falls short, 2 something cannot be read."
     parser.add_argument("--reference", action="append", default=[], metavar="R",
                         help="picture of the character; may be repeated (default: the first file)")  # fmt: skip
     parser.add_argument("--mask", metavar="M", help="where the character is in all frames, white on black")
@@ -118,7 +120,9 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faces", metavar="FOLDER", help="compare faces too; OpenCV's YuNet and SFace (.onnx) lie there"
     )
-    parser.add_argument("--fps", type=_rate, metavar="N", help="look at that many frames a second (default: all)")
+    parser.add_argument(
+        "--fps", type=_rate, metavar="N", help="look at that many frames a second (default: each picture once)"
+    )
     parser.add_argument("--tv-l1", action="store_true",
                         help="for comparison: 1 / (1 + variance of Dual TV-L1 flow); slow, needs scikit-image")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
@@ -227,3 +231,7 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) > 100:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 to 100")
     return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,23 +7,38 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from custom_nodes.videogen.core.continuity_calibration import CLASSICAL
 from custom_nodes.videogen.core.continuity_policy import FAIL, Thresholds, Verdict, judge_segment
 from custom_nodes.videogen.core.continuity_scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.frame_reader import open_source, read_frames, read_picture
+from custom_nodes.videogen.media.frame_reader import (
+    FrameSource,
+    count_holds,
+    list_pictures,
+    list_videos,
+    open_source,
+    read_frames,
+    read_picture,
+    slow_down,
+)
+from custom_nodes.videogen.media.picture_files import read_mask
 from custom_nodes.videogen.metrics.appearance import Appearance, Backend
 from custom_nodes.videogen.metrics.faces import FaceFinder
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
+from custom_nodes.videogen.metrics.subject_compare import NOTHING_YET
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import tv_l1_variance
 
+#: What is said of a file that is compared with nothing.
+FIRST_OF_ALL = "the other files are compared with this one"
+NOTHING_ELSE = "compared with nothing: give --reference PICTURE, or a second file"
 #: What the one subject of a video is called in the result.
 SUBJECT = "subject"
 
@@ -48,24 +63,28 @@ def score_files(
     """
     thresholds = Thresholds.from_dict({} if threshold is None else {"character": threshold})
     backend = Backend(faces=None if faces is None else FaceFinder(faces))
-    area = None if mask is None else read_picture(mask)[..., :3].mean(axis=2) / 255
     looks = tuple(_measure_reference(backend, path) for path in references)
-    sources = [open_source(path, fps) for path in files]  # what is missing is said before minutes are spent
+    # What is missing is said before minutes are spent.
+    sources = [_open(path, fps) for path in _find_files(files)]
+    area = None if mask is None else _read_mask(mask, sources[0])
     results: list[dict[str, Any]] = []
     first: tuple[Appearance, ...] = ()
-    for path, source in zip(files, sources, strict=True):
-        request = SubjectRequest(
-            "character", SUBJECT, path.name, mask=area, references=looks, first=() if looks else first
-        )
+    for number, source in enumerate(sources, 1):
+        if sys.stderr.isatty():
+            print(f"measuring {source.path.name}, {number} of {len(sources)}", file=sys.stderr)
+        request = SubjectRequest("character", SUBJECT, "character", mask=area, references=looks, first=first)
         try:
+            hold = count_holds(source)
+            source = slow_down(source, hold) if hold > 1 else source
             score = score_segment(read_frames(source), SegmentRequest(source.count, (request,)), backend)
             if tv_l1 and score.temporal is not None:
                 variance = tv_l1_variance(read_frames(source))
                 score = replace(score, temporal=replace(score.temporal, tv_l1_variance=variance))
         except VideoGenError as error:
-            raise VideoGenError(error.code, f"{path}: {error.message}", error.hint) from None
-        first = first or looks_of(score, SUBJECT)
-        results.append(_result(path, score, judge_segment(score, thresholds)))
+            raise _of_file(error, source.path) from None
+        results.append(_result(source, hold, score, judge_segment(score, thresholds), len(sources) > 1))
+        if not looks:
+            first = first or looks_of(score, SUBJECT)
     if as_json:
         print(json.dumps(results, ensure_ascii=False, indent=2))
     else:
@@ -73,42 +92,68 @@ def score_files(
     return 1 if any(result["verdict"]["level"] == FAIL for result in results) else 0
 
 
+def _find_files(paths: Sequence[Path]) -> list[Path]:
+    """Files and folders of pictures as they are; of a folder with videos, those. The folder of a run has its segments."""
+    found: list[Path] = []
+    for path in paths:
+        videos = list_videos(path) if path.is_dir() and not list_pictures(path) else []
+        found += videos or [path]
+    return found
+
+
+def _open(path: Path, fps: Fraction | None) -> FrameSource:
+    try:
+        return open_source(path, fps)
+    except VideoGenError as error:  # what cannot be read is the user's to mend, whatever is wrong with it
+        raise VideoGenError("path-invalid", error.message, error.hint) from None
+
+
+def _read_mask(path: Path, source: FrameSource) -> np.ndarray:
+    """A mask picture, as the story's masks are read, for frames of the first file's shape."""
+    height, width = next(read_frames(source)).shape[:2]
+    return read_mask(path, str(path), (width, height))
+
+
 def _measure_reference(backend: Backend, path: Path) -> Appearance:
     try:
         return backend.measure_reference(read_picture(path))
     except VideoGenError as error:
-        raise VideoGenError(error.code, f"{path}: {error.message}", error.hint) from None
+        named = _of_file(error, path)
+        raise VideoGenError("path-invalid", named.message, named.hint) from None
 
 
-def _result(path: Path, score: SegmentScore, verdict: Verdict) -> dict[str, Any]:
+def _of_file(error: VideoGenError, path: Path) -> VideoGenError:
+    """The same error, with the file's name in it."""
+    return error if str(path) in error.message else VideoGenError(error.code, f"{path}: {error.message}", error.hint)
+
+
+def _result(source: FrameSource, hold: int, score: SegmentScore, verdict: Verdict, several: bool) -> dict[str, Any]:
     said = list(verdict.reasons)
     for subject in score.subjects:
-        said += [drift.sentence for drift in subject.drift[:2] if not any(drift.sentence in reason for reason in said)]
-        said += subject.notes
+        said += [drift.sentence for drift in subject.drift[:2]]
+        said += [
+            (FIRST_OF_ALL if several else NOTHING_ELSE) if note == NOTHING_YET else note for note in subject.notes
+        ]  # fmt: skip
     if score.temporal is not None and score.temporal.note:
         said.append(score.temporal.note)
     if score.temporal is not None and score.temporal.tv_l1_variance is not None:
         said.append(f"TV-L1 recipe {score.temporal.tv_l1_variance:.2f}")
-    if _is_held(score):
-        said.append(f"every picture is shown {_held(score)} times: `--fps` takes each of them once")
+    if hold > 1:
+        said.append(f"every picture is shown {hold} times and counted once")
+    measured = any(subject.mean is not None for subject in score.subjects) or (
+        score.temporal is not None and score.temporal.score is not None
+    )
+    level = verdict.level if measured or verdict.level == FAIL else "not measured"
     scores = score.to_dict()
     # What is only good for comparing segments of a film stays out.
     del scores["ends"]
     for plain in scores["subjects"]:
         del plain["looks"], plain["parts"]
-    return {"file": str(path), "verdict": verdict.to_dict(), "notes": said, "scores": scores}
-
-
-def _held(score: SegmentScore) -> int:
-    """How often a picture is shown before the next one comes, when that is regular; otherwise 1."""
-    frozen = next((problem.frames for problem in score.frames.problems if problem.kind == "frozen"), ())
-    moving = sorted(set(range(score.frames.count)) - set(frozen))
-    gaps = {after - before for before, after in pairwise(moving)}
-    return gaps.pop() if len(gaps) == 1 else 1
-
-
-def _is_held(score: SegmentScore) -> bool:
-    return _held(score) > 1
+    notes = [text for place, text in enumerate(said) if not any(text in other for other in said[:place])]
+    return {
+        "file": str(source.path), "held": hold, "verdict": {**verdict.to_dict(), "level": level}, "notes": notes,
+        "scores": scores,
+    }  # fmt: skip
 
 
 def _print_table(results: Sequence[dict[str, Any]]) -> None:
@@ -124,7 +169,8 @@ def _print_table(results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
     if results:
         subject = results[0]["scores"]["subjects"][0]
-        console.print(f"measured by {subject['backend']} ({subject['calibration']})", style="dim", highlight=False)
+        how = "colours and textures, without a model" if subject["backend"] == CLASSICAL else subject["backend"]
+        console.print(f"measured by {how} ({subject['calibration']})", style="dim", highlight=False)
 
 
 def _number(value: float | None) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import Quality
-from custom_nodes.videogen.media.frame_reader import open_source, read_frames, read_picture
+from custom_nodes.videogen.media.frame_reader import count_holds, open_source, read_frames, read_picture, slow_down
 from runner.cli import main
 from tests.support.face_models import FACE, write_models
 from tests.support.footage import Footage, film
@@ -51,7 +51,7 @@ def test_a_table_names_each_file_with_its_scores(files: dict[str, Path], capsys:
     assert lines[1].startswith("tom.webp  0.9")
     assert lines[2].startswith("ole.webp  0.")
     assert "fail" in lines[2]
-    assert "measured by classical (r 0.37 → 0.85, measured)" in lines[-1]
+    assert "measured by colours and textures, without a model (r 0.37 → 0.85, measured)" in lines[-1]
 
 
 def test_faces_are_compared_when_asked_for(
@@ -100,7 +100,7 @@ def test_without_a_reference_the_first_file_is_one(files: dict[str, Path], capsy
     assert main(["score", str(files["tom"]), str(files["ole"]), "--json"]) == 1
     first, second = json.loads(capsys.readouterr().out)
     assert first["scores"]["subjects"][0]["mean"] is None
-    assert "nothing to compare with yet" in first["notes"][0]
+    assert "the other files are compared with this one" in first["notes"]
     assert second["scores"]["subjects"][0]["against"].keys() == {"first segment"}
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_a_sentence_and_status_2(
     names = {**files, "broken": tmp_path / "broken.mp4", "empty": tmp_path / "empty"}
     status = main(["score", *(argument.format(**names) for argument in arguments)])
     said = capsys.readouterr()
-    assert status in (1, 2)
+    assert status == 2
     assert said.out == ""
     assert said.err.startswith("videogen: ")
     assert words in said.err
@@ -141,14 +141,77 @@ def test_a_video_that_holds_its_pictures_is_read_at_the_story_s_rate(
 ) -> None:
     # Three pictures a second in a video of thirty, as a segment of a story with 3 frames a second is written.
     held = write_video(tmp_path / "held.mp4", TOM.frames, count=60, size=(480, 270), quality=THIRTY, rate=Fraction(3))
-    main(["score", str(held), "--json"])
+    assert main(["score", str(held), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)
-    assert "every picture is shown 10 times: `--fps` takes each of them once" in result["notes"]
-    assert result["scores"]["temporal"]["score"] < 0.2
+    assert "every picture is shown 10 times and counted once" in result["notes"]
     assert main(["score", str(held), "--fps", "3", "--json"]) == 0
+    (same,) = json.loads(capsys.readouterr().out)
+    for each in (result, same):
+        assert each["scores"]["frames"]["count"] == 6
+        assert each["scores"]["temporal"]["score"] > 0.6
+    assert (result["held"], same["held"]) == (10, 1)
+
+
+@pytest.mark.parametrize(("rate", "hold"), [(30, 1), (15, 2), (10, 3), (5, 6), (3, 10)])
+def test_how_long_pictures_are_held(tmp_path: Path, rate: int, hold: int) -> None:
+    frames = film("tom", "field", frames=4 * rate).frames
+    path = write_video(
+        tmp_path / "held.mp4", frames, count=120, size=(480, 270), quality=THIRTY, rate=Fraction(rate)
+    )  # fmt: skip
+    source = open_source(path)
+    assert count_holds(source) == hold
+    slower = slow_down(source, hold)
+    assert slower.count == len(list(read_frames(slower))) == 4 * rate
+
+
+def test_what_never_changes_is_held_by_nobody(tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "still.mp4", np.repeat(TOM.frames[:1], 30, axis=0), count=30, size=(480, 270), quality=THIRTY
+    )
+    assert main(["score", str(path)]) == 1
+    animation = write_animation(tmp_path / "tom.webp", TOM)
+    assert count_holds(open_source(animation)) == 1
+
+
+def test_the_folder_of_a_run_stands_for_its_segments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run" / "segments").mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    for number in (2, 1):
+        path = tmp_path / "run" / "segments" / f"segment_0{number}.mp4"
+        write_video(path, TOM.frames, count=6, size=(480, 270), quality=THIRTY)
+    for folder in (tmp_path / "run", tmp_path / "run" / "segments"):
+        main(["score", str(folder), "--json"])
+        results = json.loads(capsys.readouterr().out)
+        assert [Path(result["file"]).name for result in results] == ["segment_01.mp4", "segment_02.mp4"]
+        assert "the other files are compared with this one" in results[0]["notes"]
+
+
+def test_where_nothing_is_measured_nothing_passes(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(files["reference"]), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)
-    assert result["scores"]["frames"]["count"] == 6
-    assert result["scores"]["temporal"]["score"] > 0.6
+    assert result["verdict"]["level"] == "not measured"
+    assert result["notes"][0] == "compared with nothing: give --reference PICTURE, or a second file"
+    assert len(result["notes"]) == len(set(result["notes"]))
+
+
+def test_pictures_that_show_nothing_are_refused(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGBA", (64, 64), (200, 10, 10, 0)).save(tmp_path / "clear.png")
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
+    Image.new("L", (480, 270)).save(tmp_path / "black.png")
+    Image.new("L", (100, 100), 255).save(tmp_path / "square.png")
+    for option, name, words in (
+        ("--reference", "clear.png", "transparent all over"),
+        ("--reference", "white.png", "a single colour"),
+        ("--reference", "frames", "is a folder, expected a picture"),
+        ("--mask", "black.png", "black all over"),
+        ("--mask", "square.png", "another shape"),
+    ):
+        assert main(["score", str(files["tom"]), option, str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err
+        assert words in said
+        assert said.count(name) <= 2
 
 
 def test_the_command_does_not_load_torch() -> None:

@@ -30,7 +30,9 @@ STRICT = {**STORY, "characters": {"man": {**STORY["characters"]["man"], "referen
 
 
 def write_stranger(folder: Path) -> None:
-    Image.new("RGB", (64, 96), (210, 30, 160)).save(folder / "stranger.png")
+    picture = Image.new("RGB", (64, 96), (210, 30, 160))
+    picture.paste((40, 230, 90), (16, 8, 48, 88))
+    picture.save(folder / "stranger.png")
 
 
 def watched_graph(**widgets: Any) -> dict[str, Any]:

@@ -8,14 +8,21 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core.errors import VideoGenError
 from .probe import probe_video
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 ANIMATION_SUFFIXES = (".webp", ".gif", ".png", ".apng")
+
+
+#: Longest hold in frames that is looked for, the side in pixels in which frames are compared, and what share of all change
+#: may happen within holds.
+_LONGEST_HOLD, _HOLD_SIDE, _WITHIN_HOLD = 60, 64, 0.15
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,45 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
         yield from _decode(source)
 
 
+def count_holds(source: FrameSource) -> int:
+    """How many frames of a video show each picture before the next one comes, when that is regular; otherwise 1.
+
+    A segment of 24 pictures in a video of 24 frames a second holds each for 8 frames. Encoders change held frames a little:
+    what counts is that nearly all that changes does so at the beginning of a hold.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    if source.fps is None or source.step != 1:
+        return 1
+    last, changes = None, []
+    for frame in read_frames(source):
+        small = cv2.resize(frame[..., :3], (_HOLD_SIDE, _HOLD_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        if last is not None:
+            changes.append(float(np.abs(small - last).mean()))
+        last = small
+    step = np.array(changes)
+    found = 1
+    for hold in range(2, min(_LONGEST_HOLD, len(step) // 3) + 1):
+        begins = np.arange(1, len(step) + 1) % hold == 0
+        if step.sum() > 0 and step[~begins].sum() <= _WITHIN_HOLD * step.sum():
+            found = hold
+    return found
+
+
+def slow_down(source: FrameSource, hold: int) -> FrameSource:
+    """The same video, each picture of which is held for some frames, with each of them once."""
+    assert source.fps is not None
+    return FrameSource(source.path, max(1, (source.count - 1) // hold + 1), source.fps / hold, Fraction(hold))
+
+
+def list_videos(folder: Path) -> list[Path]:
+    """The videos in a folder, by name; those of its segments for the folder of a run."""
+    segments = folder / "segments"
+    where = segments if segments.is_dir() and (folder / "run.json").is_file() else folder
+    return sorted(path for path in where.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+
+
 def read_picture(path: Path) -> np.ndarray:
     """A picture, turned upright as its EXIF says: uint8, (height, width, 3 or 4).
 
@@ -92,7 +138,8 @@ def read_picture(path: Path) -> np.ndarray:
         VideoGenError: `path-invalid` when it is not there, `video-broken` when it is no picture.
     """
     if not path.is_file():
-        raise VideoGenError("path-invalid", f"{path} is not there")
+        what = "is a folder, expected a picture" if path.is_dir() else "is not there"
+        raise VideoGenError("path-invalid", f"{path} {what}")
     with _open_picture(path) as picture:
         try:
             return _to_array(ImageOps.exif_transpose(picture))

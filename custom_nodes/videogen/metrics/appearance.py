@@ -36,6 +36,9 @@ from .part_colors import measure_parts
 from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .subject import SubjectWeight, weigh_subject
 
+#: A reference picture whose pixels differ by less than this in every channel shows nothing.
+_LEAST_CONTRAST = 0.03
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -152,11 +155,19 @@ class Backend:
         """The appearance of a character on a picture of its own (alpha counts as a mask).
 
         Raises:
-            VideoGenError: `frames-invalid`, for NaN or a mask with nothing in it.
+            VideoGenError: `frames-invalid`, for NaN, a mask with nothing in it, or a picture of a single colour.
         """
         prepared = prepare_picture(picture, FLOW_SIDE)
         if prepared is None:
             raise VideoGenError("frames-invalid", "the reference picture has values that are no numbers (NaN)")
+        if mask is None and prepared.alpha is not None and float(prepared.alpha.max()) < 0.05:
+            raise VideoGenError(
+                "frames-invalid", "the reference picture is transparent all over", "Give another picture."
+            )
+        if mask is None and prepared.alpha is None and float(np.ptp(prepared.rgb, axis=(0, 1)).max()) < _LEAST_CONTRAST:
+            raise VideoGenError(
+                "frames-invalid", "the reference picture shows nothing: it has a single colour", "Give another picture."
+            )  # fmt: skip
         weight = weigh_subject(prepared.shrink(MEASURE_SIDE), mask)
         if weight.is_empty:
             raise VideoGenError(

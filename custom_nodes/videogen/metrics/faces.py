@@ -12,6 +12,10 @@ from .pictures import Picture
 
 #: What OpenCV's model zoo calls its models; of several versions the last one by name is taken.
 DETECTOR_FILES, RECOGNISER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
+WHERE_FROM = (
+    "They are in OpenCV's model zoo, https://github.com/opencv/opencv_zoo, in models/face_detection_yunet and"
+    " models/face_recognition_sface. Without them subjects are compared as a whole."
+)
 #: The square that YuNet looks at. The files of 2023 have it fixed, and OpenCV 5 does not resize their input.
 _DETECTOR_SIDE = 640
 _LEAST_CONFIDENCE = 0.7
@@ -33,10 +37,8 @@ class FaceFinder:
         found = {pattern: sorted(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNISER_FILES)}
         missing = [pattern for pattern, files in found.items() if not files]
         if missing:
-            raise VideoGenError(
-                "metric-missing", f"faces need {' and '.join(missing)} in {folder}",
-                "They are in OpenCV's model zoo (opencv/opencv_zoo). Without them subjects are compared as a whole.",
-            )  # fmt: skip
+            where = str(folder) if folder.is_dir() else f"{folder}, which is not there"
+            raise VideoGenError("metric-missing", f"faces need {' and '.join(missing)} in {where}", WHERE_FROM)
         detector, recogniser = (str(files[-1]) for files in found.values())
         side = (_DETECTOR_SIDE, _DETECTOR_SIDE)
         try:
