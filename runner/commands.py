@@ -101,6 +101,8 @@ def check(arguments: argparse.Namespace) -> int:
         folder = _story_path(arguments.story, workflow, bool(arguments.workflow)).absolute().parent
         with _server(arguments) as client:
             found, said = check_on_server(client, workflow, story, folder, _references(arguments))
+        if not arguments.server and any("models/" in text for text in found):
+            said.append(f"Note: models/ is {find_installation().comfyui / 'models'}")
         problems += [*said, *found]
         notes += len(said)
     print("\n".join(problems) if problems else "", end="\n" if problems else "")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from runner.installation import find_installation
 from tests.support.comfy import ComfyServer
 from tests.support.graphs import image_graph
 from tests.support.runs import Ended, segments_with, videogen, write_json
@@ -93,6 +94,15 @@ def test_check_names_what_is_wrong_with_story_and_workflow_at_once(tmp_path: Pat
     assert ended.status == 2
     assert "segments[1].promt: unknown key" in ended.out
     assert "model 'dream.safetensors' (node 4): it is missing" in ended.out
+
+
+def test_check_says_where_the_models_of_our_own_server_go(tmp_path: Path, comfy_server: ComfyServer) -> None:
+    story = write_json(tmp_path / "story.json", small_story("Tiny"))
+    ended = videogen("check", story, "--workflow", "sd21_frames")
+    assert ended.status == 2
+    assert f"Note: models/ is {find_installation().comfyui / 'models'}\n" in ended.out
+    assert "it is missing: put it into models/checkpoints" in ended.out
+    assert "models/ is" not in videogen("check", story, "--workflow", "sd21_frames", "--server", comfy_server.url).out
 
 
 def test_convert_gives_what_the_server_takes(comfy_server: ComfyServer) -> None:
