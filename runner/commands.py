@@ -33,7 +33,7 @@ from .film import update_film
 from .installation import DEFAULT_STORY, DEFAULT_WORKFLOW, find_installation
 from .progress import LineDisplay, choose_display
 from .references_graph import DEFAULT_REFERENCES
-from .report import report_directory, report_run, write_report
+from .reports.report import report_directory, report_run, write_report
 from .run import RunRequest, RunResult, run_story, with_quality
 from .run_directory import RunDirectory, read_run
 from .workflow import Workflow, convert_workflow, load_workflow

@@ -12,7 +12,7 @@ from custom_nodes.videogen.core.readings import Reading, reading_from_json
 from custom_nodes.videogen.core.thermal import GO_ON_AFTER, Decision, ThermalGuard, ThermalPolicy
 
 from .client import ComfyClient
-from .report_machine import is_number
+from .reports.machine import is_number
 
 #: Where no guard of the server has said otherwise: nobody asked for a guard, so nothing is stopped for the heat.
 USUAL = ThermalPolicy(when_over=GO_ON_AFTER)

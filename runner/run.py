@@ -33,7 +33,7 @@ from .journal import SegmentState
 from .picture_readers import find_strangers
 from .progress import Display
 from .render import Renderer, recover_verified
-from .report import collect_versions, hide_secrets, report_run, write_report
+from .reports.report import collect_versions, hide_secrets, report_run, write_report
 from .run_directory import RunDirectory, check_space, read_run
 from .servers import OwnServer, RemoteServer, Server
 from .session import Session

@@ -30,7 +30,7 @@ from ..jobs import Job, JobMaker
 from ..outcome import Outcome, read_outcome
 from ..progress import LineDisplay
 from ..render import Renderer
-from ..report import collect_versions
+from ..reports.report import collect_versions
 from ..run_directory import RunDirectory
 from ..scheduler import Task
 from ..servers import RemoteServer

@@ -22,9 +22,9 @@ from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_se
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from runner.collect import Checked
 from runner.continuity import Measured, exempt_cut, read_measured
-from runner.continuity_record import compare_segments
 from runner.outcome import Outcome
-from runner.report import report_directory, write_report
+from runner.reports.continuity_record import compare_segments
+from runner.reports.report import report_directory, write_report
 from runner.run_directory import RunDirectory
 from runner.takes import TakeGate, place_best
 from tests.runner.test_report_html import Page

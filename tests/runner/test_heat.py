@@ -23,10 +23,10 @@ from runner.heat import ASK_AGAIN, MOST_PAUSES, USUAL, HeatWatch, condense, read
 from runner.journal import Journal
 from runner.outcome import Outcome
 from runner.progress import BarDisplay, JsonDisplay, LineDisplay
-from runner.report import build_report
-from runner.report_charts import draw_telemetry
-from runner.report_html import render_html
-from runner.report_machine import describe_machine, list_pauses
+from runner.reports.charts import draw_telemetry
+from runner.reports.machine import describe_machine, list_pauses
+from runner.reports.page import render_html
+from runner.reports.report import build_report
 from runner.scheduler import Scheduler, Task
 from runner.session import _report
 from runner.worker import Worker

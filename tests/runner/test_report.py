@@ -14,7 +14,7 @@ from custom_nodes.videogen.core.story_parser import parse_story
 from runner.film import film_inputs
 from runner.history import read_history
 from runner.journal import Journal
-from runner.report import HIDDEN, build_report, hide_secrets, report_directory
+from runner.reports.report import HIDDEN, build_report, hide_secrets, report_directory
 from runner.run import _Run
 from runner.run_directory import RunDirectory
 from tests.support.stories import small_story

@@ -20,12 +20,12 @@ from PIL import Image
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story_parser import parse_story
 from custom_nodes.videogen.media.thumbnails import nearest_keys, pick_evenly, read_thumbnails
-from runner import report_html
 from runner.film import film_inputs
 from runner.journal import Journal
-from runner.report import report_directory, write_report
-from runner.report_charts import MOST_BARS, draw_charts
-from runner.report_html import THUMBNAILS_FILE, format_duration, relative_link, render_html
+from runner.reports import page as report_html
+from runner.reports.charts import MOST_BARS, draw_charts
+from runner.reports.page import THUMBNAILS_FILE, format_duration, relative_link, render_html
+from runner.reports.report import report_directory, write_report
 from tests.runner.test_report import SERVERS, fail, finish, give_up, submit
 from tests.support.stories import small_story
 from tests.support.videos import draw_code, read_code, write_segment, write_with_av

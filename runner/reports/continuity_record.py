@@ -18,9 +18,9 @@ from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.metrics.appearance import Appearance, compare_appearances
 from custom_nodes.videogen.metrics.subject_compare import read_looks
 
-from .continuity import compare_cut
-from .journal import Journal
-from .takes import is_dissolved, load_judged
+from ..continuity import compare_cut
+from ..journal import Journal
+from ..takes import is_dissolved, load_judged
 
 #: More segments of one character than this are not held against each other: that is 60,000 comparisons, and 30 MB.
 MOST_COMPARED = 200

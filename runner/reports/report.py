@@ -16,11 +16,11 @@ from custom_nodes.videogen.core.plan import plan_segment
 from custom_nodes.videogen.core.story import Story
 from custom_nodes.videogen.core.story_parser import parse_story
 
-from .film import film_inputs
-from .history import History, read_history
-from .journal import Journal
-from .references_run import read_record
-from .run_directory import read_run, write_json_whole
+from ..film import film_inputs
+from ..history import History, read_history
+from ..journal import Journal
+from ..references_run import read_record
+from ..run_directory import read_run, write_json_whole
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
 
@@ -241,6 +241,6 @@ def write_report(path: Path, report: dict[str, Any]) -> Path:
     if report.get("continuity"):
         write_json_whole(path / CONTINUITY_FILE, report["continuity"])
     # A run with nothing to do does not wait for the libraries of templates and charts.
-    from .report_html import write_html
+    from .page import write_html
 
     return write_html(path, report)

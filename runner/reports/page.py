@@ -22,8 +22,8 @@ from custom_nodes.videogen.core.timing import format_timecode
 from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.thumbnails import Thumbnail, read_thumbnails, shrink_thumbnail
 
-from .report_machine import describe_machine, list_pauses
-from .run_directory import write_json_whole
+from ..run_directory import write_json_whole
+from .machine import describe_machine, list_pauses
 
 TEMPLATES = Path(__file__).with_name("templates")
 THUMBNAILS_FILE = "thumbnails.json"
@@ -53,7 +53,7 @@ def write_html(path: Path, report: dict[str, Any]) -> Path:
     except (OSError, UnicodeDecodeError):
         pass  # not there, or not ours: it is written
     strips = load_strips(path, [segment for segment in report["segments"] if segment.get("file") in present])
-    from .report_continuity import load_worst_frames
+    from .continuity_view import load_worst_frames
 
     worst = load_worst_frames(path, report, present) if report.get("continuity") else {}
     _write_whole(target, render_html(report, strips, digest=digest, present=present, worst=worst))
@@ -79,8 +79,8 @@ def render_html(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    from .report_charts import draw_charts, draw_telemetry
-    from .report_continuity import view_continuity
+    from .charts import draw_charts, draw_telemetry
+    from .continuity_view import view_continuity
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
