@@ -14,7 +14,14 @@ from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.quality import Quality
-from custom_nodes.videogen.media.frame_reader import count_holds, open_source, read_frames, read_picture, slow_down
+from custom_nodes.videogen.media.frame_reader import (
+    count_holds,
+    find_hold,
+    open_source,
+    read_frames,
+    read_picture,
+    slow_down,
+)
 from runner.cli import main
 from tests.support.face_models import FACE, write_models
 from tests.support.footage import Footage, film
@@ -162,6 +169,19 @@ def test_how_long_pictures_are_held(tmp_path: Path, rate: int, hold: int) -> Non
     assert count_holds(source) == hold
     slower = slow_down(source, hold)
     assert slower.count == len(list(read_frames(slower))) == 4 * rate
+
+
+@pytest.mark.parametrize("hold", [2, 3, 8, 10])
+def test_a_hold_is_found_where_an_encoder_makes_held_frames_sharper(hold: int) -> None:
+    """As in quiet pictures of a storyboard, where a fifth of all that changes is x264's work."""
+    changes = [0.05 if number % hold == 0 else 0.05 * 0.25 / (hold - 1) for number in range(1, 12 * hold)]
+    assert find_hold(changes) == hold
+
+
+def test_steady_motion_and_none_are_no_hold() -> None:
+    assert find_hold([0.3] * 100) == find_hold([0.0] * 100) == find_hold([0.1]) == find_hold([]) == 1
+    # Two pictures a hold, and then one of them again: what changes in between is a quarter at least.
+    assert find_hold([0.2 if number % 4 == 0 else 0.1 for number in range(1, 100)]) == 1
 
 
 def test_what_never_changes_is_held_by_nobody(tmp_path: Path) -> None:
