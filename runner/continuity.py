@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from custom_nodes.videogen.core.continuity_policy import FAIL, Thresholds, judge_segment, score_of_take
+from custom_nodes.videogen.core.continuity_policy import FAIL, ONLY_REPORT, Thresholds, judge_segment, score_of_take
 from custom_nodes.videogen.core.continuity_scores import BoundaryScore, SegmentScore, SubjectScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.plan import SegmentPlan
@@ -14,9 +14,6 @@ from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
 from custom_nodes.videogen.metrics.subject_compare import compare_with_first
 
 from .outcome import Outcome
-
-#: What VideoGenContinuity's `when_below` says when a segment is not to be rendered again.
-ONLY_REPORT = "only report"
 
 
 @dataclass(frozen=True)

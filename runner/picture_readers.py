@@ -10,6 +10,10 @@ from custom_nodes.videogen.core.errors import Problem
 from custom_nodes.videogen.core.plan import SegmentPlan
 from custom_nodes.videogen.core.references import (
     DEFAULT_WEIGHTS,
+    GO_ON,
+    REFERENCE,
+    REFERENCE_OR_FIRST,
+    STOP,
     cast_of,
     cast_roles,
     mask_name,
@@ -26,8 +30,6 @@ CAST_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)
 REFERENCE_NODE = "VideoGenReference"
 #: The nodes that read the picture of a segment's location.
 LOCATION_NODE, COLOR_MATCH_NODE = "VideoGenLocation", "VideoGenColorMatch"
-#: What `missing` and `anchor` are where a node can do without a picture, and where it cannot.
-GO_ON, REFERENCE_OR_FIRST, REFERENCE = "go on without", "reference, else first frame", "reference"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _read_cast_node(graph: Graph, kind: str, inputs: dict[str, Any]) -> CastRead
     # A widget that is linked has no value yet: any but 0 reads the pictures.
     known = {key: weight if _is_number(weight) else DEFAULT_WEIGHTS[key] for key, weight in weights.items()}
     # The continuity node never stops for a picture: it says that there was none.
-    missing = GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", "stop")
+    missing = GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", STOP)
     return CastReader(known, missing != GO_ON and not is_link(missing), given, given_by_others)
 
 

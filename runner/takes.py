@@ -10,6 +10,7 @@ from typing import Any
 
 from custom_nodes.videogen.core.continuity_policy import (
     FAIL,
+    ONLY_REPORT,
     PASS,
     Thresholds,
     Verdict,
@@ -27,7 +28,7 @@ from custom_nodes.videogen.media.disk import explain_os_error
 from custom_nodes.videogen.media.keep import keep_previous
 
 from .collect import Checked
-from .continuity import ONLY_REPORT, Measured, compare_cut, compare_with_accepted, subjects_of, summarise
+from .continuity import Measured, compare_cut, compare_with_accepted, subjects_of, summarise
 from .journal import SegmentState
 from .run_directory import RunDirectory, write_json_whole
 from .workflow import CONTINUITY_NODE, Graph

@@ -46,7 +46,7 @@ from tests.support.random_weights.unets import UNet
 from tests.support.random_weights.upscalers import ESRGAN, TINY_ESRGAN
 from tests.support.tiny_adapters import draw_adapter
 from tests.support.tiny_encoders import build_encoder
-from tests.support.tiny_models import build_comfy_model, build_diffusers_unet, draw_unet
+from tests.support.tiny_models import TinyText, build_comfy_model, build_diffusers_unet, draw_unet
 
 from .diffusers_segment import DiffusersSegment
 from .random_upscaler import random_upscaler
@@ -147,27 +147,12 @@ def comfy_folders(shipped: Shipped) -> Iterator[None]:
 # ------------------------------------------------------------------ ours
 
 
-class Words:
-    """What text encoding needs of a CLIP: random tokens, the same for the same text."""
-
-    def __init__(self, unet: UNet) -> None:
-        self.unet = unet
-
-    def tokenize(self, text: str) -> str:
-        return text
-
-    def encode_from_tokens_scheduled(self, text: str) -> list[Any]:
-        generator = torch.Generator().manual_seed(len(text))
-        tokens = torch.randn(1, 77, self.unet.context_width, generator=generator)
-        return [[tokens, {"pooled_output": torch.randn(1, 1280, generator=generator)}]]
-
-
 class OurSegment:
     """The shipped graph, and the same without our nodes."""
 
     def __init__(self, shipped: Shipped, device: str, dtype: torch.dtype, tiny: bool) -> None:
         self.shipped, self.device, self.clock = shipped, device, Clock(device)
-        self.words = Words(shipped.unet)
+        self.words = TinyText(shipped.unet)
         self.weights = draw_unet(shipped.unet, dtype=dtype)
         self.model = build_comfy_model(shipped.unet, self.weights, dtype=dtype, device=device)
         self.vae = comfy.sd.VAE(sd=draw_weights(lay_out_autoencoder(), dtype=torch.float32))

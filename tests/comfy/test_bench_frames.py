@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.comfy_python import has_diffusers, require_comfy
+from tests.support.comfy_python import require_comfy, require_diffusers
 
 require_comfy()
 
@@ -94,8 +94,7 @@ def ui_nodes(name: str) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("workflow", ["sd15_frames", "sd21_frames", "sdxl_frames", "sdxl_turbo_frames"])
 def test_whole_segments_with_our_nodes_without_them_and_with_diffusers(workflow: str) -> None:
-    if not has_diffusers():
-        pytest.skip("there is no diffusers")
+    require_diffusers()
     result = measure("cpu", ("segments",), 1, (workflow,), tiny=True)
     (segment,) = result["segments"]
     assert [cell["who"] for cell in segment["cells"]] == ["without our nodes", "videogen", "diffusers"]

@@ -29,11 +29,11 @@ from runner.installation import PROJECT
 from runner.workflow import convert_workflow, load_workflow, nodes_of
 from tests.support.comfy import ComfyServer
 from tests.support.graph_steps import Graph, find_nodes, run_steps
-from tests.support.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
+from tests.support.random_weights.unets import TINY_SD15, TINY_SDXL
 from tests.support.stories import small_story
 from tests.support.tiny_adapters import draw_adapter
 from tests.support.tiny_encoders import build_encoder
-from tests.support.tiny_models import _describe_for_comfy, build_comfy_model, draw_unet
+from tests.support.tiny_models import TinyText, _describe_for_comfy, build_comfy_model, draw_unet
 
 pytestmark = pytest.mark.server  # the workflows are converted with a real server's schemas
 
@@ -53,23 +53,6 @@ STORY = small_story(
     locations={"field": {"segments": "1", "reference": "field.png", "seed": 9}},
 )  # fmt: skip
 FRAMES = STORY["frames"]
-
-
-class TinyText:
-    """What CLIPTextEncode needs of a CLIP: the same text gives the same numbers."""
-
-    def __init__(self, unet: UNet) -> None:
-        self.unet = unet
-        self.texts: list[str] = []
-
-    def tokenize(self, text: str) -> str:
-        self.texts.append(text)
-        return text
-
-    def encode_from_tokens_scheduled(self, text: str) -> list[Any]:
-        generator = torch.Generator().manual_seed(len(text))
-        tokens = torch.randn(1, 77, self.unet.context_width, generator=generator)
-        return [[tokens, {"pooled_output": torch.randn(1, 1280, generator=generator)}]]
 
 
 class TinyPictures:

@@ -156,3 +156,20 @@ def _describe_for_diffusers(unet: UNet) -> dict[str, Any]:
             "projection_class_embeddings_input_dim": unet.vector_width,
         }
     return config
+
+
+class TinyText:
+    """What CLIPTextEncode needs of a CLIP: the same text gives the same numbers."""
+
+    def __init__(self, unet: UNet) -> None:
+        self.unet = unet
+        self.texts: list[str] = []
+
+    def tokenize(self, text: str) -> str:
+        self.texts.append(text)
+        return text
+
+    def encode_from_tokens_scheduled(self, text: str) -> list[Any]:
+        generator = torch.Generator().manual_seed(len(text))
+        tokens = torch.randn(1, 77, self.unet.context_width, generator=generator)
+        return [[tokens, {"pooled_output": torch.randn(1, 1280, generator=generator)}]]

@@ -40,6 +40,12 @@ def check_mask(mask: Any, name: str = "mask") -> Tensor:
     return mask.to(torch.float32).clamp(0.0, 1.0)
 
 
+def require_mask_count(masks: Tensor, count: int, of: str = "frames") -> None:
+    """Raise `mask-invalid` unless there is one mask for all of `count` frames (or pictures), or one for each."""
+    if len(masks) not in (1, count):
+        raise VideoGenError("mask-invalid", f"`mask` has {len(masks)} masks for {count} {of}, expected 1 or {count}")
+
+
 def require_masks_fit(model: Any, masks: Mapping[str, Tensor]) -> None:
     """Make a model refuse, when its sampling starts, masks that do not belong to the frames.
 

@@ -15,6 +15,8 @@ from .errors import VideoGenError
 
 #: What the temporal score of a segment is capped to in which hardly anything moves.
 STATIC_CAP = 0.6
+#: What the continuity node's `when_below` can be: what becomes of a segment that fails.
+RENDER_AGAIN, ONLY_REPORT = "render again", "only report"
 #: What a verdict can be, from good to bad.
 PASS, WARN, FAIL = "pass", "warn", "fail"
 _ORDER = {PASS: 0, WARN: 1, FAIL: 2}

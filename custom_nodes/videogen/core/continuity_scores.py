@@ -79,7 +79,8 @@ class SubjectScore:
         worst_frame: the frame of the minimum, 0-based.
         against: {``reference`` or ``first segment``: (mean, minimum)} apart.
         backend, calibration: what measured, and what its numbers mean. Scores of different backends are not comparable.
-        weights: where the subject was looked for: ``mask``, ``alpha``, ``region``, ``ratio`` or ``whole``.
+        weights: where the subject was looked for: ``mask``, ``alpha``, ``region``, ``ratio`` or ``location``; empty
+            when it was seen nowhere.
         looks, parts: what it looked like in the sampled frames, and its colours in all of them, for comparisons with other
             segments.
     """

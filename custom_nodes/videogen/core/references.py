@@ -16,6 +16,12 @@ from .story_format import REGIONS
 STORY_KEYS = {"character": "characters", "object": "objects", "location": "locations"}
 #: kind → how strongly a reference of that kind holds when neither story nor workflow say it.
 DEFAULT_WEIGHTS = {"character": 0.8, "object": 0.5, "location": 0.3}
+#: What `missing` can be of a node that shows the cast.
+STOP, GO_ON = "stop", "go on without"
+#: What `anchor` can be of a node that may look at the picture of a place.
+REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE = (
+    "reference, else first frame", "reference", "first frame", "average of the frames",
+)  # fmt: skip
 HOW_TO_MAKE = (
     "Put a picture of that name into ComfyUI's input folder or beside the story, render"
     " workflows/character_references.json, which makes the pictures, or set `missing` to “go on without”."

@@ -19,7 +19,6 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 ANIMATION_SUFFIXES = (".webp", ".gif", ".png", ".apng")
 
-
 #: Longest hold in frames that is looked for, the side in pixels in which frames are compared, and what share of all change
 #: may happen within holds.
 _LONGEST_HOLD, _HOLD_SIDE, _WITHIN_HOLD = 60, 64, 0.3
@@ -63,8 +62,7 @@ def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
     info = probe_video(path)
     if fps is None or fps >= info.fps:
         return FrameSource(path, info.frames, info.fps)
-    step = info.fps / fps
-    return FrameSource(path, max(1, int((info.frames - 1) / step) + 1), fps, step)
+    return slow_down(FrameSource(path, info.frames, info.fps), info.fps / fps)
 
 
 def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
@@ -124,10 +122,12 @@ def find_hold(changes: Sequence[float]) -> int:
     return found
 
 
-def slow_down(source: FrameSource, hold: int) -> FrameSource:
-    """The same video, each picture of which is held for some frames, with each of them once."""
+def slow_down(source: FrameSource, step: Fraction | int) -> FrameSource:
+    """The same video, of which every `step`-th frame is taken: each picture once, where it is held for that many."""
     assert source.fps is not None
-    return FrameSource(source.path, max(1, (source.count - 1) // hold + 1), source.fps / hold, Fraction(hold))
+    return FrameSource(
+        source.path, max(1, int((source.count - 1) / Fraction(step)) + 1), source.fps / step, Fraction(step)
+    )
 
 
 def list_videos(folder: Path) -> list[Path]:

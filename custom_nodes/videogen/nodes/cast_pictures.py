@@ -80,7 +80,7 @@ def read_cast(
     everybody = cast_of(plan) if roles else []
     mask_names = {_key(entity): mask_name(entity) for entity in everybody}
     names = [name for role in roles for name in role.names] + [name for name in mask_names.values() if name]
-    paths = {name: _look_up(folder, name) for name in names}
+    paths = {name: look_up(folder, name) for name in names}
     problems = [
         missing_picture(entity, name)
         for entity, needed in (
@@ -129,7 +129,7 @@ def note_strangers(plan: SegmentPlan, given: References) -> None:
             log.log(level, "`references` shows %r, who is not in segment %d%s", name, plan.number, meant)
 
 
-def _look_up(folder: Path, name: str) -> Path | None:
+def look_up(folder: Path, name: str) -> Path | None:
     """A file in the input folder, which is watched from now on, also when it is not there."""
     path = find_file(folder, name)
     files_read.note(path or (folder / name).resolve())

@@ -14,7 +14,7 @@ from ..comfyui.core_features import require_core
 from ..comfyui.image_tokens import encode_images
 from ..core.errors import VideoGenError
 from ..core.layer_weights import WEIGHT_TYPES, check_span, weigh_layers
-from ..core.references import DEFAULT_WEIGHTS
+from ..core.references import DEFAULT_WEIGHTS, GO_ON, STOP
 from ..tensor.figure_crop import fit_square
 from ..tensor.ip_adapter.adapter import IPAdapter
 from ..tensor.region_masks import group_masks, make_region_masks, mask_size
@@ -22,7 +22,6 @@ from .cast_pictures import Cast, Member, files_read, read_cast
 from .references import ReferencesSocket, need_references
 from .sockets import AdapterSocket, SegmentSocket, need_adapter, need_segment
 
-STOP, GO_ON = "stop", "go on without"
 #: As in a story: how strongly a reference holds.
 HIGHEST_WEIGHT = 3.0
 #: Side in pixels of the squares in which the pictures are shown that were used.

@@ -11,10 +11,17 @@ import numpy as np
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..comfyui.mask_check import check_mask
+from ..comfyui.mask_check import check_mask, require_mask_count
 from ..comfyui.network_backend import make_backend
 from ..core.continuity_calibration import SAME_SUBJECT
-from ..core.continuity_policy import Thresholds, Verdict, expected_lightness, judge_segment
+from ..core.continuity_policy import (
+    ONLY_REPORT,
+    RENDER_AGAIN,
+    Thresholds,
+    Verdict,
+    expected_lightness,
+    judge_segment,
+)
 from ..core.continuity_scores import SegmentScore, SubjectScore, to_plain
 from ..core.errors import VideoGenError
 from ..core.plan import SegmentPlan
@@ -33,7 +40,6 @@ _FOUND_BY = {
     "mask": "in its mask", "region": "in its region", "location": "all that is no subject",
     "ratio": "found by its colours: a mask or a region is surer",
 }  # fmt: skip
-RENDER_AGAIN, ONLY_REPORT = "render again", "only report"
 
 
 class VideoGenContinuity(io.ComfyNode):
@@ -193,8 +199,7 @@ def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int)
             "mask-invalid", f"{found}, and segment {plan.number} has {', '.join(map(repr, names)) or 'nobody'}",
             "Set `mask_of` to the name of a character or object of this segment, or take the mask away.",
         )  # fmt: skip
-    if len(masks) not in (1, count):
-        raise VideoGenError("mask-invalid", f"`mask` has {len(masks)} masks for {count} frames, expected 1 or {count}")
+    require_mask_count(masks, count)
     array = masks.cpu().numpy()
     return {name: array[0] if len(array) == 1 else array}
 

@@ -14,7 +14,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..comfyui.linked_outputs import make_if_linked
-from ..comfyui.mask_check import check_mask
+from ..comfyui.mask_check import check_mask, require_mask_count
 from ..comfyui.picture_device import find_device
 from ..comfyui.resizing import resize_lanczos
 from ..core.errors import VideoGenError
@@ -22,9 +22,16 @@ from ..core.frame_seeds import entity_seed
 from ..core.frame_sizes import model_size
 from ..core.location_prompt import describe_location
 from ..core.plan import SegmentPlan
-from ..core.references import missing_picture, reference_names
+from ..core.references import (
+    AVERAGE,
+    FIRST_FRAME,
+    REFERENCE,
+    REFERENCE_OR_FIRST,
+    missing_picture,
+    reference_names,
+)
 from ..core.render_size import fit_cover
-from ..media.picture_files import find_file, read_picture
+from ..media.picture_files import read_picture
 from ..tensor.color_match import (
     METHODS,
     ColorStats,
@@ -34,13 +41,9 @@ from ..tensor.color_match import (
     measure_colors,
     read_lab,
 )
-from .cast_pictures import files_read
+from .cast_pictures import files_read, look_up
 from .segment_files import check_images
 from .sockets import SegmentSocket, need_segment
-
-REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE = (
-    "reference, else first frame", "reference", "first frame", "average of the frames",
-)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -217,8 +220,7 @@ def read_location(plan: SegmentPlan) -> Tensor:
     folder = Path(folder_paths.get_input_directory())
     names = reference_names(plan.slug, plan.location)
     for name in names:
-        path = find_file(folder, name)
-        files_read.note(path or (folder / name).resolve())
+        path = look_up(folder, name)
         if path is not None:
             return torch.from_numpy(read_picture(path, name).rgb)
     raise VideoGenError(
@@ -316,10 +318,7 @@ def match_size(masks: Tensor, images: Tensor) -> Tensor:
     Raises:
         VideoGenError: `mask-invalid` for another number of masks.
     """
-    if len(masks) not in (1, len(images)):
-        raise VideoGenError(
-            "mask-invalid", f"`mask` has {len(masks)} masks for {len(images)} frames, expected 1 or {len(images)}"
-        )
+    require_mask_count(masks, len(images))
     if masks.shape[1:] == images.shape[1:3]:
         return masks
     return torch.nn.functional.interpolate(

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..comfyui.image_tokens import check_images
-from ..comfyui.mask_check import check_mask
+from ..comfyui.mask_check import check_mask, require_mask_count
 from ..core.errors import VideoGenError
 
 ReferencesSocket = io.Custom("REFERENCES")
@@ -119,10 +119,7 @@ def match_masks(masks: Tensor, images: Tensor) -> Tensor:
         VideoGenError: `mask-invalid` for another number of masks or another shape.
     """
     count, height, width = images.shape[:3]
-    if len(masks) not in (1, count):
-        raise VideoGenError(
-            "mask-invalid", f"`mask` has {len(masks)} masks for {count} pictures, expected 1 or {count}"
-        )
+    require_mask_count(masks, count, of="pictures")
     rows, columns = masks.shape[1:]
     if abs(rows * width - columns * height) > max(width, height, rows, columns):
         raise VideoGenError(
