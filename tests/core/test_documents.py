@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,7 +123,11 @@ def test_yaml_does_not_run_anything(tmp_path):
         ("? [a]\n: b", "film.yaml is not YAML: found unhashable key in line 1, column 3"),
         ("a: \x01", "film.yaml is not YAML: unacceptable character #x0001"),
         pytest.param("- " * 5000, "film.yaml is nested too deeply", id="deep"),
-        ("&a {<<: *a}", "film.yaml is nested too deeply"),
+        ("&a {<<: *a}", "film.yaml is not YAML: a mapping that merges itself in line 1, column 1"),
+        (
+            "- &a\n  <<: &b {<<: [{x: 1}, *a]}",
+            "film.yaml is not YAML: a mapping that merges itself in line 1, column 3",
+        ),
         ("<<: 3", "film.yaml is not YAML: expected a mapping or list of mappings for merging"),
         # Each of these was a crash, or had no place.
         (
@@ -175,6 +180,19 @@ def test_a_key_that_overrides_a_merged_one_is_not_doubled():
 
 
 def test_merging_that_explodes_is_stopped():
+    levels = "".join(f"b{i}: &b{i} {{<<: [{', '.join([f'*b{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
+    assert "merging copies more than 100,000 keys" in refusal(f"b0: &b0 {{k: 1}}\n{levels}", "film.yaml")
+
+
+def test_many_merges_of_one_mapping_are_counted_together():
+    base = ", ".join(f"k{i}: 1" for i in range(1000))
+    text = f"x-base: &base {{{base}}}\nsegments:\n" + "".join("  - {<<: *base}\n" for _ in range(101))
+    assert "merging copies more than 100,000 keys" in refusal(text, "film.yaml")
+
+
+def test_the_limit_on_merging_does_not_depend_on_how_the_library_merges(monkeypatch):
+    # PyYAML 6.0.4 merges in another way than 6.0.3 did: nothing explodes there, and nothing was refused.
+    monkeypatch.setattr(yaml.SafeLoader, "flatten_mapping", lambda self, node: None)
     levels = "".join(f"b{i}: &b{i} {{<<: [{', '.join([f'*b{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
     assert "merging copies more than 100,000 keys" in refusal(f"b0: &b0 {{k: 1}}\n{levels}", "film.yaml")
 

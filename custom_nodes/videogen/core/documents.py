@@ -18,11 +18,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without tags that build objects, without doubled keys, and with an end to what merge keys copy."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.merged_keys = 0
+    """YAML without tags that build objects, without repeated keys, and with a limit on what merge keys copy."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Doubled keys are looked for here: later on a key that overrides a merged one looks like a doubled one.
@@ -35,17 +31,13 @@ class _PlainLoader(yaml.SafeLoader):
                 seen.add(key_node.value)
         return node
 
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        for key_node, value_node in node.value:
-            if key_node.tag != _MERGE:
-                continue
-            for source in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
-                if isinstance(source, yaml.MappingNode):
-                    self.flatten_mapping(source)
-                    self.merged_keys += len(source.value)
-                    if self.merged_keys > MAX_MERGED_KEYS:
-                        raise _yaml_error(f"merging copies more than {MAX_MERGED_KEYS:,} keys", key_node)
-        super().flatten_mapping(node)
+    def get_single_node(self) -> yaml.Node | None:
+        # Counted on the composed nodes, before any of them is merged: how often a mapping is copied while it is merged
+        # differs from one release of PyYAML to the next.
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            _limit_merging(node)
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -55,6 +47,47 @@ class _PlainLoader(yaml.SafeLoader):
             raise _yaml_error(
                 f"a value that cannot be read as {kind} (text needs quotes), {found(node.value)}", node
             ) from None
+
+
+def _limit_merging(root: yaml.Node) -> None:
+    """Refuse a document whose merge keys copy more than `MAX_MERGED_KEYS` keys, or in which a mapping merges itself."""
+    sizes: dict[int, int] = {}  # id of a mapping → its keys, once everything is merged into it
+    unfinished: set[int] = set()
+
+    def count_keys(node: yaml.MappingNode) -> int:
+        if id(node) in sizes:
+            return sizes[id(node)]
+        if id(node) in unfinished:
+            raise _yaml_error("a mapping that merges itself", node)
+        unfinished.add(id(node))
+        size = 0
+        for key_node, value_node in node.value:
+            if key_node.tag != _MERGE:
+                size += 1
+                continue
+            sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            size += sum(count_keys(source) for source in sources if isinstance(source, yaml.MappingNode))
+            if size > MAX_MERGED_KEYS:
+                raise _yaml_error(f"merging copies more than {MAX_MERGED_KEYS:,} keys", key_node)
+        unfinished.discard(id(node))
+        sizes[id(node)] = size
+        return size
+
+    copied, seen, pending = 0, set(), [root]
+    while pending:
+        node = pending.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            merging = next((key for key, _ in node.value if key.tag == _MERGE), None)
+            if merging is not None:
+                copied += count_keys(node)
+                if copied > MAX_MERGED_KEYS:
+                    raise _yaml_error(f"merging copies more than {MAX_MERGED_KEYS:,} keys", merging)
+            pending.extend(part for pair in node.value for part in pair)
+        else:
+            pending.extend(node.value)
 
 
 def _yaml_error(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
