@@ -6,17 +6,17 @@ import re
 from pathlib import Path
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
-from custom_nodes.videogen.core.references import reference_names
-from custom_nodes.videogen.core.story import Story
+from custom_nodes.videogen.core.segment.references import reference_names
+from custom_nodes.videogen.core.story.model import Story
 
-from .client import ComfyClient
-from .graph_check import check_graph
-from .model_sizes import ModelSizes
-from .picture_readers import find_readers, find_strangers
-from .references import StoryPictures, explain_missing, find_missing
-from .references_graph import MEMBER_NODE, ReferencesGraph
-from .references_run import find_drawable
-from .workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
+from .comfyui.client import ComfyClient
+from .references.generate import find_drawable
+from .references.graph import MEMBER_NODE, ReferencesGraph
+from .workflows.image_inputs import find_readers, find_strangers
+from .workflows.model_sizes import ModelSizes
+from .workflows.story_images import StoryPictures, explain_missing, find_missing
+from .workflows.validate import check_graph
+from .workflows.workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
 
 
 def check_on_server(
@@ -45,9 +45,12 @@ def check_on_server(
     if story is not None:
         found += find_strangers(graph, story)
         missing = find_missing(
-            story, [segment.number for segment in story.segments], find_readers(graph),
-            StoryPictures(story_folder, story.slug), {client.url: client.hash_input_file},
-        )  # fmt: skip
+            story,
+            [segment.number for segment in story.segments],
+            find_readers(graph),
+            StoryPictures(story_folder, story.slug),
+            {client.url: client.hash_input_file},
+        )
         drawn = find_drawable(story, missing) if references else []
         if drawn and references:
             names = ", ".join(entity.name for entity in drawn)
@@ -64,9 +67,13 @@ def check_on_server(
 
 
 def _check_references(
-    references: Workflow, film: Graph, info: dict[str, object], client: ComfyClient, sizes: ModelSizes,
+    references: Workflow,
+    film: Graph,
+    info: dict[str, object],
+    client: ComfyClient,
+    sizes: ModelSizes,
     known: list[Problem],
-) -> list[Problem]:  # fmt: skip
+) -> list[Problem]:
     """What of the references workflow does not fit, without what the film's workflow lacks too."""
     try:
         found = ReferencesGraph(references, info, film).check(info, client.list_models, sizes.ask)
@@ -74,9 +81,7 @@ def _check_references(
         return [Problem(references.path.name, error.message)]
     said = {(_subject(problem.where), problem.message) for problem in known}
     start = f"{references.path.name}, "
-    return [
-        problem for problem in found if (_subject(problem.where.removeprefix(start)), problem.message) not in said
-    ]  # fmt: skip
+    return [problem for problem in found if (_subject(problem.where.removeprefix(start)), problem.message) not in said]
 
 
 def _subject(where: str) -> str:

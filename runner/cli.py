@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.quality import QUALITIES
+from custom_nodes.videogen.core.video.quality import QUALITIES
 
 from . import commands
 
@@ -20,9 +20,10 @@ INTERRUPTED = 130
 def build_parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     parser = argparse.ArgumentParser(
-        prog="videogen", description="Consistent multi-segment films with ComfyUI, headless.",
+        prog="videogen",
+        description="Consistent multi-segment films with ComfyUI, headless.",
         epilog="Exit status: 0 all done, 1 some segments failed, 2 bad input, 3 no server, 130 interrupted.",
-    )  # fmt: skip
+    )
     parser.add_argument("--verbose", action="store_true", help="log what is called")
     verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -34,21 +35,41 @@ def build_parser() -> argparse.ArgumentParser:
         "--out", metavar="DIR", help="run directory; the same one again carries on\n(default: runs/<title>)"
     )
     run.add_argument("--segments", metavar="LIST", help="only these, such as 1,4,8-11")
-    run.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=V", dest="settings",
-                     help="set an input of the workflow; NODE is an id or a class")  # fmt: skip
-    run.add_argument("--bind", action="append", default=[], metavar="NAME=NODE.INPUT", dest="bindings",
-                     help="for workflows without VideoGenSegment: where prompt,"
-                          "\nnegative, seed, frames, fps, width, height go")  # fmt: skip
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=V",
+        dest="settings",
+        help="set an input of the workflow; NODE is an id or a class",
+    )
+    run.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="NAME=NODE.INPUT",
+        dest="bindings",
+        help="for workflows without VideoGenSegment: where prompt,\nnegative, seed, frames, fps, width, height go",
+    )
     run.add_argument("--quality", choices=list(QUALITIES), help="instead of the story's")
     run.add_argument(
         "--retries", type=_count, default=2, metavar="N", help="renderings after a node failed (default 2)"
     )
-    run.add_argument("--takes", type=_takes, default=3, metavar="N",
-                     help="takes of a segment whose continuity falls short,"
-                          "\nof which the best is kept (default 3; 1: no second)")  # fmt: skip
+    run.add_argument(
+        "--takes",
+        type=_takes,
+        default=3,
+        metavar="N",
+        help="takes of a segment whose continuity falls short,\nof which the best is kept (default 3; 1: no second)",
+    )
     run.add_argument("--fresh", action="store_true", help="render everything again; what is there is kept in previous/")
-    run.add_argument("--stall", type=_seconds, default=900.0, metavar="S",
-                     help="seconds without progress after which a server\ncounts as hung (default 900)")  # fmt: skip
+    run.add_argument(
+        "--stall",
+        type=_seconds,
+        default=900.0,
+        metavar="S",
+        help="seconds without progress after which a server\ncounts as hung (default 900)",
+    )
     run.add_argument("--strict", action="store_true", help="no film when a segment is missing")
     run.add_argument("--no-film", action="store_true", help="only the segments")
     run.add_argument("--json", action="store_true", help="one event a line on standard output")
@@ -110,11 +131,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE",
-                        help="videos, animated pictures, folders of them or of pictures, or a run's folder")  # fmt: skip
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="videos, animated pictures, folders of them or of pictures, or a run's folder",
+    )
     parser.epilog = "Exit status: 0 all pass, 1 one falls short, 2 something cannot be read."
-    parser.add_argument("--reference", action="append", default=[], metavar="R",
-                        help="picture of the character; may be repeated (default: the first file)")  # fmt: skip
+    parser.add_argument(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="R",
+        help="picture of the character; may be repeated (default: the first file)",
+    )
     parser.add_argument("--mask", metavar="M", help="where the character is in all frames, white on black")
     parser.add_argument("--threshold", type=_share, metavar="X", help="of the character's mean score (default 0.85)")
     parser.add_argument(
@@ -123,8 +153,11 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=_rate, metavar="N", help="look at that many frames a second (default: each picture once)"
     )
-    parser.add_argument("--tv-l1", action="store_true",
-                        help="for comparison: 1 / (1 + variance of Dual TV-L1 flow); slow, needs scikit-image")  # fmt: skip
+    parser.add_argument(
+        "--tv-l1",
+        action="store_true",
+        help="for comparison: 1 / (1 + variance of Dual TV-L1 flow); slow, needs scikit-image",
+    )
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
     parser.set_defaults(handler=commands.score)
 
@@ -138,15 +171,23 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     runner.set_defaults(handler=commands.bench_runner)
 
     adapter = subjects.add_parser("ipadapter", help="a sampling step with an IP-Adapter, beside diffusers'")
-    adapter.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
-                         help="cpu: SD 1.5's layers in float32; cuda: SDXL in float16 (default cpu)")  # fmt: skip
+    adapter.add_argument(
+        "--device",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="cpu: SD 1.5's layers in float32; cuda: SDXL in float16 (default cpu)",
+    )
     adapter.add_argument("--frames", default="1,24", metavar="LIST", help="frames of a batch (default 1,24)")
     adapter.add_argument("--rounds", type=int, default=5, help="rounds, in turns with the peer (default 5)")
     adapter.set_defaults(handler=commands.bench_ipadapter)
 
     frames = subjects.add_parser("frames", help="what keeps frames together: how much, and what it costs")
-    frames.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
-                        help="cuda: SDXL, and whole segments beside diffusers (default cpu)")  # fmt: skip
+    frames.add_argument(
+        "--device",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="cuda: SDXL, and whole segments beside diffusers (default cpu)",
+    )
     frames.add_argument(
         "--parts", metavar="LIST", help="of drift,anchor,cost,segments (default: what suits the device)"
     )
@@ -178,17 +219,29 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 def _add_story(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("story", nargs="?", metavar="STORY", help="story file, JSON or YAML (default: the apple tree)")
     parser.add_argument("--workflow", metavar="W", help="workflow file, UI or API format, or the name of a shipped one")
-    parser.add_argument("--references", metavar="W",
-                        help="workflow that draws missing reference pictures,"
-                             "\nor none (default: character_references)")  # fmt: skip
+    parser.add_argument(
+        "--references",
+        metavar="W",
+        help="workflow that draws missing reference pictures,\nor none (default: character_references)",
+    )
     _add_server(parser)
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--server", action="append", default=[], metavar="URL",
-                        help="a running ComfyUI; several share the work (default: one is started)")  # fmt: skip
-    parser.add_argument("--header", action="append", default=[], metavar="'NAME: V'",
-                        help="sent to the servers, for log-ins (also VIDEOGEN_HEADER)")  # fmt: skip
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a running ComfyUI; several share the work (default: one is started)",
+    )
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: V'",
+        help="sent to the servers, for log-ins (also VIDEOGEN_HEADER)",
+    )
 
 
 def _seconds(text: str) -> float:

@@ -13,16 +13,16 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from custom_nodes.videogen.core.encoding import ENCODERS
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.memory_budget import format_memory
-from custom_nodes.videogen.core.readings import THROTTLE_REASONS, Reading, format_degrees
+from custom_nodes.videogen.core.thermal.memory_budget import format_memory
+from custom_nodes.videogen.core.thermal.readings import THROTTLE_REASONS, Reading, format_degrees
+from custom_nodes.videogen.core.video.encoding import ENCODERS
 from custom_nodes.videogen.hardware.card_keys import CardKey, read_visible
 from custom_nodes.videogen.hardware.sensors import Sensors
 from custom_nodes.videogen.media.ffmpeg import choose_encoder, encoder_works, find_ffmpeg, list_encoders
 
-from .client import ComfyClient
-from .installation import find_installation
+from .comfyui.client import ComfyClient
+from .comfyui.installation import find_installation
 
 OK, NOTE, BAD = "ok", "note", "bad"
 _MARKS = {OK: "[green]✓[/]", NOTE: "[yellow]·[/]", BAD: "[red]✗[/]"}
@@ -47,10 +47,14 @@ Row = tuple[str, str, str]
 
 def _machine() -> Row:
     memory = psutil.virtual_memory()
-    return OK, "machine", (
-        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores,"
-        f" {memory.total / 1e9:.0f} GB memory ({memory.available / 1e9:.0f} GB free)"
-    )  # fmt: skip
+    return (
+        OK,
+        "machine",
+        (
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores,"
+            f" {memory.total / 1e9:.0f} GB memory ({memory.available / 1e9:.0f} GB free)"
+        ),
+    )
 
 
 def _disk() -> Row:

@@ -16,30 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import SEGMENTS_FAILED, VideoGenError
-from custom_nodes.videogen.core.quality import QUALITIES
-from custom_nodes.videogen.core.selection import format_selection
-from custom_nodes.videogen.core.story import Story
-from custom_nodes.videogen.media.film import FilmReport
+from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.story.selection import format_selection
+from custom_nodes.videogen.core.video.quality import QUALITIES
+from custom_nodes.videogen.media.film.compile import FilmReport
 from custom_nodes.videogen.media.probe import hash_file
 
-from .cast_pictures import CastPictures
-from .client import ComfyClient
-from .embedded import EmbeddedServer
-from .film import done_files, file_is_whole, update_film
-from .graph_check import require_fit
-from .installation import find_installation
-from .jobs import JobMaker
-from .journal import SegmentState
-from .picture_readers import find_strangers
-from .progress import Display
-from .render import Renderer, recover_verified
+from .comfyui.client import ComfyClient
+from .comfyui.embedded import EmbeddedServer
+from .comfyui.installation import find_installation
+from .comfyui.servers import OwnServer, RemoteServer, Server
+from .comfyui.session import Session
+from .references.resolve import CastPictures
+from .rendering.film import done_files, file_is_whole, update_film
+from .rendering.jobs import JobMaker
+from .rendering.renderer import Renderer, recover_verified
+from .rendering.takes import asks_for_takes, recover_takes
 from .reports.report import collect_versions, hide_secrets, report_run, write_report
-from .run_directory import RunDirectory, check_space, read_run
-from .servers import OwnServer, RemoteServer, Server
-from .session import Session
 from .setup.versions import COMFYUI_AT_LEAST
-from .takes import asks_for_takes, recover_takes
-from .workflow import (
+from .state.journal import SegmentState
+from .state.progress import Display
+from .state.run_directory import RunDirectory, check_space, read_run
+from .workflows.image_inputs import find_strangers
+from .workflows.validate import require_fit
+from .workflows.workflow import (
     CONVERSION_FILE,
     SEGMENT_NODE,
     STORY_NODE,
@@ -129,9 +129,7 @@ class _Run:
         self.wanted = request.selection or tuple(segment.number for segment in self.story.segments)
         self.servers: list[Server] = []
         self.embedded: EmbeddedServer | None = None
-        self.cast = CastPictures(
-            self.story, request.story_data, request.story_folder, directory, request.references
-        )  # fmt: skip
+        self.cast = CastPictures(self.story, request.story_data, request.story_folder, directory, request.references)
 
     def execute(self) -> RunResult:
         began = time.monotonic()
@@ -158,9 +156,13 @@ class _Run:
         rendered = tuple(renderer.rendered) if renderer else ()
         result = RunResult(self.directory.path, rendered, kept, failed, film)
         self._event(
-            "run-finished", rendered=len(rendered), kept=len(kept), failed=sorted(failed),
-            seconds=round(time.monotonic() - began, 3), status=result.exit_status,
-        )  # fmt: skip
+            "run-finished",
+            rendered=len(rendered),
+            kept=len(kept),
+            failed=sorted(failed),
+            seconds=round(time.monotonic() - began, 3),
+            status=result.exit_status,
+        )
         self._write_report()
         return result
 
@@ -234,9 +236,13 @@ class _Run:
             maker = self._make_jobs(graph, session.object_info, hash_input)
         references = self.cast.plan(maker, missing, session, self.display, self._event, self.request.stall)
         require_fit(
-            maker.make(self.wanted[0]).graph, session.object_info, self.request.workflow, session.client.url,
-            session.client.list_models, references.problems if references else (),
-        )  # fmt: skip
+            maker.make(self.wanted[0]).graph,
+            session.object_info,
+            self.request.workflow,
+            session.client.url,
+            session.client.list_models,
+            references.problems if references else (),
+        )
         version = str(session.stats["system"]["comfyui_version"])
         self.directory.write_json(
             CONVERSION_FILE, describe_conversion(self.request.workflow, version, graph, session.object_info)
@@ -251,9 +257,15 @@ class _Run:
             todo = self._find_todo(maker)
         self._begin(todo, session)
         renderer = Renderer(
-            self.servers, maker, self.directory, self.display, quality=self.quality, retries=self.request.retries,
-            stall=self.request.stall, takes=self.request.takes,
-        )  # fmt: skip
+            self.servers,
+            maker,
+            self.directory,
+            self.display,
+            quality=self.quality,
+            retries=self.request.retries,
+            stall=self.request.stall,
+            takes=self.request.takes,
+        )
         try:
             renderer.render(todo)
         finally:
@@ -294,10 +306,17 @@ class _Run:
 
     def _make_jobs(self, graph: Graph, object_info: dict[str, Any], hash_input: Callable[[str], str]) -> JobMaker:
         return JobMaker(
-            graph, self.request.workflow.ui, self.story, self.request.story_data, bindings=self.request.bindings,
-            settings=self.request.settings, quality=self.request.quality, object_info=object_info, hash_input=hash_input,
+            graph,
+            self.request.workflow.ui,
+            self.story,
+            self.request.story_data,
+            bindings=self.request.bindings,
+            settings=self.request.settings,
+            quality=self.request.quality,
+            object_info=object_info,
+            hash_input=hash_input,
             pictures=self.cast.beside_story(),
-        )  # fmt: skip
+        )
 
     def _find_todo(self, maker: JobMaker) -> list[int]:
         todo: list[int] = []
@@ -336,14 +355,17 @@ class _Run:
             "folder": str(Path.cwd()),
             "story": self.request.story_data,
             "workflow": {
-                "path": str(self.request.workflow.path), "graph": self.request.workflow.ui or self.request.workflow.api,
+                "path": str(self.request.workflow.path),
+                "graph": self.request.workflow.ui or self.request.workflow.api,
             },
             "settings": {
-                "quality": self.story.quality, "set": self.request.settings, "bind": self.request.bindings,
+                "quality": self.story.quality,
+                "set": self.request.settings,
+                "bind": self.request.bindings,
                 "retries": self.request.retries,
             },
             "versions": versions,
-        }  # fmt: skip
+        }
         self.directory.write_json("run.json", record)
 
     def _event(self, event: str, **data: Any) -> None:
@@ -369,10 +391,11 @@ def require_pack(session: Session, workflow: Workflow) -> None:
     text = json.dumps(workflow.ui or workflow.api)
     if any(name in text for name in lacking):
         raise VideoGenError(
-            "server-lacks-pack", f"the ComfyUI at {session.client.url} does not have the videogen nodes",
+            "server-lacks-pack",
+            f"the ComfyUI at {session.client.url} does not have the videogen nodes",
             "On that machine, put custom_nodes/videogen into ComfyUI's custom_nodes folder and restart it"
             " (README: Inside an existing ComfyUI).",
-        )  # fmt: skip
+        )
 
 
 def with_quality(story: Story, data: dict[str, Any], quality: str | None) -> tuple[Story, dict[str, Any]]:

@@ -14,11 +14,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from custom_nodes.videogen.core.continuity_calibration import CLASSICAL
-from custom_nodes.videogen.core.continuity_policy import FAIL, Thresholds, Verdict, judge_segment
-from custom_nodes.videogen.core.continuity_scores import SegmentScore
+from custom_nodes.videogen.core.continuity.calibration import CLASSICAL
+from custom_nodes.videogen.core.continuity.policy import FAIL, Thresholds, Verdict, judge_segment
+from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.frame_reader import (
+from custom_nodes.videogen.media.images.frame_reader import (
     FrameSource,
     count_holds,
     list_pictures,
@@ -28,7 +28,7 @@ from custom_nodes.videogen.media.frame_reader import (
     read_picture,
     slow_down,
 )
-from custom_nodes.videogen.media.picture_files import read_mask
+from custom_nodes.videogen.media.images.image_files import read_mask
 from custom_nodes.videogen.metrics.appearance import Appearance, Backend
 from custom_nodes.videogen.metrics.faces import FaceFinder
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
@@ -44,9 +44,15 @@ SUBJECT = "subject"
 
 
 def score_files(
-    files: Sequence[Path], references: Sequence[Path], mask: Path | None, threshold: float | None, fps: Fraction | None,
-    as_json: bool, faces: Path | None = None, tv_l1: bool = False,
-) -> int:  # fmt: skip
+    files: Sequence[Path],
+    references: Sequence[Path],
+    mask: Path | None,
+    threshold: float | None,
+    fps: Fraction | None,
+    as_json: bool,
+    faces: Path | None = None,
+    tv_l1: bool = False,
+) -> int:
     """Score each file, print a table (or JSON), and give the exit status: 1 when one of them falls short, 0 otherwise.
 
     Args:
@@ -131,9 +137,7 @@ def _result(source: FrameSource, hold: int, score: SegmentScore, verdict: Verdic
     said = list(verdict.reasons)
     for subject in score.subjects:
         said += [drift.sentence for drift in subject.drift[:2]]
-        said += [
-            (FIRST_OF_ALL if several else NOTHING_ELSE) if note == NOTHING_YET else note for note in subject.notes
-        ]  # fmt: skip
+        said += [(FIRST_OF_ALL if several else NOTHING_ELSE) if note == NOTHING_YET else note for note in subject.notes]
     if score.temporal is not None and score.temporal.note:
         said.append(score.temporal.note)
     if score.temporal is not None and score.temporal.tv_l1_variance is not None:
@@ -151,9 +155,12 @@ def _result(source: FrameSource, hold: int, score: SegmentScore, verdict: Verdic
         del plain["looks"], plain["parts"]
     notes = [text for place, text in enumerate(said) if not any(text in other for other in said[:place])]
     return {
-        "file": str(source.path), "held": hold, "verdict": {**verdict.to_dict(), "level": level}, "notes": notes,
+        "file": str(source.path),
+        "held": hold,
+        "verdict": {**verdict.to_dict(), "level": level},
+        "notes": notes,
         "scores": scores,
-    }  # fmt: skip
+    }
 
 
 def _print_table(results: Sequence[dict[str, Any]]) -> None:
@@ -163,9 +170,14 @@ def _print_table(results: Sequence[dict[str, Any]]) -> None:
         subject, temporal = result["scores"]["subjects"][0], result["scores"]["temporal"]
         flow = "–" if temporal["mean_flow"] is None else f"{temporal['mean_flow']:.1f} px"
         table.add_row(
-            Path(result["file"]).name, _number(subject["mean"]), _number(subject["minimum"]), _number(temporal["score"]),
-            flow + (" static" if temporal["static"] else ""), result["verdict"]["level"], "; ".join(result["notes"]),
-        )  # fmt: skip
+            Path(result["file"]).name,
+            _number(subject["mean"]),
+            _number(subject["minimum"]),
+            _number(temporal["score"]),
+            flow + (" static" if temporal["static"] else ""),
+            result["verdict"]["level"],
+            "; ".join(result["notes"]),
+        )
     console.print(table)
     if results:
         subject = results[0]["scores"]["subjects"][0]

@@ -10,22 +10,22 @@ from comfy_api.latest import ComfyExtension, io
 log = logging.getLogger(__name__)
 
 NODE_MODULES = (
-    "story",
-    "storyboard",
-    "segment_files",
-    "ip_adapter",
-    "references",
-    "characters",
-    "render_size",
-    "upscale",
-    "cast",
-    "thermal_guard",
-    "memory_guard",
-    "frame_noise",
-    "anchor_attention",
-    "keyframe_motion",
-    "location",
-    "continuity",
+    "story.story",
+    "story.storyboard",
+    "film.film_output",
+    "characters.ip_adapter",
+    "characters.references",
+    "characters.characters",
+    "frames.render_size",
+    "frames.upscale",
+    "characters.reference_output",
+    "guards.thermal_guard",
+    "guards.memory_guard",
+    "frames.frame_noise",
+    "frames.anchor_attention",
+    "frames.keyframe_motion",
+    "frames.location",
+    "film.continuity",
 )
 
 
@@ -56,7 +56,7 @@ def make_extension() -> VideoGenExtension:
 def start_services() -> None:
     """The pack's HTTP endpoints, and telemetry where there are cards; without them the nodes work all the same."""
     try:
-        from .comfyui.telemetry import TELEMETRY
+        from .comfyui.thermal.telemetry import TELEMETRY
         from .routes import add_routes
 
         if add_routes():

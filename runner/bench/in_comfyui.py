@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
-from ..installation import PROJECT, find_installation
+from ..comfyui.installation import PROJECT, find_installation
 
 
 def bench_in_comfyui(subject: str, arguments: Sequence[str]) -> int:

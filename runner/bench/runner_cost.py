@@ -20,21 +20,21 @@ import requests
 import websocket
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.quality import QUALITIES
-from custom_nodes.videogen.core.story_parser import parse_story
+from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.core.video.quality import QUALITIES
 
-from ..client import ComfyClient
-from ..embedded import EmbeddedServer
-from ..installation import find_installation
-from ..jobs import Job, JobMaker
-from ..outcome import Outcome, read_outcome
-from ..progress import LineDisplay
-from ..render import Renderer
+from ..comfyui.client import ComfyClient
+from ..comfyui.embedded import EmbeddedServer
+from ..comfyui.installation import find_installation
+from ..comfyui.outcome import Outcome, read_outcome
+from ..comfyui.servers import RemoteServer
+from ..rendering.jobs import Job, JobMaker
+from ..rendering.renderer import Renderer
+from ..rendering.scheduler import Task
+from ..rendering.worker import Worker
 from ..reports.report import collect_versions
-from ..run_directory import RunDirectory
-from ..scheduler import Task
-from ..servers import RemoteServer
-from ..worker import Worker
+from ..state.progress import LineDisplay
+from ..state.run_directory import RunDirectory
 from .machine import describe_machine
 
 #: A graph that does next to nothing, and never the same thing twice.
@@ -90,11 +90,13 @@ class _Measured(LineDisplay):
         self.jobs += 1
         if self.jobs % BLOCK == 0:
             now = time.monotonic()
-            self.blocks.append({
-                "jobs": self.jobs,
-                "overhead_ms": round((now - self._block_began - self._block_executed) / BLOCK * 1000, 3),
-                "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
-            })  # fmt: skip
+            self.blocks.append(
+                {
+                    "jobs": self.jobs,
+                    "overhead_ms": round((now - self._block_began - self._block_executed) / BLOCK * 1000, 3),
+                    "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
+                }
+            )
             self._block_began, self._block_executed = now, 0.0
 
 
@@ -160,9 +162,16 @@ def _run_ours(
     data = {"title": "bench", "segments": [{"prompt": "bench", "seed": first_seed + job} for job in range(jobs)]}
     story = parse_story(data, "bench")
     maker = JobMaker(
-        TRIVIAL, None, story, data, bindings=["seed=1.value"], settings=[], quality=None, object_info=info,
+        TRIVIAL,
+        None,
+        story,
+        data,
+        bindings=["seed=1.value"],
+        settings=[],
+        quality=None,
+        object_info=info,
         hash_input=lambda _: "",
-    )  # fmt: skip
+    )
     server = RemoteServer(ComfyClient(client.url), patience=60)
     server.connect()
     display = _Measured()
@@ -203,9 +212,25 @@ def _run_comfy(client: ComfyClient, folder: Path, jobs: int) -> Overhead | None:
         path.write_text(json.dumps(graph), encoding="utf-8")
         began = time.monotonic()
         subprocess.run(
-            [program, "--skip-prompt", "run", "--workflow", str(path), "--wait", "--no-notify", "--host", host, "--port", port],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, timeout=120,
-        )  # fmt: skip
+            [
+                program,
+                "--skip-prompt",
+                "run",
+                "--workflow",
+                str(path),
+                "--wait",
+                "--no-notify",
+                "--host",
+                host,
+                "--port",
+                port,
+            ],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            check=True,
+            timeout=120,
+        )
         wall += time.monotonic() - began
     history = requests.get(f"{client.url}/history", timeout=60).json()
     executed = sum(read_outcome(entry).executed or 0.0 for entry in history.values() if _started(entry) >= before)
@@ -220,9 +245,12 @@ def _started(entry: dict[str, Any]) -> float:
 
 
 def _summarise(
-    bare: list[Overhead], ours: list[Overhead], comfy: Overhead | None, blocks: list[dict[str, float]],
+    bare: list[Overhead],
+    ours: list[Overhead],
+    comfy: Overhead | None,
+    blocks: list[dict[str, float]],
     versions: dict[str, str],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     ratios = [one.milliseconds / other.milliseconds for one, other in zip(ours, bare, strict=True)]
     our_median = statistics.median(one.milliseconds for one in ours)
     result: dict[str, Any] = {
@@ -237,7 +265,7 @@ def _summarise(
         "long_run": blocks,
         "machine": describe_machine(),
         "versions": versions,
-    }  # fmt: skip
+    }
     return result
 
 

@@ -85,10 +85,13 @@ def _draw_work(done: Sequence[dict[str, Any]]) -> Chart:
     unit = _unit(max(map(sum, zip(*rows, strict=True))))
     series = {phase: _scale(row, unit) for phase, row in zip(PHASES[1:], rows, strict=True)}
     return _draw(
-        "work", "phases", "Time of each segment",
-        f"By number of the segment, in {unit.name}, without the time in the queue.", PHASES[1:],
+        "work",
+        "phases",
+        "Time of each segment",
+        f"By number of the segment, in {unit.name}, without the time in the queue.",
+        PHASES[1:],
         lambda width: _bars(width, labels, series),
-    )  # fmt: skip
+    )
 
 
 def _draw_pace(done: Sequence[dict[str, Any]]) -> Chart:
@@ -110,10 +113,13 @@ def _draw_pace(done: Sequence[dict[str, Any]]) -> Chart:
         return chart
 
     return _draw(
-        "pace", "pace", "Pace over the run",
+        "pace",
+        "pace",
+        "Pace over the run",
         f"{unit.name.capitalize()} of rendering a segment, in the order in which segments were finished.",
-        tuple(series), draw,
-    )  # fmt: skip
+        tuple(series),
+        draw,
+    )
 
 
 def _draw_timeline(done: Sequence[dict[str, Any]]) -> Chart:
@@ -121,30 +127,41 @@ def _draw_timeline(done: Sequence[dict[str, Any]]) -> Chart:
     unit = _unit(max(map(sum, zip(*rows, strict=True))))
     series = {phase: _scale(row, unit) for phase, row in zip(PHASES, rows, strict=True)}
     return _draw(
-        "timeline", "stages", "Waiting and working",
-        f"Each segment from the moment it was put into the queue, in {unit.name}.", PHASES,
+        "timeline",
+        "stages",
+        "Waiting and working",
+        f"Each segment from the moment it was put into the queue, in {unit.name}.",
+        PHASES,
         lambda width: _rows(width, labels, series),
-    )  # fmt: skip
+    )
 
 
 def _draw_servers(servers: Sequence[dict[str, Any]]) -> Chart:
     unit = _unit(max(server["executed"] for server in servers))
     series = {"rendering": _scale([server["executed"] for server in servers], unit)}
     return _draw(
-        "servers", "servers", "Share of each server", f"Time spent rendering, in {unit.name}.", (),
+        "servers",
+        "servers",
+        "Share of each server",
+        f"Time spent rendering, in {unit.name}.",
+        (),
         lambda width: _rows(
             width, [_short_name(server["name"], 34 if width == WIDE else 18) for server in servers], series, row=30
         ),
-    )  # fmt: skip
+    )
 
 
 def _draw_peaks(name: str, title: str, unit: str, points: Sequence[tuple[int, float]]) -> Chart:
     labels, (values,) = _group([str(number) for number, _ in points], [[value for _, value in points]])
     highest = max(value for _, value in points)
     return _draw(
-        name, name, title, f"Highest value of each segment, in {unit}; {highest:.1f} {unit} at most.", (),
+        name,
+        name,
+        title,
+        f"Highest value of each segment, in {unit}; {highest:.1f} {unit} at most.",
+        (),
         lambda width: _bars(width, labels, {title: values}),
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------ shapes
@@ -178,10 +195,20 @@ def _options(width: int, height: int) -> dict[str, Any]:
     size = 13 if width == WIDE else 11
     style = Style(font_family="sans-serif", label_font_size=size, major_label_font_size=size)
     return {
-        "width": width, "height": height, "style": style, "show_legend": False, "margin": 4, "margin_right": 14, "js": [],
-        "css": [], "include_x_axis": True, "min_scale": 3, "max_scale": 6 if width == NARROW else 8,
-        "formatter": format_number, "truncate_label": -1,
-    }  # fmt: skip
+        "width": width,
+        "height": height,
+        "style": style,
+        "show_legend": False,
+        "margin": 4,
+        "margin_right": 14,
+        "js": [],
+        "css": [],
+        "include_x_axis": True,
+        "min_scale": 3,
+        "max_scale": 6 if width == NARROW else 8,
+        "formatter": format_number,
+        "truncate_label": -1,
+    }
 
 
 def format_number(value: float | None) -> str:

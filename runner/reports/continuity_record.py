@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from custom_nodes.videogen.core.continuity_calibration import SAME_SUBJECT
-from custom_nodes.videogen.core.continuity_drift import average_parts, find_drift_start, name_drift
-from custom_nodes.videogen.core.continuity_policy import WARN, Thresholds, judge_light
-from custom_nodes.videogen.core.continuity_scores import FrameCheck, SegmentScore, SubjectScore, to_plain
+from custom_nodes.videogen.core.continuity.calibration import SAME_SUBJECT
+from custom_nodes.videogen.core.continuity.drift import average_parts, find_drift_start, name_drift
+from custom_nodes.videogen.core.continuity.policy import WARN, Thresholds, judge_light
+from custom_nodes.videogen.core.continuity.scores import FrameCheck, SegmentScore, SubjectScore, to_plain
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.plan import plan_segment
-from custom_nodes.videogen.core.selection import format_selection
-from custom_nodes.videogen.core.story import Story
+from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.metrics.appearance import Appearance, compare_appearances
 from custom_nodes.videogen.metrics.subject_compare import read_looks
 
-from ..continuity import compare_cut
-from ..journal import Journal
-from ..takes import is_dissolved, load_judged
+from ..rendering.continuity import compare_cut
+from ..rendering.takes import is_dissolved, load_judged
+from ..state.journal import Journal
 
 #: More segments of one character than this are not held against each other: that is 60,000 comparisons, and 30 MB.
 MOST_COMPARED = 200
@@ -89,9 +89,10 @@ def compare_segments(label: str, looks: Mapping[int, Sequence[Appearance]], desc
     elif len(numbers) > 1:
         pairs = [value for row, values in enumerate(matrix) for value in values[:row] if value is not None]
         found["sentence"] = (
-            f"{label} does not drift; the two segments that are least alike reach {min(pairs):.2f}." if pairs
+            f"{label} does not drift; the two segments that are least alike reach {min(pairs):.2f}."
+            if pairs
             else f"{label} cannot be compared from segment to segment: they were measured in different ways."
-        )  # fmt: skip
+        )
     if len(numbers) < len(looks):
         found["sentence"] += f" Only the first {len(numbers)} of {len(looks)} segments are compared."
     return found
@@ -117,9 +118,13 @@ def _compare(some: Sequence[Appearance], others: Sequence[Appearance]) -> float 
 
 
 def _tell_drift(
-    label: str, numbers: Sequence[int], matrix: Sequence[Sequence[float | None]], start: int,
-    looks: Mapping[int, Sequence[Appearance]], description: str,
-) -> str:  # fmt: skip
+    label: str,
+    numbers: Sequence[int],
+    matrix: Sequence[Sequence[float | None]],
+    start: int,
+    looks: Mapping[int, Sequence[Appearance]],
+    description: str,
+) -> str:
     across = [value for row in matrix[start:] for value in row[:start] if value is not None]
     inside = [
         v
@@ -147,18 +152,26 @@ def _list(numbers: Sequence[int]) -> str:
 
 def _describe(
     number: int, name: str, score: SegmentScore, thresholds: Thresholds, result: Mapping[str, Any]
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     said = result["continuity"]
     takes = result.get("takes") or []
     kept: dict[str, Any] = next((take for take in takes if take["kept"]), {})
     return {
-        "number": number, "id": name, "level": said["level"], "reasons": said["reasons"], "backend": said["backend"],
-        "score": kept.get("score"), "min": kept.get("min"), "take": said["take"], "takes": takes,
+        "number": number,
+        "id": name,
+        "level": said["level"],
+        "reasons": said["reasons"],
+        "backend": said["backend"],
+        "score": kept.get("score"),
+        "min": kept.get("min"),
+        "take": said["take"],
+        "takes": takes,
         "thresholds": to_plain(thresholds),
         "subjects": [_describe_subject(subject) for subject in score.subjects],
         "temporal": to_plain(score.temporal) if score.temporal is not None else None,
-        "light": to_plain(score.light) if score.light is not None else None, "frames": to_plain(score.frames),
-    }  # fmt: skip
+        "light": to_plain(score.light) if score.light is not None else None,
+        "frames": to_plain(score.frames),
+    }
 
 
 def _describe_subject(subject: SubjectScore) -> dict[str, Any]:
@@ -171,7 +184,7 @@ def _describe_subject(subject: SubjectScore) -> dict[str, Any]:
 
 def _look_at_cut(
     story: Story, after: int, before: SegmentScore, score: SegmentScore, thresholds: Thresholds
-) -> dict[str, Any] | None:  # fmt: skip
+) -> dict[str, Any] | None:
     plans = plan_segment(story, after), plan_segment(story, after + 1)
     boundary = compare_cut(before, score, plans, is_dissolved(story, after))
     if boundary is None:

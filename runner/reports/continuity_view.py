@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from custom_nodes.videogen.core.continuity_calibration import CLASSICAL, SAME_SUBJECT
+from custom_nodes.videogen.core.continuity.calibration import CLASSICAL, SAME_SUBJECT
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.thumbnails import Thumbnail, read_thumbnail_at
+from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnail_at
 
 #: Worst frames that are shown: each costs 10 kB, and decoding a part of its video.
 MOST_FRAMES = 40
@@ -41,11 +41,12 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
         ],
         "cuts": [{**cut, "said": _tell_cut(cut)} for cut in continuity["cuts"]],
         "segments": {
-            segment["number"]: _view_segment(segment, worst.get(segment["number"])) for segment in continuity["segments"]
+            segment["number"]: _view_segment(segment, worst.get(segment["number"]))
+            for segment in continuity["segments"]
         },
         "short": [segment["number"] for segment in continuity["segments"] if segment["level"] == "fail"],
         "retaken": [segment["number"] for segment in continuity["segments"] if len(segment["takes"]) > 1],
-    }  # fmt: skip
+    }
 
 
 def load_worst_frames(path: Path, report: Mapping[str, Any], present: set[str]) -> dict[int, Thumbnail]:
@@ -86,17 +87,26 @@ def _view_segment(segment: Mapping[str, Any], worst: Thumbnail | None) -> dict[s
     return {
         **segment,
         "rows": [
-            {**subject, "curve": draw_curve(
-                _by_frame(subject), segment["frames"]["count"], subject["label"], _limit(segment, subject["kind"])
-            )}
+            {
+                **subject,
+                "curve": draw_curve(
+                    _by_frame(subject), segment["frames"]["count"], subject["label"], _limit(segment, subject["kind"])
+                ),
+            }
             for subject in segment["subjects"]
         ],
-        "motion": draw_curve(list(enumerate(curve, 1)), len(curve) + 1, TEMPORAL, _limit(segment, TEMPORAL)) if curve else None,
-        "worst": None if worst is None or place is None else {
-            "uri": f"data:image/jpeg;base64,{base64.b64encode(worst.jpeg).decode()}", "width": worst.width,
-            "height": worst.height, "frame": place + 1,
+        "motion": draw_curve(list(enumerate(curve, 1)), len(curve) + 1, TEMPORAL, _limit(segment, TEMPORAL))
+        if curve
+        else None,
+        "worst": None
+        if worst is None or place is None
+        else {
+            "uri": f"data:image/jpeg;base64,{base64.b64encode(worst.jpeg).decode()}",
+            "width": worst.width,
+            "height": worst.height,
+            "frame": place + 1,
         },
-    }  # fmt: skip
+    }
 
 
 def _by_frame(subject: Mapping[str, Any]) -> list[tuple[int, float]]:
@@ -205,9 +215,12 @@ def draw_film_curve(name: str, points: Sequence[tuple[int, float]], limit: float
     return Markup(
         '<svg class="curve" viewBox="0 0 {0} {1}" role="img" aria-label="{2}"><path class="limit" d="M0 {3:.1f}H{0}"/>{4}</svg>'
     ).format(
-        width, height, escape(f"{name} over the film, lowest {low[1]:.2f} in segment {low[0]}"), _level(limit, height),
+        width,
+        height,
+        escape(f"{name} over the film, lowest {low[1]:.2f} in segment {low[0]}"),
+        _level(limit, height),
         Markup(_line(places, low, points)),
-    )  # fmt: skip
+    )
 
 
 def _level(value: float, height: int) -> float:

@@ -10,15 +10,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from custom_nodes.videogen.core.memory_budget import format_memory
-from custom_nodes.videogen.core.readings import THROTTLE_REASONS, format_degrees
+from custom_nodes.videogen.core.thermal.memory_budget import format_memory
+from custom_nodes.videogen.core.thermal.readings import THROTTLE_REASONS, format_degrees
 
 #: Measure → how it is called (of a card, of a processor).
 _NAMES = {
-    "temperature": ("Temperature", "CPU temperature"), "hotspot": ("Hot spot", "Hot spot"),
-    "memory_temperature": ("Memory temperature", "Memory temperature"), "memory": ("VRAM", "RAM"),
+    "temperature": ("Temperature", "CPU temperature"),
+    "hotspot": ("Hot spot", "Hot spot"),
+    "memory_temperature": ("Memory temperature", "Memory temperature"),
+    "memory": ("VRAM", "RAM"),
     "power": ("Power", "Power"),
-}  # fmt: skip
+}
 _UNIT = re.compile(r" (?=(?:GB|MB|W|°C)\b|°C)")
 
 
@@ -47,12 +49,18 @@ def describe_machine(telemetry: Any) -> list[tuple[str, str]]:
 def list_pauses(telemetry: Any) -> list[dict[str, Any]]:
     """The pauses of a segment: ``began`` (seconds since 1970), ``seconds``, ``reason``, ``ending``."""
     return [
-        {"began": pause["began"], "seconds": pause["seconds"], "reason": str(pause.get("reason", "")),
-         "ending": str(pause.get("ending", ""))}
+        {
+            "began": pause["began"],
+            "seconds": pause["seconds"],
+            "reason": str(pause.get("reason", "")),
+            "ending": str(pause.get("ending", "")),
+        }
         for pause in _list(telemetry, "pauses")
-        if isinstance(pause, Mapping) and is_number(pause.get("began")) and is_number(pause.get("seconds"))
+        if isinstance(pause, Mapping)
+        and is_number(pause.get("began"))
+        and is_number(pause.get("seconds"))
         and 0 <= pause["began"] < 1e11
-    ]  # fmt: skip
+    ]
 
 
 def is_number(value: Any) -> bool:

@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.selection import format_selection
+from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.core.timing import format_timecode
-from custom_nodes.videogen.media.disk import explain_os_error
-from custom_nodes.videogen.media.thumbnails import Thumbnail, read_thumbnails, shrink_thumbnail
+from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnails, shrink_thumbnail
+from custom_nodes.videogen.media.os_errors import explain_os_error
 
-from ..run_directory import write_json_whole
+from ..state.run_directory import write_json_whole
 from .machine import describe_machine, list_pauses
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -83,21 +83,31 @@ def render_html(
     from .continuity_view import view_continuity
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     environment.filters |= FILTERS
     segments = [_view_segment(segment, strips, present) for segment in report["segments"]]
     attention = [s for s in segments if s["attention"] and s["status"] != "pending"]
     cards = segments[:MOST_CARDS] + [s for s in attention if s["number"] > MOST_CARDS][:MOST_CARDS]
     return environment.get_template("report.html.j2").render(
-        report=report, segments=segments, cards=cards, attention=attention,
+        report=report,
+        segments=segments,
+        cards=cards,
+        attention=attention,
         missing=[s["number"] for s in segments if s["status"] == "pending"],
-        charts=draw_charts(report), telemetry=draw_telemetry(report), state=_view_state(report),
-        settings=_view_settings(report), continuity=view_continuity(report, worst or {}),
-        most_cards=MOST_CARDS, film_link=_link_film(report["film"], present),
+        charts=draw_charts(report),
+        telemetry=draw_telemetry(report),
+        state=_view_state(report),
+        settings=_view_settings(report),
+        continuity=view_continuity(report, worst or {}),
+        most_cards=MOST_CARDS,
+        film_link=_link_film(report["film"], present),
         content_mark=Markup(_DIGEST.format(digest)),
-    )  # fmt: skip
+    )
 
 
 def _digest(report: dict[str, Any], present: Sequence[str]) -> str:
@@ -349,6 +359,12 @@ def format_count(count: int) -> str:
 
 
 FILTERS = {
-    "bytes": format_bytes, "clock": format_clock, "duration": format_duration, "host": shorten_server,
-    "moment": format_moment, "number": format_count, "selection": format_numbers, "size": format_size,
-}  # fmt: skip
+    "bytes": format_bytes,
+    "clock": format_clock,
+    "duration": format_duration,
+    "host": shorten_server,
+    "moment": format_moment,
+    "number": format_count,
+    "selection": format_numbers,
+    "size": format_size,
+}

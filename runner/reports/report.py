@@ -12,25 +12,39 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.plan import plan_segment
-from custom_nodes.videogen.core.story import Story
-from custom_nodes.videogen.core.story_parser import parse_story
+from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.story.parser import parse_story
 
-from ..film import film_inputs
-from ..history import History, read_history
-from ..journal import Journal
-from ..references_run import read_record
-from ..run_directory import read_run, write_json_whole
+from ..references.generate import read_record
+from ..rendering.film import film_inputs
+from ..state.history import History, read_history
+from ..state.journal import Journal
+from ..state.run_directory import read_run, write_json_whole
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
 
 
 #: What the report takes over from a segment's result, where it is there.
 OF_A_RESULT = (
-    "file", "bytes", "sha256", "frames", "fps", "size", "rendered_size", "degraded", "seconds", "server", "encoder", "scores",
-    "takes", "continuity",
-    "vram", "temperature", "telemetry",
-)  # fmt: skip
+    "file",
+    "bytes",
+    "sha256",
+    "frames",
+    "fps",
+    "size",
+    "rendered_size",
+    "degraded",
+    "seconds",
+    "server",
+    "encoder",
+    "scores",
+    "takes",
+    "continuity",
+    "vram",
+    "temperature",
+    "telemetry",
+)
 #: In a run directory: what `continuity` says in report.json, for programs that want nothing else.
 CONTINUITY_FILE = "continuity.json"
 HIDDEN = "***"
@@ -80,7 +94,10 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
         "settings": _hide_in_settings(run.get("settings")),
         "versions": run.get("versions"),
         "story": {
-            "duration": float(story.duration), "fps": float(story.fps), "size": list(story.size), "quality": story.quality,
+            "duration": float(story.duration),
+            "fps": float(story.fps),
+            "size": list(story.size),
+            "quality": story.quality,
         },
         "done": sum(1 for entry in segments if entry["status"] == "done"),
         "count": len(segments),
@@ -91,7 +108,7 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
         "notes": history.notes,
         "last_run": {key: value for key, value in end.items() if key != "event"} if end else None,
         "segments": segments,
-    }  # fmt: skip
+    }
 
 
 def _describe_segment(story: Story, number: int, journal: Journal, history: History) -> dict[str, Any]:
@@ -222,9 +239,10 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
     run = read_run(path)
     if run is None:
         raise VideoGenError(
-            "run-directory-invalid", f"{path} is not a run directory: it has no run.json",
+            "run-directory-invalid",
+            f"{path} is not a run directory: it has no run.json",
             "A run directory is what `videogen run` writes into, such as runs/apple_tree.",
-        )  # fmt: skip
+        )
     report = build_report(run, journal, parse_story(run["story"], "run.json"))
     found: dict[str, Any] = {"references": [asdict(drawn) for drawn in read_record(path).values()]}
     if any(state.result.get("continuity") for state in journal.segments.values()):

@@ -16,26 +16,30 @@ from typing import Any
 
 from PIL import Image
 
-from custom_nodes.videogen.core.plan import plan_segment
-from custom_nodes.videogen.core.story import Story
+from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.media.story_file import load_story_data
 from custom_nodes.videogen.media.storyboard import draw_frames
-from runner.installation import DEFAULT_STORY, PROJECT
+from runner.comfyui.installation import DEFAULT_STORY, PROJECT
+from tests.browser.graph_builder import build_graph
+from tests.browser.graph_plan import GraphPlan, Placement
+from tests.browser.plan_frames import IMAGE_MODELS, plan_image_frames
+from tests.browser.plan_preview import PLACEMENT, plan_preview
+from tests.browser.plan_references import plan_references
 from tests.support.comfy import running_server
 from tests.support.editor import VIEWPORT, Editor, dump_workflow, running_browser
-
-from .graph_builder import build_graph
-from .graph_plan import GraphPlan, Placement
-from .plan_frames import IMAGE_MODELS, plan_image_frames
-from .plan_preview import PLACEMENT, plan_preview
-from .plan_references import plan_references
 
 WORKFLOWS = PROJECT / "workflows"
 TEMPLATES = PROJECT / "custom_nodes" / "videogen" / "example_workflows"
 #: Of which segment a template shows a frame.
 THUMBNAIL_SEGMENTS = {
-    "preview": 24, "character_references": 4, "sd15_frames": 5, "sd21_frames": 6, "sdxl_frames": 22, "sdxl_turbo_frames": 26,
-}  # fmt: skip
+    "preview": 24,
+    "character_references": 4,
+    "sd15_frames": 5,
+    "sd21_frames": 6,
+    "sdxl_frames": 22,
+    "sdxl_turbo_frames": 26,
+}
 THUMBNAIL_SIZE = (720, 405)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.model_catalog import find_published
+from runner.workflows.model_catalog import find_published
+from tests.browser.graph_plan import GraphPlan, Node, Placement, place_nodes, route_bus
 from tests.support.editor import VIEWPORT, Editor
-
-from .graph_plan import GraphPlan, Node, Placement, place_nodes, route_bus
 
 #: Makes the nodes, and says how large each has to be at least for its widgets.
 _MAKE = """([nodes, id]) => {
@@ -125,9 +124,13 @@ def _describe_buses(plan: GraphPlan, placement: Placement) -> list[Any]:
 
 def _describe(node: Node) -> dict[str, Any]:
     return {
-        "key": node.key, "kind": node.kind, "title": node.title, "mode": node.mode, "widgets": dict(node.widgets),
+        "key": node.key,
+        "kind": node.kind,
+        "title": node.title,
+        "mode": node.mode,
+        "widgets": dict(node.widgets),
         "models": [_describe_model(name) for name in node.models],
-    }  # fmt: skip
+    }
 
 
 def _describe_model(name: str) -> dict[str, str]:
@@ -136,5 +139,9 @@ def _describe_model(name: str) -> dict[str, str]:
     if model is None:
         raise LookupError(f"{name} is not among the published models")
     return {
-        "name": model.name, "url": model.url, "directory": model.folder, "hash": model.sha256, "hash_type": "SHA256",
-    }  # fmt: skip
+        "name": model.name,
+        "url": model.url,
+        "directory": model.folder,
+        "hash": model.sha256,
+        "hash_type": "SHA256",
+    }

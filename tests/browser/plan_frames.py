@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .graph_plan import MUTED, Bus, GraphPlan, Group, Node
+from tests.browser.graph_plan import MUTED, Bus, GraphPlan, Group, Node
 
 VIT_H = "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 #: Not chosen, as Upscale does without: declared, so that the editor offers it to whoever chooses it.
@@ -14,8 +14,14 @@ UPSCALER = "RealESRGAN_x4plus.safetensors"
 #: How far the camera goes: a pan that is well seen, out of pictures that become a fifth larger for it.
 REACH = 0.2
 BLUE, GREEN, RED, VIOLET, GREY, YELLOW, TEAL = (
-    "#8fb8de", "#9ccf9c", "#e8a583", "#d3a6e0", "#b0b0b0", "#e0c070", "#7fc4c0",
-)  # fmt: skip
+    "#8fb8de",
+    "#9ccf9c",
+    "#e8a583",
+    "#d3a6e0",
+    "#b0b0b0",
+    "#e0c070",
+    "#7fc4c0",
+)
 
 
 @dataclass(frozen=True)
@@ -45,24 +51,59 @@ class ImageModel:
 #: Samplers that add no noise of their own on the way: it would be another one in each frame.
 IMAGE_MODELS = (
     ImageModel(
-        "sd15_frames", "SD 1.5", 3, "v1-5-pruned-emaonly-fp16.safetensors", "ip-adapter-plus_sd15.safetensors", 0.0, 25, 7.0,
-        "dpmpp_2m", "karras", "**SD 1.5** is the smallest: 6 GB of graphics memory are enough. Any checkpoint made from it does.",
+        "sd15_frames",
+        "SD 1.5",
+        3,
+        "v1-5-pruned-emaonly-fp16.safetensors",
+        "ip-adapter-plus_sd15.safetensors",
+        0.0,
+        25,
+        7.0,
+        "dpmpp_2m",
+        "karras",
+        "**SD 1.5** is the smallest: 6 GB of graphics memory are enough. Any checkpoint made from it does.",
     ),
     ImageModel(
-        "sd21_frames", "SD 2.1", 4, "v2-1_768-ema-pruned.safetensors", "", 0.0, 25, 7.0, "dpmpp_2m", "karras",
+        "sd21_frames",
+        "SD 2.1",
+        4,
+        "v2-1_768-ema-pruned.safetensors",
+        "",
+        0.0,
+        25,
+        7.0,
+        "dpmpp_2m",
+        "karras",
         "**SD 2.1** has no published IP-Adapter: people are kept the same by their descriptions, the shared noise and the anchor"
         " alone, which is less. Where faces matter take *sd15_frames* or *sdxl_frames*.",
     ),
     ImageModel(
-        "sdxl_frames", "SDXL", 5, "sd_xl_base_1.0.safetensors", "ip-adapter-plus_sdxl_vit-h.safetensors", 0.0, 30, 6.0,
-        "dpmpp_2m", "karras", "**SDXL** draws best. With 12 GB of graphics memory set `frames_per_pass` to 4.",
+        "sdxl_frames",
+        "SDXL",
+        5,
+        "sd_xl_base_1.0.safetensors",
+        "ip-adapter-plus_sdxl_vit-h.safetensors",
+        0.0,
+        30,
+        6.0,
+        "dpmpp_2m",
+        "karras",
+        "**SDXL** draws best. With 12 GB of graphics memory set `frames_per_pass` to 4.",
     ),
     ImageModel(
-        "sdxl_turbo_frames", "SDXL-Turbo", 6, "sd_xl_turbo_1.0_fp16.safetensors", "ip-adapter-plus_sdxl_vit-h.safetensors",
-        0.33, 4, 1.0, "euler", "sgm_uniform",
+        "sdxl_turbo_frames",
+        "SDXL-Turbo",
+        6,
+        "sd_xl_turbo_1.0_fp16.safetensors",
+        "ip-adapter-plus_sdxl_vit-h.safetensors",
+        0.33,
+        4,
+        1.0,
+        "euler",
+        "sgm_uniform",
         "**SDXL-Turbo** takes 4 steps, and at cfg 1 no negative prompt. It was made for 512 × 512: more pixels double things.",
     ),
-)  # fmt: skip
+)
 
 NOTE = """\
 ## A story's segments with {title}
@@ -113,7 +154,8 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
             _frames_group(model),
             _sampling_group(model),
             Group(
-                "Pictures", TEAL,
+                "Pictures",
+                TEAL,
                 (
                     Node("decode", "VAEDecode"),
                     Node("upscale", "VideoGenUpscale", {"model": "auto", "width": 0, "height": 0}, models=(UPSCALER,)),
@@ -123,7 +165,8 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
             ),
             _camera_group(story),
             Group(
-                "Measure and save", YELLOW,
+                "Measure and save",
+                YELLOW,
                 (
                     Node("continuity", "VideoGenContinuity"),
                     Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}, height=400),
@@ -162,8 +205,13 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
             Bus(
                 "segment.segment",
                 (
-                    "size.segment", "noise.segment", "upscale.segment", "match.segment", "motion.segment",
-                    "continuity.segment", "save.segment",
+                    "size.segment",
+                    "noise.segment",
+                    "upscale.segment",
+                    "match.segment",
+                    "motion.segment",
+                    "continuity.segment",
+                    "save.segment",
                 ),
             ),
             Bus("story.story", ("film.story",), lane=1),
@@ -171,9 +219,13 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
             Bus("negative.CONDITIONING", ("guider.negative",), lane=1, above=False),
             Bus("checkpoint.VAE", ("decode.vae",), lane=2, above=False),
             Bus("checkpoint.MODEL", model_targets, lane=3, above=False),
-            *([Bus("clip_vision.CLIP_VISION", ("continuity.clip_vision",), lane=4, above=False)] if model.adapter else []),
+            *(
+                [Bus("clip_vision.CLIP_VISION", ("continuity.clip_vision",), lane=4, above=False)]
+                if model.adapter
+                else []
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _story_group(story: dict[str, Any]) -> Group:
@@ -219,7 +271,8 @@ def _words_group(*, below: bool) -> Group:
 
 def _frames_group(model: ImageModel) -> Group:
     return Group(
-        "One shot", GREEN,
+        "One shot",
+        GREEN,
         (
             Node("anchor", "VideoGenAnchorAttention"),
             Node("size", "VideoGenRenderSize", {"megapixels": model.megapixels, "multiple": "64", "scale": 1.0}),
@@ -227,13 +280,14 @@ def _frames_group(model: ImageModel) -> Group:
             Node("noise", "VideoGenFrameNoise", {"control_after_generate": "fixed"}),
         ),
         width=290,
-    )  # fmt: skip
+    )
 
 
 def _sampling_group(model: ImageModel) -> Group:
     schedule = {"scheduler": model.scheduler, "steps": model.steps, "denoise": 1.0}
     return Group(
-        "Sampling", GREY,
+        "Sampling",
+        GREY,
         (
             Node("guider", "CFGGuider", {"cfg": model.cfg}),
             Node("select", "KSamplerSelect", {"sampler_name": model.sampler}),
@@ -241,7 +295,7 @@ def _sampling_group(model: ImageModel) -> Group:
             Node("sampler", "SamplerCustomAdvanced"),
         ),
         width=260,
-    )  # fmt: skip
+    )
 
 
 def _camera_group(story: dict[str, Any]) -> Group:
@@ -252,15 +306,16 @@ def _camera_group(story: dict[str, Any]) -> Group:
 
 def _notes(story: dict[str, Any], model: ImageModel) -> tuple[Node, ...]:
     text = NOTE.format(
-        title=model.title, name=model.name, frames=story.get("frames", 24), remark=model.remark,
+        title=model.title,
+        name=model.name,
+        frames=story.get("frames", 24),
+        remark=model.remark,
         cast=CAST if model.adapter else NO_CAST,
-    )  # fmt: skip
+    )
     files = [("checkpoints", model.checkpoint)]
     if model.adapter:
         files += [("ipadapter", model.adapter), ("clip_vision", VIT_H)]
-    models = MODELS_NOTE.format(
-        files="\n".join(f"- *{folder}*: `{name}`" for folder, name in files), upscaler=UPSCALER
-    )  # fmt: skip
+    models = MODELS_NOTE.format(files="\n".join(f"- *{folder}*: `{name}`" for folder, name in files), upscaler=UPSCALER)
     return (
         Node("note", "MarkdownNote", {"": text}, title="Read me", width=1150, height=180),
         Node("models", "MarkdownNote", {"": models}, title="Models", width=700, height=180),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .graph_plan import MUTED, GraphPlan, Group, Node, Placement
+from tests.browser.graph_plan import MUTED, GraphPlan, Group, Node, Placement
 
 NOTE = """\
 ## A film as a storyboard, without any model
@@ -53,7 +53,9 @@ def plan_preview(story: dict[str, Any]) -> GraphPlan:
             Group("Segment", "#9ccf9c", (Node("segment", "VideoGenSegment", segment),)),
             Group("Frames", "#d3a6e0", (Node("frames", "VideoGenStoryboardFrames"),)),
             Group(
-                "Save", "#e0c070", (Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}),)
+                "Save",
+                "#e0c070",
+                (Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}),),
             ),
             Group("Film", "#e8a583", (Node("film", "VideoGenCompileFilm", film, mode=MUTED),)),
         ),
@@ -66,4 +68,4 @@ def plan_preview(story: dict[str, Any]) -> GraphPlan:
             "frames.images > save.images",
             "save.folder > film.folder",
         ),
-    )  # fmt: skip
+    )

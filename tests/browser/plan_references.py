@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from custom_nodes.videogen.core.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS
-
-from .graph_plan import GraphPlan, Group, Node
+from custom_nodes.videogen.core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS
+from tests.browser.graph_plan import GraphPlan, Group, Node
 
 CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 NOTE = """\
@@ -28,20 +27,30 @@ def plan_references(story: dict[str, Any]) -> GraphPlan:
     text = json.dumps(story, ensure_ascii=False, indent=2)
     count = len(story.get("characters", {})) + len(story.get("objects", {}))
     member = {
-        "index": 1, "control_after_generate": "increment", "character_words": CHARACTER_WORDS, "object_words": OBJECT_WORDS,
-    }  # fmt: skip
+        "index": 1,
+        "control_after_generate": "increment",
+        "character_words": CHARACTER_WORDS,
+        "object_words": OBJECT_WORDS,
+    }
     sampling = {
-        "control_after_generate": "fixed", "steps": 25, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras",
+        "control_after_generate": "fixed",
+        "steps": 25,
+        "cfg": 7.0,
+        "sampler_name": "dpmpp_2m",
+        "scheduler": "karras",
         "denoise": 1.0,
-    }  # fmt: skip
+    }
     return GraphPlan(
         name="character_references",
         id="3e0b6f5c-6d2a-4b0e-9a53-76d1c4a7e002",
         groups=(
-            Group("Story", "#8fb8de", (Node("story", "VideoGenStory", {"file": "text below", "text": text}, height=760),)),
+            Group(
+                "Story", "#8fb8de", (Node("story", "VideoGenStory", {"file": "text below", "text": text}, height=760),)
+            ),
             Group("Who", "#9ccf9c", (Node("member", "VideoGenCastMember", member, height=330),)),
             Group(
-                "Model", "#e8a583",
+                "Model",
+                "#e8a583",
                 (
                     Node("checkpoint", "CheckpointLoaderSimple", {"ckpt_name": CHECKPOINT}, models=(CHECKPOINT,)),
                     Node("size", "VideoGenRenderSize", {"megapixels": 0.0, "multiple": "64"}),
@@ -50,19 +59,27 @@ def plan_references(story: dict[str, Any]) -> GraphPlan:
                 below=True,
             ),
             Group(
-                "Words", "#d3a6e0",
+                "Words",
+                "#d3a6e0",
                 (
                     Node("positive", "CLIPTextEncode", title="Prompt"),
                     Node("negative", "CLIPTextEncode", title="Negative prompt"),
                 ),
-                width=260, top=250,
+                width=260,
+                top=250,
             ),
             Group(
-                "Sampling", "#b0b0b0", (Node("sampler", "KSampler", sampling), Node("decode", "VAEDecode")), width=300, top=210,
+                "Sampling",
+                "#b0b0b0",
+                (Node("sampler", "KSampler", sampling), Node("decode", "VAEDecode")),
+                width=300,
+                top=210,
             ),
             Group(
-                "Save", "#e0c070",
-                (Node("save", "VideoGenSaveReference", {"existing": "replace rendered"}, height=430),), width=360,
+                "Save",
+                "#e0c070",
+                (Node("save", "VideoGenSaveReference", {"existing": "replace rendered"}, height=430),),
+                width=360,
             ),
         ),
         notes=(Node("note", "MarkdownNote", {"": NOTE.format(count=count)}, title="Read me", width=1130, height=170),),
@@ -86,4 +103,4 @@ def plan_references(story: dict[str, Any]) -> GraphPlan:
             "member.file > save.file",
             "member.prompt > save.prompt",
         ),
-    )  # fmt: skip
+    )

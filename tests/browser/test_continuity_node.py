@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.installation import DEFAULT_WORKFLOW
+from runner.comfyui.installation import DEFAULT_WORKFLOW
 from tests.support.editor import Editor
 from tests.support.stories import small_story
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.media.probe import probe_video
-from runner.installation import DEFAULT_WORKFLOW, PROJECT
-from runner.workflow import convert_workflow, load_workflow
+from runner.comfyui.installation import DEFAULT_WORKFLOW, PROJECT
+from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
 from tests.support.stories import small_story
@@ -25,8 +25,12 @@ pytestmark = [pytest.mark.server, pytest.mark.browser]
 PACK = PROJECT / "custom_nodes" / "videogen"
 WORKFLOW = json.loads(DEFAULT_WORKFLOW.read_text(encoding="utf-8"))
 OUR_NODES = (
-    "VideoGenStory", "VideoGenSegment", "VideoGenStoryboardFrames", "VideoGenSaveSegment", "VideoGenCompileFilm",
-)  # fmt: skip
+    "VideoGenStory",
+    "VideoGenSegment",
+    "VideoGenStoryboardFrames",
+    "VideoGenSaveSegment",
+    "VideoGenCompileFilm",
+)
 
 
 @pytest.fixture
@@ -87,9 +91,11 @@ def test_a_typed_prompt_renders_and_its_file_opens_the_workflow(
     )
     page.wait_for_function("() => app.graph.nodes.length === 6", timeout=30_000)
     assert preview.widgets("VideoGenSegment") == {
-        "index": 2, "control_after_generate": "fixed", "prompt_override": "A dog runs along the river.",
+        "index": 2,
+        "control_after_generate": "fixed",
+        "prompt_override": "A dog runs along the river.",
         "with_master_prompt": False,
-    }  # fmt: skip
+    }
     assert json.loads(preview.widgets("VideoGenStory")["text"]) == story
 
 

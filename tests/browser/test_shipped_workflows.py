@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.media.story_file import load_story_data
-from runner.installation import DEFAULT_STORY, PROJECT
-from runner.missing_parts import declared_models
-from runner.model_catalog import find_published
-from runner.workflow import convert_workflow, load_workflow
+from runner.comfyui.installation import DEFAULT_STORY, PROJECT
+from runner.workflows.missing_parts import declared_models
+from runner.workflows.model_catalog import find_published
+from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
 
@@ -30,18 +30,22 @@ MODELS = {
     "preview": [],
     "character_references": ["v1-5-pruned-emaonly-fp16.safetensors"],
     "sd15_frames": [
-        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors", "ip-adapter-plus_sd15.safetensors",
+        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
+        "ip-adapter-plus_sd15.safetensors",
         "v1-5-pruned-emaonly-fp16.safetensors",
     ],
     "sd21_frames": ["v2-1_768-ema-pruned.safetensors"],
     "sdxl_frames": [
-        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors", "ip-adapter-plus_sdxl_vit-h.safetensors", "sd_xl_base_1.0.safetensors",
+        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
+        "ip-adapter-plus_sdxl_vit-h.safetensors",
+        "sd_xl_base_1.0.safetensors",
     ],
     "sdxl_turbo_frames": [
-        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors", "ip-adapter-plus_sdxl_vit-h.safetensors",
+        "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
+        "ip-adapter-plus_sdxl_vit-h.safetensors",
         "sd_xl_turbo_1.0_fp16.safetensors",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=PATHS)

@@ -9,10 +9,9 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from tests.conftest import skip_or_fail
+from tests.faults.harness import running_fault_server
+from tests.faults.proxy import Proxy
 from tests.support.comfy import ComfyServer
-
-from .harness import running_fault_server
-from .proxy import Proxy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,10 +23,10 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.probe import hash_file, probe_video
 from runner import cli
-from runner.client import ComfyClient
-from runner.embedded import EmbeddedServer
-from runner.installation import find_installation
-from runner.servers import RemoteServer
+from runner.comfyui.client import ComfyClient
+from runner.comfyui.embedded import EmbeddedServer
+from runner.comfyui.installation import find_installation
+from runner.comfyui.servers import RemoteServer
 from tests.support.comfy import ComfyServer
 from tests.support.stories import Graph, segment_graph, small_story
 
@@ -139,9 +139,15 @@ class Stage:
 
     def arguments(self, *more: str) -> list[str]:
         return [
-            "run", str(self.folder / "story.json"), "--workflow", str(self.folder / "workflow.json"),
-            "--out", str(self.directory), *self.options, *more,
-        ]  # fmt: skip
+            "run",
+            str(self.folder / "story.json"),
+            "--workflow",
+            str(self.folder / "workflow.json"),
+            "--out",
+            str(self.directory),
+            *self.options,
+            *more,
+        ]
 
     def run(self, *more: str) -> Ended:
         """Run to the end in this process, which must come."""
@@ -151,10 +157,14 @@ class Stage:
         """Run in a process of its own."""
         module = "tests.faults.wrapped_runner" if wrapped or environment else "runner"
         return subprocess.Popen(
-            [sys.executable, "-m", module, *self.arguments(*more)], cwd=PROJECT, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-m", module, *self.arguments(*more)],
+            cwd=PROJECT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={**os.environ, **environment},
-        )  # fmt: skip
+        )
 
     # -------------------------------------------------------------- what is left
 
@@ -209,9 +219,13 @@ class Stage:
 
 
 def make_stage(
-    folder: Path, *faults: tuple[str, dict[str, Any]], segments: int = 3, size: tuple[int, int] = (320, 180),
-    options: tuple[str, ...] = (), **story: Any,
-) -> Stage:  # fmt: skip
+    folder: Path,
+    *faults: tuple[str, dict[str, Any]],
+    segments: int = 3,
+    size: tuple[int, int] = (320, 180),
+    options: tuple[str, ...] = (),
+    **story: Any,
+) -> Stage:
     """A small story of its own seeds, and the preview workflow with these fault nodes in it.
 
     Seeds are different in each stage: no two tests share what a server has in its cache.
@@ -228,10 +242,15 @@ def make_stage(
         graph[node] = {
             "class_type": kind,
             "inputs": {
-                "images": [source, 0], "seed": ["2", 3], "seeds": "*", "times": 0,
-                "record": str(folder / "record.txt"), **DEFAULTS[kind], **inputs,
+                "images": [source, 0],
+                "seed": ["2", 3],
+                "seeds": "*",
+                "times": 0,
+                "record": str(folder / "record.txt"),
+                **DEFAULTS[kind],
+                **inputs,
             },
-        }  # fmt: skip
+        }
         source = node
     graph["4"]["inputs"]["images"] = [source, 0]
     return Stage(folder, data, graph, options=list(options))

@@ -31,10 +31,9 @@ from typing import Any
 import av
 
 from custom_nodes.videogen.media.story_file import load_story_data
+from tests.faults.harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
+from tests.faults.proxy import Exchange, Proxy, Scrambler, answer, change_body, cut_after, hang_up, lose_answer
 from tests.support.comfy import ComfyServer
-
-from .harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
-from .proxy import Exchange, Proxy, Scrambler, answer, change_body, cut_after, hang_up, lose_answer
 
 
 @dataclass
@@ -54,8 +53,10 @@ class Plan:
     @property
     def wanted(self) -> dict[str, int]:
         return {
-            "server killed": self.server_kills, "runner killed": self.runner_kills, "sockets cut": self.socket_cuts,
-        }  # fmt: skip
+            "server killed": self.server_kills,
+            "runner killed": self.runner_kills,
+            "sockets cut": self.socket_cuts,
+        }
 
 
 @dataclass
@@ -101,9 +102,12 @@ class Soak:
         self.counts["runners started"] += 1
         with (self.stage.folder / "runner.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "runner", *self.stage.arguments()], cwd=PROJECT, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [sys.executable, "-m", "runner", *self.stage.arguments()],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def _count_done(self) -> int:
         return len({event["segment"] for event in self.stage.events("segment-done")})
@@ -124,9 +128,17 @@ class Soak:
     def _make_fault(self, chance: random.Random, runner: subprocess.Popen[bytes], log: Any) -> subprocess.Popen[bytes]:
         """One fault; those that the plan still wants come more often the fewer segments are left to make them in."""
         kinds = {
-            "sockets cut": 10.0, "answer lost": 2.0, "request lost": 2.0, "download cut": 2.0, "file garbled": 1.0,
-            "frames scrambled": 2.0, "frames clean": 1.0, "refused": 1.0, "runner killed": 3.0, "server killed": 1.5,
-        }  # fmt: skip
+            "sockets cut": 10.0,
+            "answer lost": 2.0,
+            "request lost": 2.0,
+            "download cut": 2.0,
+            "file garbled": 1.0,
+            "frames scrambled": 2.0,
+            "frames clean": 1.0,
+            "refused": 1.0,
+            "runner killed": 3.0,
+            "server killed": 1.5,
+        }
         share = self._count_done() / self.plan.segments
         for kind, wanted in self.plan.wanted.items():
             behind = wanted * share - self.counts[kind]
@@ -251,15 +263,19 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
         "segments_submitted_more_than_once": sum(1 for count in submissions.values() if count > 1),
         "runner_exit_statuses": dict(sorted(Counter(map(str, run.statuses)).items())),
         "seconds": {
-            "undisturbed": round(calm_seconds, 1), "disturbed": round(rough_seconds, 1),
+            "undisturbed": round(calm_seconds, 1),
+            "disturbed": round(rough_seconds, 1),
             "all": round(time.monotonic() - began, 1),
         },
         "versions": {
-            **versions, "python": platform.python_version(), "av": version("av"), "requests": version("requests"),
+            **versions,
+            "python": platform.python_version(),
+            "av": version("av"),
+            "requests": version("requests"),
             "websocket-client": version("websocket-client"),
         },
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
-    }  # fmt: skip
+    }
 
 
 def _make_stage(plan: Plan, folder: Path) -> Stage:
@@ -305,9 +321,15 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", help="write the summary there too")
     arguments = parser.parse_args()
     plan = Plan(
-        arguments.segments, arguments.seed, arguments.minutes, arguments.server_kills, arguments.runner_kills,
-        arguments.socket_cuts, story=arguments.story, sleep=arguments.sleep,
-    )  # fmt: skip
+        arguments.segments,
+        arguments.seed,
+        arguments.minutes,
+        arguments.server_kills,
+        arguments.runner_kills,
+        arguments.socket_cuts,
+        story=arguments.story,
+        sleep=arguments.sleep,
+    )
     with tempfile.TemporaryDirectory(prefix="videogen-soak-") as temporary:
         summary = soak(plan, Path(arguments.folder or temporary).resolve())
     text = json.dumps(summary, indent=2)

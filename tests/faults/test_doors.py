@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.installation import Installation
+from runner.comfyui.installation import Installation
+from tests.faults.harness import call, make_stage
+from tests.faults.proxy import Proxy, change_body
 from tests.support.comfy import ComfyServer
-
-from .harness import call, make_stage
-from .proxy import Proxy, change_body
 
 SECRET = "Bearer s3cr3t-t0ken-that-nobody-may-read"
 
@@ -71,20 +70,38 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     key, cert, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert),
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            str(key),
+            "-out",
+            str(cert),
         ],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     both.write_bytes(key.read_bytes() + cert.read_bytes())
     return str(both), str(cert)
 
 
 @pytest.mark.parametrize("variable", ["", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_a_certificate_of_its_own_has_to_be_named(
-    fault_server: ComfyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: tuple[str, str],
+    fault_server: ComfyServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    certificate: tuple[str, str],
     variable: str,
-) -> None:  # fmt: skip
+) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "WEBSOCKET_CLIENT_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     with Proxy(port_of(fault_server), certificate=certificate[0]) as proxy:

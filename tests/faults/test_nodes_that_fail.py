@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from custom_nodes.videogen.media.probe import probe_video
+from tests.faults.harness import Stage, find_comfyuis, in_full, make_stage, seed_of, wait_for
 from tests.support.comfy import ComfyServer
-
-from .harness import Stage, find_comfyuis, in_full, make_stage, seed_of, wait_for
 
 
 def on(server: ComfyServer) -> tuple[str, str]:
@@ -108,8 +107,10 @@ def test_out_of_memory_goes_down_the_ladder_and_the_film_keeps_its_size(
     ended = stage.run()
     assert ended.status == 0, ended
     assert [remedy for _, _, remedy in stage.failures()] == [
-        "again with the server's memory freed", "one step down in resolution", "one step down in resolution",
-    ]  # fmt: skip
+        "again with the server's memory freed",
+        "one step down in resolution",
+        "one step down in resolution",
+    ]
     stage.check_complete()
     first, second = stage.report()["segments"]
     assert (first["degraded"], first["rendered_size"]) == (True, [856, 480])
@@ -176,8 +177,8 @@ def test_a_prompt_that_somebody_takes_out_of_the_queue_is_submitted_again(
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded ComfyUI has the nodes that fail too."""
-    from .harness import fault_arguments
-    from .wrapped_runner import find_other_installation
+    from tests.faults.harness import fault_arguments
+    from tests.faults.wrapped_runner import find_other_installation
 
     arguments = fault_arguments(tmp_path / "comfyui")
     monkeypatch.setattr("runner.run.find_installation", lambda: find_other_installation(arguments))

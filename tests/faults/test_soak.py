@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.faults.soak import Plan, soak
 from tests.support.comfy import ComfyServer
-
-from .soak import Plan, soak
 
 SEED = 8
 

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.comfy import ComfyServer
-
-from .harness import impatient_server, in_full, make_stage, wait_for
-from .proxy import (
+from tests.faults.harness import impatient_server, in_full, make_stage, wait_for
+from tests.faults.proxy import (
     Action,
     Exchange,
     Proxy,
@@ -26,6 +24,7 @@ from .proxy import (
     lose_answer,
     say_nothing,
 )
+from tests.support.comfy import ComfyServer
 
 #: A node that takes half a second, so that there is something to disturb.
 SLOW = ("FaultSleep", {"seconds": 0.5})

@@ -10,12 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from custom_nodes.videogen.media.last_frame import read_last_frame
+from custom_nodes.videogen.media.images.last_frame import read_last_frame
+from tests.faults.harness import (
+    Stage,
+    finish,
+    in_full,
+    kill_server,
+    make_stage,
+    restart,
+    running_fault_server,
+    wait_for,
+)
+from tests.faults.proxy import Exchange, Proxy
 from tests.support.comfy import ComfyServer
 from tests.support.videos import read_frames
-
-from .harness import Stage, finish, in_full, kill_server, make_stage, restart, running_fault_server, wait_for
-from .proxy import Exchange, Proxy
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +84,7 @@ def test_one_that_is_killed_leaves_its_segments_to_the_other_and_comes_back(
         tmp_path, ("FaultSleep", {"seconds": 0.5}), segments=8, options=("--server", proxy.url, "--server", second.url)
     )
 
-    monkeypatch.setattr("runner.servers.LOOKS_AT_REMOTE", (0.5,))
+    monkeypatch.setattr("runner.comfyui.servers.LOOKS_AT_REMOTE", (0.5,))
     back = threading.Event()
 
     def hold(exchange: Exchange) -> None:
@@ -138,8 +146,10 @@ def make_chain(folder: Path, *servers: str, segments: int = 4) -> Stage:
     for number, segment in enumerate(stage.story["segments"], 1):
         segment["continues"] = number not in (1, 3)
     stage.graph["5"] = {
-        "class_type": "LoadImage", "inputs": {"image": "example.png"}, "_meta": {"title": "First frame"},
-    }  # fmt: skip
+        "class_type": "LoadImage",
+        "inputs": {"image": "example.png"},
+        "_meta": {"title": "First frame"},
+    }
     stage.graph["6"] = {"class_type": "FaultFirstPicture", "inputs": {"image": ["5", 0], "frames": ["2", 4]}}
     stage.graph["4"]["inputs"]["images"] = ["6", 0]
     del stage.graph["3"]
@@ -200,10 +210,14 @@ def test_a_chain_whose_beginning_fails_is_given_up_and_the_rest_goes_on(proxy: P
     stage.graph["10"] = {
         "class_type": "FaultError",
         "inputs": {
-            "images": ["6", 0], "seed": ["2", 3], "seeds": str(stage.story["segments"][0]["seed"]), "times": 0,
-            "record": str(stage.record), "message": "the first one fails",
+            "images": ["6", 0],
+            "seed": ["2", 3],
+            "seeds": str(stage.story["segments"][0]["seed"]),
+            "times": 0,
+            "record": str(stage.record),
+            "message": "the first one fails",
         },
-    }  # fmt: skip
+    }
     stage.graph["4"]["inputs"]["images"] = ["10", 0]
     stage.write()
     ended = stage.run("--retries", "0")

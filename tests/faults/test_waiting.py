@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner import session as session_module
-from runner.client import Queue
-from runner.session import BLIND, FOREIGN, LOOKS_BEFORE_LOST, Session
+from runner.comfyui import session as session_module
+from runner.comfyui.client import Queue
+from runner.comfyui.session import BLIND, FOREIGN, LOOKS_BEFORE_LOST, Session
 
 OURS, OTHERS = "our prompt", "a prompt of somebody else"
 DONE = {"status": {"status_str": "success", "messages": []}, "outputs": {}}
@@ -29,9 +29,11 @@ class FakeServer:
     """
 
     def __init__(
-        self, queue: Callable[[float], Queue], history: Callable[[float], Any] = lambda _: None,
+        self,
+        queue: Callable[[float], Queue],
+        history: Callable[[float], Any] = lambda _: None,
         event: Callable[[float], Event | None] = lambda _: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.now = 0.0
         self.url = "http://127.0.0.1:1"
         self.client_id, self.connected = "a connection", True
@@ -66,9 +68,13 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         session.client = session.events = server  # type: ignore[assignment]
         session._submitted = (OURS, server.client_id if heard else "a connection that broke")
         return session.wait(
-            OURS, {}, stall=STALL, on_start=lambda: (started if started is not None else []).append("started"),
-            on_step=lambda *_: None, check=lambda: None,
-        )  # fmt: skip
+            OURS,
+            {},
+            stall=STALL,
+            on_start=lambda: (started if started is not None else []).append("started"),
+            on_step=lambda *_: None,
+            check=lambda: None,
+        )
 
     return start
 

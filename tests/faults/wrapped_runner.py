@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from runner import cli, run
-from runner.installation import Installation, find_installation
-from runner.journal import Journal
+from runner.comfyui.installation import Installation, find_installation
+from runner.state.journal import Journal
 
 
 def kill_at_line(when: str, line: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from custom_nodes.videogen.metrics.appearance import Backend
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
-from tests.support.footage import (
+from runner.bench.footage.footage import (
     CAST,
     PLACES,
     Footage,
@@ -173,9 +173,12 @@ def test_a_shirt_that_changes_its_hue_is_named_with_degrees_and_frames(degrees: 
         BACKEND.measure_reference(before.frames[0], before.masks[0]) if weights == "mask" else measure(before, weights)
     )
     subject = SubjectRequest(
-        "character", "tom", description="a man in a plain blue shirt", mask=before.masks if weights == "mask" else None,
+        "character",
+        "tom",
+        description="a man in a plain blue shirt",
+        mask=before.masks if weights == "mask" else None,
         references=(look,),
-    )  # fmt: skip
+    )
     result = score_segment(frames, SegmentRequest(12, (subject,)), BACKEND).subjects[0]
     shirt = next(drift for drift in result.drift if drift.part == "shirt" and drift.quantity == "hue")
     # Not every hue of this lightness and chroma can be painted.

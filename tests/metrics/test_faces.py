@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_segment
+from custom_nodes.videogen.core.continuity.policy import Thresholds, judge_segment
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics.appearance import Appearance, Backend, compare_appearances
 from custom_nodes.videogen.metrics.faces import FaceFinder, find_faces
-from custom_nodes.videogen.metrics.pictures import prepare_picture
+from custom_nodes.videogen.metrics.images import prepare_picture
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from tests.support.face_models import FACE, write_models
@@ -110,7 +110,7 @@ def test_an_appearance_carries_its_face_through_a_file(faces: FaceFinder) -> Non
 def test_another_face_is_warned_of_and_is_no_part_of_the_score(
     folder: Path, second: tuple[int, int, int], warned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("custom_nodes.videogen.core.continuity_policy.SAME_FACE", 0.9)  # these weights are no real ones
+    monkeypatch.setattr("custom_nodes.videogen.core.continuity.policy.SAME_FACE", 0.9)  # these weights are no real ones
     frames, mask = np.stack([draw((BODY, second))] * 3), mask_of(BODY)
     results = []
     for backend in (Backend(), Backend(faces=find_faces(folder))):

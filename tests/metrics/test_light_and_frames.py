@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_segment
-from custom_nodes.videogen.core.continuity_scores import FrameCheck, SegmentScore
+from custom_nodes.videogen.core.continuity.policy import Thresholds, judge_segment
+from custom_nodes.videogen.core.continuity.scores import FrameCheck, SegmentScore
 from custom_nodes.videogen.metrics.appearance import Backend
 from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
+from custom_nodes.videogen.metrics.images import prepare_picture
 from custom_nodes.videogen.metrics.light import color_step, estimate_kelvin, mean_lab
-from custom_nodes.videogen.metrics.pictures import prepare_picture
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
-from tests.support.footage import Footage, blurred, film, warmed, with_gamma
+from runner.bench.footage.footage import Footage, blurred, film, warmed, with_gamma
 
 BACKEND = Backend()
 CLIP = film("tom", "street", frames=8)
@@ -177,13 +177,15 @@ PROBLEMS = {
     "frozen": (CLIP.frames[[0, 1, 2, 2, 2, 5, 6, 7]], "frames 4–5 show the same as the frame before", False),
     "bright": (
         np.clip(CLIP.frames.astype(int) + 120, 0, 255).astype(np.uint8),
-        "frames 1–8 burnt out to white over a quarter of the picture", False,
+        "frames 1–8 burnt out to white over a quarter of the picture",
+        False,
     ),
     "dark": (
         np.clip(CLIP.frames.astype(int) - 130, 0, 255).astype(np.uint8),
-        "frames 1–8 without any detail in more than a quarter of the picture", False,
+        "frames 1–8 without any detail in more than a quarter of the picture",
+        False,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from custom_nodes.videogen.core.continuity_policy import Thresholds, judge_segment
-from custom_nodes.videogen.core.continuity_scores import SegmentScore
+from custom_nodes.videogen.core.continuity.policy import Thresholds, judge_segment
+from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics.appearance import Appearance, Backend, compare_appearances
-from custom_nodes.videogen.metrics.pictures import prepare_mask, prepare_picture
+from custom_nodes.videogen.metrics.images import prepare_mask, prepare_picture
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
-from tests.support.footage import film
+from runner.bench.footage.footage import film
 
 BACKEND = Backend()
 TOM = film("tom", "field", frames=6)
@@ -193,10 +193,11 @@ def test_the_same_frame_in_every_type_is_the_same_picture() -> None:
 @settings(max_examples=40, deadline=None)
 @given(
     arrays.arrays(
-        np.float32, st.tuples(st.integers(1, 3), st.integers(1, 24), st.integers(1, 24), st.sampled_from((1, 3, 4))),
+        np.float32,
+        st.tuples(st.integers(1, 3), st.integers(1, 24), st.integers(1, 24), st.sampled_from((1, 3, 4))),
         elements=st.floats(0, 1, width=32) | st.just(float("nan")),
     )
-)  # fmt: skip
+)
 def test_any_frames_give_numbers_in_range_or_none(frames: np.ndarray) -> None:
     result = score(frames)
     for subject in result.subjects:
@@ -223,7 +224,7 @@ def test_an_appearance_is_small_and_comes_back_the_same() -> None:
 @pytest.mark.parametrize(
     "damage",
     [{}, {"vector": "?"}, {"vector": 3}, {"chroma": "AAAA"}, {"parts": {"upper": [1]}}, {"parts": None}],
-)  # fmt: skip
+)
 def test_a_damaged_appearance_is_refused_with_a_sentence(damage: dict[str, Any]) -> None:
     data = {**LOOK.to_dict(), **damage} if damage else {}
     with pytest.raises(VideoGenError, match="not the appearance of a subject"):

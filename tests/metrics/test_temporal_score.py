@@ -8,7 +8,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics import temporal
 from custom_nodes.videogen.metrics.temporal import STATIC_CAP, score_temporal, tv_l1_variance
-from tests.support.footage import film, grainy, with_gamma
+from runner.bench.footage.footage import film, grainy, with_gamma
 
 CLIP = film("tom", "field", frames=16).frames
 ORDER = np.random.default_rng(3).permutation(16)
@@ -21,7 +21,7 @@ WORSE = {
     "stuttering": CLIP[np.arange(16) // 2 * 2],
     "one frame twice": CLIP[[0, 1, 2, 3, 4, 5, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15]],
     "with a cut": np.concatenate([CLIP[:8], film("ole", "room", frames=8).frames]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", WORSE)

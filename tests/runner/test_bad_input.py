@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from runner.cli import main
-from runner.client import ComfyClient
-from runner.embedded import EmbeddedServer
+from runner.comfyui.client import ComfyClient
+from runner.comfyui.embedded import EmbeddedServer
 from tests.support.disks import fill, mount_small_disk
 from tests.support.stories import segment_graph
 

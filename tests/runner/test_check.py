@@ -6,10 +6,10 @@ import copy
 from pathlib import Path
 from typing import Any, cast
 
-from custom_nodes.videogen.core.story_parser import parse_story
+from custom_nodes.videogen.core.story.parser import parse_story
 from runner.check import check_on_server
-from runner.client import ComfyClient
-from runner.workflow import Graph, Workflow
+from runner.comfyui.client import ComfyClient
+from runner.workflows.workflow import Graph, Workflow
 from tests.support.graphs import image_graph
 from tests.support.stories import segment_graph, small_story
 
@@ -38,15 +38,20 @@ def check(film: Graph, references: Graph, object_info: dict[str, Any]) -> tuple[
     own = {
         kind: {"input": {"optional": {name: ["*", {}] for name in inputs}}, "output": ["*"] * 4, "output_node": True}
         for kind, inputs in {
-            "VideoGenApplyCharacters": ("segment", "missing"), "VideoGenCastMember": ("story", "index"),
-            "VideoGenSaveReference": ("images", "file", "existing", "prompt"), "VAELoader": ("vae_name",),
+            "VideoGenApplyCharacters": ("segment", "missing"),
+            "VideoGenCastMember": ("story", "index"),
+            "VideoGenSaveReference": ("images", "file", "existing", "prompt"),
+            "VAELoader": ("vae_name",),
         }.items()
-    }  # fmt: skip
+    }
     own["VAELoader"]["input"] = {"required": {"vae_name": [["a.safetensors"], {}]}}
     return check_on_server(
-        cast(ComfyClient, Server(object_info | own)), Workflow(Path("film.json"), None, film),
-        parse_story(copy.deepcopy(STORY)), None, Workflow(Path("cast.json"), None, references),
-    )  # fmt: skip
+        cast(ComfyClient, Server(object_info | own)),
+        Workflow(Path("film.json"), None, film),
+        parse_story(copy.deepcopy(STORY)),
+        None,
+        Workflow(Path("cast.json"), None, references),
+    )
 
 
 def cast_film(**more: Any) -> Graph:

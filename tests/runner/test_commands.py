@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.story_parser import parse_story
+from custom_nodes.videogen.core.story.parser import parse_story
 from runner import commands
 from runner.cli import main
-from runner.progress import Display
 from runner.run import RunRequest, RunResult
+from runner.state.progress import Display
 from tests.support.stories import segment_graph, small_story
 
 Ask = Callable[..., RunRequest]
@@ -49,16 +49,36 @@ def test_a_run_of_a_story(ask: Ask) -> None:
     assert (request.story.title, len(request.story.segments)) == ("My Film", 9)
     assert request.out == Path("runs/my_film")
     assert (request.servers, request.selection, request.quality, request.fresh, request.film) == (
-        (), None, None, False, True,
-    )  # fmt: skip
+        (),
+        None,
+        None,
+        False,
+        True,
+    )
     assert request.retries == 2
 
 
 def test_options_are_handed_on(ask: Ask) -> None:
     request = ask(
-        "story.json", "--out", "there", "--segments", "1,4,8-9", "--retries", "0", "--fresh", "--no-film", "--set",
-        "3.cfg=5", "--set", "3.steps=2", "--bind", "seed=3.seed", "--stall", "30", "--strict",
-    )  # fmt: skip
+        "story.json",
+        "--out",
+        "there",
+        "--segments",
+        "1,4,8-9",
+        "--retries",
+        "0",
+        "--fresh",
+        "--no-film",
+        "--set",
+        "3.cfg=5",
+        "--set",
+        "3.steps=2",
+        "--bind",
+        "seed=3.seed",
+        "--stall",
+        "30",
+        "--strict",
+    )
     assert request.out == Path("there")
     assert request.selection == (1, 4, 8, 9)
     assert (request.retries, request.fresh, request.film, request.strict, request.stall) == (0, True, False, True, 30)
@@ -113,9 +133,19 @@ def test_a_plain_list_in_the_workflow_is_named_after_it(ask: Ask, tmp_path: Path
 
 def test_a_clip_is_a_story_of_one_segment(ask: Ask, tmp_path: Path) -> None:
     request = ask(
-        "--prompt", "a tree", "--seed", "1001", "--frames", "12", "--fps", "24000/1001", "--size", "640x360",
-        "--output", "clips/tree.mp4",
-    )  # fmt: skip
+        "--prompt",
+        "a tree",
+        "--seed",
+        "1001",
+        "--frames",
+        "12",
+        "--fps",
+        "24000/1001",
+        "--size",
+        "640x360",
+        "--output",
+        "clips/tree.mp4",
+    )
     (segment,) = request.story.segments
     assert (segment.prompt, segment.seed, segment.frames) == ("a tree", 1001, 12)
     assert (request.story.size, str(request.story.fps)) == ((640, 360), "24000/1001")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.quality import Quality
-from custom_nodes.videogen.media.frame_reader import (
+from custom_nodes.videogen.core.video.quality import Quality
+from custom_nodes.videogen.media.images.frame_reader import (
     count_holds,
     find_hold,
     open_source,
@@ -22,9 +22,9 @@ from custom_nodes.videogen.media.frame_reader import (
     read_picture,
     slow_down,
 )
+from runner.bench.footage.footage import Footage, film
 from runner.cli import main
 from tests.support.face_models import FACE, write_models
-from tests.support.footage import Footage, film
 from tests.support.videos import draw_code, read_code, write_video
 
 THIRTY = Quality("thirty", 480, 270, 30, 2_000_000)
@@ -47,8 +47,12 @@ def files(tmp_path: Path) -> dict[str, Path]:
     Image.fromarray(film("tom", "field", frames=1, shift=0.05).frames[0]).save(tmp_path / "tom.png")
     Image.fromarray((np.minimum(1, TOM.masks.max(axis=0) + 0.0) * 255).astype(np.uint8)).save(tmp_path / "mask.png")
     return {
-        "tom": tom, "ole": ole, "folder": tmp_path / "frames", "reference": tmp_path / "tom.png", "mask": tmp_path / "mask.png",
-    }  # fmt: skip
+        "tom": tom,
+        "ole": ole,
+        "folder": tmp_path / "frames",
+        "reference": tmp_path / "tom.png",
+        "mask": tmp_path / "mask.png",
+    }
 
 
 def test_a_table_names_each_file_with_its_scores(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,9 +166,7 @@ def test_a_video_that_holds_its_pictures_is_read_at_the_story_s_rate(
 @pytest.mark.parametrize(("rate", "hold"), [(30, 1), (15, 2), (10, 3), (5, 6), (3, 10)])
 def test_how_long_pictures_are_held(tmp_path: Path, rate: int, hold: int) -> None:
     frames = film("tom", "field", frames=4 * rate).frames
-    path = write_video(
-        tmp_path / "held.mp4", frames, count=120, size=(480, 270), quality=THIRTY, rate=Fraction(rate)
-    )  # fmt: skip
+    path = write_video(tmp_path / "held.mp4", frames, count=120, size=(480, 270), quality=THIRTY, rate=Fraction(rate))
     source = open_source(path)
     assert count_holds(source) == hold
     slower = slow_down(source, hold)

@@ -15,11 +15,11 @@ pytest.importorskip("torch")
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.embedded import EmbeddedServer
-from runner.installation import find_installation
+from runner.bench.models.random_weights.files import link_models
+from runner.comfyui.embedded import EmbeddedServer
+from runner.comfyui.installation import find_installation
 from tests.support.comfy import ComfyServer
 from tests.support.needs import skip_or_fail
-from tests.support.random_weights.files import link_models
 from tests.support.runs import read_journal, segments_with, videogen, write_json
 from tests.support.stories import Graph, segment_graph
 
@@ -28,12 +28,17 @@ pytestmark = pytest.mark.server
 MODELS = ("sd15_slim", "clip_vision_vit_h", "ip_adapter_sd15_slim")
 #: 1: two people, 2: Anna alone, 3: Ben alone.
 STORY: dict[str, Any] = {
-    "title": "Two People", "fps": 2, "frames": 1, "size": [64, 64], "quality": "draft",
+    "title": "Two People",
+    "fps": 2,
+    "frames": 1,
+    "size": [64, 64],
+    "quality": "draft",
     "characters": {
-        "anna": {"segments": "1,2", "reference": "anna.png"}, "ben": {"segments": "1,3", "reference": "people/ben.png"},
+        "anna": {"segments": "1,2", "reference": "anna.png"},
+        "ben": {"segments": "1,3", "reference": "people/ben.png"},
     },
     "segments": [{"prompt": "They talk."}, {"prompt": "She walks."}, {"prompt": "He waits."}],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +55,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     config.write_text("\n".join(["videogen:", *lines]), encoding="utf-8")
     (folder / "input").mkdir()
     arguments = (
-        *installation.arguments, "--input-directory", str(folder / "input"), "--extra-model-paths-config", str(config),
-    )  # fmt: skip
+        *installation.arguments,
+        "--input-directory",
+        str(folder / "input"),
+        "--extra-model-paths-config",
+        str(config),
+    )
     with EmbeddedServer(replace(installation, arguments=arguments), folder) as embedded:
         client = embedded.start()
         yield ComfyServer(embedded, client, folder, client.object_info())
@@ -66,18 +75,45 @@ def film_graph(**cast: Any) -> Graph:
         "10": ("CheckpointLoaderSimple", {"ckpt_name": "sd15_slim.safetensors"}),
         "11": ("CLIPVisionLoader", {"clip_name": "clip_vision_vit_h.bin"}),
         "12": ("VideoGenIPAdapterLoader", {"ipadapter_file": "ip_adapter_sd15_slim.safetensors"}),
-        "13": ("VideoGenApplyCharacters", {
-            "model": ["10", 0], "ipadapter": ["12", 0], "clip_vision": ["11", 0], "segment": ["2", 0],
-            "character_weight": 0.8, "object_weight": 0.5, "location_weight": 0.3, "start_at": 0.0, "end_at": 1.0,
-            "weight_type": "linear", "crop_to_figure": True, "feather": 0.06, "missing": "stop", **cast}),
+        "13": (
+            "VideoGenApplyCharacters",
+            {
+                "model": ["10", 0],
+                "ipadapter": ["12", 0],
+                "clip_vision": ["11", 0],
+                "segment": ["2", 0],
+                "character_weight": 0.8,
+                "object_weight": 0.5,
+                "location_weight": 0.3,
+                "start_at": 0.0,
+                "end_at": 1.0,
+                "weight_type": "linear",
+                "crop_to_figure": True,
+                "feather": 0.06,
+                "missing": "stop",
+                **cast,
+            },
+        ),
         "14": ("CLIPTextEncode", {"clip": ["10", 1], "text": ["2", 1]}),
         "15": ("CLIPTextEncode", {"clip": ["10", 1], "text": ["2", 2]}),
         "16": ("EmptyLatentImage", {"width": ["2", 6], "height": ["2", 7], "batch_size": ["2", 4]}),
-        "17": ("KSampler", {
-            "model": ["13", 0], "positive": ["14", 0], "negative": ["15", 0], "latent_image": ["16", 0], "seed": ["2", 3],
-            "steps": 1, "cfg": 4.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}),
+        "17": (
+            "KSampler",
+            {
+                "model": ["13", 0],
+                "positive": ["14", 0],
+                "negative": ["15", 0],
+                "latent_image": ["16", 0],
+                "seed": ["2", 3],
+                "steps": 1,
+                "cfg": 4.0,
+                "sampler_name": "euler",
+                "scheduler": "normal",
+                "denoise": 1.0,
+            },
+        ),
         "18": ("VAEDecode", {"samples": ["17", 0], "vae": ["10", 2]}),
-    }  # fmt: skip
+    }
     return graph | {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in more.items()}
 
 

@@ -20,9 +20,10 @@ from tests.support.stories import segment_graph, small_story
 pytestmark = pytest.mark.server
 
 STORY = small_story(
-    "Watched Field", characters={"man": {"segments": "1-2", "description": "a man in a blue shirt"}},
+    "Watched Field",
+    characters={"man": {"segments": "1-2", "description": "a man in a blue shirt"}},
     locations={"field": {"segments": "1-2"}},
-)  # fmt: skip
+)
 
 
 #: The man has a picture, which is nobody's: no take can pass.
@@ -41,10 +42,15 @@ def watched_graph(**widgets: Any) -> dict[str, Any]:
     graph["5"] = {
         "class_type": "VideoGenContinuity",
         "inputs": {
-            "images": ["3", 0], "segment": ["2", 0], "threshold": 0.85, "minimum": 0.7, "temporal_threshold": 0.0,
-            "when_below": "render again", **widgets,
+            "images": ["3", 0],
+            "segment": ["2", 0],
+            "threshold": 0.85,
+            "minimum": 0.7,
+            "temporal_threshold": 0.0,
+            "when_below": "render again",
+            **widgets,
         },
-    }  # fmt: skip
+    }
     graph["6"] = {"class_type": "VideoGenFrameCheck", "inputs": {"images": ["5", 0], "segment": ["2", 0]}}
     graph["4"]["inputs"]["images"] = ["6", 0]
     return graph
@@ -117,13 +123,27 @@ def test_a_runner_that_is_killed_between_takes_goes_on(comfy_server: ComfyServer
     write_stranger(tmp_path)
     workflow = write_json(tmp_path / "strict.json", watched_graph())
     command = (
-        "run", write_json(tmp_path / "story.json", STRICT), "--workflow", workflow, "--out", tmp_path / "run", "--server",
-        comfy_server.url, "--segments", "1", "--takes", "2", "--no-film",
-    )  # fmt: skip
+        "run",
+        write_json(tmp_path / "story.json", STRICT),
+        "--workflow",
+        workflow,
+        "--out",
+        tmp_path / "run",
+        "--server",
+        comfy_server.url,
+        "--segments",
+        "1",
+        "--takes",
+        "2",
+        "--no-film",
+    )
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.faults.wrapped_runner", *map(str, command)], cwd=PROJECT, capture_output=True,
-        env={**os.environ, "VIDEOGEN_TEST_KILL": place}, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.faults.wrapped_runner", *map(str, command)],
+        cwd=PROJECT,
+        capture_output=True,
+        env={**os.environ, "VIDEOGEN_TEST_KILL": place},
+        timeout=120,
+    )
     assert killed.returncode == -signal.SIGKILL
     assert videogen(*command).status == 0
     run = tmp_path / "run"

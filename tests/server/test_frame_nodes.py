@@ -64,10 +64,15 @@ def test_fields_refuse_what_cannot_be(
         "VideoGenFrameNoise": {"drift": 0.3, "anchor": "segment", "seed": 1, "frames": 4, "segment": ["2", 0]},
         "VideoGenKeyframeMotion": {"move": "static", "reach": 0.1, "border": "crop", "frames": 4, "images": ["3", 0]},
         "VideoGenAnchorAttention": {
-            "model": ["8", 0], "strength": 0.5, "anchors": "first", "start": 0.0, "end": 0.5, "blocks": "all",
+            "model": ["8", 0],
+            "strength": 0.5,
+            "anchors": "first",
+            "start": 0.0,
+            "end": 0.5,
+            "blocks": "all",
             "frames_per_pass": 8,
         },
-    }  # fmt: skip
+    }
     graph = segment_graph(small_story("Fields"))
     graph["5"] = {"class_type": kind, "inputs": {**inputs[kind], field: value}}
     if kind == "VideoGenAnchorAttention":

@@ -12,9 +12,9 @@ pytest.importorskip("torch")
 
 from PIL import Image
 
+from custom_nodes.videogen.media.images.reference_file import is_rendered
 from custom_nodes.videogen.media.probe import hash_file, probe_video
-from custom_nodes.videogen.media.reference_file import is_rendered
-from runner.installation import PROJECT
+from runner.comfyui.installation import PROJECT
 from tests.support.comfy import ComfyServer
 from tests.support.runs import Ended, read_journal, segments_with, started, videogen, wait_until, write_json
 
@@ -23,7 +23,11 @@ pytestmark = pytest.mark.server
 MODELS = ("sd15_slim", "clip_vision_vit_h", "ip_adapter_plus_sd15_slim")
 #: The woman is in 1, the tree in all three.
 STORY: dict[str, Any] = {
-    "title": "Three Shots", "fps": 4, "frames": 4, "size": [128, 128], "quality": "draft",
+    "title": "Three Shots",
+    "fps": 4,
+    "frames": 4,
+    "size": [128, 128],
+    "quality": "draft",
     "characters": {"woman": {"segments": "1", "description": "a woman in a red coat", "seed": 11}},
     "objects": {"tree": {"segments": "1-3", "description": "a young apple tree", "reference": "tree.png"}},
     "segments": [
@@ -31,7 +35,7 @@ STORY: dict[str, Any] = {
         {"prompt": "The tree in the wind.", "seed": 2, "technical": "slow pan from right to left"},
         {"prompt": "She walks away.", "seed": 3},
     ],
-}  # fmt: skip
+}
 WOMAN = "videogen/three_shots/woman.png"
 #: What makes it small: 128 pixels and 2 steps, with the models that the tests have.
 SETTINGS = {
@@ -63,9 +67,21 @@ def small_references(folder: Path) -> Path:
 def command(server: ComfyServer, folder: Path, story: dict[str, Any], *more: object) -> list[object]:
     settings = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
     return [
-        "run", write_json(folder / "story.json", story), "--workflow", "sd15_frames", "--server", server.url,
-        "--out", folder / "run", "--retries", "0", "--references", small_references(folder), *settings, *more,
-    ]  # fmt: skip
+        "run",
+        write_json(folder / "story.json", story),
+        "--workflow",
+        "sd15_frames",
+        "--server",
+        server.url,
+        "--out",
+        folder / "run",
+        "--retries",
+        "0",
+        "--references",
+        small_references(folder),
+        *settings,
+        *more,
+    ]
 
 
 def run(server: ComfyServer, folder: Path, *more: object) -> Ended:
@@ -146,9 +162,7 @@ def test_a_runner_that_is_killed_while_it_draws_carries_on(models: ComfyServer, 
 def test_what_is_missing_is_told_before_anything_is_drawn(models: ComfyServer, tmp_path: Path) -> None:
     """The same without settings: the models of the workflow are not there. One message, with everything."""
     story = write_json(tmp_path / "story.json", unseen("Nothing There"))
-    ended = videogen(
-        "run", story, "--workflow", "sd15_frames", "--server", models.url, "--out", tmp_path / "run"
-    )  # fmt: skip
+    ended = videogen("run", story, "--workflow", "sd15_frames", "--server", models.url, "--out", tmp_path / "run")
     assert ended.status == 2
     for name, folder, size in (
         ("v1-5-pruned-emaonly-fp16.safetensors", "checkpoints", "2.13 GB"),

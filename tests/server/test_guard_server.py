@@ -16,7 +16,7 @@ import websocket
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.outcome import Outcome
+from runner.comfyui.outcome import Outcome
 from tests.support.guarded_server import GUARD, Graph, GuardedServer, running_guarded_server, sampling_graph
 from tests.support.needs import skip_or_fail
 from tests.support.runs import Ended, read_journal, segments_with, videogen, wait_until, write_json

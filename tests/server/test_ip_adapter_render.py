@@ -58,21 +58,38 @@ def render_graph(
         "7": {
             "class_type": "KSampler",
             "inputs": {
-                "model": model, "positive": ["4", 0], "negative": ["5", 0], "latent_image": ["6", 0], "seed": seed,
-                "steps": 1, "cfg": 4.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+                "model": model,
+                "positive": ["4", 0],
+                "negative": ["5", 0],
+                "latent_image": ["6", 0],
+                "seed": seed,
+                "steps": 1,
+                "cfg": 4.0,
+                "sampler_name": "euler",
+                "scheduler": "normal",
+                "denoise": 1.0,
             },
         },
         "8": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["1", 2]}},
         "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "adapted"}},
-    }  # fmt: skip
+    }
 
 
 def image_graph(models: dict[str, str], kind: str, **more: Any) -> Graph:
     """The same with node 10, Apply IP-Adapter."""
     inputs = {
-        "model": ["1", 0], "ipadapter": ["3", 0], "clip_vision": ["2", 0], "image": ["11", 0], "weight": 0.8,
-        "weight_type": "linear", "start_at": 0.0, "end_at": 1.0, "combine": "concat", "crop": "center", **more,
-    }  # fmt: skip
+        "model": ["1", 0],
+        "ipadapter": ["3", 0],
+        "clip_vision": ["2", 0],
+        "image": ["11", 0],
+        "weight": 0.8,
+        "weight_type": "linear",
+        "start_at": 0.0,
+        "end_at": 1.0,
+        "combine": "concat",
+        "crop": "center",
+        **more,
+    }
     return {
         **render_graph(models, ["10", 0]),
         "3": {"class_type": "VideoGenIPAdapterLoader", "inputs": {"ipadapter_file": models[ADAPTERS[kind]]}},
@@ -93,10 +110,21 @@ def story_graph(models: dict[str, str], index: int, **more: Any) -> Graph:
         },
     )
     inputs = {
-        "model": ["1", 0], "ipadapter": ["3", 0], "clip_vision": ["2", 0], "segment": ["13", 0], "character_weight": 0.8,
-        "object_weight": 0.5, "location_weight": 0.3, "start_at": 0.0, "end_at": 1.0, "weight_type": "linear",
-        "crop_to_figure": False, "feather": 0.06, "missing": "stop", **more,
-    }  # fmt: skip
+        "model": ["1", 0],
+        "ipadapter": ["3", 0],
+        "clip_vision": ["2", 0],
+        "segment": ["13", 0],
+        "character_weight": 0.8,
+        "object_weight": 0.5,
+        "location_weight": 0.3,
+        "start_at": 0.0,
+        "end_at": 1.0,
+        "weight_type": "linear",
+        "crop_to_figure": False,
+        "feather": 0.06,
+        "missing": "stop",
+        **more,
+    }
     return {
         **render_graph(models, ["10", 0], seed=index, text=f"shot {index}"),
         "3": {"class_type": "VideoGenIPAdapterLoader", "inputs": {"ipadapter_file": models[ADAPTERS["plus"]]}},

@@ -172,8 +172,13 @@ def test_segment_gives_prompt_seed_and_size(comfy_server: ComfyServer) -> None:
     outputs = comfy_server.render(graph)
     assert {name: outputs[name]["text"][0] for name in shown} == {
         "prompt": "All is calm.\n\nDocumentary. A man in a blue shirt. He whistles. Sharp focus.",
-        "negative": "text", "seed": "102", "frames": "4", "fps": "8.0", "width": "320", "height": "180",
-    }  # fmt: skip
+        "negative": "text",
+        "seed": "102",
+        "frames": "4",
+        "fps": "8.0",
+        "width": "320",
+        "height": "180",
+    }
 
 
 def test_story_from_a_file_is_read_again_when_it_changes(comfy_server: ComfyServer) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from custom_nodes.videogen.media.probe import hash_file, probe_video, verify_video
-from runner.embedded import EmbeddedServer
+from runner.comfyui.embedded import EmbeddedServer
 from tests.support.comfy import ComfyServer
 from tests.support.runs import (
     PROJECT,
@@ -268,9 +268,26 @@ def test_the_users_own_segments(tmp_path: Path, comfy_server: ComfyServer) -> No
 def test_a_single_clip(tmp_path: Path, comfy_server: ComfyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ended = videogen(
-        "run", "--workflow", "preview", "--server", comfy_server.url, "--quality", "draft", "--prompt", "an apple tree",
-        "--seed", "1001", "--frames", "4", "--fps", "8", "--size", "320x180", "--output", "clips/tree.mp4",
-    )  # fmt: skip
+        "run",
+        "--workflow",
+        "preview",
+        "--server",
+        comfy_server.url,
+        "--quality",
+        "draft",
+        "--prompt",
+        "an apple tree",
+        "--seed",
+        "1001",
+        "--frames",
+        "4",
+        "--fps",
+        "8",
+        "--size",
+        "320x180",
+        "--output",
+        "clips/tree.mp4",
+    )
     assert (ended.status, ended.out.strip()) == (0, "clips/tree.mp4"), ended.err
     verify_video(tmp_path / "clips" / "tree.mp4", frames=FRAMES, size=(854, 480), fps=24)
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["tree.mp4"]
@@ -298,15 +315,41 @@ def color_graph(*savers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     ("savers", "suffix"),
     [
         ([("SaveImage", {"images": ["1", 0], "filename_prefix": "runs/colour"})], ".mp4"),
-        ([("CreateVideo", {"images": ["1", 0], "fps": 8.0}),
-          ("SaveVideo", {"video": ["2", 0], "filename_prefix": "runs/colour", "format": "mp4", "codec": "h264"})], ".mp4"),
-        ([("SaveWEBM", {"images": ["1", 0], "filename_prefix": "runs/colour", "codec": "vp9", "fps": 8.0, "crf": 32.0})],
-         ".webm"),
-        ([("SaveAnimatedWEBP", {"images": ["1", 0], "filename_prefix": "runs/colour", "fps": 8.0, "lossless": True,
-                                "quality": 80, "method": "default"})], ".mp4"),
+        (
+            [
+                ("CreateVideo", {"images": ["1", 0], "fps": 8.0}),
+                ("SaveVideo", {"video": ["2", 0], "filename_prefix": "runs/colour", "format": "mp4", "codec": "h264"}),
+            ],
+            ".mp4",
+        ),
+        (
+            [
+                (
+                    "SaveWEBM",
+                    {"images": ["1", 0], "filename_prefix": "runs/colour", "codec": "vp9", "fps": 8.0, "crf": 32.0},
+                )
+            ],
+            ".webm",
+        ),
+        (
+            [
+                (
+                    "SaveAnimatedWEBP",
+                    {
+                        "images": ["1", 0],
+                        "filename_prefix": "runs/colour",
+                        "fps": 8.0,
+                        "lossless": True,
+                        "quality": 80,
+                        "method": "default",
+                    },
+                )
+            ],
+            ".mp4",
+        ),
     ],
     ids=["pictures", "mp4", "webm", "animation"],
-)  # fmt: skip
+)
 def test_core_nodes_alone_make_a_film(
     tmp_path: Path, comfy_server: ComfyServer, savers: Sequence[tuple[str, dict[str, Any]]], suffix: str
 ) -> None:
@@ -330,9 +373,20 @@ def test_a_segment_that_fails_does_not_end_the_run(tmp_path: Path, comfy_server:
     story = small_story("Fehler", segments=3)
     story["segments"][1]["prompt"] = "(broken"
     command = [
-        "run", write_json(tmp_path / "story.json", story), "--workflow", workflow, "--out", tmp_path / "run", "--server",
-        comfy_server.url, *BINDINGS, "--bind", "prompt=3.regex_pattern", "--retries", "1",
-    ]  # fmt: skip
+        "run",
+        write_json(tmp_path / "story.json", story),
+        "--workflow",
+        workflow,
+        "--out",
+        tmp_path / "run",
+        "--server",
+        comfy_server.url,
+        *BINDINGS,
+        "--bind",
+        "prompt=3.regex_pattern",
+        "--retries",
+        "1",
+    ]
     run = tmp_path / "run"
     ended = videogen(*command)
     assert ended.status == 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.installation import find_installation
+from runner.comfyui.installation import find_installation
 from tests.support.comfy import ComfyServer
 from tests.support.graphs import image_graph
 from tests.support.runs import Ended, segments_with, videogen, write_json

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.client import ComfyClient
-from runner.embedded import EmbeddedServer
-from runner.installation import find_installation
-from runner.outcome import Outcome, read_outcome
+from runner.comfyui.client import ComfyClient
+from runner.comfyui.embedded import EmbeddedServer
+from runner.comfyui.installation import find_installation
+from runner.comfyui.outcome import Outcome, read_outcome
 
 #: Kinds of model files that tests bring along.
 MODEL_FOLDERS = ("checkpoints", "clip_vision", "ipadapter")
@@ -78,7 +78,7 @@ class ComfyServer:
 
     def add_models(self, *names: str) -> dict[str, str]:
         """Give the server some of the random model files (see `random_weights.files`); gives what loaders take, by name."""
-        from .random_weights.files import link_models  # needs torch
+        from runner.bench.models.random_weights.files import link_models  # needs torch
 
         return link_models(self.folder / "models", *names)
 
@@ -102,9 +102,12 @@ def running_server(folder: Path) -> Iterator[ComfyServer]:
     installation = find_installation()
     (folder / "input").mkdir(parents=True, exist_ok=True)
     arguments = (
-        *installation.arguments, "--input-directory", str(folder / "input"),
-        "--extra-model-paths-config", str(_write_model_paths(folder)),
-    )  # fmt: skip
+        *installation.arguments,
+        "--input-directory",
+        str(folder / "input"),
+        "--extra-model-paths-config",
+        str(_write_model_paths(folder)),
+    )
     with EmbeddedServer(replace(installation, arguments=arguments), folder) as embedded:
         client = embedded.start()
         yield ComfyServer(embedded, client, folder, client.object_info())

@@ -44,21 +44,29 @@ def predict() -> dict[str, list[float]]:
     import comfy.sample
     import torch
 
-    from custom_nodes.videogen.nodes.ip_adapter import VideoGenApplyIPAdapter
+    from custom_nodes.videogen.nodes.characters.ip_adapter import VideoGenApplyIPAdapter
     from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
-    from tests.support.random_weights.unets import TINY_SD15, TINY_SDXL
-    from tests.support.tiny_adapters import draw_adapter
-    from tests.support.tiny_encoders import build_encoder
-    from tests.support.tiny_models import build_comfy_model, draw_unet, make_context
+    from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL
+    from runner.bench.models.tiny_adapters import draw_adapter
+    from runner.bench.models.tiny_encoders import build_encoder
+    from runner.bench.models.tiny_models import build_comfy_model, draw_unet, make_context
 
     left = torch.zeros(1, 64, 96)
     left[:, :, :48] = 1.0
     ways: dict[str, dict[str, Any]] = {
-        "plain": {}, "half": {"mask": left}, "style": {"weight_type": "style transfer"}, "late": {"start_at": 0.9},
-    }  # fmt: skip
+        "plain": {},
+        "half": {"mask": left},
+        "style": {"weight_type": "style transfer"},
+        "late": {"start_at": 0.9},
+    }
     defaults = {
-        "weight": 0.8, "weight_type": "linear", "start_at": 0.0, "end_at": 1.0, "combine": "concat", "crop": "center",
-    }  # fmt: skip
+        "weight": 0.8,
+        "weight_type": "linear",
+        "start_at": 0.0,
+        "end_at": 1.0,
+        "combine": "concat",
+        "crop": "center",
+    }
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         encoder = build_encoder(Path(folder))

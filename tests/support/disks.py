@@ -20,8 +20,10 @@ def mount_small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
     folder.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"mounting a small disk is not allowed here: {mounted.stderr.strip()}")
     try:

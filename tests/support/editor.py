@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 VIEWPORT = (1920, 1080)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 #: What an editor without any pack of ours logs too: files that nobody has made yet, translations of help pages, and a
 #: fault of its own while it starts.
 STOCK_ERRORS = (

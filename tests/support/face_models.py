@@ -38,10 +38,11 @@ def _detector() -> onnx.ModelProto:
         # BGR, 0 to 255: magenta is much blue and red, and no green.
         seen = np.array([0.1, -0.2, 0.1]) if stride == 8 else np.zeros(3)
         heads = {
-            "cls": (seen[None], np.array([-20.0])), "obj": (seen[None], np.array([-20.0])),
+            "cls": (seen[None], np.array([-20.0])),
+            "obj": (seen[None], np.array([-20.0])),
             "bbox": (np.zeros((4, 3)), np.array([0.5, 0.5, *np.log([_FACE_CELLS] * 2)])),
             "kps": (np.zeros((10, 3)), np.array(_LANDMARKS) + 0.5),
-        }  # fmt: skip
+        }
         for name, (matrix, bias) in heads.items():
             key, count = f"{name}_{stride}", len(bias)
             weights |= {f"w_{key}": matrix[..., None, None], f"b_{key}": bias}
@@ -58,9 +59,10 @@ def _detector() -> onnx.ModelProto:
 
 def _recogniser(seed: int) -> onnx.ModelProto:
     weights = {
-        "middle": np.array([127.5]), "flat": np.array([1, 48], np.int64),
+        "middle": np.array([127.5]),
+        "flat": np.array([1, 48], np.int64),
         "mix": np.random.default_rng(seed).standard_normal((48, 128)),
-    }  # fmt: skip
+    }
     nodes = [
         helper.make_node("Sub", ["data", "middle"], ["centred"]),
         helper.make_node("AveragePool", ["centred"], ["pooled"], kernel_shape=[28, 28], strides=[28, 28]),
@@ -71,15 +73,20 @@ def _recogniser(seed: int) -> onnx.ModelProto:
 
 
 def _model(
-    nodes: list[onnx.NodeProto], source: tuple[str, list[int]], outputs: list[tuple[str, list[int]]],
+    nodes: list[onnx.NodeProto],
+    source: tuple[str, list[int]],
+    outputs: list[tuple[str, list[int]]],
     weights: dict[str, np.ndarray],
-) -> onnx.ModelProto:  # fmt: skip
+) -> onnx.ModelProto:
     values = [
         numpy_helper.from_array(array if array.dtype == np.int64 else array.astype(np.float32), name)
         for name, array in weights.items()
     ]
     graph = helper.make_graph(
-        nodes, "toy", [helper.make_tensor_value_info(source[0], TensorProto.FLOAT, source[1])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs], values,
-    )  # fmt: skip
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info(source[0], TensorProto.FLOAT, source[1])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs],
+        values,
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

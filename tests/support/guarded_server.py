@@ -10,20 +10,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.embedded import EmbeddedServer
-from runner.installation import find_installation
-
-from .comfy import ComfyServer
-from .runs import wait_until
-from .scripted_cards import FOLDER, ScriptedCards
+from runner.comfyui.embedded import EmbeddedServer
+from runner.comfyui.installation import find_installation
+from tests.support.comfy import ComfyServer
+from tests.support.runs import wait_until
+from tests.support.scripted_cards import FOLDER, ScriptedCards
 
 NODES = Path(__file__).with_name("guard_nodes")
 Graph = dict[str, dict[str, Any]]
 #: A guard that looks often, at all cards: torch computes on the processor here.
 GUARD: dict[str, Any] = {
-    "pause_above": 85.0, "resume_at": 80.0, "interval": 0.1, "max_minutes": 5.0, "when_over": "stop", "devices": "all",
-    "throttle": "hardware slowdown", "strict": False,
-}  # fmt: skip
+    "pause_above": 85.0,
+    "resume_at": 80.0,
+    "interval": 0.1,
+    "max_minutes": 5.0,
+    "when_over": "stop",
+    "devices": "all",
+    "throttle": "hardware slowdown",
+    "strict": False,
+}
 
 
 @dataclass
@@ -52,9 +57,13 @@ def running_guarded_server(folder: Path) -> Iterator[GuardedServer]:
     paths.write_text(json.dumps({"guards": {"custom_nodes": str(NODES)}}), encoding="utf-8")  # JSON is YAML
     cards = ScriptedCards(folder / "cards.json")
     arguments = (
-        *installation.arguments, "--input-directory", str(folder / "input"), "--disable-api-nodes",
-        "--extra-model-paths-config", str(paths),
-    )  # fmt: skip
+        *installation.arguments,
+        "--input-directory",
+        str(folder / "input"),
+        "--disable-api-nodes",
+        "--extra-model-paths-config",
+        str(paths),
+    )
     added = {
         "VIDEOGEN_SCRIPTED_NVML": str(cards.path),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(FOLDER), os.environ.get("PYTHONPATH")))),
@@ -74,19 +83,37 @@ def running_guarded_server(folder: Path) -> Iterator[GuardedServer]:
 
 
 def sampling_graph(
-    record: Path | str = "", *, guard: dict[str, Any] | None = None, steps: int = 12, seconds: float = 0.1,
-    seed: int = 5, sampler: str = "euler", cfg: float = 1.0,
-) -> Graph:  # fmt: skip
+    record: Path | str = "",
+    *,
+    guard: dict[str, Any] | None = None,
+    steps: int = 12,
+    seconds: float = 0.1,
+    seed: int = 5,
+    sampler: str = "euler",
+    cfg: float = 1.0,
+) -> Graph:
     """KSampler on the slow model, and the digest of what comes out of it (node 5); 2 is the guard, if there is one."""
     graph: Graph = {
         "1": {"class_type": "GuardTestModel", "inputs": {"seconds": seconds, "record": str(record)}},
         "3": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
-        "4": {"class_type": "KSampler", "inputs": {
-            "model": ["1", 0], "positive": ["1", 1], "negative": ["1", 1], "latent_image": ["3", 0], "seed": seed,
-            "steps": steps, "cfg": cfg, "sampler_name": sampler, "scheduler": "normal", "denoise": 1.0}},
+        "4": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ["1", 0],
+                "positive": ["1", 1],
+                "negative": ["1", 1],
+                "latent_image": ["3", 0],
+                "seed": seed,
+                "steps": steps,
+                "cfg": cfg,
+                "sampler_name": sampler,
+                "scheduler": "normal",
+                "denoise": 1.0,
+            },
+        },
         "5": {"class_type": "GuardTestDigest", "inputs": {"samples": ["4", 0]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "guarded"}},
-    }  # fmt: skip
+    }
     if guard is not None:
         graph["2"] = {"class_type": "VideoGenGuardModel", "inputs": {"model": ["1", 0], **guard}}
         graph["4"]["inputs"]["model"] = ["2", 0]

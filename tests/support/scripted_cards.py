@@ -13,10 +13,18 @@ FOLDER = Path(__file__).with_name("scripted_nvml")
 
 #: A card at work, and another one of the same machine.
 CARD: dict[str, Any] = {
-    "uuid": "GPU-aaaaaaaa-0000-0000-0000-000000000001", "bus": "00000000:3B:00.0", "name": "Scripted RTX", "temperature": 70,
-    "memory_used": 10_000_000_000, "memory_total": 24_000_000_000, "memory_reserved": 500_000_000, "power": 300,
-    "utilisation": 97, "clock": 2100, "reasons": 0,
-}  # fmt: skip
+    "uuid": "GPU-aaaaaaaa-0000-0000-0000-000000000001",
+    "bus": "00000000:3B:00.0",
+    "name": "Scripted RTX",
+    "temperature": 70,
+    "memory_used": 10_000_000_000,
+    "memory_total": 24_000_000_000,
+    "memory_reserved": 500_000_000,
+    "power": 300,
+    "utilisation": 97,
+    "clock": 2100,
+    "reasons": 0,
+}
 SECOND: dict[str, Any] = CARD | {"uuid": "GPU-bbbbbbbb-0000-0000-0000-000000000002", "bus": "00000000:5E:00.0"}
 
 

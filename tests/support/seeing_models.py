@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention_patch import ImageCondition
+from custom_nodes.videogen.comfyui.attention.attention_patch import ImageCondition
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
-
-from .random_weights.unets import UNet
-from .tiny_adapters import draw_adapter
-from .tiny_models import build_comfy_model, draw_unet, make_context
+from runner.bench.models.random_weights.unets import UNet
+from runner.bench.models.tiny_adapters import draw_adapter
+from runner.bench.models.tiny_models import build_comfy_model, draw_unet, make_context
 
 #: Latent cells; not square.
 HEIGHT, WIDTH = 8, 16

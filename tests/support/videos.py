@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from custom_nodes.videogen.core.encoding import ENCODERS, Encoder
-from custom_nodes.videogen.core.quality import Quality
+from custom_nodes.videogen.core.video.encoding import ENCODERS, Encoder
+from custom_nodes.videogen.core.video.quality import Quality
 from custom_nodes.videogen.media.writer import VideoWriter
 
 X264 = ENCODERS["libx264"]
@@ -51,14 +51,28 @@ def code_of(segment: int, frame: int) -> int:
 
 
 def write_video(
-    path: Path, frames: Iterable[np.ndarray], *, count: int, size: tuple[int, int] = SIZE, quality: Quality = TINY,
-    encoder: Encoder = X264, rate: Fraction | None = None, metadata: dict[str, str] | None = None,
-) -> Path:  # fmt: skip
+    path: Path,
+    frames: Iterable[np.ndarray],
+    *,
+    count: int,
+    size: tuple[int, int] = SIZE,
+    quality: Quality = TINY,
+    encoder: Encoder = X264,
+    rate: Fraction | None = None,
+    metadata: dict[str, str] | None = None,
+) -> Path:
     """Write frames with the project's own writer: `count` of them come out."""
     with VideoWriter(
-        path, source_size=size, source_rate=rate or Fraction(quality.fps), size=size, fps=quality.fps, frames=count,
-        bitrate=quality.bitrate, encoder=encoder, metadata=metadata,
-    ) as writer:  # fmt: skip
+        path,
+        source_size=size,
+        source_rate=rate or Fraction(quality.fps),
+        size=size,
+        fps=quality.fps,
+        frames=count,
+        bitrate=quality.bitrate,
+        encoder=encoder,
+        metadata=metadata,
+    ) as writer:
         for frame in frames:
             writer.write(frame)
     return path
@@ -73,9 +87,14 @@ def write_segment(
 
 
 def write_with_av(
-    path: Path, pictures: Sequence[np.ndarray], *, codec: str = "libx264", fps: int = 4, stamps: Sequence[int] | None = None,
+    path: Path,
+    pictures: Sequence[np.ndarray],
+    *,
+    codec: str = "libx264",
+    fps: int = 4,
+    stamps: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """A video as another program would write it; `stamps` are the frames' times in frames, for gaps."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})

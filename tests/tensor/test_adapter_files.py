@@ -14,10 +14,10 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.adapter_files import called_names, read_adapter_file
+from custom_nodes.videogen.comfyui.attention.adapter_files import called_names, read_adapter_file
 from custom_nodes.videogen.core.errors import VideoGenError
-from tests.support.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
-from tests.support.random_weights.layout import draw_weights
+from runner.bench.models.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
+from runner.bench.models.random_weights.layout import draw_weights
 
 State = dict[str, Tensor]
 

@@ -124,10 +124,12 @@ SYMMETRIC = [[0.9, 0.05, 0.02], [0.05, 1.1, -0.08], [0.02, -0.08, 0.95]]
 @pytest.mark.parametrize(
     ("name", "matrix", "left"),
     [
-        ("clamped", DIAGONAL, 0.02), ("mean and spread", DIAGONAL, 0.02), ("covariance", DIAGONAL, 0.02),
+        ("clamped", DIAGONAL, 0.02),
+        ("mean and spread", DIAGONAL, 0.02),
+        ("covariance", DIAGONAL, 0.02),
         ("covariance", SYMMETRIC, 0.02),
     ],
-)  # fmt: skip
+)
 def test_a_cast_is_undone(name: str, matrix: list[list[float]], left: float) -> None:
     scene = make_scene()
     tinted = cast(scene, matrix, [-6.0, 3.0, 7.0])

@@ -12,17 +12,11 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image
 
-from custom_nodes.videogen.core.plan import plan_segment
+from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.media.story_file import load_story
-from custom_nodes.videogen.media.storyboard.picture import Picture
-from custom_nodes.videogen.tensor.figure_crop import (
-    crop_to_figure,
-    figure_box,
-    find_figure,
-    fit_square,
-    square_around,
-)
-from runner.installation import PROJECT
+from custom_nodes.videogen.media.storyboard.scene.picture import Picture
+from custom_nodes.videogen.tensor.figure_crop import crop_to_figure, figure_box, find_figure, fit_square, square_around
+from runner.comfyui.installation import PROJECT
 
 #: Segments of the film by where they play and how near the man is, with the picture's size.
 SHOTS = {

@@ -14,8 +14,8 @@ from torch import Tensor
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from custom_nodes.videogen.tensor.ip_adapter.checkpoint import recognise
-from tests.support.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
-from tests.support.random_weights.layout import Layout, draw_weights
+from runner.bench.models.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
+from runner.bench.models.random_weights.layout import Layout, draw_weights
 
 #: Input blocks 1, 2, 4, 5, 7, 8, output blocks 3 to 11, the middle block.
 SD15_WIDTHS = (320, 320, 640, 640, 1280, 1280, 1280, 1280, 1280, 640, 640, 640, 320, 320, 320, 1280)
@@ -28,19 +28,39 @@ EMBEDS, HIDDEN = "image_embeds", "penultimate_hidden_states"
 PUBLISHED = {
     "ip-adapter_sd15": (lay_out_plain(SD15_WIDTHS, 768), "SD 1.5", "plain", 4, EMBEDS, 1024, H),
     "ip-adapter_sd15_light": (lay_out_plain(SD15_WIDTHS, 768), "SD 1.5", "plain", 4, EMBEDS, 1024, H),
-    "ip-adapter_sd15_vit-G": (lay_out_plain(SD15_WIDTHS, 768, embed_width=1280), "SD 1.5", "plain", 4, EMBEDS, 1280, BIG_G),
+    "ip-adapter_sd15_vit-G": (
+        lay_out_plain(SD15_WIDTHS, 768, embed_width=1280),
+        "SD 1.5",
+        "plain",
+        4,
+        EMBEDS,
+        1280,
+        BIG_G,
+    ),
     "ip-adapter-plus_sd15": (lay_out_plus(SD15_WIDTHS, 768), "SD 1.5", "plus", 16, HIDDEN, 1280, H),
     "ip-adapter-plus-face_sd15": (lay_out_plus(SD15_WIDTHS, 768), "SD 1.5", "plus", 16, HIDDEN, 1280, H),
     "ip-adapter-full-face_sd15": (lay_out_full_face(SD15_WIDTHS, 768), "SD 1.5", "full-face", 257, HIDDEN, 1280, H),
     "ip-adapter_sdxl": (lay_out_plain(SDXL_WIDTHS, 2048, embed_width=1280), "SDXL", "plain", 4, EMBEDS, 1280, BIG_G),
     "ip-adapter_sdxl_vit-h": (lay_out_plain(SDXL_WIDTHS, 2048), "SDXL", "plain", 4, EMBEDS, 1024, H),
     "ip-adapter-plus_sdxl_vit-h": (
-        lay_out_plus(SDXL_WIDTHS, 2048, width=1280, heads=20), "SDXL", "plus", 16, HIDDEN, 1280, H,
+        lay_out_plus(SDXL_WIDTHS, 2048, width=1280, heads=20),
+        "SDXL",
+        "plus",
+        16,
+        HIDDEN,
+        1280,
+        H,
     ),
     "ip-adapter-plus-face_sdxl_vit-h": (
-        lay_out_plus(SDXL_WIDTHS, 2048, width=1280, heads=20), "SDXL", "plus", 16, HIDDEN, 1280, H,
+        lay_out_plus(SDXL_WIDTHS, 2048, width=1280, heads=20),
+        "SDXL",
+        "plus",
+        16,
+        HIDDEN,
+        1280,
+        H,
     ),
-}  # fmt: skip
+}
 
 State = dict[str, Tensor]
 
@@ -125,9 +145,11 @@ def only(*keys: str) -> State:
 
 def face_id() -> State:
     return {
-        "image_proj.proj.0.weight": torch.empty(1024, 512), "image_proj.proj.2.weight": torch.empty(3072, 1024),
-        "image_proj.norm.weight": torch.empty(768), **layers(),
-    }  # fmt: skip
+        "image_proj.proj.0.weight": torch.empty(1024, 512),
+        "image_proj.proj.2.weight": torch.empty(3072, 1024),
+        "image_proj.norm.weight": torch.empty(768),
+        **layers(),
+    }
 
 
 def layers(context: int = 768) -> State:
@@ -144,17 +166,24 @@ def resampler(**changes: tuple[int, ...]) -> State:
 FOREIGN: dict[str, tuple[Mapping[str, Tensor], str]] = {
     "FaceID": (face_id(), "FaceID.*insightface"),
     "FaceID with LoRA": (
-        {**face_id(), "ip_adapter.0.to_q_lora.down.weight": torch.empty(128, 320)}, "FaceID.*insightface",
+        {**face_id(), "ip_adapter.0.to_q_lora.down.weight": torch.empty(128, 320)},
+        "FaceID.*insightface",
     ),
     "FaceID plus": (
-        {"image_proj.perceiver_resampler.proj_in.weight": torch.empty(768, 1280), **layers()}, "FaceID Plus.*insightface",
+        {"image_proj.perceiver_resampler.proj_in.weight": torch.empty(768, 1280), **layers()},
+        "FaceID Plus.*insightface",
     ),
     "InstantID": (resampler(proj_in__weight=(1280, 512)), "InstantID.*insightface"),
     "Kolors": (resampler(latents=(1, 16, 2048)), "Kolors"),
     "Flux, XLabs": (only("double_blocks.0.processor.ip_adapter_double_stream_k_proj.weight"), "Flux"),
     "Flux, InstantX": (
-        {"image_proj.proj.0.weight": torch.empty(2304, 1152), "image_proj.proj.2.weight": torch.empty(9, 2304),
-         "image_proj.norm.weight": torch.empty(4096), "ip_adapter.0.to_k_ip.weight": torch.empty(3072, 4096)}, "Flux",
+        {
+            "image_proj.proj.0.weight": torch.empty(2304, 1152),
+            "image_proj.proj.2.weight": torch.empty(9, 2304),
+            "image_proj.norm.weight": torch.empty(4096),
+            "ip_adapter.0.to_k_ip.weight": torch.empty(3072, 4096),
+        },
+        "Flux",
     ),
     "SD 3.5": (only("image_proj.time_embedding.linear_1.weight", "ip_adapter.0.norm_ip_k.weight"), r"SD 3\.5"),
     "PuLID": (only("id_adapter.mapping_0.0.weight"), "PuLID"),
@@ -162,11 +191,17 @@ FOREIGN: dict[str, tuple[Mapping[str, Tensor], str]] = {
     "LoRA": (only("lora_unet_down_blocks_0.lora_up.weight"), "models/loras"),
     "LoRA of diffusers": (only("unet.down_blocks.0.attentions.0.to_q_lora.down.weight"), "models/loras"),
     "ControlNet": (only("control_model.input_hint_block.0.weight"), "models/controlnet"),
-    "ControlNet of diffusers": (only("controlnet_cond_embedding.conv_in.weight", "down_blocks.0.x"), "models/controlnet"),
+    "ControlNet of diffusers": (
+        only("controlnet_cond_embedding.conv_in.weight", "down_blocks.0.x"),
+        "models/controlnet",
+    ),
     "T2I-Adapter": (only("body.0.block1.weight"), "T2I"),
     "CLIP vision": (only("vision_model.embeddings.class_embedding"), "models/clip_vision"),
     "text encoder": (only("text_model.embeddings.position_embedding.weight"), "text encoder"),
-    "UNet": (only("down_blocks.0.attentions.0.norm.weight", "time_embedding.linear_1.weight"), "models/diffusion_models"),
+    "UNet": (
+        only("down_blocks.0.attentions.0.norm.weight", "time_embedding.linear_1.weight"),
+        "models/diffusion_models",
+    ),
     "VAE": (only("decoder.conv_in.weight", "encoder.conv_in.weight"), "models/vae"),
     "motion module": (only("down_blocks.0.motion_modules.0.temporal_transformer.norm.weight"), "AnimateDiff"),
     "embedding": (only("emb_params"), "models/embeddings"),
@@ -174,7 +209,7 @@ FOREIGN: dict[str, tuple[Mapping[str, Tensor], str]] = {
     "nothing": ({}, "neither `image_proj` nor `ip_adapter`"),
     "projection only": (only("image_proj.proj.weight"), "`image_proj` but no `ip_adapter`"),
     "layers only": (layers(), "`ip_adapter` but no `image_proj`"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", FOREIGN)
@@ -192,26 +227,55 @@ def without(state: State, *keys: str) -> State:
 #: What is wrong with a tiny adapter → (the adapter, what the sentence must say).
 ODD: dict[str, tuple[Callable[[], State], str]] = {
     "a layer is missing": (
-        lambda: without(tiny(), "ip_adapter.3.to_k_ip.weight", "ip_adapter.3.to_v_ip.weight"), "numbered 1, 5",
+        lambda: without(tiny(), "ip_adapter.3.to_k_ip.weight", "ip_adapter.3.to_v_ip.weight"),
+        "numbered 1, 5",
     ),
     "a value is missing": (lambda: without(tiny(), "ip_adapter.3.to_v_ip.weight"), "layer 3 has only one"),
-    "keys and values differ": (lambda: {**tiny(), "ip_adapter.1.to_v_ip.weight": torch.zeros(8, 11)}, r"\(8, 12\).*\(8, 11\)"),
+    "keys and values differ": (
+        lambda: {**tiny(), "ip_adapter.1.to_v_ip.weight": torch.zeros(8, 11)},
+        r"\(8, 12\).*\(8, 11\)",
+    ),
     "layers differ": (
-        lambda: {**tiny(), "ip_adapter.1.to_v_ip.weight": torch.zeros(8, 11), "ip_adapter.1.to_k_ip.weight": torch.zeros(8, 11)},
+        lambda: {
+            **tiny(),
+            "ip_adapter.1.to_v_ip.weight": torch.zeros(8, 11),
+            "ip_adapter.1.to_k_ip.weight": torch.zeros(8, 11),
+        },
         r"different widths: \[11, 12\]",
     ),
-    "odd number of values": (lambda: {**tiny(), "image_proj.proj.weight": torch.zeros(50, 10)}, "50 values.*multiple of .*12"),
+    "odd number of values": (
+        lambda: {**tiny(), "image_proj.proj.weight": torch.zeros(50, 10)},
+        "50 values.*multiple of .*12",
+    ),
     "unknown projection": (lambda: without(tiny(), "image_proj.proj.weight"), "none of the published kinds"),
     "a projection's bias is missing": (lambda: without(tiny(), "image_proj.proj.bias"), "proj.bias"),
-    "heads": (lambda: {**tiny("plus"), "image_proj.layers.0.0.to_q.weight": torch.zeros(60, 6)}, "60 wide.*multiple of 64"),
-    "proj_out": (lambda: {**tiny("plus"), "image_proj.proj_out.weight": torch.zeros(13, 6)}, r"proj_out.*\(13, 6\).*\(12, 6\)"),
-    "proj_in": (lambda: {**tiny("plus"), "image_proj.proj_in.weight": torch.zeros(7, 10)}, r"proj_in.*\(7, 10\).*\(6, 10\)"),
+    "heads": (
+        lambda: {**tiny("plus"), "image_proj.layers.0.0.to_q.weight": torch.zeros(60, 6)},
+        "60 wide.*multiple of 64",
+    ),
+    "proj_out": (
+        lambda: {**tiny("plus"), "image_proj.proj_out.weight": torch.zeros(13, 6)},
+        r"proj_out.*\(13, 6\).*\(12, 6\)",
+    ),
+    "proj_in": (
+        lambda: {**tiny("plus"), "image_proj.proj_in.weight": torch.zeros(7, 10)},
+        r"proj_in.*\(7, 10\).*\(6, 10\)",
+    ),
     "no proj_in": (lambda: without(tiny("plus"), "image_proj.proj_in.weight"), "proj_in.weight is missing"),
     "no feed forward": (lambda: without(tiny("plus"), "image_proj.layers.1.1.1.weight"), "layers.1.1.1.weight"),
-    "full-face": (lambda: {**tiny("full-face"), "image_proj.proj.2.weight": torch.zeros(13, 10)}, r"\(13, 10\).*\(12, 10\)"),
-    "NaN": (lambda: {**tiny(), "ip_adapter.3.to_v_ip.weight": torch.full((16, 12), torch.nan)}, "NaN.*ip_adapter.3.to_v_ip"),
-    "infinite": (lambda: {**tiny(), "image_proj.norm.bias": torch.full((12,), torch.inf)}, "infinite.*image_proj.norm.bias"),
-}  # fmt: skip
+    "full-face": (
+        lambda: {**tiny("full-face"), "image_proj.proj.2.weight": torch.zeros(13, 10)},
+        r"\(13, 10\).*\(12, 10\)",
+    ),
+    "NaN": (
+        lambda: {**tiny(), "ip_adapter.3.to_v_ip.weight": torch.full((16, 12), torch.nan)},
+        "NaN.*ip_adapter.3.to_v_ip",
+    ),
+    "infinite": (
+        lambda: {**tiny(), "image_proj.norm.bias": torch.full((12,), torch.inf)},
+        "infinite.*image_proj.norm.bias",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", ODD)

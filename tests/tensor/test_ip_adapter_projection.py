@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from custom_nodes.videogen.comfyui.adapter_files import load_adapter
+from custom_nodes.videogen.comfyui.attention.adapter_files import load_adapter
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
-from tests.support.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
-from tests.support.random_weights.layout import draw_weights
+from runner.bench.models.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
+from runner.bench.models.random_weights.layout import draw_weights
 
 EXACT = 1e-12
 WIDTHS, CONTEXT, EMBED = (8, 16, 8), 12, 10

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from custom_nodes.videogen.core.camera_path import View, camera_path
+from custom_nodes.videogen.core.segment.camera_path import View, camera_path
 from custom_nodes.videogen.tensor.keyframe_motion import look_at
 
 HEIGHT, WIDTH = 192, 256

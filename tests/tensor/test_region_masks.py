@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_nodes.videogen.core.regions import Layer, lay_out
-from custom_nodes.videogen.core.story import Entity
+from custom_nodes.videogen.core.segment.regions import Layer, lay_out
+from custom_nodes.videogen.core.story.model import Entity
 from custom_nodes.videogen.tensor.region_masks import make_region_masks, mask_size, soft_box, soften
 
 SIZE = (160, 90)

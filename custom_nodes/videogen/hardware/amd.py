@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..core.readings import Reading
+from ..core.thermal.readings import Reading
 from .card_keys import CardKey, normalise_bus
 
 #: linux/drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h: bits 0–15 power, 16–31 current, 32–55 temperature.
@@ -99,14 +99,20 @@ class Amd:
             edge, problem = hotspot, problem if hotspot is None else ""
         used, total = _number(memory.get("vram_used")), _number(memory.get("vram_total"))
         return Reading(
-            bus, name, "amd", temperature=edge, hotspot=hotspot,
+            bus,
+            name,
+            "amd",
+            temperature=edge,
+            hotspot=hotspot,
             memory_temperature=self._temperature(handle, "VRAM")[0],
             memory_used=None if used is None else int(used * _MEGABYTE),
             memory_total=None if total is None else int(total * _MEGABYTE),
             power=_first(power, "current_socket_power", "average_socket_power", "socket_power"),
-            utilisation=_number(activity.get("gfx_activity")), clock=_first(clock, "clk", "cur_clk"),
-            throttle=self._throttle(handle), problem=problem or ("" if edge is not None else why),
-        )  # fmt: skip
+            utilisation=_number(activity.get("gfx_activity")),
+            clock=_first(clock, "clk", "cur_clk"),
+            throttle=self._throttle(handle),
+            problem=problem or ("" if edge is not None else why),
+        )
 
     def _temperature(self, handle: Any, place: str) -> tuple[float | None, str]:
         types = self._module.AmdSmiTemperatureType

@@ -69,9 +69,7 @@ def read_visible(
     return entries
 
 
-def choose_visible(
-    entries: Sequence[str], cards: Sequence[CardKey], *, counted_by_bus: bool
-) -> list[CardKey]:  # fmt: skip
+def choose_visible(entries: Sequence[str], cards: Sequence[CardKey], *, counted_by_bus: bool) -> list[CardKey]:
     """The cards that entries of `read_visible` mean, in their order; what means none is left out.
 
     Args:

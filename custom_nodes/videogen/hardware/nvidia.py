@@ -9,14 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.readings import Reading
+from ..core.thermal.readings import Reading
 from .card_keys import CardKey, choose_visible, normalise_bus
 
 #: nvml.h, nvmlClocksEventReasons: why the clocks are lower than they could be. Idle, application clocks, sync boost and
 #: display settings are not there: they are no trouble.
 CLOCK_EVENT_REASONS = {
-    0x04: "power_cap", 0x08: "hw_slowdown", 0x20: "sw_thermal", 0x40: "hw_thermal", 0x80: "hw_power_brake",
-}  # fmt: skip
+    0x04: "power_cap",
+    0x08: "hw_slowdown",
+    0x20: "sw_thermal",
+    0x40: "hw_thermal",
+    0x80: "hw_power_brake",
+}
 # nvml.h; the module may be older than the driver.
 _MEMORY_TEMPERATURE_FIELD, _GRAPHICS_CLOCK, _CHIP_SENSOR = 82, 0, 0
 _NOT_SUPPORTED, _FUNCTION_NOT_FOUND, _VERSION_MISMATCH = 3, 13, 25
@@ -175,13 +179,19 @@ class Nvidia:
         rates = self._ask(card.uuid, "nvmlDeviceGetUtilizationRates", handle)
         clock = self._ask(card.uuid, "nvmlDeviceGetClockInfo", handle, _GRAPHICS_CLOCK)
         return Reading(
-            card.uuid, card.name, "nvidia", temperature=temperature,
+            card.uuid,
+            card.name,
+            "nvidia",
+            temperature=temperature,
             memory_temperature=self._memory_temperature(card.uuid, handle),
             memory_used=None if memory is None else int(memory.used),
             memory_total=None if memory is None else int(memory.total),
-            power=None if power is None else power / 1000, utilisation=None if rates is None else float(rates.gpu),
-            clock=None if clock is None else float(clock), throttle=self._throttle(card.uuid, handle), problem=problem,
-        )  # fmt: skip
+            power=None if power is None else power / 1000,
+            utilisation=None if rates is None else float(rates.gpu),
+            clock=None if clock is None else float(clock),
+            throttle=self._throttle(card.uuid, handle),
+            problem=problem,
+        )
 
     def _temperature(self, device: str, handle: Any) -> tuple[float | None, str]:
         problem = ""

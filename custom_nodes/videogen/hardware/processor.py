@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from ..core.readings import Reading, believe_temperature
+from ..core.thermal.readings import Reading, believe_temperature
 
 DEVICE = "cpu"
 #: Linux' names of sensors inside processors, and the labels of their whole package, the best first. k10temp's Tctl is a
@@ -21,10 +21,15 @@ def read_processor() -> Reading:
     memory = psutil.virtual_memory()
     temperature, problem = _temperature(psutil)
     return Reading(
-        DEVICE, platform.processor() or platform.machine() or "processor", "cpu", temperature=temperature,
-        memory_used=memory.total - memory.available, memory_total=memory.total,
-        utilisation=float(psutil.cpu_percent(None)), problem=problem,
-    )  # fmt: skip
+        DEVICE,
+        platform.processor() or platform.machine() or "processor",
+        "cpu",
+        temperature=temperature,
+        memory_used=memory.total - memory.available,
+        memory_total=memory.total,
+        utilisation=float(psutil.cpu_percent(None)),
+        problem=problem,
+    )
 
 
 def _temperature(psutil: Any) -> tuple[float | None, str]:

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from ..core.readings import Reading
-from ..core.telemetry_ring import Sample, TelemetryRing
+from ..core.thermal.readings import Reading
+from ..core.thermal.telemetry_ring import Sample, TelemetryRing
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,12 @@ class Sampler:
     """
 
     def __init__(
-        self, ring: TelemetryRing, read: Callable[[], Sequence[Reading]], prompt: Callable[[], str] = lambda: "",
+        self,
+        ring: TelemetryRing,
+        read: Callable[[], Sequence[Reading]],
+        prompt: Callable[[], str] = lambda: "",
         period: float = PERIOD,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.ring, self.period = ring, period
         self._read, self._prompt = read, prompt
         self._stop = threading.Event()

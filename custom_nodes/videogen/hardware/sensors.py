@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..core.readings import Reading
+from ..core.thermal.readings import Reading
 from .amd import Amd
 from .card_keys import CardKey
 from .nvidia import Nvidia

@@ -9,9 +9,9 @@ import shlex
 import shutil
 import subprocess
 
-from ..core.encoding import CODEC_PREFERENCE, ENCODERS, Encoder, build_probe_arguments
 from ..core.errors import VideoGenError
-from ..core.quality import QUALITIES
+from ..core.video.encoding import CODEC_PREFERENCE, ENCODERS, Encoder, build_probe_arguments
+from ..core.video.quality import QUALITIES
 
 log = logging.getLogger(__name__)
 

@@ -55,18 +55,26 @@ def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
             if not frames or not rate:
                 raise VideoGenError("video-broken", f"{path} has no frames in it")
             return VideoInfo(
-                stream.codec_context.width, stream.codec_context.height, Fraction(rate), frames,
-                stream.codec_context.name, stream.codec_context.pix_fmt or "",
-            )  # fmt: skip
+                stream.codec_context.width,
+                stream.codec_context.height,
+                Fraction(rate),
+                frames,
+                stream.codec_context.name,
+                stream.codec_context.pix_fmt or "",
+            )
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise VideoGenError("video-broken", f"{path} cannot be read as a video: {reason}") from None
 
 
 def verify_video(
-    path: Path, *, frames: int | None = None, size: tuple[int, int] | None = None, fps: int | None = None,
+    path: Path,
+    *,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    fps: int | None = None,
     decode: bool = True,
-) -> VideoInfo:  # fmt: skip
+) -> VideoInfo:
     """`probe_video`, and the file is what it should be.
 
     Raises:

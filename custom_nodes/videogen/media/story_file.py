@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..core.documents import parse_document
 from ..core.errors import VideoGenError
-from ..core.story import Story
-from ..core.story_parser import ReadFile, parse_story, parse_story_text
+from ..core.story.documents import parse_document
+from ..core.story.model import Story
+from ..core.story.parser import ReadFile, parse_story, parse_story_text
 
 MAX_BYTES = 50_000_000
 

@@ -14,10 +14,10 @@ from types import TracebackType
 
 import numpy as np
 
-from ..core.encoding import Encoder, build_encode_arguments, escape_metadata
 from ..core.errors import VideoGenError
-from .disk import disk_full, explain_os_error
+from ..core.video.encoding import Encoder, build_encode_arguments, escape_metadata
 from .ffmpeg import find_ffmpeg
+from .os_errors import disk_full, explain_os_error
 from .probe import verify_video
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,19 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, *, source_size: tuple[int, int], source_rate: Fraction, size: tuple[int, int], fps: int,
-        frames: int, bitrate: int, encoder: Encoder, source_format: str = "rgb24", metadata: dict[str, str] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: Path,
+        *,
+        source_size: tuple[int, int],
+        source_rate: Fraction,
+        size: tuple[int, int],
+        fps: int,
+        frames: int,
+        bitrate: int,
+        encoder: Encoder,
+        source_format: str = "rgb24",
+        metadata: dict[str, str] | None = None,
+    ) -> None:
         self.path = path
         self.size, self.fps, self.frames = size, fps, frames
         width, height = source_size
@@ -57,11 +67,18 @@ class VideoWriter:
             command = [
                 find_ffmpeg(),
                 *build_encode_arguments(
-                    source_size=source_size, source_rate=source_rate, source_format=source_format, size=size, fps=fps,
-                    frames=frames, bitrate=bitrate, encoder=encoder, metadata_file=self._metadata_file,
+                    source_size=source_size,
+                    source_rate=source_rate,
+                    source_format=source_format,
+                    size=size,
+                    fps=fps,
+                    frames=frames,
+                    bitrate=bitrate,
+                    encoder=encoder,
+                    metadata_file=self._metadata_file,
                     output=str(self._partial),
                 ),
-            ]  # fmt: skip
+            ]
             log.debug("%s", shlex.join(command))
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors

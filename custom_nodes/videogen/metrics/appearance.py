@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.continuity_calibration import (
+from ..core.continuity.calibration import (
     CHROMA_CALIBRATION,
     CLASSICAL,
     GREY_CALIBRATION,
@@ -19,9 +19,9 @@ from ..core.continuity_calibration import (
     relate_cosine,
     require_same_backend,
 )
-from ..core.continuity_drift import PartColor
+from ..core.continuity.drift import PartColor
 from ..core.errors import VideoGenError
-from .bank import draw_bank
+from .baseline_images import draw_bank
 from .descriptor import (
     CHROMA_BINS,
     chroma_histogram,
@@ -32,8 +32,8 @@ from .descriptor import (
 )
 from .embedding import Embed, subject_on_grey
 from .faces import FaceFinder
+from .images import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .part_colors import measure_parts
-from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .subject import SubjectWeight, weigh_subject
 
 #: A reference picture whose pixels differ by less than this in every channel shows nothing.
@@ -67,11 +67,15 @@ class Appearance:
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, 2 to 4 kB: bytes, compressed, base64."""
         return {
-            "backend": self.backend, "vector": _pack(self.vector), "unrelated": round(self.unrelated, 5),
-            "chroma": _pack(self.chroma), "grey": self.grey, "weights": self.weights,
+            "backend": self.backend,
+            "vector": _pack(self.vector),
+            "unrelated": round(self.unrelated, 5),
+            "chroma": _pack(self.chroma),
+            "grey": self.grey,
+            "weights": self.weights,
             "parts": {name: [round(v, 2) for v in (c.lightness, c.chroma, c.hue)] for name, c in self.parts.items()},
             **({} if self.face is None else {"face": _pack(self.face)}),
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Appearance:
@@ -84,15 +88,21 @@ class Appearance:
             vector, chroma = _unpack(data["vector"]), _unpack(data["chroma"]).reshape(CHROMA_BINS, CHROMA_BINS)
             parts = {str(name): PartColor(*map(float, values)) for name, values in data["parts"].items()}
             return cls(
-                str(data["backend"]), _scaled(vector, str(data["backend"])), float(data["unrelated"]),
-                chroma / max(1e-9, float(chroma.sum())), parts, bool(data["grey"]), str(data["weights"]),
+                str(data["backend"]),
+                _scaled(vector, str(data["backend"])),
+                float(data["unrelated"]),
+                chroma / max(1e-9, float(chroma.sum())),
+                parts,
+                bool(data["grey"]),
+                str(data["weights"]),
                 _of_length_1(_unpack(data["face"])) if "face" in data else None,
-            )  # fmt: skip
+            )
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             raise VideoGenError(
-                "frames-invalid", f"this is not the appearance of a subject: {type(error).__name__}: {error}",
+                "frames-invalid",
+                f"this is not the appearance of a subject: {type(error).__name__}: {error}",
                 "It is made by the continuity node; render and score the segment again.",
-            ) from None  # fmt: skip
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -145,10 +155,16 @@ class Backend:
             unrelated = float(np.mean([compare_vectors(self.name, each, vector) for each in bank]))
             appearances.append(
                 Appearance(
-                    self.name, vector, unrelated, chroma_histogram(counts), measure_parts(small, weight), small.is_grey,
-                    weight.source, None if self._faces is None else self._faces.describe(picture, weight.values),
+                    self.name,
+                    vector,
+                    unrelated,
+                    chroma_histogram(counts),
+                    measure_parts(small, weight),
+                    small.is_grey,
+                    weight.source,
+                    None if self._faces is None else self._faces.describe(picture, weight.values),
                 )
-            )  # fmt: skip
+            )
         return appearances
 
     def measure_reference(self, picture: np.ndarray, mask: np.ndarray | None = None) -> Appearance:
@@ -167,21 +183,24 @@ class Backend:
         if mask is None and prepared.alpha is None and float(np.ptp(prepared.rgb, axis=(0, 1)).max()) < _LEAST_CONTRAST:
             raise VideoGenError(
                 "frames-invalid", "the reference picture shows nothing: it has a single colour", "Give another picture."
-            )  # fmt: skip
+            )
         weight = weigh_subject(prepared.shrink(MEASURE_SIDE), mask)
         if weight.is_empty:
             raise VideoGenError(
-                "frames-invalid", "the reference's mask is empty: there is no subject to compare with",
+                "frames-invalid",
+                "the reference's mask is empty: there is no subject to compare with",
                 "Paint the subject in it, or leave the mask out.",
-            )  # fmt: skip
+            )
         return self.measure([(prepared, weight)])[0]
 
     def _look(self, subjects: Sequence[tuple[Picture, SubjectWeight]], colors: Sequence[np.ndarray]) -> np.ndarray:
         if self._embed is None:
-            return np.stack([
-                classical_embedding(picture.shrink(MEASURE_SIDE), weight.values, counts)
-                for (picture, weight), counts in zip(subjects, colors, strict=True)
-            ])  # fmt: skip
+            return np.stack(
+                [
+                    classical_embedding(picture.shrink(MEASURE_SIDE), weight.values, counts)
+                    for (picture, weight), counts in zip(subjects, colors, strict=True)
+                ]
+            )
         return self._ask_network(np.stack([subject_on_grey(picture, weight) for picture, weight in subjects]))
 
     def _look_at_bank(self) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.continuity_scores import BoundaryScore
+from ..core.continuity.scores import BoundaryScore
 from ..core.errors import VideoGenError
 from .appearance import Appearance, compare_appearances
 from .light import color_step

@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .pictures import Picture
+from .images import Picture
 
 #: Bins of lightness and of a and b.
 COLOR_BINS = (12, 32, 32)
@@ -128,8 +128,16 @@ def _patterns(values: np.ndarray, radius: int) -> np.ndarray:
     """For each pixel its uniform pattern (0 to 8, 9 for all others) times 4, plus the contrast class (0 to 3)."""
     height, width = values.shape
     near = round(radius * 0.7071)
-    around = [(0, radius), (near, near), (radius, 0), (near, -near), (0, -radius), (-near, -near), (-radius, 0),
-              (-near, near)]  # fmt: skip
+    around = [
+        (0, radius),
+        (near, near),
+        (radius, 0),
+        (near, -near),
+        (0, -radius),
+        (-near, -near),
+        (-radius, 0),
+        (-near, near),
+    ]
     padded = cv2.copyMakeBorder(values, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
     code = np.zeros((height, width), np.uint8)
     level = values + _LBP_TOLERANCE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .pictures import Picture
+from .images import Picture
 from .subject import SubjectWeight
 
 #: Pictures, uint8 of shape (n, side, side, 3), to vectors of shape (n, length): any image network.
@@ -40,7 +40,11 @@ def subject_on_grey(picture: Picture, weight: SubjectWeight) -> np.ndarray:
     if scale < 1:
         alone = cv2.GaussianBlur(alone, (0, 0), 0.5 / scale)
     square = cv2.warpAffine(
-        alone, place, (EMBED_SIDE, EMBED_SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+        alone,
+        place,
+        (EMBED_SIDE, EMBED_SIDE),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
         borderValue=(GREY, GREY, GREY),
-    )  # fmt: skip
+    )
     return np.rint(square * 255).astype(np.uint8)

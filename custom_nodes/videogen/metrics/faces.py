@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..core.errors import VideoGenError
-from .pictures import Picture
+from .images import Picture
 
 #: What OpenCV's model zoo calls its models; of several versions the last one by name is taken.
 DETECTOR_FILES, RECOGNISER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
@@ -46,9 +46,10 @@ class FaceFinder:
             self._recogniser = cv2.FaceRecognizerSF.create(recogniser, "")
         except cv2.error as error:
             raise VideoGenError(
-                "metric-missing", f"the face models in {folder} cannot be read: {error.err}",
+                "metric-missing",
+                f"the face models in {folder} cannot be read: {error.err}",
                 "Download them again, or move them away: without them subjects are compared as a whole.",
-            ) from None  # fmt: skip
+            ) from None
 
     def describe(self, picture: Picture, weight: np.ndarray) -> np.ndarray | None:
         """The vector (128,) of the face that weighs most, of length 1; None where none is seen.

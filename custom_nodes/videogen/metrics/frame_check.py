@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..core.continuity_scores import FrameCheck, FrameProblem
+from ..core.continuity.scores import FrameCheck, FrameProblem
+from .images import MEASURE_SIDE, Picture
 from .light import sharpness
-from .pictures import MEASURE_SIDE, Picture
 
 #: Luma below which practically all of a black frame lies, and which share of it.
 _BLACK = 0.06

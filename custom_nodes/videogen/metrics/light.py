@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .pictures import Picture
+from .images import Picture
 
 #: How near to grey a pixel must be for its colour to tell the light's: CIELAB chroma, and a alone, for light is blue or
 #: yellow, but neither green nor pink; and how bright (L).

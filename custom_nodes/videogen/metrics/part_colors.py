@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..core.continuity_drift import PartColor
-from .pictures import Picture
+from ..core.continuity.drift import PartColor
+from .images import Picture
 from .subject import SubjectWeight
 
 #: Part → from where to where it reaches, from the top of the figure to its bottom, for one that stands there whole …
@@ -55,6 +55,7 @@ def _prevailing(lab: np.ndarray, weight: np.ndarray) -> PartColor:
     if area < 0.2 * total:
         inside, area = weight, total
     return PartColor(
-        float((inside * lightness).sum() / max(1e-9, area)), float((inside * chroma).sum() / max(1e-9, area)),
+        float((inside * lightness).sum() / max(1e-9, area)),
+        float((inside * chroma).sum() / max(1e-9, area)),
         float(np.degrees(np.arctan2(mean_b, mean_a)) % 360),
-    )  # fmt: skip
+    )

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.continuity_scores import LightScore, SegmentScore
+from ..core.continuity.scores import LightScore, SegmentScore
 from .appearance import Appearance, Backend
 from .boundary import FrameEnd, compare_ends
 from .frame_check import FrameChecker
+from .images import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .light import estimate_kelvin, mean_lab, median_lightness
-from .pictures import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
 from .subject import SubjectWeight, weigh_location
 from .subject_compare import read_looks
 from .subject_meter import SubjectMeter, SubjectRequest, pick_samples
@@ -85,9 +85,13 @@ class SegmentMeter:
         before = self._request.before
         boundary = compare_ends(before, ends[0], self._request.exempt) if before is not None and ends else None
         return SegmentScore(
-            subjects=tuple(subjects), temporal=self._temporal.finish(), frames=self._frames.finish(), light=self._judge_light(),
-            boundary=boundary, ends={"first": ends[0].to_dict(), "last": ends[1].to_dict()} if ends else None,
-        )  # fmt: skip
+            subjects=tuple(subjects),
+            temporal=self._temporal.finish(),
+            frames=self._frames.finish(),
+            light=self._judge_light(),
+            boundary=boundary,
+            ends={"first": ends[0].to_dict(), "last": ends[1].to_dict()} if ends else None,
+        )
 
     def _look_at_place(self, number: int, picture: Picture, small: Picture, weights: Sequence[SubjectWeight]) -> None:
         place = weigh_location((small.rgb.shape[0], small.rgb.shape[1]), weights)
@@ -99,11 +103,17 @@ class SegmentMeter:
     def _judge_light(self) -> LightScore | None:
         kelvins = [kelvin for kelvin, _ in self._light if kelvin is not None]
         levels = [lightness for _, lightness in self._light if lightness is not None]
-        return LightScore(
-            float(np.median(kelvins)) if kelvins else None, float(np.median(levels)) if levels else None,
-            self._request.kelvin, self._request.lightness,
-            "" if kelvins else "hardly anything in the picture is near grey: its colour temperature cannot be told",
-        ) if self._light else None  # fmt: skip
+        return (
+            LightScore(
+                float(np.median(kelvins)) if kelvins else None,
+                float(np.median(levels)) if levels else None,
+                self._request.kelvin,
+                self._request.lightness,
+                "" if kelvins else "hardly anything in the picture is near grey: its colour temperature cannot be told",
+            )
+            if self._light
+            else None
+        )
 
     def _ends(self) -> tuple[FrameEnd, FrameEnd] | None:
         if not self._colors:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .pictures import Picture, prepare_mask
+from .images import Picture, prepare_mask
 
 #: Bins of L, a and b for the two histograms of the ratio mask.
 _BINS = (6, 16, 16)

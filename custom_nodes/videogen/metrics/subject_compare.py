@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.continuity_calibration import SAME_SUBJECT
-from ..core.continuity_drift import PartColor, average_parts, name_drift
-from ..core.continuity_scores import Drift, FrameParts, Look, SampleScore, SubjectScore
+from ..core.continuity.calibration import SAME_SUBJECT
+from ..core.continuity.drift import PartColor, average_parts, name_drift
+from ..core.continuity.scores import Drift, FrameParts, Look, SampleScore, SubjectScore
 from ..core.errors import VideoGenError
 from .appearance import Appearance, compare_appearances
 
@@ -56,9 +56,13 @@ def sum_up(score: SubjectScore, samples: Sequence[SampleScore]) -> SubjectScore:
     against = {name: (float(np.mean(scores)), min(scores)) for name, scores in kinds.items() if scores}
     worst = min(samples, key=lambda sample: sample.score, default=None)
     return replace(
-        score, samples=tuple(samples), against=against, mean=min((mean for mean, _ in against.values()), default=None),
-        minimum=None if worst is None else worst.score, worst_frame=None if worst is None else worst.frame,
-    )  # fmt: skip
+        score,
+        samples=tuple(samples),
+        against=against,
+        mean=min((mean for mean, _ in against.values()), default=None),
+        minimum=None if worst is None else worst.score,
+        worst_frame=None if worst is None else worst.frame,
+    )
 
 
 def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, description: str = "") -> SubjectScore:
@@ -86,9 +90,11 @@ def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, de
 
 
 def find_drift(
-    before: Mapping[str, PartColor], frames: Sequence[tuple[int, Mapping[str, PartColor]]],
-    samples: Sequence[SampleScore], description: str,
-) -> tuple[Drift, ...]:  # fmt: skip
+    before: Mapping[str, PartColor],
+    frames: Sequence[tuple[int, Mapping[str, PartColor]]],
+    samples: Sequence[SampleScore],
+    description: str,
+) -> tuple[Drift, ...]:
     """What differs, over all frames. Pose and light change lightness and colourfulness all the time: these are only worth a
     word where the subject is not clearly the same."""
     if not samples or not frames:

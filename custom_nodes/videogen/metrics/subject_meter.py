@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.continuity_calibration import find_calibration
-from ..core.continuity_drift import PartColor, average_parts
-from ..core.continuity_scores import SampleScore, SubjectScore
+from ..core.continuity.calibration import find_calibration
+from ..core.continuity.drift import PartColor, average_parts
+from ..core.continuity.scores import SampleScore, SubjectScore
 from ..core.errors import VideoGenError
 from .appearance import Appearance, Backend
+from .images import Picture
 from .part_colors import measure_parts
-from .pictures import Picture
 from .subject import Box, SubjectWeight, weigh_subject
 from .subject_compare import (
     FIRST_SEGMENT,
@@ -89,9 +89,10 @@ class SubjectMeter:
         self.appearances = {number: each for (number, _, _), each in zip(self._sampled, measured, strict=True)}
         if not measured:
             notes.append(
-                "its mask is empty in every frame: there is nothing to compare" if self._hidden
+                "its mask is empty in every frame: there is nothing to compare"
+                if self._hidden
                 else "no frame could be measured"
-            )  # fmt: skip
+            )
         elif self._hidden:
             notes.append(f"its mask is empty in {len(self._hidden)} frames, which do not count")
         samples: list[SampleScore] = []
@@ -113,12 +114,22 @@ class SubjectMeter:
         known = request.references[:1] or request.first
         before = average_parts([appearance.parts for appearance in known])
         score = SubjectScore(
-            kind=request.kind, name=request.name, label=request.label or request.name, mean=None, minimum=None,
-            worst_frame=None, against={}, samples=(), backend=self._backend.name,
-            calibration=find_calibration(self._backend.name).label, weights=measured[0].weights if measured else "",
-            drift=find_drift(before, self._parts, samples, request.description), notes=tuple(notes),
-            looks=keep_looks(self.appearances), parts=keep_parts(self._parts),
-        )  # fmt: skip
+            kind=request.kind,
+            name=request.name,
+            label=request.label or request.name,
+            mean=None,
+            minimum=None,
+            worst_frame=None,
+            against={},
+            samples=(),
+            backend=self._backend.name,
+            calibration=find_calibration(self._backend.name).label,
+            weights=measured[0].weights if measured else "",
+            drift=find_drift(before, self._parts, samples, request.description),
+            notes=tuple(notes),
+            looks=keep_looks(self.appearances),
+            parts=keep_parts(self._parts),
+        )
         return sum_up(score, samples)
 
 

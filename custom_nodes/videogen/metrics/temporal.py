@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..core.continuity_policy import STATIC_CAP
-from ..core.continuity_scores import TemporalScore
+from ..core.continuity.policy import STATIC_CAP
+from ..core.continuity.scores import TemporalScore
 from ..core.errors import VideoGenError
-from .pictures import FLOW_SIDE, Picture, prepare_picture, shrink_array
+from .images import FLOW_SIDE, Picture, prepare_picture, shrink_array
 
 #: L1 difference (0 to 1) at which a pair's score has fallen to 1/e.
 _ERROR_SCALE = 0.05
@@ -97,11 +97,18 @@ class TemporalMeter:
         elif score < STATIC_CAP:
             because = ": what moves does not keep its looks (noise, flicker, or morphing)"
         return TemporalScore(
-            score=min(score, STATIC_CAP) if static else score, mean=mean, minimum=minimum, curve=tuple(map(float, curve)),
-            worst_pair=int(curve.argmin()), duplicates=duplicates, static=static, median_flow=median,
-            mean_flow=float(np.mean(self._means)), because=because,
+            score=min(score, STATIC_CAP) if static else score,
+            mean=mean,
+            minimum=minimum,
+            curve=tuple(map(float, curve)),
+            worst_pair=int(curve.argmin()),
+            duplicates=duplicates,
+            static=static,
+            median_flow=median,
+            mean_flow=float(np.mean(self._means)),
+            because=because,
             note=f"{self._skipped} frames were left out: they have values that are no numbers" if self._skipped else "",
-        )  # fmt: skip
+        )
 
     def _compare(self, last: Picture, picture: Picture) -> tuple[float, np.ndarray]:
         """The score of a pair, and the flow from its second frame back to its first."""
@@ -171,7 +178,8 @@ def _find_tv_l1() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         from skimage.registration import optical_flow_tvl1
     except ImportError:
         raise VideoGenError(
-            "metric-missing", "the TV-L1 variance needs scikit-image or opencv-contrib, and neither is installed",
+            "metric-missing",
+            "the TV-L1 variance needs scikit-image or opencv-contrib, and neither is installed",
             "Install scikit-image into ComfyUI's Python, or leave this comparison off.",
-        ) from None  # fmt: skip
+        ) from None
     return optical_flow_tvl1

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..core.frame_seeds import frame_seed
+from ..core.segment.frame_seeds import frame_seed
 
 
 def drift_cosine(drift: float) -> float:

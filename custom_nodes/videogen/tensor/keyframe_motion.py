@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..core.camera_path import View
+from ..core.segment.camera_path import View
 
 #: Of the cubic kernel (Keys 1981): with -1/2 it reproduces parabolas.
 _SHARPNESS = -0.5

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.regions import Area, Box, Layer
+from ..core.segment.regions import Area, Box, Layer
 
 #: Pixels of a mask's longer side: several for every position of the finest attention layer of a 1080p picture.
 LONG_SIDE = 512

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from ...core.plan import SegmentPlan
-from .canvas import Canvas
-from .layout import Layout, lay_out
-from .panel import draw_clock, draw_words
-from .picture import Picture
-from .theme import BACKGROUND, WHITE
-from .timeline import draw_playhead, draw_timeline
+from ...core.segment.plan import SegmentPlan
+from .drawing.canvas import Canvas
+from .drawing.theme import BACKGROUND, WHITE
+from .scene.picture import Picture
+from .sheet.layout import Layout, lay_out
+from .sheet.panel import draw_clock, draw_words
+from .sheet.timeline import draw_playhead, draw_timeline
 
 
 def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:

@@ -8,17 +8,17 @@ import math
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ...core.plan import SegmentPlan
-from ...core.shots import Shot
+from ...core.segment.plan import SegmentPlan
+from ...core.segment.shots import Shot
 from ...core.timing import format_timecode
+from .drawing.theme import BACKGROUND, SECONDARY, SMALLEST_TYPE, WARNING, type_style
+from .drawing.typeset import TextStyle, draw_line, wrap
 from .frames import rounded_mask
-from .icons import draw_missing_icon
-from .layout import Layout, lay_out
-from .panel import draw_clock, draw_words
-from .picture import Picture
-from .theme import BACKGROUND, SECONDARY, SMALLEST_TYPE, WARNING, type_style
-from .timeline import draw_timeline
-from .typeset import TextStyle, draw_line, wrap
+from .scene.picture import Picture
+from .sheet.icons import draw_missing_icon
+from .sheet.layout import Layout, lay_out
+from .sheet.panel import draw_clock, draw_words
+from .sheet.timeline import draw_timeline
 
 
 def draw_slate(plan: SegmentPlan, reason: str) -> np.ndarray:

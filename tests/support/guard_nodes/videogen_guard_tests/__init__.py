@@ -10,12 +10,24 @@ import torch
 
 CONTEXT = 16
 CONFIG = {
-    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "num_res_blocks": [1, 1],
-    "channel_mult": [1, 2], "num_heads": 2, "num_head_channels": -1, "use_spatial_transformer": True,
-    "transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1,
-    "context_dim": CONTEXT, "use_linear_in_transformer": False, "adm_in_channels": None, "use_temporal_attention": False,
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 32,
+    "num_res_blocks": [1, 1],
+    "channel_mult": [1, 2],
+    "num_heads": 2,
+    "num_head_channels": -1,
+    "use_spatial_transformer": True,
+    "transformer_depth": [1, 1],
+    "transformer_depth_output": [1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "context_dim": CONTEXT,
+    "use_linear_in_transformer": False,
+    "adm_in_channels": None,
+    "use_temporal_attention": False,
     "legacy": False,
-}  # fmt: skip
+}
 
 
 class GuardTestModel:

@@ -1,0 +1,167 @@
+"""IP-Adapter files: read without running anything that stands in them.
+
+Nothing of ComfyUI is needed here; it stands with the nodes because `tensor` opens no files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import pickletools
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from torch import Tensor
+
+from ...core.errors import VideoGenError
+from ...tensor.ip_adapter.adapter import IPAdapter
+from ...tensor.ip_adapter.checkpoint import GET_ONE, State, published_names, recognise
+
+FILE_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+
+#: What downloads leave in a file's place, by its first bytes.
+NOT_WEIGHTS = {b"version https://git-lfs": "a pointer of Git LFS", b"<!": "a web page", b"<html": "a web page"}
+
+#: Modules whose names a file of nothing but tensors has in its pickle.
+_TENSOR_MODULES = {"torch", "torch._utils", "torch._tensor", "torch.storage", "collections", "_codecs", "numpy"}
+
+#: Of a file without a zip, so much at most is looked at; the names stand before the numbers.
+_LOOKED_AT = 16 * 1024 * 1024
+
+
+def load_adapter(path: Path) -> IPAdapter:
+    """The adapter in a file.
+
+    Raises:
+        VideoGenError: `adapter-unreadable` or `adapter-invalid`; see `read_adapter_file` and `recognise`.
+    """
+    return IPAdapter.from_state(read_adapter_file(path), path.name)
+
+
+def read_adapter_file(path: Path) -> State:
+    """The tensors of an IP-Adapter file under their published names, on the CPU, as they are in the file.
+
+    Args:
+        path: ``.safetensors``, or a torch file (``.bin``, ``.pt``, ``.pth``, ``.ckpt``) of nothing but tensors.
+
+    Raises:
+        VideoGenError: `adapter-unreadable` (not there, truncated, a pickle that would run code), `adapter-invalid` (something
+            else than an IP-Adapter; of a safetensors file only the names are read before this is said).
+    """
+    if not path.is_file():
+        raise VideoGenError("adapter-unreadable", f"the IP-Adapter {path} is not there", GET_ONE)
+    if path.stat().st_size == 0:
+        raise VideoGenError("adapter-unreadable", f"the IP-Adapter {path.name} is empty", "Download it again.")
+    try:
+        beginning = _first_bytes(path, 64).lstrip()
+    except OSError as error:
+        raise damaged(path, error.strerror or str(error)) from error
+    for start, what in NOT_WEIGHTS.items():
+        if beginning.startswith(start):
+            raise VideoGenError(
+                "adapter-unreadable", f"the IP-Adapter {path.name} is {what}, not the file itself", "Download it again."
+            )
+    if path.suffix.lower() == ".safetensors":
+        return _read_safetensors(path)
+    return published_names(read_torch_file(path))
+
+
+def _read_safetensors(path: Path) -> State:
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - not a mapping
+            # Of a checkpoint of many gigabytes that was picked by mistake, only the header is read.
+            recognise(
+                published_names({key: torch.empty(shape, device="meta") for key, shape in shapes.items()}), path.name
+            )
+            return published_names({key: file.get_tensor(key) for key in shapes})
+    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def read_torch_file(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by their names, those of dictionaries in dictionaries joined by dots; on the CPU.
+
+    Raises:
+        VideoGenError: `adapter-unreadable`, for a file that is truncated, no torch file, or a pickle that would run code.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle's protocol, for files that are refused anyway
+            return _flatten(torch.load(path, map_location="cpu", weights_only=True))
+    # Damaged bytes make the reader fail in any way.
+    except Exception as error:
+        code = called_names(path)
+        if code:
+            raise VideoGenError(
+                "adapter-unreadable",
+                f"the IP-Adapter {path.name} holds code beside its tensors, and loading it would run it: {', '.join(code[:3])}",
+                "Take the .safetensors file of the same adapter, or download it again from its authors.",
+            ) from error
+        # torch's messages go on with advice, also the one to load a file with all the code in it.
+        known = not isinstance(error, (pickle.UnpicklingError, KeyError))
+        raise damaged(path, str(error).partition(". ")[0] if known else "it is no file of tensors") from error
+
+
+def damaged(path: Path, reason: str) -> VideoGenError:
+    """The error for a file that cannot be read."""
+    return VideoGenError(
+        "adapter-unreadable",
+        f"the IP-Adapter {path.name} ({path.stat().st_size} bytes) cannot be read: {reason or 'it ends too early'}",
+        "It may not have been downloaded completely; download it again.",
+    )
+
+
+def called_names(path: Path) -> list[str]:
+    """What a file's pickle would call beside what makes tensors, such as ``posix.system``; the pickle is read, not run."""
+    names: dict[str, None] = {}
+    words: list[str] = []
+    # Of a damaged pickle, what stands before the damage.
+    with contextlib.suppress(Exception):
+        for operation, argument, _ in pickletools.genops(_pickle_of(path)):
+            if operation.name == "GLOBAL":
+                module, _, name = str(argument).partition(" ")
+            elif operation.name == "STACK_GLOBAL" and len(words) > 1:
+                module, name = words[-2:]
+            else:
+                if isinstance(argument, str):
+                    words.append(argument)
+                continue
+            if module not in _TENSOR_MODULES and not module.startswith("numpy."):
+                names[f"{module}.{name}"] = None
+    return list(names)
+
+
+def _pickle_of(path: Path) -> bytes:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+    content = _first_bytes(path, _LOOKED_AT)
+    # torch's older files are several pickles one after the other: a number, a version, the machine, and then the content.
+    for _ in range(3):
+        end = next(
+            (position for operation, _, position in pickletools.genops(content) if operation.name == "STOP"), None
+        )
+        if end is None or end + 1 >= len(content) or end > 200:
+            break
+        content = content[end + 1 :]
+    return content
+
+
+def _first_bytes(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _flatten(content: object, prefix: str = "") -> dict[str, Tensor]:
+    if isinstance(content, Tensor):
+        return {prefix: content}
+    tensors: dict[str, Tensor] = {}
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            tensors.update(_flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+    return tensors

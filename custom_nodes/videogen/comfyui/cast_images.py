@@ -1,0 +1,147 @@
+"""The pictures of a segment's cast, out of ComfyUI's input folder or the graph, and the masks of its regions."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import folder_paths
+import torch
+from torch import Tensor
+
+from ..core.errors import ProblemList
+from ..core.segment.plan import SegmentPlan
+from ..core.segment.references import HOW_TO_MAKE, Role, cast_of, cast_roles, mask_name, missing_picture
+from ..core.segment.regions import Area, lay_out
+from ..core.story.model import Entity
+from ..core.story.validation import did_you_mean
+from ..media.images.image_files import FileWatch, find_file, read_mask, read_picture
+from ..nodes.characters.references import References, ShownBy
+from ..tensor.figure_crop import crop_to_figure
+
+log = logging.getLogger(__name__)
+
+#: Which pictures and masks were read, by all nodes.
+files_read = FileWatch()
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody or something that the model sees.
+
+    Attributes:
+        pictures: each (height, width, 3), as the encoder gets them.
+        figures: where the figure is in each picture, (height, width), 0…1, or None where nobody has said; empty for pictures
+            that were cropped to it.
+    """
+
+    role: Role
+    pictures: tuple[Tensor, ...]
+    figures: tuple[Tensor | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cast:
+    """What keeps a segment's cast the same.
+
+    Attributes:
+        members: those who have pictures.
+        areas: where everybody in the shot is, members or not.
+        masks: name → mask picture of a region, (height, width).
+        without: who is missing, a sentence each.
+    """
+
+    members: tuple[Member, ...]
+    areas: tuple[Area, ...]
+    masks: Mapping[str, Tensor]
+    without: tuple[str, ...]
+
+
+def read_cast(
+    plan: SegmentPlan, weights: Mapping[str, float], given: References, *, must_be_there: bool, to_figure: bool
+) -> Cast:
+    """Find and read all that shows a segment's cast.
+
+    Args:
+        weights: kind → weight of those whose story gives none.
+        must_be_there: refuse to go on without a picture; otherwise who has none is left out.
+        to_figure: crop the pictures of characters and objects to the figure.
+
+    Raises:
+        VideoGenError: `reference-missing` with all that is not there, before anything is read; `image-invalid` and
+            `mask-invalid` for a file that cannot be used.
+    """
+    folder = Path(folder_paths.get_input_directory())
+    roles = cast_roles(plan, weights, given.names)
+    note_strangers(plan, given)
+    everybody = cast_of(plan) if roles else []
+    mask_names = {_key(entity): mask_name(entity) for entity in everybody}
+    names = [name for role in roles for name in role.names] + [name for name in mask_names.values() if name]
+    paths = {name: look_up(folder, name) for name in names}
+    problems = [
+        missing_picture(entity, name)
+        for entity, needed in (
+            *((role.entity, role.names) for role in roles),
+            *((entity, (mask_names[_key(entity)],)) for entity in everybody if mask_names[_key(entity)]),
+        )
+        for name in needed
+        if paths[name] is None
+    ]
+    if problems and must_be_there:
+        raise ProblemList("reference-missing", f"segment {plan.number} lacks pictures", problems, HOW_TO_MAKE)
+    for problem in problems:
+        log.warning("segment %d goes on without: %s", plan.number, problem)
+    members = []
+    for role in roles:
+        found = [_read(path, name) for name in role.names if (path := paths[name])] or given.of(role.entity.name)
+        if found:
+            if to_figure and role.entity.kind != "location":
+                members.append(Member(role, tuple(crop_to_figure(one.image, one.figure) for one in found)))
+            else:
+                members.append(Member(role, tuple(one.image for one in found), tuple(one.figure for one in found)))
+    masks = {
+        name: torch.from_numpy(read_mask(path, name, plan.size))
+        for name in filter(None, mask_names.values())
+        if (path := paths[name])
+    }
+
+    def placed(entity: Entity) -> Entity:
+        return dataclasses.replace(entity, region=None) if mask_name(entity) not in ("", *masks) else entity
+
+    # All of the cast has its place, also who is not shown: nobody else's picture is to act there.
+    areas = lay_out(
+        [placed(entity) for entity in plan.characters],
+        [placed(entity) for entity in plan.objects],
+        plan.location,
+        counted=[_key(member.role.entity) for member in members],
+    )
+    return Cast(tuple(members), tuple(areas), masks, tuple(map(str, problems)))
+
+
+def note_strangers(plan: SegmentPlan, given: References) -> None:
+    """Log whose pictures the segment does not need: a segment knows its own cast only, so that may be as it should be."""
+    cast = [entity.name for entity in cast_of(plan)]
+    for name in given.names:
+        if name not in cast:
+            meant = did_you_mean(name, [other for other in cast if other not in given.names])
+            level = logging.WARNING if meant else logging.INFO
+            log.log(level, "`references` shows %r, who is not in segment %d%s", name, plan.number, meant)
+
+
+def look_up(folder: Path, name: str) -> Path | None:
+    """A file in the input folder, which is watched from now on, also when it is not there."""
+    path = find_file(folder, name)
+    files_read.note(path or (folder / name).resolve())
+    return path
+
+
+def _read(path: Path, name: str) -> ShownBy:
+    picture = read_picture(path, name)
+    return ShownBy(torch.from_numpy(picture.rgb), None if picture.alpha is None else torch.from_numpy(picture.alpha))
+
+
+def _key(entity: Entity) -> tuple[str, str]:
+    return entity.kind, entity.name

@@ -1,0 +1,97 @@
+"""A CLIP_VISION socket as what looks at subjects for continuity scores."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import folder_paths
+import numpy as np
+import torch
+
+from ..core.errors import VideoGenError
+from ..core.lru_cache import ByteCache
+from ..metrics.appearance import Backend
+from ..metrics.faces import FaceFinder, find_faces
+from .attention.image_encoder import read_encoder
+
+#: Weights of at most that many numbers, and how many of them, tell a model from another one.
+_FINGERPRINT_SIZE, _FINGERPRINT_WEIGHTS = 4096, 16
+#: Where in ComfyUI's `models` OpenCV's models for faces are looked for.
+FACES_FOLDER = "opencv"
+#: Pictures that are encoded at once: ViT-H takes 0.4 GB for them.
+_BATCH = 8
+#: Vectors of 1 to 5 KB: the bank of unrelated pictures and the references are seen again with every segment.
+_cache: ByteCache[np.ndarray] = ByteCache(8 * 1024 * 1024)
+
+
+def make_backend(clip_vision: Any) -> tuple[Backend, list[str]]:
+    """What compares subjects: the image embeddings of a CLIP Vision model, or without one the classical descriptors.
+
+    Faces are looked at beside that when `models/opencv` holds YuNet and SFace.
+
+    Returns:
+        The backend, and sentences on what is there and cannot be used.
+
+    Raises:
+        VideoGenError: `socket-invalid` for something that is no CLIP Vision model.
+    """
+    faces, notes = _load_faces(Path(folder_paths.models_dir) / FACES_FOLDER)
+    if clip_vision is None:
+        return Backend(faces=faces), notes
+    try:
+        encoder = read_encoder(clip_vision)
+        name, serial = encoder.name, encoder.serial
+    except VideoGenError as error:
+        if error.code != "adapter-mismatch":
+            raise
+        # No encoder for IP-Adapters, such as SigLIP; for looking at pictures it will do.
+        name, serial = type(clip_vision.model).__name__, 0
+
+    @torch.no_grad()
+    def embed(pictures: np.ndarray) -> np.ndarray:
+        keys = [(serial, hashlib.sha256(picture.tobytes()).hexdigest()) for picture in pictures]
+        found = [_cache.get(key) if serial else None for key in keys]
+        new = [index for index, vector in enumerate(found) if vector is None]
+        for begin in range(0, len(new), _BATCH):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            indexes = new[begin : begin + _BATCH]
+            batch = torch.from_numpy(pictures[indexes]).float() / 255
+            # The pictures are square already: nothing is cut off, as a centre crop would.
+            vectors = clip_vision.encode_image(batch, crop=False)["image_embeds"].float().cpu().numpy()
+            for index, vector in zip(indexes, vectors.reshape(len(indexes), -1), strict=True):
+                found[index] = vector
+                if serial:
+                    _cache.put(keys[index], vector, vector.nbytes)
+        return np.stack([vector for vector in found if vector is not None])
+
+    return Backend(f"{name} {_fingerprint(clip_vision.model)}", embed, faces), notes
+
+
+def _fingerprint(model: torch.nn.Module) -> str:
+    """Six digits that tell models of one architecture apart: numbers of different ones are not to be compared.
+
+    Of a few small weights, as half precision has them: a server that computes in single precision has the same model.
+    """
+    digest = hashlib.sha256()
+    small = [weight for weight in model.parameters() if weight.numel() <= _FINGERPRINT_SIZE][:_FINGERPRINT_WEIGHTS]
+    for weight in small:
+        digest.update(weight.detach().to("cpu", torch.float16).numpy().tobytes())
+    return digest.hexdigest()[:6]
+
+
+def _load_faces(folder: Path) -> tuple[FaceFinder | None, list[str]]:
+    """The models, kept as long as their files stay as they are. A broken one is no reason to lose a night's segment."""
+    files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    try:
+        return _read_faces(folder, tuple((file.name, file.stat().st_mtime_ns) for file in files)), []
+    except (VideoGenError, OSError) as error:
+        return None, [f"faces are not looked at: {error.message if isinstance(error, VideoGenError) else error}"]
+
+
+@lru_cache(maxsize=1)
+def _read_faces(folder: Path, _: tuple[tuple[str, int], ...]) -> FaceFinder | None:
+    return find_faces(folder)

@@ -1,0 +1,1 @@
+"""Frames as ComfyUI batches them: passes, indices, latents, masks, sizes."""

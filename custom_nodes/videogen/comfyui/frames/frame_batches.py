@@ -1,0 +1,140 @@
+"""A step of sampling in several passes of some frames each, so that a shot fits the memory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy.patcher_extension import WrappersMP
+
+from ...tensor.anchor_attention import AnchorKeys
+from .batch_frame_indices import frame_indices
+
+#: Under this key of ComfyUI's `transformer_options` stands, in every pass, which frames of the shot it has.
+FRAMES_KEY = "videogen_frames"
+PASS_KEY = "videogen_pass"
+_WRAPPER_KEY = "videogen_frame_passes"
+
+
+@dataclass
+class FramePass:
+    """What the attention layers know of the pass that is running.
+
+    Attributes:
+        active: whether this step is between the node's `start` and `end`.
+        last: no pass of the same step comes after this one.
+        kept: what each layer has kept of the pass before. It lives as long as the step.
+    """
+
+    active: bool = True
+    last: bool = True
+    kept: dict[Any, AnchorKeys] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FramePasses:
+    """Wraps the model's call of a step.
+
+    Attributes:
+        frames_per_pass: at most so many frames of each prompt (cond and uncond count once) at a time; 0 is all of them.
+        sigma_start, sigma_end: the noise levels between which the layers are active.
+        memory_frames: how many frames' worth of memory what the layers keep takes.
+    """
+
+    frames_per_pass: int = 0
+    sigma_start: float = math.inf
+    sigma_end: float = 0.0
+    memory_frames: int = 0
+
+    def attach(self, model: Any) -> None:
+        """Wrap a model (a clone that nobody else has); what an earlier node of ours has set is replaced."""
+        for kind, wrapper in ((WrappersMP.APPLY_MODEL, self.apply), (WrappersMP.PREPARE_SAMPLING, self.prepare)):
+            model.remove_wrappers_with_key(kind, _WRAPPER_KEY)
+            model.add_wrapper_with_key(kind, _WRAPPER_KEY, wrapper)
+
+    def apply(
+        self,
+        executor: Callable[..., torch.Tensor],
+        x: torch.Tensor,
+        t: torch.Tensor,
+        c_concat: Any = None,
+        c_crossattn: Any = None,
+        control: Any = None,
+        transformer_options: Mapping[str, Any] | None = None,
+        **others: Any,
+    ) -> torch.Tensor:
+        """Run the model, in as many passes as it takes; as if it was one, to rounding."""
+        options = transformer_options or {}
+        chunks = max(1, len(options.get("cond_or_uncond", ())))
+        rows = x.shape[0]
+        frames = rows // chunks
+        state = FramePass(active=self._is_active(options))
+        if not 0 < self.frames_per_pass < frames or rows % chunks or "ad_params" in options:
+            # AnimateDiff looks along all frames at once: there a step is never cut.
+            return executor(x, t, c_concat, c_crossattn, control, {**options, PASS_KEY: state}, **others)
+        names = list(frame_indices(options, frames))
+        table = torch.arange(rows, device=x.device).view(chunks, frames)
+        out: torch.Tensor | None = None
+        for part in split_evenly(frames, self.frames_per_pass):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            index = table[:, part.start : part.stop].flatten()
+            state.last = part.stop == frames
+            some = [names[frame] for frame in part]
+            seen = {
+                **options,
+                PASS_KEY: state,
+                FRAMES_KEY: some,
+                # What AnimateDiff says to other packs' IP-Adapters about its windows: they keep to the right frames by it.
+                "ad_params": {"full_length": max(names) + 1, "sub_idxs": some},
+            }
+            result = executor(
+                *(_take_rows(value, index, rows) for value in (x, t, c_concat, c_crossattn, control)),
+                seen,
+                **{name: _take_rows(value, index, rows) for name, value in others.items()},
+            )
+            if out is None:
+                out = result.new_empty((rows, *result.shape[1:]))
+            out[index] = result
+        assert out is not None
+        return out
+
+    def prepare(
+        self, executor: Callable[..., Any], model: Any, noise_shape: Any, conds: Mapping[str, Any], **others: Any
+    ) -> Any:
+        """Tell ComfyUI how much memory a step takes: otherwise it makes room for all frames at once, which on a small card
+        puts the model itself out."""
+        with_control = any("control" in cond for group in conds.values() for cond in group or ())
+        if self.frames_per_pass and len(noise_shape) == 4 and not with_control:
+            # A ControlNet runs over all frames, before us.
+            frames = min(noise_shape[0], self.frames_per_pass + self.memory_frames)
+            noise_shape = [frames, *noise_shape[1:]]
+        return executor(model, noise_shape, conds, **others)
+
+    def _is_active(self, options: Mapping[str, Any]) -> bool:
+        if self.sigma_start == math.inf and self.sigma_end <= 0:
+            return True
+        sigmas = options.get("sigmas")
+        return sigmas is None or self.sigma_end <= float(sigmas[0]) <= self.sigma_start
+
+
+def split_evenly(frames: int, most: int) -> list[range]:
+    """As few ranges as it takes, of at most `most` frames, none much smaller than another: 24 by 10 are three of 8."""
+    passes = math.ceil(frames / most)
+    edges = [frames * number // passes for number in range(passes + 1)]
+    return [range(start, stop) for start, stop in itertools.pairwise(edges)]
+
+
+def _take_rows(value: Any, index: torch.Tensor, rows: int) -> Any:
+    """Some rows of whatever has `rows` of them: tensors, and the lists and dictionaries of them that a ControlNet gives."""
+    if isinstance(value, torch.Tensor):
+        return value[index.to(value.device)] if value.ndim and value.shape[0] == rows else value
+    if isinstance(value, dict):
+        return {name: _take_rows(item, index, rows) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_take_rows(item, index, rows) for item in value]
+    return value

@@ -1,0 +1,69 @@
+"""Masks that a node gets: what is wrong with them is said before anything is sampled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import comfy.patcher_extension
+import torch
+from torch import Tensor
+
+from ...core.conditioning.mask_fit import require_mask_fit
+from ...core.errors import VideoGenError
+
+log = logging.getLogger(__name__)
+
+_WRAPPER_KEY = "videogen.masks"
+
+
+def check_mask(mask: Any, name: str = "mask") -> Tensor:
+    """A mask as (masks, height, width), 0…1.
+
+    Raises:
+        VideoGenError: `mask-invalid` for another shape, no masks, or values that are not numbers.
+    """
+    if isinstance(mask, Tensor) and mask.ndim == 4 and mask.shape[1] == 1:
+        mask = mask[:, 0]
+    elif isinstance(mask, Tensor) and mask.ndim == 2:
+        mask = mask[None]
+    if not isinstance(mask, Tensor) or mask.ndim != 3 or 0 in mask.shape:
+        found = f"has shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"is {type(mask).__name__}"
+        raise VideoGenError("mask-invalid", f"`{name}` {found}, expected (masks, height, width)")
+    if not torch.isfinite(mask).all():
+        raise VideoGenError(
+            "mask-invalid", f"`{name}` has values that are not numbers (NaN or infinite), expected 0 to 1"
+        )
+    if not mask.any():
+        log.warning("`%s` is empty: the image has no effect anywhere", name)
+    return mask.to(torch.float32).clamp(0.0, 1.0)
+
+
+def require_mask_count(masks: Tensor, count: int, of: str = "frames") -> None:
+    """Raise `mask-invalid` unless there is one mask for all of `count` frames (or pictures), or one for each."""
+    if len(masks) not in (1, count):
+        raise VideoGenError("mask-invalid", f"`mask` has {len(masks)} masks for {count} {of}, expected 1 or {count}")
+
+
+def require_masks_fit(model: Any, masks: Mapping[str, Tensor]) -> None:
+    """Make a model refuse, when its sampling starts, masks that do not belong to the frames.
+
+    How large the frames are and how many, nobody knows before; the first step is not calculated when they do not fit.
+
+    Args:
+        model: a clone of one's own; it is changed.
+        masks: (masks, height, width) by name.
+    """
+    # Only the shapes are remembered: what stands in a model's options is copied with every clone of the model.
+    shapes = {name: (mask.shape[0], mask.shape[1], mask.shape[2]) for name, mask in masks.items()}
+
+    def check(executor: Callable[..., Any], noise: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(noise, Tensor) and noise.ndim == 4:
+            frames, _, rows, columns = noise.shape
+            for name, shape in shapes.items():
+                require_mask_fit(shape, (frames, rows, columns), name)
+        return executor(noise, *args, **kwargs)
+
+    if shapes:
+        model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, _WRAPPER_KEY, check)

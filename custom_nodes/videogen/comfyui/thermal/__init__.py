@@ -1,0 +1,1 @@
+"""Guards on a sampling, and telemetry of the machine."""

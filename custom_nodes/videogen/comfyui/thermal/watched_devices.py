@@ -1,0 +1,71 @@
+"""Which devices a guard looks at: those that torch computes on, found again in the drivers' lists."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import comfy.model_management
+import torch
+
+from ...core.thermal.readings import Reading
+from ...hardware.card_keys import CardKey, format_bus, normalise_uuid, read_visible
+from ...hardware.sensors import Sensors
+
+#: `auto`: what ComfyUI computes on. `all`: every card of this machine, and the processor where ComfyUI computes on it.
+AUTO, ALL = "auto", "all"
+DEVICE_CHOICES = [AUTO, ALL]
+
+#: One for the process: NVML is started once.
+SENSORS = Sensors()
+
+
+def read_watched(devices: str, sensors: Sensors = SENSORS) -> list[Reading]:
+    """One reading of each device that counts; at least one, which says what is wrong where nothing can be read."""
+    device = comfy.model_management.get_torch_device()
+    readings = sensors.read_all_cards() if devices == ALL else []
+    if device.type == "cuda":
+        if devices == AUTO:
+            readings = sensors.read_cards(used_cards(device, sensors), maker="amd" if torch.version.hip else "nvidia")
+    elif device.type == "cpu":
+        readings.append(sensors.read_processor())
+    elif not readings:
+        name = comfy.model_management.get_torch_device_name(device)
+        readings = [
+            Reading(str(device), name, device.type, problem=f"there is no sensor for torch's {device.type} devices")
+        ]
+    if not readings:
+        readings = [Reading("none", "this machine", problem=sensors.why_no_cards())]
+    return readings
+
+
+def used_cards(device: torch.device, sensors: Sensors) -> list[CardKey]:
+    """The card of `device`, and every other one on which this process holds memory (packs for several cards)."""
+    current = torch.cuda.current_device() if device.index is None else device.index
+    others = [
+        index for index in range(torch.cuda.device_count()) if index != current and torch.cuda.memory_reserved(index)
+    ]
+    return [find_card(index, sensors) for index in (current, *others)]
+
+
+def find_card(index: int, sensors: Sensors) -> CardKey:
+    """torch's card number `index` as the drivers name it.
+
+    torch tells the place on the PCI bus and the UUID of the card that it really uses, so that neither
+    CUDA_VISIBLE_DEVICES nor the order in which CUDA counts matters. An older torch tells neither: then the environment is
+    read the way CUDA does it.
+    """
+    found: Any = torch.cuda.get_device_properties(index)
+    uuid = normalise_uuid(str(getattr(found, "uuid", "")))
+    visible = read_visible(os.environ) if torch.version.hip is None else None
+    if visible and index < len(visible) and visible[index].upper().startswith("MIG-"):
+        uuid = visible[index]  # torch gives the instance's UUID without saying that it is one
+    if hasattr(found, "pci_bus_id"):
+        return CardKey(format_bus(found.pci_domain_id, found.pci_bus_id, found.pci_device_id), uuid, found.name)
+    if uuid:
+        return CardKey("", uuid, found.name)
+    by_bus = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    shown = sensors.nvidia.visible(visible, counted_by_bus=by_bus)
+    if index < len(shown) and (by_bus or len({card.name for card in shown}) == 1):
+        return shown[index]
+    return CardKey("", "", f"{found.name} (torch {torch.__version__} does not tell which card of NVML's it is)")

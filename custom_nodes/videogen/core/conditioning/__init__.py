@@ -1,0 +1,1 @@
+"""How strongly and where images condition a model."""

@@ -1,0 +1,150 @@
+"""How strongly an image acts in each layer of a UNet: named patterns, as numbers a cross-attention layer.
+
+A layer is named by ComfyUI's block: ``("input", 4, 1)`` is the second transformer layer in input block 4. Layers come and
+go in the order of IP-Adapter's files: input blocks, then output blocks, then the middle block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..errors import VideoGenError
+
+#: (part, block, transformer layer), as ComfyUI names a cross-attention layer.
+Layer = tuple[str, int, int]
+#: (part, block): what a pattern tells apart; the transformer layers of one block always act alike.
+Block = tuple[str, int]
+
+#: What the weight of an image may be. Above 1 it takes over more and more; below 0 it pushes away from the image.
+WEIGHT_RANGE = (-1.0, 3.0)
+
+#: What a weak part keeps, and the floor of the slopes; as in ComfyUI_IPAdapter_plus, so that its settings carry over.
+_WEAK, _FLOOR = 0.2, 0.05
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a block stands on the way through the UNet: `depth` is 0 at its beginning and grows towards 1."""
+
+    part: str
+    depth: float
+
+
+#: weight type → share of the weight in a block. The formulas are ComfyUI_IPAdapter_plus's (CrossAttentionPatch.py), whose
+#: depth is the block's number on the way through the UNet, divided by the number of blocks that have cross-attention.
+_SLOPES: dict[str, Callable[[Place], float]] = {
+    "linear": lambda place: 1.0,
+    "ease in": lambda place: _slope(1 - place.depth),
+    "ease out": lambda place: _slope(place.depth),
+    "ease in-out": lambda place: _slope(1 - abs(2 * place.depth - 1)),
+    "reverse in-out": lambda place: _slope(abs(2 * place.depth - 1)),
+    "weak input": lambda place: _WEAK if place.part == "input" else 1.0,
+    "weak middle": lambda place: _WEAK if place.part == "middle" else 1.0,
+    "weak output": lambda place: _WEAK if place.part == "output" else 1.0,
+    "strong middle": lambda place: 1.0 if place.part == "middle" else _WEAK,
+    "prompt is more important": lambda place: _slope(place.depth),
+}
+
+#: input blocks with cross-attention → (blocks that carry style, blocks that carry composition).
+#: SDXL: InstantStyle (Wang et al. 2024, arXiv 2404.02733, section 3): up_blocks.0.attentions.1 and down_blocks.2.attentions.1,
+#: which diffusers' `set_ip_adapter_scale` documents as well. SD 1.5: the authors' infer_style_sd15.py, "experimental, not
+#: obvious as SDXL": up_blocks.1, and down_blocks.2 with mid_block.
+_STYLE_AND_COMPOSITION: dict[tuple[int, ...], tuple[frozenset[Block], frozenset[Block]]] = {
+    (4, 5, 7, 8): (frozenset({("output", 1)}), frozenset({("input", 8)})),
+    (1, 2, 4, 5, 7, 8): (
+        frozenset({("output", 3), ("output", 4), ("output", 5)}),
+        frozenset({("input", 7), ("input", 8), ("middle", 0)}),
+    ),
+}
+
+#: weight type → whether a block takes part, by whether it carries style and whether it carries composition.
+_CHOICES: dict[str, Callable[[bool, bool], bool]] = {
+    "style transfer": lambda style, composition: style,
+    "strong style transfer": lambda style, composition: not composition,
+    "composition": lambda style, composition: composition,
+    "style and composition": lambda style, composition: style or composition,
+}
+
+#: All names, in the order in which a widget shows them. Saved workflows hold them.
+WEIGHT_TYPES = (*_SLOPES, *_CHOICES)
+
+
+def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tuple[float, ...]:
+    """The weight of each of `layers`, in their order.
+
+    Args:
+        weight_type: one of `WEIGHT_TYPES`.
+        weight: what a layer gets that takes part in full.
+        layers: all cross-attention layers of a UNet, for example the 16 of SD 1.5 or the 70 of SDXL.
+
+    Raises:
+        VideoGenError: `widget-invalid` for an unknown type, or for a choice of blocks in a UNet that it is not known for.
+    """
+    blocks = [(part, block) for part, block, _ in layers]
+    if weight_type in _SLOPES:
+        order = _order(blocks)
+        share = {
+            block: _SLOPES[weight_type](Place(block[0], number / len(order))) for number, block in enumerate(order)
+        }
+        return tuple(weight * share[block] for block in blocks)
+    check_choice("weight_type", weight_type, WEIGHT_TYPES)
+    inputs = tuple(sorted({number for part, number in blocks if part == "input"}))
+    if inputs not in _STYLE_AND_COMPOSITION:
+        raise VideoGenError(
+            "widget-invalid",
+            f"`weight_type` {weight_type!r} is known for SD 1.5 and SDXL; this model has cross-attention in the input blocks"
+            f" {', '.join(map(str, inputs)) or 'none'}",
+            "Take another weight type, for example linear.",
+        )
+    style, composition = _STYLE_AND_COMPOSITION[inputs]
+    takes_part = _CHOICES[weight_type]
+    return tuple(weight if takes_part(block in style, block in composition) else 0.0 for block in blocks)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Whether a widget has one of its choices: ComfyUI 0.3.75 itself does not look, in nodes of today's kind.
+
+    Raises:
+        VideoGenError: `widget-invalid`.
+    """
+    if value not in choices:
+        raise VideoGenError("widget-invalid", f"`{name}` is {value!r}, expected one of {', '.join(choices)}")
+
+
+def check_weight(weight: float, name: str = "weight") -> float:
+    """The weight, if it can be used.
+
+    Raises:
+        VideoGenError: `widget-invalid` when it is not a number or outside `WEIGHT_RANGE`.
+    """
+    low, high = WEIGHT_RANGE
+    if not (math.isfinite(weight) and low <= weight <= high):
+        raise VideoGenError("widget-invalid", f"`{name}` is {weight:g}, expected {low:g} to {high:g}")
+    return weight
+
+
+def check_span(start: float, end: float) -> None:
+    """Whether an image can act from `start` to `end`, shares of the sampling.
+
+    Raises:
+        VideoGenError: `widget-invalid` when one is outside 0…1, or the end comes before the start.
+    """
+    for name, value in (("start_at", start), ("end_at", end)):
+        if not 0.0 <= value <= 1.0:  # also false for NaN
+            raise VideoGenError("widget-invalid", f"`{name}` is {value:g}, expected 0 to 1")
+    if start > end:
+        raise VideoGenError(
+            "widget-invalid", f"`start_at` is {start:g} and `end_at` {end:g}: the end comes before the start"
+        )
+
+
+def _slope(height: float) -> float:
+    return _FLOOR + (1 - _FLOOR) * height
+
+
+def _order(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks in the order in which the UNet runs: input, middle, output."""
+    parts = {"input": 0, "middle": 1, "output": 2}
+    return sorted(set(blocks), key=lambda block: (parts[block[0]], block[1]))

@@ -1,0 +1,1 @@
+"""Continuity as numbers: scores, thresholds, drift, calibration."""

@@ -1,0 +1,86 @@
+"""What a similarity is worth: the maps after which 0.85 means the same whatever measured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import VideoGenError
+
+#: Where a subject counts as the same. Every map puts its knee here.
+SAME_SUBJECT = 0.85
+#: What an embedding and what chroma weigh in a subject's score.
+EMBEDDING_SHARE, CHROMA_SHARE = 0.6, 0.4
+#: Cosine of two SFace vectors from which on OpenCV's documentation calls them one person.
+SAME_FACE = 0.363
+#: The backend that needs no network: companded Lab and local binary patterns.
+CLASSICAL = "classical"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A monotone map of a similarity onto 0…1: straight from `floor` to the knee, and straight on to 1.
+
+    Attributes:
+        backend: what measured the similarity.
+        knee: the similarity that becomes `SAME_SUBJECT`. For the backends that were measured it is the lowest at which, on one
+            half of 89 AI clips, no more than 5 % of the pairs of different subjects come out at 0.85 or above.
+            docs/continuity.md has the procedure, and what came out on the other half.
+        measured: False when nobody has measured this backend and the knee is another one's.
+        floor: the similarity that becomes 0.
+    """
+
+    backend: str
+    knee: float
+    measured: bool = True
+    floor: float = 0.0
+
+    def __call__(self, similarity: float) -> float:
+        if similarity < self.knee:
+            return SAME_SUBJECT * max(0.0, (similarity - self.floor) / (self.knee - self.floor))
+        return SAME_SUBJECT + (1 - SAME_SUBJECT) * min(1.0, (similarity - self.knee) / (1 - self.knee))
+
+    @property
+    def label(self) -> str:
+        """As a report names it: ``r 0.38 → 0.85, measured``."""
+        return f"r {self.knee:g} → {SAME_SUBJECT:g}, {'measured' if self.measured else 'not measured for this backend'}"
+
+
+#: Backend → its map from r = (cos − lo) / (1 − lo).
+CALIBRATIONS = {each.backend: each for each in (Calibration(CLASSICAL, 0.37), Calibration("mobilenet-v2", 0.38))}
+#: The classical backend where neither side has colour. Much less tells them apart then: of the pairs of one subject two
+#: thirds pass, where 5 % of the others do.
+GREY_CALIBRATION = Calibration("classical, without colour", 0.83)
+#: The map of chroma, from `compare_chroma` in metrics/descriptor.py. Colours that have nothing to do with each other still
+#: reach 0.05: skin, shadows and grey are everywhere.
+CHROMA_CALIBRATION = Calibration("chroma", 0.30, floor=0.05)
+
+
+def find_calibration(backend: str) -> Calibration:
+    """The map of a backend; the one of the measured network for a network that nobody has measured."""
+    if backend in CALIBRATIONS:
+        return CALIBRATIONS[backend]
+    return Calibration(backend, CALIBRATIONS["mobilenet-v2"].knee, measured=False)
+
+
+def relate_cosine(cosine: float, unrelated: float) -> float:
+    """r = (cos − lo) / (1 − lo): 0 for what is as far apart as unrelated pictures, 1 for the same.
+
+    Args:
+        unrelated: lo, the mean cosine to pictures that have nothing to do with it.
+    """
+    return (cosine - unrelated) / max(1e-3, 1 - unrelated)
+
+
+def fuse(embedding: float, chroma: float | None) -> float:
+    """A subject's score out of the two calibrated similarities; `chroma` is None where there is no colour to compare."""
+    return embedding if chroma is None else EMBEDDING_SHARE * embedding + CHROMA_SHARE * chroma
+
+
+def require_same_backend(first: str, second: str) -> None:
+    """Raise `backend-mismatch` unless two measurements were made by the same backend."""
+    if first != second:
+        raise VideoGenError(
+            "backend-mismatch",
+            f"one side was measured by {first!r} and the other by {second!r}: their numbers cannot be compared",
+            "Score both with the same backend: with the same CLIP Vision model, or both without one.",
+        )

@@ -1,0 +1,217 @@
+"""What a segment must reach, and what is done when it does not: thresholds, verdicts, takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import VideoGenError
+from .calibration import SAME_FACE, SAME_SUBJECT
+from .scores import SegmentScore, SubjectScore
+
+#: What the temporal score of a segment is capped to in which hardly anything moves.
+STATIC_CAP = 0.6
+#: What the continuity node's `when_below` can be: what becomes of a segment that fails.
+RENDER_AGAIN, ONLY_REPORT = "render again", "only report"
+#: What a verdict can be, from good to bad.
+PASS, WARN, FAIL = "pass", "warn", "fail"
+_ORDER = {PASS: 0, WARN: 1, FAIL: 2}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What counts as continuous.
+
+    Attributes:
+        character: mean score that every character reaches.
+        character_minimum: score that every sampled frame reaches.
+        object: the same as `character` for objects; falling short is a warning, for objects are small.
+        temporal: temporal score of a segment; a static one is capped there and so passes, flagged.
+        light_warn, light_fail: step of the mean Lab (ΔE 1976) across a cut within one location. Natural footage has a
+            99th percentile of 1.0 from frame to frame.
+        kelvin_margin: mired by which the estimated colour temperature may lie outside the story's range: an estimate off a
+            single picture is not better than that.
+        hue_drift: degrees by which a part of a character (its shirt) may change its hue. A score does not say it all: in AI
+            footage a subject that turns round changes more than one whose shirt becomes violet.
+        extra_takes: how often a segment that fails is rendered again.
+    """
+
+    character: float = SAME_SUBJECT
+    character_minimum: float = 0.70
+    object: float = 0.75
+    temporal: float = 0.6
+    light_warn: float = 1.2
+    light_fail: float = 2.5
+    kelvin_margin: float = 60.0
+    extra_takes: int = 2
+    hue_drift: float = 25.0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Thresholds:
+        """The default ones with some of them set.
+
+        Raises:
+            VideoGenError: `threshold-invalid`, naming the key, what was found and what was expected.
+        """
+        known = {field.name: field.default for field in dataclasses.fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                raise VideoGenError(
+                    "threshold-invalid", f"there is no threshold {key!r}; there are: {', '.join(known)}"
+                )
+            top = {"extra_takes": 5, "hue_drift": 180}.get(key, 1000 if key.startswith(("light", "kelvin")) else 1)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            whole = key != "extra_takes" or isinstance(value, int)
+            if not number or not whole or not 0 <= value <= top:
+                kind = "a whole number" if key == "extra_takes" else "a number"
+                raise VideoGenError(
+                    "threshold-invalid", f"the threshold {key} is {value!r}, expected {kind} from 0 to {top}"
+                )
+        return cls(**dict(values))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a segment's scores mean.
+
+    Attributes:
+        level: ``pass``, ``warn`` or ``fail``; a segment that fails is rendered again.
+        reasons: sentences, the worst first; empty when it passes.
+    """
+
+    level: str
+    reasons: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"level": self.level, "reasons": list(self.reasons)}
+
+
+def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
+    """Hold a segment's scores against the thresholds.
+
+    Characters, temporal score and broken frames can fail a segment; objects and light only warn, except a step of light
+    beyond `light_fail`: another seed does not make a prop larger. A location is not judged. What could not be measured never
+    fails; a character who is seen in no frame is a warning. A change of hue fails where a mask or a region says where the
+    character is, and warns where that is guessed.
+    """
+    found: list[tuple[str, str]] = []
+    for subject in score.subjects:
+        if subject.kind == "location":
+            continue  # another camera angle shows another part of it: it is told, and not judged
+        if subject.mean is None or subject.minimum is None:
+            if subject.kind == "character" and not subject.weights:
+                found.append((WARN, f"{subject.label} was not measured: {'; '.join(subject.notes)}"))
+            continue
+        low = thresholds.object if subject.kind == "object" else thresholds.character
+        level = WARN if subject.kind == "object" else FAIL
+        drift = f": {subject.drift[0].sentence}" if subject.drift else ""
+        if subject.mean < low:
+            found.append((level, f"{subject.label} {subject.mean:.2f}, expected {low:g}{drift}"))
+        elif subject.kind == "character" and subject.minimum < thresholds.character_minimum:
+            frame = "" if subject.worst_frame is None else f" in frame {subject.worst_frame + 1}"
+            low = thresholds.character_minimum
+            found.append(
+                (FAIL, f"{subject.label} {subject.minimum:.2f}{frame}, expected {low:g} in every frame{drift}")
+            )
+        elif subject.kind == "character":
+            level = FAIL if subject.weights in ("mask", "alpha", "region") else WARN
+            turned = [
+                each for each in subject.drift if each.quantity == "hue" and abs(each.change) >= thresholds.hue_drift
+            ]
+            found += [(level, f"{subject.label}: {each.sentence}") for each in turned[:1]]
+        found += [(WARN, sentence) for sentence in _judge_faces(subject)]
+    temporal = score.temporal
+    if temporal is not None and temporal.score is not None:
+        # Where nothing moves the score is capped, whatever the seed: a higher target would fail every quiet shot for good.
+        target = min(thresholds.temporal, STATIC_CAP) if temporal.static else thresholds.temporal
+        if temporal.score < target:
+            found.append((FAIL, f"temporal score {temporal.score:.2f}, expected {target:g}{temporal.because}"))
+        elif temporal.static:
+            found.append((WARN, f"hardly anything moves (median flow {temporal.median_flow:.2f} pixels)"))
+    found += [(FAIL if problem.severe else WARN, problem.sentence) for problem in score.frames.problems]
+    found += judge_light(score, thresholds)
+    found.sort(key=lambda entry: -_ORDER[entry[0]])
+    level = found[0][0] if found else PASS
+    return Verdict(level, tuple(sentence for _, sentence in found))
+
+
+def _judge_faces(subject: SubjectScore) -> list[str]:
+    """A sentence when the faces that were seen are another one's. It only warns: drawn faces are not what SFace has learnt."""
+    cosines = [sample.face for sample in subject.samples if sample.face is not None]
+    if not cosines or statistics.median(cosines) >= SAME_FACE:
+        return []
+    alike = f"{statistics.median(cosines):.2f}, one person from {SAME_FACE:g}"
+    return [f"{subject.label}: the face looks like another one's in {len(cosines)} frames (cosine {alike})"]
+
+
+def judge_light(score: SegmentScore, thresholds: Thresholds) -> list[tuple[str, str]]:
+    """(level, sentence) for each thing that is odd about a segment's light, and the step to the segment before it."""
+    found = []
+    light = score.light
+    if light is not None and light.kelvin is not None and light.story_kelvin is not None:
+        off = mired_outside(light.kelvin, light.story_kelvin)
+        if off > thresholds.kelvin_margin:
+            low, high = light.story_kelvin
+            found.append((WARN, f"the light looks like {light.kelvin:.0f} K, and the story says {low} to {high} K"))
+    if light is not None and light.lightness is not None and light.story_lightness is not None:
+        low, high = light.story_lightness
+        if not low <= light.lightness <= high:
+            word = "darker" if light.lightness < low else "brighter"
+            found.append(
+                (WARN, f"the picture is {word} (L {light.lightness:.0f}) than the story's lighting ({low} to {high})")
+            )
+    boundary = score.boundary
+    if boundary is not None and boundary.color_step is not None and not boundary.exempt:
+        step = boundary.color_step
+        if step > thresholds.light_warn:
+            level = FAIL if step > thresholds.light_fail else WARN
+            found.append((level, f"the light steps by ΔE {step:.1f} at the cut, within one location"))
+    return found
+
+
+def mired_outside(kelvin: float, span: tuple[float, float]) -> float:
+    """By how many mired (10⁶ / K, in which equal steps look equal) a temperature lies outside a span; 0 within it."""
+    value, warm, cool = 1e6 / kelvin, 1e6 / span[0], 1e6 / span[1]
+    return max(0.0, value - warm, cool - value)
+
+
+#: Words of a story's lighting → the median lightness (CIELAB L) that such a picture has, from … to. The first that is found.
+_LIGHTNESS_WORDS = (
+    (("night", "moonlight", "nacht", "mondlicht"), (3, 45)),
+    (("dusk", "dawn", "twilight", "dämmerung", "low-key", "low key", "candle", "kerze"), (10, 60)),
+    (("high-key", "high key", "snow", "schnee"), (50, 97)),
+    (("bright", "daylight", "sun", "hell", "tageslicht", "sonne"), (30, 92)),
+)
+
+
+def expected_lightness(lighting: str) -> tuple[int, int] | None:
+    """The span of median lightness that a story's words on light stand for, or None when they do not say."""
+    words = lighting.casefold()
+    return next((span for names, span in _LIGHTNESS_WORDS if any(name in words for name in names)), None)
+
+
+def score_of_take(score: SegmentScore) -> float:
+    """One number to rank takes of the same segment by: the lowest of what counts, each against its own target."""
+    characters = [subject for subject in score.subjects if subject.kind == "character"]
+    values = [subject.mean for subject in characters if subject.mean is not None]
+    values += [0.0 for subject in characters if not subject.weights]  # seen nowhere
+    values += [subject.minimum + 0.15 for subject in characters if subject.minimum is not None]
+    if score.temporal is not None and score.temporal.score is not None:
+        values.append(score.temporal.score + 0.25)
+    if any(problem.severe for problem in score.frames.problems):
+        values.append(0.0)
+    return min(values, default=1.0)
+
+
+def choose_take(levels: Sequence[str], scores: Sequence[float]) -> int:
+    """The index of the best of several takes: the best verdict, then the highest score, then the earliest."""
+    return min(range(len(levels)), key=lambda index: (_ORDER[levels[index]], -scores[index], index))
+
+
+def wants_another_take(levels: Sequence[str], thresholds: Thresholds) -> bool:
+    """Whether a segment is rendered again: all of its takes failed, and there may be one more."""
+    return bool(levels) and all(level == FAIL for level in levels) and len(levels) <= thresholds.extra_takes

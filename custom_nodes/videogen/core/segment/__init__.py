@@ -1,0 +1,1 @@
+"""What one segment takes from its story: plan, prompts, shots, regions, references."""

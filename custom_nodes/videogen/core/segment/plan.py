@@ -1,0 +1,131 @@
+"""Everything that one segment needs in order to be rendered: what a SEGMENT socket carries."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..story.model import Entity, Story
+from .prompts import compose_negative, compose_prompt, entities_in
+from .shots import Shot, parse_shot
+
+#: Fields of a plan that a storyboard shows and that no model sees: they change a segment's frames only when they are drawn.
+CAPTIONS = ("title", "slug", "id", "count", "start", "film_duration", "description", "continuity")
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """A segment with all that it takes from its story, resolved.
+
+    Attributes:
+        number, count: 1-based place, and how many segments the film has.
+        start, duration, film_duration: seconds, exact.
+        frames, fps: how many frames are rendered, and how many of them a second; ``frames / fps == duration``.
+        size: width and height of the frames in pixels.
+        text: the segment's own words; `prompt` is the whole prompt around them.
+        context: the master prompt, for models that take one.
+    """
+
+    title: str
+    slug: str
+    number: int
+    count: int
+    id: str
+    start: Fraction
+    duration: Fraction
+    film_duration: Fraction
+    frames: int
+    fps: Fraction
+    size: tuple[int, int]
+    quality: str
+    seed: int
+    text: str
+    prompt: str
+    negative: str
+    context: str
+    description: str
+    technical: str
+    continuity: str
+    shot: Shot
+    characters: tuple[Entity, ...]
+    objects: tuple[Entity, ...]
+    location: Entity | None
+    lighting: str
+    kelvin: tuple[int, int] | None
+
+    @property
+    def file_stem(self) -> str:
+        """``segment_07``: the name of its file, sorted right for any number of segments."""
+        return f"segment_{self.number:0{max(2, len(str(self.count)))}d}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; fractions become text such as ``"1/3"``."""
+        return _plain(dataclasses.asdict(self))
+
+    def digest(self) -> str:
+        """SHA-256 over all of it, in hexadecimal digits."""
+        return digest(self.to_dict())
+
+
+def plan_segment(story: Story, number: int, prompt_override: str = "") -> SegmentPlan:
+    """Resolve one segment of a story.
+
+    Args:
+        number: 1-based.
+        prompt_override: stands in for the segment's own text when it is not blank.
+
+    Raises:
+        VideoGenError: `segment-missing`.
+    """
+    segment = story.segment(number)
+    text = prompt_override.strip() or segment.prompt
+    locations = entities_in(story.locations, number)
+    return SegmentPlan(
+        title=story.title,
+        slug=story.slug,
+        number=number,
+        count=len(story.segments),
+        id=segment.id,
+        start=segment.start,
+        duration=segment.duration,
+        film_duration=story.duration,
+        frames=segment.frames,
+        fps=segment.frames / segment.duration,
+        size=story.size,
+        quality=story.quality,
+        seed=segment.seed,
+        text=text,
+        prompt=compose_prompt(story, segment, text),
+        negative=compose_negative(story, segment),
+        context=story.style.master_prompt,
+        description=segment.description,
+        technical=segment.technical,
+        continuity=segment.continuity,
+        shot=parse_shot(segment.technical, text),
+        # `segments` says where else somebody appears; it does not change this segment's frames.
+        characters=tuple(dataclasses.replace(e, segments=()) for e in entities_in(story.characters, number)),
+        objects=tuple(dataclasses.replace(e, segments=()) for e in entities_in(story.objects, number)),
+        location=dataclasses.replace(locations[0], segments=()) if locations else None,
+        lighting=story.style.lighting,
+        kelvin=story.style.kelvin,
+    )
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in its canonical form, in hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

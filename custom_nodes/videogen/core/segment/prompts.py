@@ -1,0 +1,47 @@
+"""Prompt composition: what a segment shares with the others, around what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..story.model import Entity, Segment, Story
+
+
+def compose_prompt(story: Story, segment: Segment, text: str | None = None) -> str:
+    """The whole prompt: style prefix, lighting, location, characters, objects, the segment's own text, suffix.
+
+    Args:
+        text: stands in for the segment's own text, when given and not blank.
+    """
+    own = text if text and text.strip() else segment.prompt
+    parts = [
+        story.style.prefix,
+        *(entity.description for entity in entities_in(story.locations, segment.number)),
+        story.style.lighting,
+        *(entity.description for entity in entities_in(story.characters, segment.number)),
+        *(entity.description for entity in entities_in(story.objects, segment.number)),
+        own,
+        story.style.suffix,
+    ]
+    return join_sentences(parts)
+
+
+def compose_negative(story: Story, segment: Segment) -> str:
+    """What must not be seen: the style's words, then the segment's."""
+    parts = (" ".join(part.split()).strip(" ,") for part in (story.style.negative, segment.negative))
+    return ", ".join(part for part in parts if part)
+
+
+def entities_in(entities: Iterable[Entity], number: int) -> tuple[Entity, ...]:
+    """Those that appear in the segment with this number, in the story's order."""
+    return tuple(entity for entity in entities if number in entity.segments)
+
+
+def join_sentences(parts: Iterable[str]) -> str:
+    """Parts as one line of sentences; a part that ends without punctuation gets a full stop."""
+    sentences = []
+    for part in parts:
+        sentence = " ".join(part.split()).rstrip(" ,;")
+        if sentence:
+            sentences.append(sentence if sentence[-1] in '.!?…"»”' else f"{sentence}.")
+    return " ".join(sentences)

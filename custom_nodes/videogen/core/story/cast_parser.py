@@ -1,0 +1,107 @@
+"""Characters, objects and locations of a story, out of plain data."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..timing import exact
+from .model import CAST_COLORS, Entity
+from .schema import ENTITY_KEYS, MAX_ENTITIES, MAX_SEED, REGIONS, is_inside
+from .selection import parse_selection
+from .validation import Checker, found, place
+
+
+def parse_entities(
+    check: Checker, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
+) -> tuple[Entity, ...]:
+    """The entities under one key of a story.
+
+    Args:
+        key: ``characters``, ``objects`` or ``locations``.
+        count: how many segments the story has.
+        color_offset: how many colours the entities before these have taken.
+    """
+    entities: list[Entity] = []
+    items = check.mapping(story.get(key, {}), key)
+    if len(items) > MAX_ENTITIES:
+        check.report(key, f"has {len(items):,} entries, at most {MAX_ENTITIES} are allowed")
+        return ()
+    for index, (name, item) in enumerate(items.items()):
+        where = place(key, name)
+        if not re.fullmatch(r"\w[\w -]{0,59}", name):
+            check.report(where, f"{found(name)} as a name, expected letters, digits, '_' and '-'")
+            continue
+        entities.append(_entity(check, item, kind, name, where, count, color_offset + index))
+    return tuple(entities)
+
+
+def _entity(check: Checker, item: Any, kind: str, name: str, where: str, count: int, color_index: int) -> Entity:
+    fields = check.mapping(item, where, ENTITY_KEYS)
+    numbers: tuple[int, ...] = tuple(range(1, count + 1))
+    # Without any segment there is nothing to compare with, and that is reported already.
+    if "segments" in fields and count:
+        numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
+    label = name.replace("_", " ").strip() or name
+    weight = check.number(fields, "weight", where, default=None, low=0, high=3)
+    color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        check.report(f"{where}.color", f'{found(color)}, expected a colour such as "#4C9BE8"')
+    return Entity(
+        kind=kind,
+        name=name,
+        label=check.text(fields, "label", where, default=label[0].upper() + label[1:], longest=60, filled=True),
+        description=check.text(fields, "description", where, longest=4000),
+        seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
+        segments=numbers,
+        references=_references(check, fields.get("reference", []), f"{where}.reference"),
+        weight=None if weight is None else float(weight),
+        region=_region(check, fields["region"], f"{where}.region") if "region" in fields else None,
+        color=color,
+    )
+
+
+def _references(check: Checker, value: Any, where: str) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        check.report(where, f"{found(value)}, expected the name of a picture in ComfyUI's input folder, or a list")
+        return ()
+    names = [name.strip() for name in names]
+    for name in names:
+        if not is_inside(name):
+            check.report(where, f"{found(name)} leads outside ComfyUI's input folder; expected a name inside it")
+    return tuple(names)
+
+
+def _region(check: Checker, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
+    if isinstance(value, str):
+        if value in REGIONS:
+            return "centre" if value == "center" else value
+        name = value.strip()
+        if is_inside(name) and re.search(r"\.(png|webp|jpe?g)$", name, re.IGNORECASE):
+            return name
+    elif isinstance(value, list) and len(value) == 4:
+        # Between 0 and 1 first: whole numbers can be too long for a float.
+        sides = [exact(n) for n in value if isinstance(n, (int, float)) and not isinstance(n, bool) and 0 <= n <= 1]
+        if len(sides) == 4:
+            x, y, width, height = sides
+            if width > 0 and height > 0 and x + width <= 1 and y + height <= 1:
+                return float(x), float(y), float(width), float(height)
+    check.report(
+        where,
+        f"{found(value)}, expected left, centre, right, a box [x, y, width, height] in 0…1, or a mask picture",
+    )
+    return None
+
+
+def check_one_location(check: Checker, locations: tuple[Entity, ...]) -> None:
+    """A segment is at one place at most."""
+    taken: dict[int, str] = {}
+    for location in locations:
+        doubled = [number for number in location.segments if number in taken]
+        if doubled:
+            check.report(
+                f"locations.{location.name}.segments",
+                f"segment {doubled[0]} already is at {taken[doubled[0]]!r}; a segment has one location",
+            )
+        taken.update(dict.fromkeys(location.segments, location.name))

@@ -1,0 +1,160 @@
+"""What a story is, once it has been read and found right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+from ..errors import VideoGenError
+
+#: Colours of the chips, in the order in which the cast is listed; told apart by people with colour-blindness too.
+CAST_COLORS = (
+    "#4C9BE8",
+    "#E8A13C",
+    "#6FBF5A",
+    "#D9658B",
+    "#9C7BE0",
+    "#3FBFAE",
+    "#E0703C",
+    "#B5B33A",
+    "#7F93B2",
+    "#C98BD9",
+)
+
+
+@dataclass(frozen=True)
+class Style:
+    """What every segment shares.
+
+    Attributes:
+        lighting: words on the light, part of every prompt.
+        kelvin: colour temperature as (lowest, highest), or None.
+        master_prompt: the text of the master prompt; context for models that take one.
+    """
+
+    prefix: str = ""
+    suffix: str = ""
+    negative: str = ""
+    lighting: str = ""
+    kelvin: tuple[int, int] | None = None
+    master_prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A character, object or location: somebody or something that must look the same wherever it appears.
+
+    Attributes:
+        kind: ``character``, ``object`` or ``location``.
+        name: its key in the story.
+        segments: numbers (1-based) of the segments in which it appears.
+        references: files of reference pictures.
+        weight: how strongly the reference holds, 0 to 3, or None for the workflow's own.
+        region: ``left``, ``centre``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
+        color: ``#rrggbb`` of its chip.
+    """
+
+    kind: str
+    name: str
+    label: str
+    description: str = ""
+    seed: int | None = None
+    segments: tuple[int, ...] = ()
+    references: tuple[str, ...] = ()
+    weight: float | None = None
+    region: str | tuple[float, float, float, float] | None = None
+    color: str = "#808080"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A transition on the cut behind segment `after`, half of its `seconds` on each side of the cut."""
+
+    after: int
+    type: str
+    seconds: Fraction
+
+
+@dataclass(frozen=True)
+class Audio:
+    music: str = ""
+    narration: bool = False
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One shot.
+
+    Attributes:
+        number: 1-based place in the story.
+        start: seconds from the film's start (the sum of the durations before it).
+        duration: seconds.
+        frames: how many frames are rendered; they are spread evenly over the duration.
+        continues: it begins from the last frame of the segment before it (chained video).
+    """
+
+    number: int
+    id: str
+    start: Fraction
+    duration: Fraction
+    frames: int
+    seed: int
+    prompt: str
+    description: str = ""
+    technical: str = ""
+    continuity: str = ""
+    negative: str = ""
+    continues: bool = False
+
+
+@dataclass(frozen=True)
+class Story:
+    """A whole film. `warnings` are sentences on what is odd but can be rendered."""
+
+    title: str
+    fps: Fraction
+    frames: int
+    size: tuple[int, int]
+    quality: str
+    style: Style
+    characters: tuple[Entity, ...]
+    objects: tuple[Entity, ...]
+    locations: tuple[Entity, ...]
+    transitions: tuple[Transition, ...]
+    audio: Audio
+    segments: tuple[Segment, ...]
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @cached_property
+    def duration(self) -> Fraction:
+        """Seconds of the whole film."""
+        return sum((segment.duration for segment in self.segments), Fraction(0))
+
+    @property
+    def slug(self) -> str:
+        """The title as a folder name, in ASCII."""
+        return slugify(self.title)
+
+    def segment(self, number: int) -> Segment:
+        """The segment with this 1-based number.
+
+        Raises:
+            VideoGenError: `segment-missing`, with the numbers that there are.
+        """
+        if not 1 <= number <= len(self.segments):
+            raise VideoGenError(
+                "segment-missing",
+                f"segment {number} is not there: the story {self.title!r} has segments 1 to {len(self.segments)}",
+                "Set `index` to one of these numbers.",
+            )
+        return self.segments[number - 1]
+
+
+def slugify(title: str) -> str:
+    """``"Über den Apfelbaum!"`` → ``uber_den_apfelbaum``; never empty, never longer than 60 characters."""
+    # ß and its kind do not decompose; letters outside Latin have no ASCII form, then the name is a plain one.
+    ascii_text = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", ascii_text.lower()).strip("_")[:60].strip("_") or "story"

@@ -1,0 +1,325 @@
+"""Plain data to a `Story`, with every problem reported at once."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from ..errors import ProblemList, VideoGenError
+from ..timing import count_rendered_frames, format_seconds, parse_timespan
+from ..video.quality import QUALITIES
+from .cast_parser import check_one_location, parse_entities
+from .documents import parse_document
+from .model import Audio, Segment, Story, Style
+from .schema import (
+    AUDIO_KEYS,
+    CONTROL_CHARACTERS,
+    MAX_FPS,
+    MAX_FRAMES,
+    MAX_MASTER_PROMPT,
+    MAX_PROMPT,
+    MAX_SEED,
+    MAX_SEGMENTS,
+    MAX_SIDE,
+    MIN_FPS,
+    MIN_SIDE,
+    SEGMENT_KEYS,
+    STORY_KEYS,
+    STYLE_KEYS,
+)
+from .transition_parser import parse_transitions
+from .validation import Checker, TooManyProblems, did_you_mean, found, whole_number
+
+ReadFile = Callable[[str], str]
+
+
+def parse_story(data: Any, name: str = "story", read_file: ReadFile | None = None) -> Story:
+    """Check plain data and make a story of it.
+
+    Args:
+        data: the list of segments, or the object around it (docs/story-format.md).
+        name: file name for messages; its stem is the title of a story without one.
+        read_file: gives the text of a file that lies beside the story (``segments`` and ``master_prompt`` can name
+            one); it raises ValueError with a sentence when it cannot. Without it such names are refused.
+
+    Raises:
+        ProblemList: `story-invalid`, with all problems and where each stands.
+    """
+    return _StoryParser(name, read_file).parse(data)
+
+
+def parse_story_text(text: str, name: str = "story", read_file: ReadFile | None = None) -> Story:
+    """`parse_story` on JSON or YAML text."""
+    return parse_story(parse_document(text, name), name, read_file)
+
+
+class _StoryParser:
+    def __init__(self, name: str, read_file: ReadFile | None) -> None:
+        self.name = name
+        self.read_file = read_file
+        self.check = Checker()
+        self.warnings: list[str] = []
+
+    def parse(self, data: Any) -> Story:
+        story = None
+        with contextlib.suppress(TooManyProblems):
+            story = self._story(data)
+        if story is None or self.check.problems:
+            raise ProblemList(
+                "story-invalid", self.name, self.check.problems, "docs/story-format.md describes every field."
+            )
+        return story
+
+    def _story(self, data: Any) -> Story | None:
+        check = self.check
+        if isinstance(data, list):
+            data = {"segments": data}
+        elif not isinstance(data, dict):
+            check.report("", f"{found(data)}, expected a list of segments or an object with `segments`")
+            return None
+        elif "segments" not in data:
+            check.report("segments", f"is missing{self._meant_segments(data)}")
+        fields = check.mapping(data, "", STORY_KEYS)
+        check.text(fields, "$schema", "")
+        title = check.text(fields, "title", "", default=self._title_of_file(), longest=200, filled=True)
+        fps = check.number(fields, "fps", "", default=Fraction(3), low=MIN_FPS, high=MAX_FPS, unit=" frames a second")
+        frames = check.whole(fields, "frames", "", default=24, low=1, high=MAX_FRAMES)
+        assert fps is not None
+        segments = self._segments(fields.get("segments", []), fps, frames) if "segments" in fields else []
+        count = len(segments)
+        style = self._style(fields.get("style", {}))
+        characters = parse_entities(check, fields, "characters", "character", count, 0)
+        objects = parse_entities(check, fields, "objects", "object", count, len(characters))
+        locations = parse_entities(check, fields, "locations", "location", count, len(characters) + len(objects))
+        check_one_location(check, locations)
+        return Story(
+            title=title,
+            fps=fps,
+            frames=frames,
+            size=self._size(fields.get("size", [1920, 1080])),
+            quality=check.choice(fields, "quality", "", default="high", choices=QUALITIES),
+            style=style,
+            characters=characters,
+            objects=objects,
+            locations=locations,
+            transitions=parse_transitions(check, fields.get("transitions", []), segments),
+            audio=self._audio(fields.get("audio", {})),
+            segments=tuple(segments),
+            warnings=tuple(self.warnings),
+        )
+
+    def _title_of_file(self) -> str:
+        stem = re.sub(r"\.(json|ya?ml)$", "", re.split(r"[/\\]", self.name)[-1], flags=re.IGNORECASE)
+        return "".join(c for c in stem.replace("_", " ") if c.isprintable()).strip()[:200] or "story"
+
+    def _meant_segments(self, data: dict[Any, Any]) -> str:
+        return "; expected the list of segments, or the name of a file with it" if data else ": the object is empty"
+
+    # ------------------------------------------------------------------ segments
+
+    def _segments(self, value: Any, fps: Fraction, frames: int) -> list[Segment]:
+        check = self.check
+        place_of_list = "segments"
+        if isinstance(value, str):
+            place_of_list = value
+            value = self._file_with_segments(value)
+            if value is None:
+                return []
+        if not isinstance(value, list):
+            check.report("segments", f"{found(value)}, expected a list of segments, or the name of a file with it")
+            return []
+        if not value:
+            check.report(place_of_list, "is an empty list, expected at least one segment")
+        if len(value) > MAX_SEGMENTS:
+            check.report(place_of_list, f"has {len(value):,} segments, at most {MAX_SEGMENTS:,} are allowed")
+            return []
+        segments: list[Segment] = []
+        start = Fraction(0)
+        ids: dict[str, int] = {}
+        previous: tuple[int, Fraction] | None = None
+        for number, item in enumerate(value, 1):
+            where = f"segments[{number}]"
+            segment, timespan = self._segment(item, number, where, start, fps, frames)
+            if segment.id in ids:
+                check.report(
+                    f"{where}.id", f"{segment.id!r} is the id of segment {ids[segment.id]} too; ids must differ"
+                )
+            ids.setdefault(segment.id, number)
+            if timespan:
+                self._check_order(where, timespan, previous)
+                previous = (number, timespan[1])
+            start += segment.duration
+            segments.append(segment)
+        return segments
+
+    def _file_with_segments(self, file_name: str) -> Any:
+        if not file_name.strip() or len(file_name) > 255 or CONTROL_CHARACTERS.search(file_name):
+            self.check.report(
+                "segments", f"{found(file_name)}, expected a list of segments, or the name of a file with it"
+            )
+            return None
+        text = self._read("segments", file_name)
+        if text is None:
+            return None
+        try:
+            data = parse_document(text, file_name)
+        except VideoGenError as error:
+            self.check.report("segments", error.message)
+            return None
+        if isinstance(data, dict) and "segments" in data:
+            self.check.report(
+                "segments", f"{file_name} is a whole story; expected a file with only the list of segments"
+            )
+            return None
+        return data
+
+    def _read(self, where: str, file_name: str) -> str | None:
+        if self.read_file is None:
+            self.check.report(
+                where, f"names the file {file_name!r}, but a story without a folder must carry everything itself"
+            )
+            return None
+        try:
+            return self.read_file(file_name)
+        except ValueError as error:
+            self.check.report(where, str(error))
+            return None
+
+    def _segment(
+        self, item: Any, number: int, where: str, start: Fraction, fps: Fraction, story_frames: int
+    ) -> tuple[Segment, tuple[Fraction, Fraction] | None]:
+        check = self.check
+        fields = check.mapping(item, where, SEGMENT_KEYS)
+        if "prompt" not in fields and isinstance(item, dict):
+            meant = did_you_mean("prompt", [key for key in item if key not in SEGMENT_KEYS and isinstance(key, str)])
+            check.report(f"{where}.prompt", f"is missing, expected text{meant.replace('did you mean', 'is it in')}")
+        timespan = None
+        if "timespan" in fields:
+            text = check.text(fields, "timespan", where, filled=True, longest=100)
+            if text:
+                timespan = check.attempt(f"{where}.timespan", lambda: parse_timespan(text), None)
+        frames = check.whole(fields, "frames", where, default=None, low=1, high=MAX_FRAMES)
+        if timespan:
+            duration = timespan[1] - timespan[0]
+            frames = frames or count_rendered_frames(duration, fps)
+        else:
+            frames = frames or story_frames
+            duration = frames / fps
+        if frames > MAX_FRAMES or duration > 3600:
+            key = ".timespan" if timespan else ".frames" if "frames" in fields else ""
+            check.report(
+                f"{where}{key}",
+                f"is {format_seconds(duration)} or {frames:,} frames at {float(fps):g} fps, at most 3600 s"
+                f" and {MAX_FRAMES:,} frames are allowed",
+            )
+        return (
+            Segment(
+                number=number,
+                id=self._segment_id(fields, number, where),
+                start=start,
+                duration=duration,
+                frames=frames,
+                seed=check.whole(fields, "seed", where, default=1000 + number, low=0, high=MAX_SEED),
+                prompt=check.text(fields, "prompt", where, longest=MAX_PROMPT, filled=True),
+                description=check.text(fields, "description", where, longest=2000),
+                technical=check.text(fields, "technical", where, longest=2000),
+                continuity=check.text(fields, "continuity", where, longest=2000),
+                negative=check.text(fields, "negative", where, longest=2000),
+                continues=self._continues(fields, number, where),
+            ),
+            timespan,
+        )
+
+    def _continues(self, fields: dict[str, Any], number: int, where: str) -> bool:
+        value = fields.get("continues", False)
+        if not isinstance(value, bool):
+            self.check.report(f"{where}.continues", f"{found(value)}, expected true or false")
+        elif value and number == 1:
+            self.check.report(f"{where}.continues", "is true, but nothing stands before the first segment")
+        return value is True
+
+    def _segment_id(self, fields: dict[str, Any], number: int, where: str) -> str:
+        default = f"segment_{number:02d}"
+        name = self.check.text(fields, "id", where, default=default, longest=100, filled=True)
+        # Ids become parts of file names and of addresses.
+        if not re.fullmatch(r"\w[\w.-]*", name) or ".." in name:
+            self.check.report(
+                f"{where}.id", f"{found(name)}, expected letters, digits, '_', '-' and single dots, as in 'segment_01'"
+            )
+            return default
+        return name
+
+    def _check_order(
+        self, where: str, timespan: tuple[Fraction, Fraction], previous: tuple[int, Fraction] | None
+    ) -> None:
+        if previous is None:
+            return
+        number, end = previous
+        if timespan[0] < end:
+            self.check.report(
+                f"{where}.timespan",
+                f"starts at {format_seconds(timespan[0])} and overlaps segment {number}, which ends at {format_seconds(end)}",
+            )
+        elif timespan[0] > end:
+            self.warnings.append(
+                f"{where}.timespan: there is a gap of {format_seconds(timespan[0] - end)} behind segment {number};"
+                " the film has no gap, it closes up"
+            )
+
+    # ------------------------------------------------------------------ what segments share
+
+    def _style(self, value: Any) -> Style:
+        check = self.check
+        fields = check.mapping(value, "style", STYLE_KEYS)
+        master_prompt = check.text(fields, "master_prompt", "style", longest=MAX_MASTER_PROMPT)
+        # One line that ends like a text file is the name of one; anything else is the master prompt itself.
+        if re.fullmatch(r"[^\n]{1,255}\.(md|txt)", master_prompt, re.IGNORECASE):
+            master_prompt = self._read("style.master_prompt", master_prompt) or ""
+            content = {"master_prompt": master_prompt.removeprefix("\ufeff")}
+            master_prompt = check.text(content, "master_prompt", "style", longest=MAX_MASTER_PROMPT)
+        return Style(
+            prefix=check.text(fields, "prefix", "style"),
+            suffix=check.text(fields, "suffix", "style"),
+            negative=check.text(fields, "negative", "style"),
+            lighting=check.text(fields, "lighting", "style"),
+            kelvin=self._kelvin(fields["kelvin"]) if "kelvin" in fields else None,
+            master_prompt=master_prompt,
+        )
+
+    def _kelvin(self, value: Any) -> tuple[int, int] | None:
+        values = value if isinstance(value, list) and len(value) == 2 else [value, value]
+        numbers = [number for number in map(whole_number, values) if number is not None and 1000 <= number <= 20000]
+        if len(numbers) == 2 and numbers[0] <= numbers[1]:
+            return numbers[0], numbers[1]
+        self.check.report(
+            "style.kelvin",
+            f"{found(value)}, expected a colour temperature such as 5500 or [5500, 6000] (1000 to 20000)",
+        )
+        return None
+
+    # ------------------------------------------------------------------ size and audio
+
+    def _size(self, value: Any) -> tuple[int, int]:
+        expected = f"expected [width, height], even whole numbers from {MIN_SIDE} to {MAX_SIDE}"
+        sides = [whole_number(side) for side in value] if isinstance(value, list) else []
+        width, height = sides if len(sides) == 2 else (None, None)
+        if width is None or height is None:
+            self.check.report("size", f"{found(value)}, {expected}")
+        elif not all(MIN_SIDE <= side <= MAX_SIDE and side % 2 == 0 for side in (width, height)):
+            self.check.report("size", f"{found(width)} × {found(height).removeprefix('found ')}, {expected}")
+        elif max(width, height) > 16 * min(width, height):
+            self.check.report("size", f"found {width} × {height}, expected sides of at most 16 : 1")
+        else:
+            return width, height
+        return 1920, 1080
+
+    def _audio(self, value: Any) -> Audio:
+        fields = self.check.mapping(value, "audio", AUDIO_KEYS)
+        narration = fields.get("narration", False)
+        if not isinstance(narration, bool):
+            self.check.report("audio.narration", f"{found(narration)}, expected true or false")
+            narration = False
+        return Audio(music=self.check.text(fields, "music", "audio", longest=255), narration=narration)

@@ -1,0 +1,63 @@
+"""The story format's keys and limits, in one place for the parser and its tests."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+STORY_KEYS = (
+    "$schema",
+    "title",
+    "fps",
+    "frames",
+    "size",
+    "quality",
+    "style",
+    "characters",
+    "objects",
+    "locations",
+    "transitions",
+    "audio",
+    "segments",
+)
+STYLE_KEYS = ("prefix", "suffix", "negative", "lighting", "kelvin", "master_prompt")
+ENTITY_KEYS = ("label", "description", "seed", "segments", "reference", "weight", "region", "color")
+SEGMENT_KEYS = (
+    "id",
+    "timespan",
+    "description",
+    "technical",
+    "prompt",
+    "continuity",
+    "seed",
+    "frames",
+    "negative",
+    "continues",
+)
+TRANSITION_KEYS = ("after", "type", "seconds")
+AUDIO_KEYS = ("music", "narration")
+REGIONS = ("left", "centre", "center", "right")
+
+MAX_SEED = 2**64 - 1
+MAX_SEGMENTS = 10_000
+#: Of each kind: characters, objects, locations.
+MAX_ENTITIES = 200
+MAX_FRAMES = 10_000
+MIN_FPS, MAX_FPS = Fraction(1, 1000), 240
+MIN_SIDE, MAX_SIDE = 16, 8192
+MAX_PROMPT = 20_000
+#: A master prompt is a whole document.
+MAX_MASTER_PROMPT = 200_000
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file name stays inside the folder that it is looked up in, on any system."""
+    return (
+        len(name) <= 255
+        and not CONTROL_CHARACTERS.search(name)
+        and not name.startswith(("/", "\\", "~"))
+        and ":" not in name
+        and ".." not in (part.strip() for part in re.split(r"[/\\]", name))
+    )

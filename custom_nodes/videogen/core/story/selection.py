@@ -1,0 +1,60 @@
+"""Lists of segment numbers as people write them: ``1,4,8-11``."""
+
+from __future__ import annotations
+
+import re
+
+from .validation import found, whole_number
+
+_PART = re.compile(r"\s*([0-9]{1,9})\s*(?:(?:-|–|\.\.)\s*([0-9]{1,9})\s*)?")
+_EXPECTED = 'expected segment numbers such as "1,4,8-11"'
+
+
+def parse_selection(value: object, count: int) -> tuple[int, ...]:
+    """Read ``"1,4,8-11"``, ``7`` or ``[1, 4]`` as ascending segment numbers (1-based, without doubles).
+
+    Args:
+        value: text, one whole number, or a list of both.
+        count: how many segments there are; a number above it is refused.
+
+    Raises:
+        ValueError: with a sentence that names the part that cannot be used.
+    """
+    if isinstance(value, str):
+        parts: list[object] = [*value.split(",")]
+    else:
+        parts = value if isinstance(value, list) else [value]
+    numbers: list[int] = []
+    # In ascending order and only behind what is there already: the same range a million times costs no time.
+    for first, last in sorted(_parse_part(part, count) for part in parts):
+        numbers.extend(range(max(first, numbers[-1] + 1 if numbers else first), last + 1))
+    if not numbers:
+        raise ValueError(f"found no segment, {_EXPECTED}")
+    return tuple(numbers)
+
+
+def _parse_part(part: object, count: int) -> tuple[int, int]:
+    number = whole_number(part)
+    text = str(number) if number is not None and abs(number) < 10**9 else part
+    match = _PART.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{found(part)}, {_EXPECTED}")
+    first = int(match[1])
+    last = int(match[2] or first)
+    if last < first:
+        raise ValueError(f"the range {match[0].strip()!r} runs backwards")
+    for number in (first, last):
+        if not 1 <= number <= count:
+            raise ValueError(f"segment {number} is not there: the story has segments 1 to {count}")
+    return first, last
+
+
+def format_selection(numbers: tuple[int, ...] | list[int]) -> str:
+    """The shortest text that `parse_selection` reads back: ``1,4,8-11``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" if b > a + 1 else f"{a},{b}" for a, b in runs)

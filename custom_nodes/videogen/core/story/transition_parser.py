@@ -1,0 +1,70 @@
+"""Transitions of a story, out of plain data."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from ..timing import format_seconds
+from .model import Segment, Transition
+from .schema import TRANSITION_KEYS
+from .transitions import TRANSITIONS
+from .validation import Checker, found
+
+
+def parse_transitions(check: Checker, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
+    """All transitions, in the order of the film; each fits into the segments on both sides of it."""
+    if not isinstance(value, list):
+        check.report("transitions", f"{found(value)}, expected a list")
+        return ()
+    transitions: dict[int, Transition] = {}
+    for position, item in enumerate(value, 1):
+        where = f"transitions[{position}]"
+        fields = check.mapping(item, where, TRANSITION_KEYS)
+        if "after" not in fields and isinstance(item, dict):
+            check.report(f"{where}.after", "is missing, expected the number of the segment that it follows")
+        kind = check.choice(fields, "type", where, default="dissolve", choices=TRANSITIONS)
+        seconds = check.number(
+            fields, "seconds", where, default=Fraction(1), low=0, high=60, above=True, unit=" seconds"
+        )
+        after = check.whole(fields, "after", where, default=None, low=1, high=10**9)
+        if after is None or seconds is None or not segments:
+            continue
+        if after >= len(segments):
+            last = len(segments)
+            check.report(
+                f"{where}.after",
+                f"segment {after} is the last one, nothing follows it"
+                if after == last
+                else f"segment {after} is not there: the story has segments 1 to {last}",
+            )
+            continue
+        if after in transitions:
+            check.report(f"{where}.after", f"segment {after} already has a transition behind it")
+            continue
+        _check_length(check, where, after, seconds, segments)
+        transitions[after] = Transition(after, kind, seconds)
+    _check_room(check, transitions, segments)
+    return tuple(transitions[after] for after in sorted(transitions))
+
+
+def _check_length(check: Checker, where: str, after: int, seconds: Fraction, segments: list[Segment]) -> None:
+    for neighbour in segments[after - 1 : after + 1]:
+        if seconds > neighbour.duration:
+            check.report(
+                f"{where}.seconds",
+                f"{format_seconds(seconds)} is longer than segment {neighbour.number}"
+                f" ({format_seconds(neighbour.duration)})",
+            )
+
+
+def _check_room(check: Checker, transitions: dict[int, Transition], segments: list[Segment]) -> None:
+    for after, transition in transitions.items():
+        following = transitions.get(after + 1)
+        room = segments[after].duration
+        if following and (transition.seconds + following.seconds) / 2 > room:
+            check.report(
+                "transitions",
+                f"the transitions before and behind segment {after + 1} need"
+                f" {format_seconds((transition.seconds + following.seconds) / 2)} of it, it has {format_seconds(room)}",
+            )

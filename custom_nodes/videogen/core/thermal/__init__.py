@@ -1,0 +1,1 @@
+"""When to wait for a device: readings, policies, memory budgets."""

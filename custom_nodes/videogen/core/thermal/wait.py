@@ -1,0 +1,105 @@
+"""Waiting while it is hot: the loop around `ThermalGuard`, with everything that it touches given from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import VideoGenError
+from .guard import Action, Decision, ThermalGuard
+from .readings import Reading
+
+#: Seconds between two looks at whether somebody has cancelled, and the shortest sleep that is worth it.
+POLL, SHORTEST = 0.25, 0.001
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A pause that is over.
+
+    Attributes:
+        began: on the clock that was given.
+        seconds: how long it lasted.
+        reason: why, such as ``86 °C → waiting for 80 °C``.
+        peak: the highest temperature of the chips meanwhile, in °C.
+        ending: ``cool``, ``gave up`` (went on hot), ``stopped`` or ``cancelled``.
+    """
+
+    began: float
+    seconds: float
+    reason: str
+    peak: float | None
+    ending: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Without its beginning, which only the clock here understands."""
+        return {"seconds": round(self.seconds, 2), "reason": self.reason, "peak": self.peak, "ending": self.ending}
+
+
+def wait_while_hot(
+    guard: ThermalGuard,
+    read: Callable[[], Sequence[Reading]],
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+    check: Callable[[], None],
+    tell: Callable[[Decision], None],
+    note: Callable[[Pause], None],
+    poll: float = POLL,
+) -> None:
+    """Look, if it is time to, and wait as long as the guard says so.
+
+    Args:
+        read: the readings of all devices that count.
+        check: raises, when somebody wants an end; called at least every `poll` seconds while it waits.
+        tell: gets every decision that somebody should hear of: to wait, to go on again, to stop, and warnings.
+        note: gets the pause once it is over, in whatever way.
+
+    Raises:
+        VideoGenError: `too-hot` when the longest wait is over, `sensor-unreadable` from a strict guard.
+    """
+    began = clock()
+    if not guard.due(began):
+        return
+    readings = read()
+    decision = guard.look(readings, clock())
+    if decision.action is not Action.WAIT:
+        if decision.warnings or decision.action is Action.STOP:
+            tell(decision)
+        _raise_stop(decision)
+        return
+    reason, peak, ending = decision.text, _hottest(readings), "cancelled"
+    try:
+        while decision.action is Action.WAIT:
+            tell(decision)
+            while (left := guard.next_look - clock()) > 0:
+                check()
+                sleep(max(SHORTEST, min(poll, left)))
+            check()
+            readings = read()
+            peak = max(filter(None, (peak, _hottest(readings))), default=None)
+            decision = guard.look(readings, clock())
+        ending = "stopped" if decision.action is Action.STOP else "gave up" if decision.gave_up else "cool"
+    finally:
+        if ending == "cancelled":
+            guard.reset()
+        note(Pause(began, clock() - began, reason, peak, ending))
+    tell(decision)
+    _raise_stop(decision)
+
+
+def _hottest(readings: Sequence[Reading]) -> float | None:
+    return max((reading.temperature for reading in readings if reading.temperature is not None), default=None)
+
+
+def _raise_stop(decision: Decision) -> None:
+    if decision.action is not Action.STOP:
+        return
+    if decision.unreadable:
+        raise VideoGenError(
+            "sensor-unreadable", decision.text, "Without `strict` work goes on unguarded, with a warning."
+        )
+    raise VideoGenError(
+        "too-hot", decision.text, "Look after its cooling; or let `when_over` go on, or raise `pause_above`."
+    )

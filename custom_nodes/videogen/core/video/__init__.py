@@ -1,0 +1,1 @@
+"""Sizes, rates, presets, encoder arguments, and the film as a timeline."""

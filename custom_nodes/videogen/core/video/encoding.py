@@ -1,0 +1,164 @@
+"""How ffmpeg is called: encoders as data, and the argument lists that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .quality import Quality, place_picture
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An ffmpeg video encoder and the options that make its files join without being encoded again.
+
+    Every file has closed groups of pictures of one second and headers that do not depend on the content, so that a
+    film is cut at the seconds and stream-copied. `peak_limited` sets a highest bit rate beside the average one.
+    """
+
+    name: str
+    codec: str
+    options: tuple[str, ...]
+    peak_limited: bool = True
+
+
+ENCODERS: dict[str, Encoder] = {
+    encoder.name: encoder
+    for encoder in (
+        Encoder(
+            "h264_nvenc", "h264", ("-preset", "p5", "-rc", "vbr", "-bf", "2", "-no-scenecut", "1", "-forced-idr", "1")
+        ),
+        Encoder(
+            "hevc_nvenc",
+            "hevc",
+            ("-preset", "p5", "-rc", "vbr", "-no-scenecut", "1", "-forced-idr", "1", "-tag:v", "hvc1"),
+        ),
+        # The number of threads changes x264's bits: fixed, so that a segment is the same bytes on every machine.
+        Encoder(
+            "libx264",
+            "h264",
+            (
+                "-preset",
+                "medium",
+                "-profile:v",
+                "high",
+                "-bf",
+                "2",
+                "-sc_threshold",
+                "0",
+                "-threads",
+                "4",
+                "-x264-params",
+                "stitchable=1:open-gop=0",
+            ),
+            # With a peak (VBV), x264 with threads gives other bits at every run; with the average alone it does not.
+            peak_limited=False,
+        ),
+    )
+}
+
+#: What is tried for a wanted codec, best first; the first one that works is taken.
+CODEC_PREFERENCE: dict[str, tuple[str, ...]] = {
+    "h264": ("h264_nvenc", "libx264"),
+    "hevc": ("hevc_nvenc", "libx264"),
+}
+
+# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players guess BT.601 for small
+# pictures without tags.
+_TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+
+
+def build_encode_arguments(
+    *,
+    source_size: tuple[int, int],
+    source_rate: Fraction,
+    source_format: str,
+    size: tuple[int, int],
+    fps: int,
+    frames: int,
+    bitrate: int,
+    encoder: Encoder,
+    metadata_file: str | None,
+    output: str,
+) -> list[str]:
+    """Arguments of the ffmpeg that reads raw frames on standard input and writes one mp4.
+
+    Args:
+        source_size: width and height of the frames that come in.
+        source_rate: how many of them make a second; each is held until the next one's time.
+        source_format: ``rgb24`` (full range) or ``yuv420p`` (BT.709, limited range, passed through).
+        size, fps, frames: the video, with bars where the shapes differ; exactly `frames` frames are written, the last one
+            held as long as needed.
+        metadata_file: an ffmetadata file, or None.
+    """
+    filters = []
+    if source_format == "rgb24":
+        width, height, x, y = place_picture(source_size, size)
+        filters.append(
+            f"scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
+            ":in_range=full:out_range=tv:out_color_matrix=bt709"
+        )
+        if (width, height) != size:
+            filters += ["format=yuv420p", f"pad={size[0]}:{size[1]}:{x}:{y}:black"]
+    filters += [
+        f"fps={fps}:start_time=0:eof_action=pass",
+        "tpad=stop=-1:stop_mode=clone",
+        "setsar=1",
+        "format=yuv420p",
+        _TAGS,
+    ]
+    arguments = ["-hide_banner", "-nostdin", "-loglevel", "error", "-y"]
+    arguments += ["-f", "rawvideo", "-pixel_format", source_format, "-video_size", f"{source_size[0]}x{source_size[1]}"]
+    arguments += ["-framerate", str(source_rate), "-i", "pipe:0"]
+    if metadata_file:
+        arguments += ["-f", "ffmetadata", "-i", metadata_file, "-map_metadata", "1"]
+    arguments += [
+        "-map",
+        "0:v",
+        "-vf",
+        ",".join(filters),
+        "-frames:v",
+        str(frames),
+        "-c:v",
+        encoder.name,
+        *encoder.options,
+    ]
+    arguments += ["-b:v", str(bitrate)]
+    if encoder.peak_limited:
+        arguments += ["-maxrate", str(bitrate * 3 // 2), "-bufsize", str(bitrate * 2)]
+    arguments += ["-g", str(fps), "-keyint_min", str(fps)]
+    # bitexact: no library versions in the file, so that the same frames give the same bytes.
+    arguments += ["-fflags", "+bitexact", "-video_track_timescale", str(fps * 512)]
+    return [*arguments, "-movflags", "+faststart+use_metadata_tags", "-f", "mp4", output]
+
+
+def build_probe_arguments(encoder: Encoder, quality: Quality) -> list[str]:
+    """Arguments that encode a few frames to nowhere: a driver can be there and yet refuse to encode."""
+    return [
+        "-hide_banner",
+        "-nostdin",
+        "-loglevel",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        f"color=size={quality.width}x{quality.height}:rate={quality.fps}:duration=0.2",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:v",
+        encoder.name,
+        *encoder.options,
+        "-b:v",
+        str(quality.bitrate),
+        "-f",
+        "null",
+        "-",
+    ]
+
+
+def escape_metadata(tags: dict[str, str]) -> str:
+    """The text of an ffmetadata file (https://ffmpeg.org/ffmpeg-formats.html#Metadata-2)."""
+    escapes = str.maketrans({character: f"\\{character}" for character in "=;#\\\n"})
+    return ";FFMETADATA1\n" + "".join(
+        f"{key.translate(escapes)}={value.translate(escapes)}\n" for key, value in tags.items()
+    )

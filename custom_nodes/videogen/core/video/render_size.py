@@ -1,0 +1,59 @@
+"""Which size an image model renders in, for a film of another size."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import VideoGenError
+
+#: Sides that are multiples of this stay even down to the deepest level of the networks: the sizes that SDXL was trained at.
+MULTIPLES = (8, 16, 32, 64)
+#: Kind of model → pixels of a picture, in millions, at which it draws best. SD 1.5 was trained at 512 × 512; somewhat more
+#: than that suits a wide picture and does not yet double its subject. SD 2.1 (768-v) and SDXL: the size of their training.
+NATIVE_MEGAPIXELS = {"SD 1.5": 0.45, "SD 2": 0.59, "SDXL": 1.03}
+#: Neither so small that nothing can be seen, nor so large that a mistyped number fills the memory.
+LEAST_MEGAPIXELS, MOST_MEGAPIXELS = 0.002, 16.0
+#: How much more a wrong shape counts than a wrong number of pixels: what does not have the film's shape is cropped.
+_SHAPE_COUNTS = 3.0
+
+
+def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> tuple[int, int]:
+    """The size nearest to a film's shape and to a number of pixels, both sides multiples of `multiple`.
+
+    1920 × 1080 at 1.03 megapixels in multiples of 64 gives SDXL's own 1344 × 768.
+
+    Args:
+        size: width and height of the film; only their ratio counts.
+        megapixels: millions of pixels, `LEAST_MEGAPIXELS` to `MOST_MEGAPIXELS`.
+        multiple: one of `MULTIPLES`.
+
+    Raises:
+        VideoGenError: `widget-invalid`.
+    """
+    if not LEAST_MEGAPIXELS <= megapixels <= MOST_MEGAPIXELS:
+        raise VideoGenError(
+            "widget-invalid", f"`megapixels` is {megapixels:g}, expected {LEAST_MEGAPIXELS:g} to {MOST_MEGAPIXELS:g}"
+        )
+    if multiple not in MULTIPLES:
+        raise VideoGenError(
+            "widget-invalid", f"`multiple` is {multiple}, expected one of {', '.join(map(str, MULTIPLES))}"
+        )
+    ratio, area = size[0] / size[1], megapixels * 1e6
+
+    def is_off(candidate: tuple[int, int]) -> float:
+        width, height = candidate
+        return _SHAPE_COUNTS * abs(math.log(width / height / ratio)) + abs(math.log(width * height / area))
+
+    steps = {
+        round(math.sqrt(area / ratio) / multiple * factor) for factor in (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2)
+    }
+    heights = [max(1, step) * multiple for step in steps]
+    return min(((max(1, round(height * ratio / multiple)) * multiple, height) for height in heights), key=is_off)
+
+
+def fit_cover(source: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The middle part of a picture that has the target's shape, as (left, top, right, bottom) in the picture's pixels."""
+    (width, height), ratio = source, target[0] / target[1]
+    cut_width, cut_height = min(float(width), height * ratio), min(float(height), width / ratio)
+    left, top = (width - cut_width) / 2, (height - cut_height) / 2
+    return left, top, left + cut_width, top + cut_height

@@ -1,0 +1,1 @@
+"""A film out of the files of its segments."""

@@ -1,0 +1,163 @@
+"""Segments as sequences of film frames, whatever file they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+
+from ...core.errors import VideoGenError
+from ...core.video.quality import place_picture
+
+
+class Clip(Protocol):
+    """What a film needs of a segment.
+
+    Attributes:
+        frames: how many frames it takes in the film.
+        codec: its codec, or "" when it has none.
+        header: the decoder's headers, for a file that has the film's format; None otherwise.
+        keyframes: frames at which its packets can be cut.
+    """
+
+    frames: int
+    codec: str
+    header: bytes | None
+    keyframes: tuple[int, ...]
+
+    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Film frames [start, stop) as yuv420p (BT.709, limited): uint8, shape (height * 3 / 2, width)."""
+        ...
+
+
+class VideoClip:
+    """A video file, shown at the film's size and rate; a short one holds its last frame, a long one is cut.
+
+    Args:
+        frames: frames in the film.
+        size, fps: the film's.
+    """
+
+    def __init__(self, path: Path, frames: int, size: tuple[int, int], fps: int) -> None:
+        self.path, self.frames, self.size, self.fps = path, frames, size, fps
+        self.header: bytes | None = None
+        self.keyframes: tuple[int, ...] = ()
+        try:
+            with av.open(str(path)) as container:
+                if not container.streams.video:
+                    raise VideoGenError("video-broken", f"{path} has no video in it")
+                stream = container.streams.video[0]
+                assert stream.time_base is not None
+                self._time_base = stream.time_base
+                packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
+                context = stream.codec_context
+                self.codec = context.name
+                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or fps)
+                same_picture = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
+                header = bytes(context.extradata or b"")
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoGenError("video-broken", f"{path} cannot be read as a video: {error}") from None
+        if not packets:
+            raise VideoGenError("video-broken", f"{path} has no frames in it")
+        stamps = sorted(pts for pts, _ in packets)
+        self._origin = stamps[0]
+        self.source_frames = self._index_at(stamps[-1]) + 1
+        # A file that leaves frames out has fewer packets than places for them.
+        if same_picture and self.source_fps == fps and len(packets) == self.source_frames == frames:
+            self.header = header
+            order = {pts: index for index, pts in enumerate(stamps)}
+            self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
+
+    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.pictures`."""
+        wanted = start
+        shown: av.VideoFrame | None = None
+        picture: np.ndarray | None = None
+        for index, frame in self._decode(self._source_index(start)):
+            # A film frame shows the source frame that is on screen at its time: the last one before it, in a gap.
+            while shown is not None and wanted < stop and self._source_index(wanted) < index:
+                picture = _to_yuv(shown, self.size) if picture is None else picture
+                yield picture
+                wanted += 1
+            shown, picture = frame, None
+            while wanted < stop and self._source_index(wanted) == index:
+                picture = _to_yuv(shown, self.size) if picture is None else picture
+                yield picture
+                wanted += 1
+            if wanted >= stop:
+                return
+        if shown is None:
+            raise VideoGenError("video-broken", f"{self.path} does not decode")
+        picture = _to_yuv(shown, self.size)
+        for _ in range(wanted, stop):
+            yield picture
+
+    def _source_index(self, frame: int) -> int:
+        return min(int(Fraction(frame, self.fps) * self.source_fps), self.source_frames - 1)
+
+    def _index_at(self, pts: int) -> int:
+        return round((pts - self._origin) * self._time_base * self.source_fps)
+
+    def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Source frames with their index, from the nearest keyframe before `start` on."""
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                if start:
+                    target = self._origin + int(start / self.source_fps / self._time_base)
+                    container.seek(target, stream=stream, backward=True)
+                for frame in container.decode(stream):
+                    assert frame.pts is not None
+                    yield self._index_at(frame.pts), frame
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoGenError("video-broken", f"{self.path} does not decode: {error}") from None
+
+
+class PictureClip:
+    """A still RGB picture (uint8, shape (height, width, 3)) of the film's size, held for `frames` frames."""
+
+    codec = ""
+    header: bytes | None = None
+    keyframes: tuple[int, ...] = ()
+
+    def __init__(self, picture: np.ndarray, frames: int, size: tuple[int, int]) -> None:
+        self.frames = frames
+        self._picture = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"), size)
+
+    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.pictures`."""
+        for _ in range(start, stop):
+            yield self._picture
+
+
+def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    if frame.format.name == "yuv420p" and (frame.width, frame.height) == size:
+        return frame.to_ndarray()
+    width, height, x, y = place_picture((frame.width, frame.height), size)
+    picture = frame.reformat(
+        width, height, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="LANCZOS"
+    ).to_ndarray()
+    if (width, height) == size:
+        return picture
+    return _pad(picture, (width, height), size, x, y)
+
+
+def _pad(picture: np.ndarray, inner: tuple[int, int], size: tuple[int, int], x: int, y: int) -> np.ndarray:
+    """A yuv420p picture in the middle of a black one; all numbers are even."""
+    planes = []
+    offset = 0
+    flat = picture.reshape(-1)
+    for divisor, black in ((1, 16), (2, 128), (2, 128)):
+        width, height = inner[0] // divisor, inner[1] // divisor
+        plane = np.full((size[1] // divisor, size[0] // divisor), black, np.uint8)
+        plane[y // divisor : y // divisor + height, x // divisor : x // divisor + width] = flat[
+            offset : offset + width * height
+        ].reshape(height, width)
+        offset += width * height
+        planes.append(plane.reshape(-1))
+    return np.concatenate(planes).reshape(size[1] * 3 // 2, size[0])

@@ -1,0 +1,224 @@
+"""The film, made from the segments' files: copied where it can be, encoded again where a transition touches it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import VideoGenError
+from ...core.video.encoding import Encoder
+from ...core.video.quality import Quality
+from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at, dissolve_weight, plan_pieces
+from ..ffmpeg import choose_encoder
+from ..os_errors import disk_full, explain_os_error
+from ..writer import VideoWriter
+from .clips import Clip, PictureClip, VideoClip
+from .remux import PacketSource, join_packets
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FilmSegment:
+    """One segment of a film.
+
+    Attributes:
+        path: its video file; or None, then `slate` is shown instead.
+        frames: how many frames it takes in the film.
+        slate: an RGB picture, uint8, shape (height, width, 3), for a segment that is missing.
+    """
+
+    path: Path | None
+    frames: int
+    slate: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class FilmReport:
+    """What was made: frames in all, how many of them were copied, and how many encoded again."""
+
+    path: Path
+    size: tuple[int, int]
+    fps: int
+    frames: int
+    copied: int
+    encoded: int
+    encoder: str
+
+    @property
+    def duration(self) -> Fraction:
+        return Fraction(self.frames, self.fps)
+
+
+def compile_film(
+    segments: Sequence[FilmSegment],
+    blends: Sequence[Blend],
+    output: Path,
+    *,
+    size: tuple[int, int],
+    quality: Quality,
+    metadata: dict[str, str] | None = None,
+    progress: Progress | None = None,
+) -> FilmReport:
+    """Join segments to a film of exactly the sum of their frames.
+
+    Segments of the film's own format are stream-copied; the others, the slates, and the groups of pictures that a
+    transition touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
+
+    Args:
+        size, quality: the film's picture size, frames a second, and bit rate for what is encoded.
+        progress: called with (frames done, frames in all).
+
+    Raises:
+        VideoGenError: `video-broken`, `encode-failed`, `disk-full`; an older film of that name stays then.
+    """
+    clips: list[Clip] = []
+    for segment in segments:
+        if segment.path:
+            clips.append(VideoClip(segment.path, segment.frames, size, quality.fps))
+        else:
+            clips.append(PictureClip(_slate(segment), segment.frames, size))
+    encoder = _encoder_for(clips)
+    reference = _common_header(clips)
+    with tempfile.TemporaryDirectory(prefix=".film-", dir=_folder(output)) as scratch:
+        film = _Film(clips, blends, size, quality, encoder, Path(scratch), progress)
+        sources, report = film.make(output, reference)
+        if sources is None:
+            # What this ffmpeg encodes does not go with what lies in the files: then all of it is encoded by this one.
+            log.info(
+                "the segments' headers differ from what %s writes here; the whole film is encoded again", encoder.name
+            )
+            sources, report = film.make(output, None)
+            assert sources is not None
+        join_packets(sources, output, quality.fps, metadata or {})
+    return report
+
+
+class _Film:
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        blends: Sequence[Blend],
+        size: tuple[int, int],
+        quality: Quality,
+        encoder: Encoder,
+        scratch: Path,
+        progress: Progress | None,
+    ) -> None:
+        self.clips, self.blends, self.size, self.quality = clips, blends, size, quality
+        self.encoder, self.scratch, self.progress = encoder, scratch, progress
+        self.done = 0
+
+    def make(self, output: Path, reference: bytes | None) -> tuple[list[PacketSource] | None, FilmReport]:
+        """The packets of the film; None when an encoded piece does not go with the copied ones."""
+        frames = [
+            ClipFrames(clip.frames, clip.keyframes if reference is not None and clip.header == reference else ())
+            for clip in self.clips
+        ]
+        pieces = plan_pieces(frames, self.blends)
+        total = sum(clip.frames for clip in frames)
+        encoded = sum(piece.frames for piece in pieces if isinstance(piece, Encoded))
+        report = FilmReport(output, self.size, self.quality.fps, total, total - encoded, encoded, self.encoder.name)
+        sources: list[PacketSource] = []
+        self.done = 0
+        for number, piece in enumerate(pieces):
+            if isinstance(piece, Copied):
+                clip = self.clips[piece.clip]
+                assert isinstance(clip, VideoClip)
+                sources.append(PacketSource(clip.path, piece.start, piece.stop))
+                self._advance(piece.stop - piece.start, total)
+            else:
+                path = self.scratch / f"piece_{number}.mp4"
+                self._encode(piece, frames, path, total)
+                piece_clip = VideoClip(path, piece.frames, self.size, self.quality.fps)
+                if reference is not None and piece_clip.header != reference:
+                    return None, report
+                sources.append(PacketSource(path, 0, piece.frames))
+        return sources, report
+
+    def _encode(self, piece: Encoded, frames: Sequence[ClipFrames], path: Path, total: int) -> None:
+        with VideoWriter(
+            path,
+            source_size=self.size,
+            source_rate=Fraction(self.quality.fps),
+            size=self.size,
+            fps=self.quality.fps,
+            frames=piece.frames,
+            bitrate=self.quality.bitrate,
+            encoder=self.encoder,
+            source_format="yuv420p",
+        ) as writer:
+            for picture in self._pictures(piece, frames):
+                writer.write(picture)
+                self._advance(1, total)
+
+    def _pictures(self, piece: Encoded, frames: Sequence[ClipFrames]) -> Iterator[np.ndarray]:
+        held: dict[tuple[int, int], np.ndarray] = {}
+
+        def edge(clip: int, frame: int) -> np.ndarray:
+            if (clip, frame) not in held:
+                held[clip, frame] = next(iter(self.clips[clip].pictures(frame, frame + 1)))
+            return held[clip, frame]
+
+        for clip, start, stop in piece.spans:
+            for frame, picture in enumerate(self.clips[clip].pictures(start, stop), start):
+                found = blend_at(self.blends, frames, clip, frame)
+                if found is None:
+                    yield picture
+                    continue
+                blend, place = found
+                weight = dissolve_weight(place, blend.frames)
+                if clip == blend.after:
+                    yield mix(picture, edge(clip + 1, 0), weight)
+                else:
+                    yield mix(edge(clip - 1, frames[clip - 1].frames - 1), picture, weight)
+
+    def _advance(self, frames: int, total: int) -> None:
+        self.done += frames
+        if self.progress:
+            self.progress(self.done, total)
+
+
+def mix(outgoing: np.ndarray, incoming: np.ndarray, weight: float) -> np.ndarray:
+    """Two uint8 pictures of one shape, with `weight` (0 to 1) of the incoming one."""
+    # In 16 bits: 256 steps are finer than the picture's own, and half as much memory as floats.
+    share = round(weight * 256)
+    mixed = outgoing.astype(np.uint16) * (256 - share) + incoming.astype(np.uint16) * share + 128
+    return (mixed >> 8).astype(np.uint8)
+
+
+def _encoder_for(clips: Sequence[Clip]) -> Encoder:
+    """The encoder of the codec that most files have, so that they can be copied."""
+    codecs = Counter(clip.codec for clip in clips if clip.codec)
+    return choose_encoder("hevc" if codecs and codecs.most_common(1)[0][0] == "hevc" else "h264")
+
+
+def _common_header(clips: Sequence[Clip]) -> bytes | None:
+    headers = Counter(clip.header for clip in clips if clip.header)
+    return headers.most_common(1)[0][0] if headers else None
+
+
+def _slate(segment: FilmSegment) -> np.ndarray:
+    if segment.slate is None:
+        raise VideoGenError("film-incomplete", "a segment of the film has neither a file nor a slate")
+    return segment.slate
+
+
+def _folder(output: Path) -> Path:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(output.parent).free < 1_000_000:
+            raise disk_full(output)
+    except OSError as error:
+        raise explain_os_error(error, output) from None
+    return output.parent

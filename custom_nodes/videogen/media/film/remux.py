@@ -1,0 +1,85 @@
+"""Joining encoded video without decoding it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from ...core.errors import VideoGenError
+from ..os_errors import explain_os_error
+from ..probe import verify_video
+
+
+@dataclass(frozen=True)
+class PacketSource:
+    """Frames [start, stop) of a file; `start` is a keyframe, and `stop` one or the file's end."""
+
+    path: Path
+    start: int
+    stop: int
+
+
+def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metadata: dict[str, str]) -> Path:
+    """One mp4 out of the packets of several, with one time line: frame n is shown at n / fps, exactly.
+
+    All sources have the same decoder headers, `fps` frames a second, and closed groups of pictures. ffmpeg's own
+    concat adds up rounded durations instead, which drifts, and stumbles over the files' edit lists.
+
+    Raises:
+        VideoGenError: `video-broken` for a source that cannot be read, or when the result is not whole.
+    """
+    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+    indices = [_read_order(source) for source in sources]
+    # B frames are shown later than they are decoded; one delay for all keeps decoding times ascending over the joins.
+    delay = max((place - shown for order in indices for place, (_, shown) in enumerate(order)), default=0)
+    try:
+        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as film:
+            film.metadata.update(metadata)
+            with av.open(str(sources[0].path)) as first:
+                track = film.add_stream_from_template(first.streams.video[0])
+            tick = 512
+            track.time_base = Fraction(1, fps * tick)
+            base = 0
+            for source, order in zip(sources, indices, strict=True):
+                shown_at = dict(order)
+                place = 0
+                with av.open(str(source.path)) as container:
+                    stream = container.streams.video[0]
+                    for packet in container.demux(stream):
+                        if not packet.size or packet.pts not in shown_at:
+                            continue
+                        shown = shown_at[packet.pts]
+                        packet.time_base = Fraction(1, fps * tick)
+                        packet.pts = (base + shown) * tick
+                        packet.dts = (base + place - delay) * tick
+                        packet.duration = tick
+                        packet.stream = track
+                        film.mux(packet)
+                        place += 1
+                base += source.stop - source.start
+        verify_video(partial, frames=base, fps=fps, decode=False)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, output)
+    except (av.error.FFmpegError, OSError) as error:
+        raise explain_os_error(error, output) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return output
+
+
+def _read_order(source: PacketSource) -> list[tuple[int, int]]:
+    """(timestamp, place on screen counted from `start`) of the packets to copy, in decoding order."""
+    try:
+        with av.open(str(source.path)) as container:
+            stream = container.streams.video[0]
+            stamps = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoGenError("video-broken", f"{source.path} cannot be read as a video: {error}") from None
+    shown = {pts: index for index, pts in enumerate(sorted(stamps))}
+    return [(pts, shown[pts] - source.start) for pts in stamps if source.start <= shown[pts] < source.stop]

@@ -1,0 +1,1 @@
+"""Still images: reading, sampling out of videos, shrinking, writing references."""

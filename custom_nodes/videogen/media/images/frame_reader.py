@@ -1,0 +1,187 @@
+"""Frames as RGB pictures, out of a video, an animated picture, or a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ...core.errors import VideoGenError
+from ..probe import probe_video
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+ANIMATION_SUFFIXES = (".webp", ".gif", ".png", ".apng")
+
+#: Longest hold in frames that is looked for, the side in pixels in which frames are compared, and what share of all change
+#: may happen within holds.
+_LONGEST_HOLD, _HOLD_SIDE, _WITHIN_HOLD = 60, 64, 0.3
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Something on the disk that has frames.
+
+    Attributes:
+        count: how many frames `read_frames` gives.
+        fps: frames a second, where the file says so.
+    """
+
+    path: Path
+    count: int
+    fps: Fraction | None
+    step: Fraction = Fraction(1)
+
+
+def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
+    """Count the frames of a video, an animated picture, a picture, or a folder of pictures.
+
+    Args:
+        fps: take that many frames a second of a video, instead of all of them: a film of 30 frames a second that shows each
+            picture ten times has three.
+
+    Raises:
+        VideoGenError: `path-invalid` when there is nothing, `video-broken` when it cannot be read.
+    """
+    if path.is_dir():
+        files = list_pictures(path)
+        if not files:
+            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(PICTURE_SUFFIXES)})")
+        return FrameSource(path, len(files), None)
+    if not path.is_file():
+        raise VideoGenError("path-invalid", f"{path} is not there")
+    if path.suffix.lower() in (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES):
+        with _open_picture(path) as picture:
+            return FrameSource(path, int(getattr(picture, "n_frames", 1)), None)
+    info = probe_video(path)
+    if fps is None or fps >= info.fps:
+        return FrameSource(path, info.frames, info.fps)
+    return slow_down(FrameSource(path, info.frames, info.fps), info.fps / fps)
+
+
+def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
+    """Its frames in order, one at a time: uint8, (height, width, 3), or 4 where a picture has an alpha channel.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    if source.path.is_dir():
+        for path in list_pictures(source.path):
+            yield read_picture(path)
+    elif source.path.suffix.lower() in (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES):
+        with _open_picture(source.path) as picture:
+            # One after the other: webp and gif frames are differences to those before them.
+            for number in range(source.count):
+                try:
+                    picture.seek(number)
+                    frame = _to_array(picture)
+                except (OSError, EOFError, SyntaxError) as error:
+                    raise VideoGenError(
+                        "video-broken", f"frame {number + 1} of {source.path} does not decode: {error}"
+                    ) from None
+                yield frame
+    else:
+        yield from _decode(source)
+
+
+def count_holds(source: FrameSource) -> int:
+    """How many frames of a video show each picture before the next one comes, when that is regular; otherwise 1.
+
+    A segment of 24 pictures in a video of 24 frames a second holds each for 8 frames. Encoders change held frames a little,
+    while they make them sharper: what counts is that most of what changes does so at the beginning of a hold. Twice the true
+    hold leaves half of it outside, and a video that moves all the time at least as much.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    if source.fps is None or source.step != 1:
+        return 1
+    last, changes = None, []
+    for frame in read_frames(source):
+        small = cv2.resize(frame[..., :3], (_HOLD_SIDE, _HOLD_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        if last is not None:
+            changes.append(float(np.abs(small - last).mean()))
+        last = small
+    return find_hold(changes)
+
+
+def find_hold(changes: Sequence[float]) -> int:
+    """The longest regular hold, given how much each frame but the first differs from the one before it; 1 for none."""
+    step = np.array(changes)
+    found = 1
+    for hold in range(2, min(_LONGEST_HOLD, len(step) // 3) + 1):
+        begins = np.arange(1, len(step) + 1) % hold == 0
+        if step.sum() > 0 and step[~begins].sum() <= _WITHIN_HOLD * step.sum():
+            found = hold
+    return found
+
+
+def slow_down(source: FrameSource, step: Fraction | int) -> FrameSource:
+    """The same video, of which every `step`-th frame is taken: each picture once, where it is held for that many."""
+    assert source.fps is not None
+    return FrameSource(
+        source.path, max(1, int((source.count - 1) / Fraction(step)) + 1), source.fps / step, Fraction(step)
+    )
+
+
+def list_videos(folder: Path) -> list[Path]:
+    """The videos in a folder, by name; those of its segments for the folder of a run."""
+    segments = folder / "segments"
+    where = segments if segments.is_dir() and (folder / "run.json").is_file() else folder
+    return sorted(path for path in where.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture, turned upright as its EXIF says: uint8, (height, width, 3 or 4).
+
+    Raises:
+        VideoGenError: `path-invalid` when it is not there, `video-broken` when it is no picture.
+    """
+    if not path.is_file():
+        what = "is a folder, expected a picture" if path.is_dir() else "is not there"
+        raise VideoGenError("path-invalid", f"{path} {what}")
+    with _open_picture(path) as picture:
+        try:
+            return _to_array(ImageOps.exif_transpose(picture))
+        except (OSError, SyntaxError) as error:
+            raise VideoGenError("video-broken", f"{path} cannot be read as a picture: {error}") from None
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+
+
+def _decode(source: FrameSource) -> Iterator[np.ndarray]:
+    wanted = 0
+    try:
+        with av.open(str(source.path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(stream)):
+                # The frame on the screen at the time of each one that is wanted.
+                if number == int(wanted * source.step):
+                    yield frame.to_ndarray(format="rgb24")
+                    wanted += 1
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise VideoGenError("video-broken", f"{source.path} does not decode: {error}") from None
+    if not wanted:
+        raise VideoGenError("video-broken", f"{source.path} has no frames in it")
+
+
+def _open_picture(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise VideoGenError("video-broken", f"{path} cannot be read as a picture: {error}") from None
+
+
+def _to_array(picture: Image.Image) -> np.ndarray:
+    has_alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    return np.asarray(picture.convert("RGBA" if has_alpha else "RGB"))

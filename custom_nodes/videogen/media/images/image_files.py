@@ -1,0 +1,190 @@
+"""Reference pictures and mask pictures on disk: finding them, reading them, and noticing that they have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ...core.errors import VideoGenError
+
+#: More pixels than any camera takes; decoding them would take gigabytes.
+MAX_PIXELS = 120_000_000
+#: Pictures are shrunk to this longer side: encoders see 224 to 336 pixels of it.
+LONG_SIDE = 2048
+#: What shows through a transparent picture: it says nothing about the background.
+_GREY = 0.5
+#: By how much a mask's width to height may differ from the frame's.
+_SHAPE_SLACK = 0.03
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is used.
+
+    Attributes:
+        rgb: (height, width, 3), float32 in 0…1; grey where it is transparent.
+        alpha: (height, width), float32, 1 where it is opaque; None when all of it is.
+    """
+
+    rgb: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file of that name in a folder or below it, or None when it is not there.
+
+    Raises:
+        VideoGenError: `path-invalid` when the name leads out of the folder.
+    """
+    folder = folder.resolve()
+    # resolve() follows links: one that leads out of the folder counts as outside too.
+    path = (folder / name.replace("\\", "/")).resolve()
+    if not path.is_relative_to(folder):
+        raise VideoGenError("path-invalid", f"{name!r} leads out of {folder}", "Copy the picture into that folder.")
+    return path if path.is_file() else None
+
+
+def read_picture(path: Path, name: str) -> Picture:
+    """A reference picture: the first frame of an animation, turned as its camera held it, shrunk to `LONG_SIDE`.
+
+    Args:
+        name: what messages call it.
+
+    Raises:
+        VideoGenError: `image-invalid`, when it is no picture, broken, too large, or transparent all over.
+    """
+    image = _open(path, name)
+    rgba = _levels(image.convert("RGBA"))
+    rgb, alpha = rgba[..., :3], rgba[..., 3]
+    if alpha.min() == 1:
+        return Picture(np.ascontiguousarray(rgb), None)
+    if alpha.max() < 0.05:
+        raise VideoGenError("image-invalid", f"the picture {name!r} is transparent all over", "Give another picture.")
+    opaque = alpha[..., None]
+    return Picture((rgb * opaque + _GREY * (1 - opaque)).astype(np.float32), alpha)
+
+
+def read_mask(path: Path, name: str, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """A mask picture, (height, width), float32 in 0…1: its brightness, and 0 where it is transparent.
+
+    Args:
+        frame: width and height of the frames, whose shape the mask must have.
+
+    Raises:
+        VideoGenError: `image-invalid` like `read_picture`; `mask-invalid` when it has another shape than the frames, or is
+            black all over.
+    """
+    image = _open(path, name)
+    width, height = image.size
+    if abs(width / height / (frame[0] / frame[1]) - 1) > _SHAPE_SLACK + 1 / min(width, height):
+        raise VideoGenError(
+            "mask-invalid",
+            f"the mask {name!r} is {width}×{height}, and the story's frames are {frame[0]}×{frame[1]}: another shape",
+            "Make the mask in the frames' size, or in another one of the same shape.",
+        )
+    levels = _levels(image.convert("LA"))
+    mask: NDArray[np.float32] = levels[..., 0] * levels[..., 1]
+    if mask.max() < 0.02:
+        raise VideoGenError(
+            "mask-invalid", f"the mask {name!r} is black all over, expected white where its character is"
+        )
+    return mask
+
+
+def _levels(image: Image.Image) -> NDArray[np.float32]:
+    """Channels last, 0…1."""
+    levels: NDArray[np.float32] = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return levels
+
+
+def _open(path: Path, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit warns at 90 megapixels and refuses at 180; ours lies between the two.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise VideoGenError(
+                        "image-invalid",
+                        f"the picture {name!r} is {image.width}×{image.height}, at most {MAX_PIXELS // 10**6} megapixels"
+                        " are read",
+                    )
+                image.seek(0)
+                turned = ImageOps.exif_transpose(_to_8_bits(image))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise VideoGenError(
+            "image-invalid", f"the picture {name!r} cannot be read: {error}", "Save it again as PNG, JPEG or WebP."
+        ) from None
+    turned.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+    return turned
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Any picture in a mode that resizes and converts well; 16 bits a channel are scaled, which Pillow would clip."""
+    exif = image.getexif()
+    if image.mode == "F":
+        raise ValueError("it has floating-point values")
+    if image.mode.startswith("I"):
+        levels = np.asarray(image, dtype=np.float64)
+        image = Image.fromarray((levels * (255 / 65535)).round().clip(0, 255).astype(np.uint8))
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGBA" if image.mode in ("P", "PA", "La", "RGBa") else "RGB")
+    elif "transparency" in image.info:
+        image = image.convert("RGBA")
+    else:
+        image.load()
+    # ImageOps looks the orientation up in the picture that it turns.
+    image.info["exif"] = exif.tobytes()
+    return image
+
+
+class FileWatch:
+    """Counts how often files that were read have changed since.
+
+    What a node did with a file stays right until the file changes; only then may the count, and so the node's fingerprint,
+    be another one. A file that was merely touched has not changed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, int] | None, str]] = {}
+        self._changes = 0
+
+    def note(self, path: Path) -> None:
+        """Remember a file as it is now; also one that is not there, and may be later. To be called before reading it."""
+        state = _state(path)
+        content = hash_content(path) if state else ""
+        if path in self._known and self._known[path][1] != content:
+            self._changes += 1
+        self._known[path] = (state, content)
+
+    def count_changes(self) -> int:
+        """How many times any of the files has changed so far."""
+        for path, (state, content) in self._known.items():
+            now = _state(path)
+            if now != state:
+                content_now = hash_content(path) if now else ""
+                self._changes += content_now != content
+                self._known[path] = (now, content_now)
+        return self._changes
+
+
+def hash_content(path: Path) -> str:
+    """SHA-256 of a file's bytes in hexadecimal digits, or "" when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,35 @@
+"""The last frame of a video, from which the next segment goes on."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+
+from ...core.errors import VideoGenError
+
+
+def read_last_frame(path: Path) -> bytes:
+    """The last frame as a PNG.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    last = None
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            if stream.duration:
+                # From the last keyframe on; the beginning, when a container knows no duration.
+                container.seek((stream.start_time or 0) + stream.duration, stream=stream, backward=True)
+            for frame in container.decode(stream):
+                last = frame
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+    if last is None:
+        raise VideoGenError("video-broken", f"{path} has no frames in it")
+    picture = io.BytesIO()
+    last.to_image().save(picture, format="PNG")
+    return picture.getvalue()

@@ -1,0 +1,87 @@
+"""Reference pictures as files, with a mark that tells rendered ones from a user's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from ...core.errors import VideoGenError
+from ..backups import find_free_name, keep_previous
+from ..os_errors import explain_os_error
+
+#: Key of the text chunk in a PNG; in other formats it stands in the description of the picture (EXIF).
+MARK = "videogen-reference"
+_DESCRIPTION = 0x010E
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def is_rendered(path: Path) -> bool:
+    """Whether a picture was written by `write_reference`; anything else, damaged files too, is a user's own."""
+    try:
+        with Image.open(path) as picture:
+            if MARK in (getattr(picture, "text", None) or {}):
+                return True
+            return str(picture.getexif().get(_DESCRIPTION, "")).startswith(MARK)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name that no picture can have.
+
+    Raises:
+        VideoGenError: `path-invalid`.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise VideoGenError(
+            "path-invalid", f"{path.name!r} is no name for a picture, expected one that ends in {', '.join(_FORMATS)}"
+        )
+
+
+def write_reference(path: Path, pixels: np.ndarray, text: str, *, spare_own: bool = True) -> Path:
+    """Write a reference picture; gives the path that it got.
+
+    What lies there already is kept in ``previous/`` beside it. A user's own picture stays where it is, unless `spare_own` is
+    off: then the new one gets the next free name in ``previous/``.
+
+    Args:
+        pixels: (height, width, 3), uint8.
+        text: goes into the file with the mark, such as the prompt.
+
+    Raises:
+        VideoGenError: `path-invalid`, `disk-full`.
+    """
+    check_name(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path
+        if path.exists() and spare_own and not is_rendered(path):
+            target = find_free_name(path.parent / "previous", path)
+        _write(partial, path.suffix.lower(), pixels, text)
+        keep_previous(target)
+        partial.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise explain_os_error(error, path) from None
+    return target
+
+
+def _write(path: Path, suffix: str, pixels: np.ndarray, text: str) -> None:
+    picture = Image.fromarray(pixels)
+    with path.open("wb") as file:
+        if suffix == ".png":
+            info = PngImagePlugin.PngInfo()
+            info.add_itxt(MARK, text)
+            picture.save(file, "PNG", pnginfo=info)
+        else:
+            exif = Image.Exif()
+            exif[_DESCRIPTION] = f"{MARK}: {text.encode('ascii', 'replace').decode()}"
+            picture.save(file, _FORMATS[suffix], exif=exif, quality=95)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,144 @@
+"""A few small pictures out of a video, for an overview."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from ...core.errors import VideoGenError
+
+#: JPEG qualities that are tried one after the other until a strip is small enough.
+_QUALITIES = (80, 70, 58, 45, 32, 20)
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A frame as a small JPEG: its time in the video in seconds, and its size in pixels."""
+
+    seconds: float
+    width: int
+    height: int
+    jpeg: bytes
+
+
+def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int = 52_000) -> tuple[Thumbnail, ...]:
+    """Evenly spaced frames of a video, from the first to the last; fewer when it has fewer.
+
+    Only the keyframes are decoded where they lie near enough, which is ten times faster with 8 s of 1080p.
+
+    Args:
+        box: longest side of the pictures in pixels.
+        budget: bytes that all of them may take together; their quality gives way.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            base = stream.time_base or Fraction(1, av.time_base)  # a frame decoded by itself does not know its own
+            packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
+            stamps = sorted(pts for pts, _ in packets if pts is not None)
+            targets = pick_evenly(stamps, count)
+            keys = nearest_keys(targets, sorted(pts for pts, is_key in packets if is_key and pts is not None))
+            frames = [_decode_key(container, stream, key) for key in keys] if keys else []
+        if not frames or None in frames:
+            frames = list(_decode_exactly(path, targets))
+        found = [
+            (float(((frame.pts or 0) - stamps[0]) * base), _shrink(frame, box)) for frame in frames if frame is not None
+        ]
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+    if not found:
+        raise VideoGenError("video-broken", f"{path} has no frames in it")
+    for quality in _QUALITIES:
+        jpegs = [_encode(picture, quality) for _, picture in found]
+        if sum(map(len, jpegs)) <= budget:
+            break
+    return tuple(
+        Thumbnail(round(seconds, 3), picture.width, picture.height, jpeg)
+        for (seconds, picture), jpeg in zip(found, jpegs, strict=True)
+    )
+
+
+def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
+    """The frame at a share (0 to 1) of a video's length.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            base = stream.time_base or Fraction(1, av.time_base)
+            stamps = sorted(packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None)
+        stamp = stamps[min(len(stamps) - 1, max(0, int(share * len(stamps))))]
+        picture = _shrink(_decode_exactly(path, [stamp])[0], box)
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+    return Thumbnail(round(float((stamp - stamps[0]) * base), 3), picture.width, picture.height, _encode(picture, 70))
+
+
+def shrink_thumbnail(thumbnail: Thumbnail, box: int) -> Thumbnail:
+    """The same picture, smaller.
+
+    Args:
+        box: longest side in pixels.
+    """
+    with Image.open(io.BytesIO(thumbnail.jpeg)) as picture:
+        picture.thumbnail((box, box))
+        return Thumbnail(thumbnail.seconds, picture.width, picture.height, _encode(picture, 60))
+
+
+def pick_evenly(stamps: Sequence[int], count: int) -> list[int]:
+    """`count` of the stamps from the first to the last, or all of them when there are not as many."""
+    if len(stamps) <= count:
+        return list(stamps)
+    return [stamps[round(index * (len(stamps) - 1) / (count - 1))] for index in range(count)]
+
+
+def nearest_keys(targets: Sequence[int], keys: Sequence[int]) -> list[int]:
+    """The keyframe next to each target; empty when one of them lies too far off to stand for it."""
+    if len(targets) < 2 or len(keys) < len(targets):
+        return []
+    spacing = (targets[-1] - targets[0]) / (len(targets) - 1)
+    nearest = [min(keys, key=lambda key, target=target: abs(key - target)) for target in targets]  # type: ignore[misc]
+    close = all(abs(key - target) <= 0.6 * spacing for key, target in zip(nearest, targets, strict=True))
+    return nearest if close and len(set(nearest)) == len(nearest) else []
+
+
+def _decode_key(container: av.container.InputContainer, stream: av.VideoStream, stamp: int) -> av.VideoFrame | None:
+    context = stream.codec_context
+    container.seek(stamp, stream=stream, backward=True)
+    for packet in container.demux(stream):
+        if packet.is_keyframe and packet.size:
+            frames = [*context.decode(packet), *context.decode(None)]
+            context.flush_buffers()
+            return frames[0] if frames else None
+    return None
+
+
+def _decode_exactly(path: Path, targets: Sequence[int]) -> list[av.VideoFrame]:
+    wanted = set(targets)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return [frame for frame in container.decode(stream) if frame.pts in wanted]
+
+
+def _shrink(frame: av.VideoFrame, box: int) -> Image.Image:
+    scale = min(1.0, box / max(frame.width, frame.height))
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+    return frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_image()
+
+
+def _encode(picture: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format="JPEG", quality=quality, optimize=True, progressive=True)
+    return file.getvalue()

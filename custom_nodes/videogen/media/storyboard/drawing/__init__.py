@@ -1,0 +1,1 @@
+"""Drawing primitives: canvas, colors, fonts, typesetting."""

@@ -1,0 +1,1 @@
+"""The image on a storyboard frame: figures, props, scenery, viewfinder."""

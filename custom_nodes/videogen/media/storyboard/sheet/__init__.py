@@ -1,0 +1,1 @@
+"""What surrounds the image on a storyboard frame: panels, words, timeline, icons."""

@@ -1,0 +1,294 @@
+"""VideoGenIPAdapterLoader and VideoGenApplyIPAdapter: a model that sees images."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...comfyui.attention.adapter_files import FILE_ENDINGS, load_adapter
+from ...comfyui.attention.attention_patch import (
+    ImageCondition,
+    apply_image_conditions,
+    cross_attention_keys,
+    require_fit,
+)
+from ...comfyui.attention.image_tokens import CROPS, encode_images
+from ...comfyui.core_features import require_core
+from ...comfyui.frames.mask_check import check_mask, require_masks_fit
+from ...comfyui.sockets import AdapterSocket, need_adapter
+from ...core.conditioning.layer_weights import (
+    WEIGHT_RANGE,
+    WEIGHT_TYPES,
+    check_choice,
+    check_span,
+    check_weight,
+    weigh_layers,
+)
+from ...core.errors import VideoGenError
+
+log = logging.getLogger(__name__)
+
+FOLDER = "ipadapter"
+#: Where the published files are.
+DOWNLOADS = "huggingface.co/h94/IP-Adapter"
+_GET_SOME = (
+    "Put for example ip-adapter-plus_sd15.safetensors (for SD 1.5) or ip-adapter-plus_sdxl_vit-h.safetensors (for SDXL) there,"
+    f" from {DOWNLOADS}, then press R in the editor."
+)
+
+#: What is made of several images; "add" and "concat" keep each one's tokens, "average" and "subtract" mix them before.
+COMBINE = ("concat", "add", "average", "subtract", "one per frame")
+
+
+class VideoGenIPAdapterLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGenIPAdapterLoader",
+            display_name="IP-Adapter Loader",
+            category="videogen/characters",
+            description="Loads an IP-Adapter, which lets a model see images, from the folder models/ipadapter.",
+            inputs=[
+                io.Combo.Input(
+                    "ipadapter_file",
+                    options=list_adapters(),
+                    # Required, an empty folder would be reported by ComfyUI, without a word about where files come from.
+                    optional=True,
+                    tooltip="A file from models/ipadapter. What kind it is, the file itself says: SD 1.5 or SDXL;"
+                    f" plain, plus, plus-face or full-face. Published files: {DOWNLOADS}.",
+                ),
+            ],
+            outputs=[AdapterSocket.Output("ipadapter", display_name="ipadapter")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, ipadapter_file: str | None = "") -> bool | str:
+        if ipadapter_file is None:
+            return True  # comes out of another node: it is looked for when it is there
+        try:
+            find_adapter(ipadapter_file)
+        except VideoGenError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, ipadapter_file: str | None = "") -> str | float:
+        if not ipadapter_file:
+            return float("nan")  # never equal to itself: nobody knows yet which file it is
+        stat = find_adapter(ipadapter_file).stat()
+        return f"{stat.st_mtime_ns}:{stat.st_size}"
+
+    @classmethod
+    def execute(cls, ipadapter_file: str = "") -> io.NodeOutput:
+        adapter = load_adapter(find_adapter(ipadapter_file))
+        info = adapter.info
+        log.info(
+            "%s: %s, %s, %d tokens an image, for %s",
+            adapter.name,
+            info.family,
+            info.projection,
+            info.tokens,
+            info.encoder,
+        )
+        return io.NodeOutput(adapter)
+
+
+class VideoGenApplyIPAdapter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        low, high = WEIGHT_RANGE
+        share = {"min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
+        return io.Schema(
+            node_id="VideoGenApplyIPAdapter",
+            display_name="Apply IP-Adapter",
+            category="videogen/characters",
+            description="Lets a model see one or several images while it samples, everywhere or inside a mask.",
+            inputs=[
+                io.Model.Input("model", tooltip="An SD 1.5, SD 2 or SDXL model, of the kind that the adapter is for."),
+                AdapterSocket.Input("ipadapter", tooltip="From IP-Adapter Loader."),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    tooltip="From Load CLIP Vision: the encoder that the adapter was made with, nearly always ViT-H.",
+                ),
+                io.Image.Input("image", tooltip="One image or a batch of them; `combine` says what a batch means."),
+                io.Float.Input(
+                    "weight",
+                    default=0.8,
+                    min=low,
+                    max=high,
+                    step=0.05,
+                    round=0.001,
+                    tooltip="How strongly the images act. 0 switches the adapter off, below 0 pushes away from the images.",
+                ),
+                io.Combo.Input(
+                    "weight_type",
+                    options=list(WEIGHT_TYPES),
+                    default="linear",
+                    tooltip="How the weight is spread over the model's layers. linear: evenly. style transfer and composition:"
+                    " only the layers that carry these (InstantStyle).",
+                ),
+                io.Float.Input(
+                    "start_at",
+                    default=0.0,
+                    **share,
+                    tooltip="When the images begin to act, as a share of the sampling.",
+                ),
+                io.Float.Input(
+                    "end_at", default=1.0, **share, tooltip="When they stop. Earlier leaves details to the prompt."
+                ),
+                io.Combo.Input(
+                    "combine",
+                    options=list(COMBINE),
+                    default="concat",
+                    tooltip="Several images: concat shares the weight among them, add gives each the whole weight, average"
+                    " and subtract (the first without the others) mix them to one, one per frame gives frame n image n.",
+                ),
+                io.Combo.Input(
+                    "crop",
+                    options=list(CROPS),
+                    default="center",
+                    tooltip="How an image becomes the encoder's square: its middle cut out, padded, or stretched.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the images act: one mask for all frames, or one a frame. In the frames' shape, of any size.",
+                ),
+                io.Image.Input(
+                    "image_negative",
+                    optional=True,
+                    tooltip="What the negative prompt sees: an image of what is not wanted. Several are averaged.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model")],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        weight: float | None,
+        weight_type: str | None,
+        start_at: float | None,
+        end_at: float | None,
+        combine: str | None,
+        crop: str | None,
+    ) -> bool | str:
+        # None comes out of another node. Of a span the end that is known is checked.
+        try:
+            check_widgets(
+                0.0 if weight is None else weight,
+                weight_type or WEIGHT_TYPES[0],
+                0.0 if start_at is None else start_at,
+                1.0 if end_at is None else end_at,
+                combine or COMBINE[0],
+                crop or CROPS[0],
+            )
+        except VideoGenError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        ipadapter: object,
+        clip_vision: Any,
+        image: Tensor,
+        weight: float,
+        weight_type: str,
+        start_at: float,
+        end_at: float,
+        combine: str,
+        crop: str,
+        mask: Tensor | None = None,
+        image_negative: Tensor | None = None,
+    ) -> io.NodeOutput:
+        require_core()
+        adapter = need_adapter(ipadapter)
+        check_widgets(weight, weight_type, start_at, end_at, combine, crop)
+        require_fit(adapter, model)
+        if mask is not None:
+            mask = check_mask(mask)
+        weights = weigh_layers(weight_type, weight, cross_attention_keys(model.get_model_object("diffusion_model")))
+        if not any(weights) or start_at == end_at:
+            return io.NodeOutput(model)  # nothing would act: the encoder need not even be loaded
+        tokens, negative = encode_images(
+            adapter, clip_vision, image, crop=crop, blend=combine if combine in ("average", "subtract") else "each"
+        )
+        if image_negative is not None:
+            negative, _ = encode_images(
+                adapter, clip_vision, image_negative, crop=crop, blend="average", name="image_negative"
+            )
+        conditions = [
+            ImageCondition(
+                adapter, part, negative, weights, per_frame=len(part) > 1, mask=mask, start=start_at, end=end_at
+            )
+            for part in group_tokens(tokens, combine)
+        ]
+        patched = apply_image_conditions(model, conditions)
+        if mask is not None and patched is not model:
+            require_masks_fit(patched, {"mask": mask})
+        return io.NodeOutput(patched)
+
+
+def check_widgets(weight: float, weight_type: str, start_at: float, end_at: float, combine: str, crop: str) -> None:
+    """Raises VideoGenError `widget-invalid` for the first widget that has a value it cannot have."""
+    check_weight(weight)
+    check_choice("weight_type", weight_type, WEIGHT_TYPES)
+    check_span(start_at, end_at)
+    check_choice("combine", combine, COMBINE)
+    check_choice("crop", crop, CROPS)
+
+
+def group_tokens(tokens: Tensor, combine: str) -> list[Tensor]:
+    """Tokens (n, T, width) of n images, as what acts together: a tensor for each attention of its own.
+
+    "concat" makes one of (1, n·T, width), "add" n of (1, T, width), and "one per frame" leaves them one a frame.
+    """
+    if combine == "add":
+        return list(tokens.split(1))
+    return [tokens] if combine == "one per frame" else [tokens.flatten(0, 1)[None]]
+
+
+# ------------------------------------------------------------------ the folder of adapters
+
+
+def register_folder() -> None:
+    """Make ``models/ipadapter`` known to ComfyUI; folders that users or other packs have registered stay the first ones."""
+    folder = os.path.join(folder_paths.models_dir, FOLDER)
+    if FOLDER in folder_paths.folder_names_and_paths:
+        folder_paths.add_model_folder_path(FOLDER, folder)
+    else:
+        folder_paths.folder_names_and_paths[FOLDER] = ([folder], set(folder_paths.supported_pt_extensions))
+
+
+def list_adapters() -> list[str]:
+    """Adapter files in all registered folders. A folder out of extra_model_paths.yaml lists everything, also READMEs."""
+    return [name for name in folder_paths.get_filename_list(FOLDER) if name.lower().endswith(FILE_ENDINGS)]
+
+
+def find_adapter(name: str) -> Path:
+    """The path of an adapter file.
+
+    Raises:
+        VideoGenError: `path-invalid`, naming the folder and where files are to be had.
+    """
+    path = folder_paths.get_full_path(FOLDER, name) if name else None
+    if path is not None:
+        return Path(path)
+    folders = " or ".join(folder_paths.get_folder_paths(FOLDER))
+    if not list_adapters():
+        raise VideoGenError("path-invalid", f"there is no IP-Adapter in {folders}", _GET_SOME)
+    wanted = f"the IP-Adapter {name!r} is not" if name else "no IP-Adapter is chosen; choose one of those"
+    raise VideoGenError("path-invalid", f"{wanted} in {folders}", _GET_SOME if name else "")
+
+
+register_folder()
+
+NODES = [VideoGenIPAdapterLoader, VideoGenApplyIPAdapter]

@@ -1,0 +1,1 @@
+"""Nodes that judge, save and compile segments."""

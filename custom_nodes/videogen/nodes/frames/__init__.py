@@ -1,0 +1,1 @@
+"""Nodes that shape frames: noise, anchors, motion, location, size."""

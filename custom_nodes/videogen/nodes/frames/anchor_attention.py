@@ -1,0 +1,204 @@
+"""VideoGenAnchorAttention: the frames of a shot look at its first one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.ldm.modules.attention
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...comfyui.attention.unet_blocks import BLOCK_CHOICES, BlockKey, choose_blocks, need_image_unet
+from ...comfyui.frames.frame_batches import PASS_KEY, FramePass, FramePasses
+from ...core.errors import VideoGenError
+from ...core.story.schema import MAX_FRAMES
+from ...tensor.anchor_attention import attend_with_anchors, keep_anchors
+
+FIRST, FIRST_AND_PREVIOUS = "first", "first and previous"
+
+
+class VideoGenAnchorAttention(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGenAnchorAttention",
+            display_name="Anchor Attention",
+            category="videogen/frames",
+            description="Every frame of a batch also looks at the first one while it is sampled, so that they show the same.",
+            inputs=[
+                io.Model.Input("model", tooltip="SD 1.5, SD 2.x, SDXL or SDXL-Turbo."),
+                io.Float.Input(
+                    "strength",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0: every frame sees itself only, as without this node. 0.5: itself and the anchors alike. 1: only"
+                    " the anchors.",
+                ),
+                io.Combo.Input(
+                    "anchors",
+                    options=[FIRST, FIRST_AND_PREVIOUS],
+                    default=FIRST,
+                    tooltip="What every frame sees beside itself. With the previous one, movements follow each other more"
+                    " smoothly; its attention takes half as much time again.",
+                ),
+                io.Float.Input(
+                    "start", default=0.0, min=0.0, max=1.0, step=0.01, tooltip="From which share of the sampling on."
+                ),
+                io.Float.Input("end", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="Until which share of it."),
+                io.Combo.Input(
+                    "blocks",
+                    options=list(BLOCK_CHOICES),
+                    default="all",
+                    tooltip="In which parts of the model. Without the finest resolution it is much faster, and small"
+                    " details are freer.",
+                ),
+                io.Int.Input(
+                    "frames_per_pass",
+                    default=8,
+                    min=0,
+                    max=MAX_FRAMES,
+                    tooltip="How many frames go through the model at a time; 0: all. The pictures are the same, only the"
+                    " memory changes.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, start: float | None, end: float | None) -> bool | str:
+        if start is not None and end is not None and start > end:
+            return f"`start` is {start:g}, behind `end`, which is {end:g}: expected a `start` that is not larger"
+        return True
+
+    @classmethod
+    def execute(
+        cls, model: Any, strength: float, anchors: str, start: float, end: float, blocks: str, frames_per_pass: int
+    ) -> io.NodeOutput:
+        return io.NodeOutput(
+            anchor_frames(
+                model,
+                strength=strength,
+                previous=anchors == FIRST_AND_PREVIOUS,
+                start=start,
+                end=end,
+                blocks=blocks,
+                frames_per_pass=frames_per_pass,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class AnchorPatch:
+    """Takes the place of one layer's self-attention.
+
+    Attributes:
+        base: the patch that another node has put there; it is given the joint keys instead of ComfyUI's attention.
+    """
+
+    key: BlockKey
+    strength: float
+    previous: bool
+    base: Callable[..., Tensor] | None = None
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
+        heads = extra_options["n_heads"]
+
+        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            if self.base is not None:
+                return self.base(q, k, v, {**extra_options, "dim_head": q.shape[-1] // heads})
+            return comfy.ldm.modules.attention.optimized_attention(
+                q, k, v, heads, attn_precision=extra_options.get("attn_precision"), transformer_options=extra_options
+            )
+
+        state: FramePass = extra_options.get(PASS_KEY) or FramePass()
+        if not state.active:
+            return attend(q, k, v)
+        if q.shape[0] != k.shape[0]:
+            raise VideoGenError(
+                "model-unsupported",
+                f"Anchor Attention got {q.shape[0]} rows of queries for {k.shape[0]} rows of keys: another node, such as"
+                " HyperTile, cuts the pictures into tiles",
+                "Take that node out, or Anchor Attention.",
+            )
+        chunks = max(1, len(extra_options.get("cond_or_uncond", ())))
+        kept = state.kept.get(self.key)
+        out = attend_with_anchors(
+            q,
+            k,
+            v,
+            heads=heads,
+            chunks=chunks,
+            strength=self.strength,
+            previous=self.previous,
+            attend=attend,
+            kept=kept,
+            whole=self.base is not None,
+        )
+        after = keep_anchors(k, v, chunks=chunks, previous=self.previous, kept=kept, last_pass=state.last)
+        if after is None:
+            state.kept.pop(self.key, None)
+        else:
+            state.kept[self.key] = after
+        return out
+
+
+def anchor_frames(
+    model: Any,
+    *,
+    strength: float = 0.5,
+    previous: bool = False,
+    start: float = 0.0,
+    end: float = 1.0,
+    blocks: str = "all",
+    frames_per_pass: int = 0,
+) -> Any:
+    """A clone of a model in which the frames of a batch see the first one (`tensor.anchor_attention` has the formula).
+
+    Cost: a self-attention layer over N tokens a frame does 2 N² products a frame instead of N², 3 N² with `previous`; at
+    strength 1 N² less. All else in the model stays as it is. Where weights are not equal (`strength` neither 0.5 nor 1), each
+    head gets 8 channels more, 64 become 72. docs/performance.md has how much that is of a whole step.
+
+    Memory: joint keys and values, at most 256 MB each at a time, never a matrix of attention. With passes, keys and values of
+    one frame (two with `previous`) of all layers are kept during a step; in half precision at 1920 x 1080 that is 0.8 GB for
+    SDXL and 0.4 GB for SD 1.5, a frame and prompt. The activations of the UNet shrink to frames_per_pass / frames: as ComfyUI
+    estimates them, SDXL with 24 frames and both prompts at 1920 x 1080 takes 25 GB at once, 8 GB with 8 frames a pass and
+    2 GB with 2.
+
+    The frames are the rows of each prompt's part of the batch; with context windows, a window's first frame is the first one.
+    What else stands at a layer (`attn1` replace) is given the joint keys; an earlier Anchor Attention is replaced.
+
+    Args:
+        strength: 0 leaves attention alone, bit by bit.
+        start, end: share of the sampling, as ComfyUI counts it.
+        blocks: a key of `BLOCK_CHOICES`.
+        frames_per_pass: see `FramePasses`.
+
+    Raises:
+        VideoGenError: `model-unsupported`, unless the model has a UNet for images.
+    """
+    unet = need_image_unet(model, "Anchor Attention")
+    keys = choose_blocks(unet, blocks) if strength > 0 and start < end else []
+    if not keys and not frames_per_pass:
+        return model
+    patched = model.clone()
+    replaced = patched.model_options["transformer_options"].get("patches_replace", {}).get("attn1", {})
+    for key in keys:
+        base = replaced.get(key, replaced.get(key[:2]))
+        base = base.base if isinstance(base, AnchorPatch) else base
+        patched.set_model_attn1_replace(AnchorPatch(key, strength, previous, base), *key)
+    sampling = model.get_model_object("model_sampling")
+    FramePasses(
+        frames_per_pass,
+        sigma_start=math.inf if start <= 0 else float(sampling.percent_to_sigma(start)),
+        sigma_end=0.0 if end >= 1 else float(sampling.percent_to_sigma(end)),
+        memory_frames=2 * (1 + previous) if keys else 0,
+    ).attach(patched)
+    return patched
+
+
+NODES = [VideoGenAnchorAttention]

@@ -1,0 +1,241 @@
+"""VideoGenUpscale: frames to the film's size, with an upscale model or a Lanczos filter, one at a time."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+import torch
+from comfy_api.latest import io
+from spandrel import ImageModelDescriptor, ModelLoader
+
+from ...comfyui.frames.resizing import resize_lanczos
+from ...comfyui.sockets import SegmentSocket, need_segment
+from ...core.errors import VideoGenError
+from ...core.segment.plan import SegmentPlan
+from ...core.video.render_size import fit_cover
+from ..film.film_output import check_images
+
+AUTO, NONE = "auto", "none"
+FOLDER = "upscale_models"
+#: General models for photographs that `auto` takes, the first that is there. Others may be made for drawings or for repairing
+#: something, so they are taken only by their name.
+PREFERRED = (
+    "RealESRGAN_x4plus.safetensors",
+    "RealESRGAN_x4plus.pth",
+    "4x-UltraSharp.safetensors",
+    "4x-UltraSharp.pth",
+    "4x_foolhardy_Remacri.safetensors",
+    "4x_foolhardy_Remacri.pth",
+    "RealESRGAN_x2plus.pth",
+    "RealESRGAN_x2.pth",
+)
+#: Pixels of a tile's side, and by how many neighbours overlap; where memory is short the tiles become smaller.
+TILE, OVERLAP, SMALLEST_TILE = 512, 32, 64
+#: Upscale models take about this many times a tile's own memory; the core's estimate.
+_MEMORY_FACTOR = 384.0
+_MAX_SIDE = 16384
+
+Upscale = Callable[[torch.Tensor], torch.Tensor]
+
+
+class VideoGenUpscale(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGenUpscale",
+            display_name="Upscale",
+            category="videogen/frames",
+            description="Brings frames to the film's size: with an upscale model where there is one, else with a Lanczos filter.",
+            inputs=[
+                io.Image.Input("images"),
+                io.Combo.Input(
+                    "model",
+                    options=[AUTO, NONE, *folder_paths.get_filename_list(FOLDER)],
+                    default=AUTO,
+                    tooltip="auto: a general model out of models/upscale_models when one is there and frames get larger;"
+                    " none: the filter alone.",
+                ),
+                SegmentSocket.Input("segment", optional=True, tooltip="Gives the film's size."),
+                io.Int.Input(
+                    "width",
+                    default=0,
+                    min=0,
+                    max=_MAX_SIDE,
+                    optional=True,
+                    tooltip="Pixels. 0: the film's, or what goes with the height.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=0,
+                    min=0,
+                    max=_MAX_SIDE,
+                    optional=True,
+                    tooltip="Pixels. 0: the film's, or what goes with the width.",
+                ),
+            ],
+            outputs=[io.Image.Output("resized", display_name="images")],
+        )
+
+    @classmethod
+    def execute(
+        cls, images: torch.Tensor, model: str, segment: SegmentPlan | None = None, width: int = 0, height: int = 0
+    ) -> io.NodeOutput:
+        check_images(images)
+        count, rows, columns = images.shape[:3]
+        source = (columns, rows)
+        target = choose_size(source, (width, height), need_segment(segment).size if segment is not None else None)
+        name = choose_model(model, source, target, folder_paths.get_filename_list(FOLDER))
+        if not name and target == source:
+            return io.NodeOutput(images)
+        upscale = make_upscaler(name, images) if name else None
+        # Filled frame by frame: a list to be stacked would hold every frame twice.
+        result = torch.empty((count, target[1], target[0], 3), dtype=torch.float32)
+        progress = comfy.utils.ProgressBar(count)
+        try:
+            for index in range(count):
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                frame = images[index, ..., :3].expand(-1, -1, 3)  # grey becomes three channels, alpha is dropped
+                require_finite(frame, f"frame {index + 1}", "a VAE in half precision: start ComfyUI with --fp32-vae")
+                if upscale is not None:
+                    frame = upscale(frame)
+                    require_finite(
+                        frame, f"frame {index + 1}, upscaled by {name},", "a model that takes other pictures"
+                    )
+                box = fit_cover((frame.shape[1], frame.shape[0]), target)
+                result[index] = resize_lanczos(frame, target, box)
+                progress.update(1)
+        finally:
+            if upscale is not None:
+                load_model(name).to("cpu")
+        return io.NodeOutput(result)
+
+
+def choose_size(source: tuple[int, int], wanted: tuple[int, int], film: tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height of the result.
+
+    Args:
+        wanted: what the widgets say; one of them 0: it follows from the other and the frames' shape; both 0: the film's size.
+
+    Raises:
+        VideoGenError: `widget-invalid`, when nothing says a size.
+    """
+    width, height = wanted
+    if width and height:
+        return wanted
+    if width:
+        return width, max(1, round(source[1] * width / source[0]))
+    if height:
+        return max(1, round(source[0] * height / source[1])), height
+    if film is None:
+        raise VideoGenError(
+            "widget-invalid",
+            "nothing says which size is wanted: `segment` is not connected, `width` and `height` are 0",
+            "Connect `segment`, or set one of them.",
+        )
+    return film
+
+
+def choose_model(wanted: str, source: tuple[int, int], target: tuple[int, int], there: list[str]) -> str:
+    """The upscale model to use, or "" for the filter alone.
+
+    Raises:
+        VideoGenError: `model-missing`.
+    """
+    if wanted == NONE:
+        return ""
+    if wanted == AUTO:
+        larger = target[0] > source[0] or target[1] > source[1]
+        by_name = {os.path.basename(path): path for path in reversed(there)}
+        return next((by_name[name] for name in PREFERRED if name in by_name), "") if larger else ""
+    if wanted not in there:
+        raise VideoGenError(
+            "model-missing",
+            f"the upscale model {wanted!r} is not in models/{FOLDER}"
+            f" (there are: {', '.join(map(repr, there)) or 'none'})",
+            f"Put it there, or set `model` to {AUTO}.",
+        )
+    return wanted
+
+
+def load_model(name: str) -> ImageModelDescriptor:
+    """An upscale model by its name in models/upscale_models; the last one is kept in memory.
+
+    Raises:
+        VideoGenError: `model-unreadable`.
+    """
+    path = folder_paths.get_full_path_or_raise(FOLDER, name)
+    return _load(path, os.stat(path).st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: str, _changed: int) -> ImageModelDescriptor:
+    try:
+        state = comfy.utils.load_torch_file(path, safe_load=True)
+        prefix = "module."
+        if all(key.startswith(prefix) for key in state):
+            state = {key[len(prefix) :]: value for key, value in state.items()}
+        model = ModelLoader().load_from_state_dict(state).eval()
+    except Exception as error:  # whatever a reader of foreign files raises
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise VideoGenError(
+            "model-unreadable",
+            f"{path} cannot be read as an upscale model: {reason}",
+            "Load it again from where it comes from, or choose another one.",
+        ) from None
+    if not isinstance(model, ImageModelDescriptor):
+        raise VideoGenError("model-unreadable", f"{path} is no upscale model that takes one picture at a time")
+    return model
+
+
+def make_upscaler(name: str, images: torch.Tensor) -> Upscale:
+    """A function that upscales one frame (height, width, 3) on the graphics card, in tiles as large as its memory holds."""
+    model, device = load_model(name), comfy.model_management.get_torch_device()
+    tile_bytes = TILE * TILE * 3 * 4
+    needed = comfy.model_management.module_size(model.model) + tile_bytes * max(model.scale, 1.0) * _MEMORY_FACTOR
+    comfy.model_management.free_memory(needed + images[0].nelement() * 4, device)
+    model.to(device)
+    tile = TILE
+
+    def run(part: torch.Tensor) -> Any:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        return model(part)
+
+    def upscale(frame: torch.Tensor) -> torch.Tensor:
+        nonlocal tile
+        picture = frame.movedim(-1, 0).unsqueeze(0).to(device=device, dtype=torch.float32)
+        while True:
+            try:
+                larger = comfy.utils.tiled_scale(
+                    picture, run, tile_x=tile, tile_y=tile, overlap=OVERLAP, upscale_amount=model.scale
+                )
+                return larger[0].movedim(0, -1).clamp(0.0, 1.0)
+            except comfy.model_management.OOM_EXCEPTION:
+                tile //= 2  # for the frames that come as well
+                if tile < SMALLEST_TILE:
+                    raise
+                comfy.model_management.soft_empty_cache()
+
+    return upscale
+
+
+def require_finite(frame: torch.Tensor, what: str, usual: str) -> None:
+    """Refuse values that are no numbers: an upscale model would spread them, an encoder turn them black.
+
+    Raises:
+        VideoGenError: `frames-invalid`.
+    """
+    if not torch.isfinite(frame).all():
+        raise VideoGenError(
+            "frames-invalid",
+            f"{what} has values that are not numbers (NaN or infinite)",
+            f"The usual reason is {usual}.",
+        )
+
+
+NODES = [VideoGenUpscale]

@@ -1,0 +1,1 @@
+"""Nodes that wait while a device is too hot or too full."""

@@ -1,0 +1,1 @@
+"""Nodes that read a story and choose a segment of it."""

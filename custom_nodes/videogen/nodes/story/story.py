@@ -1,0 +1,153 @@
+"""VideoGenStory and VideoGenSegment: the story, and one segment of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ...comfyui.sockets import SegmentSocket, StorySocket, need_story
+from ...core.errors import VideoGenError
+from ...core.segment.plan import digest, plan_segment
+from ...core.story.model import Story
+from ...core.story.parser import parse_story_text
+from ...core.story.schema import MAX_SEGMENTS
+from ...media.story_file import load_story
+
+#: The choice of `file` that takes the story out of the text widget.
+TEXT_BELOW = "text below"
+STORY_SUFFIXES = (".json", ".yaml", ".yml")
+
+
+class VideoGenStory(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGenStory",
+            display_name="Story",
+            category="videogen/story",
+            description="A film's story: a file from the input folder, or the text below (JSON or YAML).",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=[TEXT_BELOW, *list_story_files()],
+                    default=TEXT_BELOW,
+                    tooltip="A story file in ComfyUI's input folder; or the text below, which a shared workflow carries along.",
+                ),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    tooltip="The story itself, JSON or YAML. docs/story-format.md describes every field.",
+                ),
+            ],
+            outputs=[StorySocket.Output("story", display_name="story")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None, text: str | None) -> bool | str:
+        if file is None or (file == TEXT_BELOW and text is None):
+            return True  # comes out of another node: it is checked when it is there
+        try:
+            read_story(file, text or "")
+        except VideoGenError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None, text: str | None) -> str | float:
+        if file is None:
+            return float("nan")  # never equal to itself: nobody knows yet whether that file has changed
+        if file == TEXT_BELOW:
+            return ""  # the text is an input, and ComfyUI compares it itself
+        # The file can change, and so can one that it names: what they say together counts.
+        return digest(repr(read_story(file, "")))
+
+    @classmethod
+    def execute(cls, file: str, text: str) -> io.NodeOutput:
+        return io.NodeOutput(read_story(file, text))
+
+
+class VideoGenSegment(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGenSegment",
+            display_name="Segment",
+            category="videogen/story",
+            description="One segment of a story, with its composed prompt and everything that it takes to render it.",
+            inputs=[
+                StorySocket.Input("story"),
+                io.Int.Input(
+                    "index",
+                    default=1,
+                    min=1,
+                    max=MAX_SEGMENTS,
+                    control_after_generate=True,
+                    tooltip="Which segment, counted from 1. The headless runner sets it for each segment in turn.",
+                ),
+                io.String.Input(
+                    "prompt_override",
+                    multiline=True,
+                    default="",
+                    optional=True,
+                    tooltip="Takes the place of this segment's own words; style, characters and location stay around them."
+                    " Headless it counts only for the segment that is set in `index`.",
+                ),
+                io.Boolean.Input(
+                    "with_master_prompt",
+                    default=False,
+                    optional=True,
+                    tooltip="Put the story's master prompt in front of the prompt, for models that take long texts.",
+                ),
+            ],
+            outputs=[
+                SegmentSocket.Output("segment", display_name="segment"),
+                io.String.Output("prompt", display_name="prompt"),
+                io.String.Output("negative", display_name="negative"),
+                io.Int.Output("seed", display_name="seed"),
+                io.Int.Output("frames", display_name="frames"),
+                io.Float.Output("fps", display_name="fps"),
+                io.Int.Output("width", display_name="width"),
+                io.Int.Output("height", display_name="height"),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, story: Story, index: int, prompt_override: str = "", with_master_prompt: bool = False
+    ) -> io.NodeOutput:
+        plan = plan_segment(need_story(story), index, prompt_override)
+        prompt = f"{plan.context}\n\n{plan.prompt}" if with_master_prompt and plan.context else plan.prompt
+        return io.NodeOutput(plan, prompt, plan.negative, plan.seed, plan.frames, float(plan.fps), *plan.size)
+
+
+def list_story_files() -> list[str]:
+    """JSON and YAML files in ComfyUI's input folder and below, as relative names."""
+    folder = Path(folder_paths.get_input_directory())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in STORY_SUFFIXES
+    )
+
+
+def read_story(file: str, text: str) -> Story:
+    """The story that the two widgets of VideoGenStory stand for.
+
+    Raises:
+        VideoGenError: `story-unreadable` or `story-invalid`.
+    """
+    if file == TEXT_BELOW:
+        if not text.strip():
+            raise VideoGenError(
+                "story-unreadable", "the story is empty", "Paste a story into `text`, or choose one in `file`."
+            )
+        return parse_story_text(text, "story")
+    folder = Path(folder_paths.get_input_directory()).resolve()
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder):
+        raise VideoGenError("path-invalid", f"{file!r} lies outside ComfyUI's input folder {folder}")
+    return load_story(path)
+
+
+NODES = [VideoGenStory, VideoGenSegment]

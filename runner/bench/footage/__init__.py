@@ -1,0 +1,1 @@
+"""Footage that continuity is measured on."""

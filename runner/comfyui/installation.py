@@ -1,0 +1,46 @@
+"""What install.py set up: which ComfyUI to start, and with which Python."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from custom_nodes.videogen.core.errors import VideoGenError
+
+PROJECT = Path(__file__).resolve().parents[2]
+INSTALL_FILE = PROJECT / ".videogen" / "install.json"
+DEFAULT_STORY = PROJECT / "stories" / "apple_tree.json"
+DEFAULT_WORKFLOW = PROJECT / "workflows" / "preview.json"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A ComfyUI on this machine: its folder, its Python, and the arguments it needs here (``--cpu``)."""
+
+    comfyui: Path
+    python: Path
+    arguments: tuple[str, ...]
+    version: str
+
+
+def find_installation() -> Installation:
+    """The ComfyUI that install.py recorded.
+
+    Raises:
+        VideoGenError: `not-installed`, with the command that sets it up.
+    """
+    setup = f"Run `python3 install.py` in {PROJECT}, or name a running ComfyUI with --server URL."
+    try:
+        record = json.loads(INSTALL_FILE.read_text(encoding="utf-8"))
+        found = Installation(
+            Path(record["comfyui"]), Path(record["python"]), tuple(record["args"]), str(record["version"])
+        )
+    except FileNotFoundError:
+        raise VideoGenError("not-installed", "there is no ComfyUI set up to start", setup) from None
+    except (ValueError, KeyError, TypeError):
+        raise VideoGenError("not-installed", f"{INSTALL_FILE} cannot be read", setup) from None
+    for path in (found.comfyui / "main.py", found.python):
+        if not path.exists():
+            raise VideoGenError("not-installed", f"{path} is gone, though install.py had recorded it", setup)
+    return found

@@ -1,0 +1,172 @@
+"""One ComfyUI at work: submitting prompts and waiting for what becomes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from custom_nodes.videogen.core.errors import VideoGenError
+
+from ..workflows.workflow import Graph
+from .client import ComfyClient
+from .events import EventStream
+from .outcome import Outcome, read_outcome
+
+#: Seconds of silence on the socket after which history is asked; it is asked now and then in any case.
+SILENCE, LONGEST = 2.0, 10.0
+#: A job moves from the queue to history in between two requests: it is lost only after several looks without it.
+LOOKS_BEFORE_LOST = 4
+#: Seconds between these looks.
+LOOK_SPACING = 0.25
+#: By how much the patience is longer where the socket tells nothing of our prompt: it broke after the prompt was
+#: submitted, or an earlier runner had submitted it.
+BLIND = 4.0
+#: The same, while a prompt of somebody else runs before ours; of that we are never told.
+FOREIGN = 20.0
+
+#: What a prompt does, and how far that is (0 to 1), or None while it waits for something.
+StepReport = Callable[[str, float | None], None]
+
+
+class Session:
+    """A connection to a running server, and what it has.
+
+    Raises:
+        VideoGenError: `server-unreachable`, `server-not-comfyui`, `server-refused`.
+    """
+
+    def __init__(self, client: ComfyClient) -> None:
+        self.client = client
+        self.stats = client.system_stats()
+        self.object_info = client.object_info()
+        self.events = EventStream(client.websocket_url, client.headers, client.ca_file).open()
+        self._submitted = ("", "")
+
+    def close(self) -> None:
+        self.events.close()
+
+    def find(self, prompt_id: str) -> str:
+        """What the server knows of a prompt: ``queued`` (it waits or runs), an `Outcome.status`, or "" for nothing."""
+        # In this order: a prompt goes from the queue to history, and must not pass us in between the two looks.
+        if prompt_id in self.client.queue().ids:
+            return "queued"
+        entry = self.client.history(prompt_id)
+        return read_outcome(entry).status if entry is not None else ""
+
+    def submit(self, graph: Graph, prompt_id: str, workflow: dict[str, Any] | None) -> None:
+        """Queue a prompt."""
+        self._submitted = (prompt_id, self.events.client_id)
+        self.client.submit(graph, prompt_id, self.events.client_id, workflow)
+
+    def _hears(self, prompt_id: str) -> bool:
+        """Whether the server tells us about a prompt: it tells the connection under which it was submitted."""
+        return self.events.connected and self._submitted == (prompt_id, self.events.client_id)
+
+    def wait(
+        self,
+        prompt_id: str,
+        graph: Graph,
+        *,
+        stall: float,
+        on_start: Callable[[], None],
+        on_step: StepReport,
+        check: Callable[[], None],
+    ) -> Outcome:
+        """Wait until a prompt has ended.
+
+        The socket says when to look, history says what happened: at ``execution_success`` history is often still empty,
+        and a socket that broke says nothing.
+
+        Args:
+            stall: seconds without any sign of progress after which the server counts as a zombie: its HTTP side
+                answers, its worker is dead. Where no signs can come the time is longer, see `BLIND` and `FOREIGN`.
+            check: called at least every `SILENCE` seconds; what it raises ends the waiting.
+
+        Raises:
+            VideoGenError: `prompt-lost`, `server-stalled`, or what the client raises.
+        """
+        watch = _Watch()
+        started = False
+        misses = 0
+        heard = last_look = time.monotonic()
+        while True:
+            event = self.events.next(timeout=LOOK_SPACING if misses else SILENCE)
+            check()
+            about_it = event is not None and event[1].get("prompt_id") == prompt_id
+            if event and about_it:
+                kind, data = event
+                if not started and kind in ("execution_start", "execution_cached", "progress_state", "executing"):
+                    started = True
+                    on_start()
+                watch.advance()
+                _report(kind, data, graph, on_step)
+            now = time.monotonic()
+            if about_it:
+                heard = now
+            # What is told of others must not keep us from looking: after a broken connection it is all that is told.
+            quiet = event is None or now - max(heard, last_look) > SILENCE
+            if not (quiet or (event and about_it and _says_ended(event)) or now - last_look > LONGEST):
+                continue
+            last_look = now
+            entry = self.client.history(prompt_id)
+            if entry is not None:
+                if not started:
+                    on_start()
+                return read_outcome(entry)
+            queue = self.client.queue()
+            # History is written just after the event that says so.
+            misses = misses + 1 if prompt_id not in queue.ids else 0
+            if misses >= LOOKS_BEFORE_LOST:
+                raise VideoGenError(
+                    "prompt-lost", f"{self.client.url} has forgotten a prompt: it restarted, or was cleared"
+                )
+            watch.look(queue.running)
+            foreign = prompt_id not in queue.running and bool(queue.running - self.client.submitted)
+            limit = stall * (FOREIGN if foreign else 1 if self._hears(prompt_id) else BLIND)
+            if watch.silence > limit:
+                raise VideoGenError(
+                    "server-stalled",
+                    f"{self.client.url} answers, but its prompt has made no progress for {watch.silence:.0f} s"
+                    " (a longer time is given with --stall)",
+                )
+
+
+class _Watch:
+    """Notices when nothing happens any more."""
+
+    def __init__(self) -> None:
+        self._moved = time.monotonic()
+        self._running: frozenset[str] = frozenset()
+
+    def advance(self) -> None:
+        self._moved = time.monotonic()
+
+    def look(self, running: frozenset[str]) -> None:
+        if running != self._running:
+            self.advance()
+        self._running = running
+
+    @property
+    def silence(self) -> float:
+        """Seconds without any sign of progress."""
+        return time.monotonic() - self._moved
+
+
+def _says_ended(event: tuple[str, dict[str, Any]]) -> bool:
+    kind, data = event
+    return kind in ("execution_success", "execution_error", "execution_interrupted") or (
+        kind == "executing" and data.get("node") is None
+    )
+
+
+def _report(kind: str, data: dict[str, Any], graph: Graph, on_step: StepReport) -> None:
+    if kind == "videogen.thermal" and data.get("state") == "waiting":
+        on_step(str(data.get("text", "")), None)
+    if kind != "progress_state":
+        return
+    for node_id, node in (data.get("nodes") or {}).items():
+        if node.get("state") == "running" and node.get("max"):
+            real_id = str(node.get("real_node_id") or node_id)
+            label = str(graph.get(real_id, {}).get("class_type", real_id))
+            on_step(label, float(node.get("value", 0)) / float(node["max"]))

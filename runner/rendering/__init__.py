@@ -1,0 +1,1 @@
+"""Rendering segments: jobs, workers, retries, takes, and the film."""

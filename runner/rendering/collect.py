@@ -1,0 +1,169 @@
+"""Fetching what a prompt has made, and making sure that it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.segment.plan import SegmentPlan
+from custom_nodes.videogen.core.timing import count_frames
+from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, fit_size
+from custom_nodes.videogen.media.backups import keep_previous
+from custom_nodes.videogen.media.ffmpeg import choose_encoder
+from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES, VideoInfo, hash_file, verify_sound, verify_video
+from custom_nodes.videogen.media.writer import VideoWriter
+
+from ..comfyui.client import ComfyClient
+from ..comfyui.outcome import Outcome, find_video_files, is_sound, is_video
+
+#: Containers that are kept as they are; the film reads them all.
+_KEPT = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Files of a prompt on this machine, not yet checked: either one video, or pictures in order."""
+
+    paths: tuple[Path, ...]
+    record: dict[str, Any]
+    bytes: int
+
+
+def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str) -> Fetched:
+    """Download the video of a prompt, or its pictures, under names of our own: the server's are never used as paths.
+
+    Raises:
+        VideoGenError: `output-missing`, `video-broken` when the bytes are not those that the server's node hashed.
+    """
+    everything, record = find_video_files(outcome)
+    sounds = [file for file in everything if is_sound(file["filename"])]
+    files = _one_video([file for file in everything if file not in sounds])
+    paths = []
+    total = _fetch_sounds(client, sounds, folder, stem)
+    for index, file in enumerate(files):
+        suffix = Path(file["filename"].replace("\\", "/")).suffix.lower()
+        path = folder / f".{stem}-{index:05d}{suffix if suffix.isascii() and len(suffix) <= 6 else ''}.part"
+        total += client.download(file, path)
+        paths.append(path)
+    if record and len(paths) == 1 and hash_file(paths[0]) != record["sha256"]:
+        raise VideoGenError("video-broken", f"{files[0]['filename']} arrived with other bytes than the server wrote")
+    return Fetched(tuple(paths), record, total)
+
+
+def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path, stem: str) -> int:
+    """Keep the sound that a workflow saves beside its pictures, as ``segment_07_audio_1.flac``; gives its bytes."""
+    total = 0
+    for number, file in enumerate(files, 1):
+        target = folder / f"{stem}_audio_{number}{Path(file['filename']).suffix.lower()}"
+        partial = target.with_name(f".{target.name}.part")
+        total += client.download(file, partial)
+        verify_sound(partial)
+        keep_previous(target)
+        partial.replace(target)
+    return total
+
+
+def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first video; or else all the pictures, of which the webp and gif files may be stills or animations."""
+    first = files[0]["filename"].lower()
+    if first.endswith(VIDEO_SUFFIXES):
+        return files[:1]
+    if is_video(first):
+        return [file for file in files if file["filename"].lower().endswith(Path(first).suffix)]
+    return files
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A segment's file that decodes and is what it should be, still under its temporary name."""
+
+    path: Path
+    target: Path
+    info: VideoInfo
+    bytes: int
+    sha256: str
+
+
+def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> Checked:
+    """Check what was fetched by decoding all of it.
+
+    Pictures, animations and exotic containers become an mp4 of the segment's length.
+
+    Args:
+        plan: the segment as it was rendered.
+        folder: where the file is to lie.
+
+    Raises:
+        VideoGenError: `video-broken`.
+    """
+    path = fetched.paths[0]
+    suffix = Path(path.stem).suffix
+    if len(fetched.paths) == 1 and suffix in _KEPT:
+        expected: dict[str, Any] = {}
+        if fetched.record:
+            # The workflow's saving node may have a quality of its own; the film is made in the story's.
+            quality = QUALITIES.get(str(fetched.record.get("quality")), quality)
+            expected = {
+                "frames": count_frames(plan.duration, Fraction(quality.fps)),
+                "fps": quality.fps,
+                "size": fit_size(plan.size, quality),
+            }
+        info = verify_video(path, **expected)
+    else:
+        path = _encode_pictures(fetched.paths, plan, quality, folder / f".{plan.file_stem}-encoded.mp4.part")
+        suffix = ".mp4"
+        info = verify_video(path)
+    return Checked(path, folder / f"{plan.file_stem}{suffix}", info, path.stat().st_size, hash_file(path))
+
+
+def _encode_pictures(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality, target: Path) -> Path:
+    frames = sum(1 for _ in _pictures(paths))
+    first = next(_pictures(paths))
+    with VideoWriter(
+        target,
+        source_size=(first.shape[1], first.shape[0]),
+        source_rate=frames / plan.duration,
+        size=fit_size(plan.size, quality),
+        fps=quality.fps,
+        frames=count_frames(plan.duration, Fraction(quality.fps)),
+        bitrate=quality.bitrate,
+        encoder=choose_encoder(),
+    ) as writer:
+        for picture in _pictures(paths):
+            if picture.shape != first.shape:
+                raise VideoGenError(
+                    "video-broken",
+                    f"the prompt has saved pictures of different sizes: {picture.shape[1]}×{picture.shape[0]}"
+                    f" beside {first.shape[1]}×{first.shape[0]}",
+                )
+            writer.write(picture)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return target
+
+
+def _pictures(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
+    """RGB frames of pictures, of the first animation (gif, webp), or of a video, in order."""
+    for path in paths:
+        try:
+            if path.stem.endswith(VIDEO_SUFFIXES):
+                with av.open(str(path)) as container:
+                    yield from (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+                continue
+            with Image.open(path) as picture:
+                count = getattr(picture, "n_frames", 1)
+                for index in range(count):
+                    picture.seek(index)
+                    yield np.asarray(picture.convert("RGB"))
+            if count > 1:
+                return
+        except (OSError, UnidentifiedImageError, av.error.FFmpegError) as error:
+            raise VideoGenError("video-broken", f"{path.stem} cannot be read as a picture: {error}") from None

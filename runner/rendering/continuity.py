@@ -1,0 +1,131 @@
+"""What the continuity node says about a take, held against the segments that are accepted already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from custom_nodes.videogen.core.continuity.policy import FAIL, ONLY_REPORT, Thresholds, judge_segment, score_of_take
+from custom_nodes.videogen.core.continuity.scores import BoundaryScore, SegmentScore, SubjectScore
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.segment.plan import SegmentPlan
+from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
+from custom_nodes.videogen.metrics.subject_compare import compare_with_first
+
+from ..comfyui.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A take as VideoGenContinuity has measured it.
+
+    Attributes:
+        gated: a take that falls short is to be rendered again.
+        notes: what could not be measured, and what cannot be read.
+    """
+
+    score: SegmentScore
+    thresholds: Thresholds
+    gated: bool
+    notes: tuple[str, ...] = ()
+
+
+def read_measured(outcome: Outcome) -> Measured | None:
+    """What the prompt's VideoGenContinuity says; None when there is none, or one of a version that cannot be read.
+
+    Of several such nodes the one counts whose scores are lowest; among those that ask for another take, if there are any.
+    """
+    found: list[tuple[bool, float, Measured]] = []
+    for result in outcome.outputs.values():
+        record = result.get("videogen")
+        said = (
+            record[0].get("continuity") if isinstance(record, list) and record and isinstance(record[0], dict) else None
+        )
+        if not isinstance(said, dict):
+            continue
+        try:
+            measured = Measured(
+                SegmentScore.from_dict(said["scores"]),
+                Thresholds.from_dict(said["thresholds"]),
+                said.get("when_below") != ONLY_REPORT,
+                tuple(map(str, said.get("notes", ()))),
+            )
+            # Judged here too: what cannot be is noticed before anything depends on it.
+            level = judge_segment(measured.score, measured.thresholds).level
+            found.append((not (measured.gated and level == FAIL), score_of_take(measured.score), measured))
+        except (VideoGenError, KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def subjects_of(score: SegmentScore) -> dict[str, SubjectScore]:
+    """``character protagonist`` → its score."""
+    return {f"{subject.kind} {subject.name}": subject for subject in score.subjects}
+
+
+def read_end(score: SegmentScore, side: str) -> FrameEnd | None:
+    """The ``first`` or ``last`` frame of a segment, as it was kept."""
+    try:
+        return None if not score.ends or not score.ends.get(side) else FrameEnd.from_dict(score.ends[side])
+    except (VideoGenError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+
+
+def compare_with_accepted(
+    score: SegmentScore, first: Mapping[str, tuple[int, SubjectScore]], descriptions: Mapping[str, str]
+) -> SegmentScore:
+    """The scores of a take, also against the first accepted segment of each subject: the server knows one segment only.
+
+    Args:
+        first: ``character protagonist`` → number of its first accepted segment, and its score there.
+        descriptions: the same → what the story says of it.
+    """
+    return replace(
+        score,
+        subjects=tuple(
+            compare_with_first(subject, first[key][1], first[key][0], descriptions.get(key, ""))
+            if key in first
+            else subject
+            for key, subject in subjects_of(score).items()
+        ),
+    )
+
+
+def compare_cut(
+    before: SegmentScore, after: SegmentScore, plans: tuple[SegmentPlan, SegmentPlan], dissolved: bool
+) -> BoundaryScore | None:
+    """Look at the cut between two neighbours; None when one of them was not measured."""
+    last, first = read_end(before, "last"), read_end(after, "first")
+    if last is None or first is None:
+        return None
+    return compare_ends(last, first, exempt_cut(*plans, dissolved))
+
+
+def exempt_cut(before: SegmentPlan, after: SegmentPlan, dissolved: bool) -> str:
+    """Why a step of light does not count at a cut, or "".
+
+    Another framing shows another part of the place, whose mean colour says nothing about its light.
+    """
+    if dissolved:
+        return "a transition"
+    if (before.location and before.location.name) != (after.location and after.location.name):
+        return "another location"
+    return "another framing" if before.shot.size != after.shot.size else ""
+
+
+def summarise(score: SegmentScore) -> dict[str, Any]:
+    """The numbers of a take: the lowest mean and minimum of its characters, and its temporal score; None: not measured."""
+    characters = [subject for subject in score.subjects if subject.kind == "character"]
+    means = [subject.mean for subject in characters if subject.mean is not None]
+    lows = [subject.minimum for subject in characters if subject.minimum is not None]
+    temporal = score.temporal.score if score.temporal is not None else None
+    return {
+        "score": _round(min(means, default=None)),
+        "min": _round(min(lows, default=None)),
+        "temporal": _round(temporal),
+    }
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

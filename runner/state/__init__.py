@@ -1,0 +1,1 @@
+"""The state of a run: its directory, journal, history, and how progress is shown."""

@@ -1,0 +1,168 @@
+"""What the user sees while a run goes on: a bar, plain lines, or one JSON event a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+
+class Display(Protocol):
+    """Gets told what happens."""
+
+    def say(self, message: str) -> None:
+        """One line for people."""
+
+    def event(self, record: dict[str, Any]) -> None:
+        """One event, as the journal has it."""
+
+    def begin(self, total: int, done: int) -> None:
+        """`total` segments are wanted, `done` of them are there already."""
+
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
+        """Segment `number` of `count` is at `fraction` (0 to 1) of the node `label`; with None it waits for `label`."""
+
+    def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
+        """A segment ended, well or not."""
+
+    def end(self) -> None:
+        """Nothing more will come."""
+
+
+class _Remaining(ProgressColumn):
+    """Seconds a segment, and the time that is left by them."""
+
+    def render(self, task: Task) -> Text:
+        times: list[float] = task.fields["times"]
+        if not times:
+            return Text("")
+        mean = sum(times[-10:]) / len(times[-10:])
+        left = max(0.0, (task.total or 0) - task.completed) * mean
+        return Text(f"{mean:.1f} s/segment · {_clock(left)} left", style="cyan")
+
+
+class BarDisplay:
+    """A live bar on a terminal."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[step]}", style="dim"),
+            _Remaining(),
+            console=self.console,
+            transient=True,
+        )
+        self._task: Any = None
+        self._times: list[float] = []
+        self._whole = 0
+
+    def say(self, message: str) -> None:
+        self.console.print(message, markup=False)
+
+    def event(self, record: dict[str, Any]) -> None:
+        pass
+
+    def begin(self, total: int, done: int) -> None:
+        self._whole = done
+        self._task = self._progress.add_task("Film", total=total, completed=done, step="", times=self._times)
+        self._progress.start()
+
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
+        self._progress.update(
+            self._task,
+            description=f"Segment {number}/{count}",
+            step=label if fraction is None else f"{label} {fraction:.0%}",
+            completed=None if fraction is None else self._whole + min(fraction, 0.99),
+        )
+
+    def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
+        self._whole += 1
+        self._times.append(seconds)
+        self._progress.update(self._task, completed=self._whole)
+        if note:
+            self.say(f"Segment {number}/{count}: {note}")
+
+    def end(self) -> None:
+        self._progress.stop()
+
+
+class LineDisplay:
+    """A line a segment, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._left = 0
+        self._waiting: set[int] = set()
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    def event(self, record: dict[str, Any]) -> None:
+        pass
+
+    def begin(self, total: int, done: int) -> None:
+        self._left = total - done
+
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
+        if fraction is not None:
+            self._waiting.discard(number)
+        elif number not in self._waiting:  # once a pause: the degrees change all the time
+            self._waiting.add(number)
+            self.say(f"Segment {number}/{count}: {label}")
+
+    def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
+        self._times.append(seconds)
+        self._left -= 1
+        mean = sum(self._times[-10:]) / len(self._times[-10:])
+        left = f", {_clock(mean * self._left)} left" if self._left else ""
+        self.say(f"Segment {number}/{count}: {note or 'done'} in {seconds:.1f} s{left}")
+
+    def end(self) -> None:
+        pass
+
+
+class JsonDisplay(LineDisplay):
+    """The journal's events on standard output, one a line; progress at most twice a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = 0.0
+
+    def event(self, record: dict[str, Any]) -> None:
+        print(json.dumps(record, ensure_ascii=False), flush=True)
+
+    def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
+        if time.monotonic() - self._last >= 0.5:
+            self._last = time.monotonic()
+            place = {"segment": number, "count": count}
+            if fraction is None:
+                self.event({"event": "waiting", **place, "text": label})
+            else:
+                self.event({"event": "progress", **place, "node": label, "fraction": round(fraction, 3)})
+
+    def say(self, message: str) -> None:
+        self.event({"event": "message", "text": message})
+
+    def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
+        pass
+
+
+def choose_display(as_json: bool) -> Display:
+    """JSON when asked for, the bar on a terminal, lines elsewhere."""
+    if as_json:
+        return JsonDisplay()
+    return BarDisplay() if sys.stderr.isatty() else LineDisplay()
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds + 0.5), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,0 +1,1 @@
+"""Workflow files: reading, converting, and validating them against a server."""

@@ -1,0 +1,197 @@
+"""Which nodes of a graph read pictures of a story's cast and places, and what a segment needs because of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from custom_nodes.videogen.core.errors import Problem
+from custom_nodes.videogen.core.segment.plan import SegmentPlan
+from custom_nodes.videogen.core.segment.references import (
+    DEFAULT_WEIGHTS,
+    GO_ON,
+    REFERENCE,
+    REFERENCE_OR_FIRST,
+    STOP,
+    cast_of,
+    cast_roles,
+    mask_name,
+    name_nobody,
+    reference_names,
+    story_cast,
+)
+from custom_nodes.videogen.core.story.model import Entity, Story
+
+from .workflow import CONTINUITY_NODE, Graph, is_link, nodes_of
+
+#: The nodes that read the pictures of a segment's cast, and the one that gives pictures of the graph instead.
+CAST_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)
+REFERENCE_NODE = "VideoGenReference"
+#: The nodes that read the picture of a segment's location.
+LOCATION_NODE, COLOR_MATCH_NODE = "VideoGenLocation", "VideoGenColorMatch"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A picture or mask that a segment reads.
+
+    Attributes:
+        entity: whom it shows.
+        names: what it may be called; of several the first that is there is read.
+        required: whether the segment cannot do without.
+    """
+
+    entity: Entity
+    names: tuple[str, ...]
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called in the first place."""
+        return self.names[0]
+
+
+@dataclass(frozen=True)
+class CastReader:
+    """A node that reads the pictures of a segment's cast.
+
+    Attributes:
+        weights: kind → weight of those whose story gives none.
+        must_be_there: the node stops when a picture is missing.
+        given: names of those whom the graph itself shows.
+        given_by_others: somebody else gives pictures too, nobody knows of whom.
+    """
+
+    weights: Mapping[str, float]
+    must_be_there: bool
+    given: frozenset[str] = frozenset()
+    given_by_others: bool = False
+
+    def needs(self, plan: SegmentPlan) -> list[Need]:
+        """The pictures of those who are kept the same in a segment, and the masks of everybody in it."""
+        roles = cast_roles(plan, self.weights, self.given)
+        required = self.must_be_there and not self.given_by_others
+        pictures = [Need(role.entity, (name,), required) for role in roles for name in role.names]
+        masked = [entity for entity in cast_of(plan) if roles and mask_name(entity)]
+        return pictures + [Need(entity, (mask_name(entity),), self.must_be_there) for entity in masked]
+
+
+@dataclass(frozen=True)
+class PlaceReader:
+    """A node that reads the picture of a segment's location, whether the story names one or it has the default name.
+
+    Attributes:
+        must_be_there: the node stops without one, also where the segment has no location.
+    """
+
+    must_be_there: bool
+
+    def needs(self, plan: SegmentPlan) -> list[Need]:
+        """The picture of the place; none where a segment plays nowhere."""
+        if plan.location is None:
+            return []
+        return [Need(plan.location, reference_names(plan.slug, plan.location), self.must_be_there)]
+
+
+Reader = CastReader | PlaceReader
+
+
+def find_readers(graph: Graph) -> list[Reader]:
+    """The nodes of a graph that read pictures."""
+    readers: list[Reader] = [
+        _read_cast_node(graph, kind, graph[node_id]["inputs"])
+        for kind in CAST_NODES
+        for node_id in nodes_of(graph, kind)
+    ]
+    for kind, must_have_place in _PLACE_NODES.items():
+        answers = [must_have_place(graph, node_id) for node_id in nodes_of(graph, kind)]
+        readers += [PlaceReader(answer) for answer in answers if answer is not None]
+    return readers
+
+
+def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
+    """All pictures and masks that a segment reads, each once for everybody whom it shows."""
+    needs: dict[tuple[str, str, tuple[str, ...]], Need] = {}
+    for reader in readers:
+        for need in reader.needs(plan):
+            key = (need.entity.kind, need.entity.name, need.names)
+            needs[key] = need if need.required or key not in needs else needs[key]
+    return list(needs.values())
+
+
+def find_strangers(graph: Graph, story: Story) -> list[Problem]:
+    """One problem for each VideoGenReference whose name nobody in the whole story has."""
+    cast = story_cast(story)
+    known = {entity.name for entity in cast}
+    names = {node_id: graph[node_id]["inputs"].get("name") for node_id in nodes_of(graph, REFERENCE_NODE)}
+    return [
+        Problem(f"node {node_id} ({REFERENCE_NODE})", name_nobody(name.strip(), cast))
+        for node_id, name in names.items()
+        if isinstance(name, str) and name.strip() and name.strip() not in known
+    ]
+
+
+# ------------------------------------------------------------------ the cast
+
+
+def _read_cast_node(graph: Graph, kind: str, inputs: dict[str, Any]) -> CastReader:
+    given, given_by_others = _given_names(graph, inputs.get("references"))
+    weights = {key: inputs.get(f"{key}_weight", default) for key, default in DEFAULT_WEIGHTS.items()}
+    # A widget that is linked has no value yet: any but 0 reads the pictures.
+    known = {key: weight if _is_number(weight) else DEFAULT_WEIGHTS[key] for key, weight in weights.items()}
+    # The continuity node never stops for a picture: it says that there was none.
+    missing = GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", STOP)
+    return CastReader(known, missing != GO_ON and not is_link(missing), given, given_by_others)
+
+
+def _given_names(graph: Graph, link: object) -> tuple[frozenset[str], bool]:
+    """The names in a chain of VideoGenReference, and whether something else is in it."""
+    names: set[str] = set()
+    seen: set[str] = set()
+    while is_link(link):
+        assert isinstance(link, list)
+        node = graph.get(link[0])
+        if node is None or node["class_type"] != REFERENCE_NODE or link[0] in seen:
+            return frozenset(names), True
+        seen.add(link[0])
+        name = node["inputs"].get("name")
+        if not isinstance(name, str):
+            return frozenset(names), True
+        names.add(name.strip())
+        link = node["inputs"].get("references")
+    return frozenset(names), False
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+# ------------------------------------------------------------------ the place
+
+
+def _location_needs_picture(graph: Graph, node_id: str) -> bool | None:
+    """Whether a VideoGenLocation stops without the place's picture; None when nobody sees that picture."""
+    if is_link(graph[node_id]["inputs"].get("image")):
+        return None
+    # Its words and its seed can be had without a picture.
+    seen = any([node_id, 0] == value for node in graph.values() for value in node["inputs"].values())
+    return True if seen else None
+
+
+def _colors_need_picture(graph: Graph, node_id: str) -> bool | None:
+    """Whether a VideoGenColorMatch stops without the place's picture; None when it looks at something else."""
+    inputs = graph[node_id]["inputs"]
+    anchor, strength = inputs.get("anchor", REFERENCE_OR_FIRST), inputs.get("strength", 1.0)
+    if is_link(inputs.get("reference")) or not is_link(inputs.get("segment")):
+        return None
+    if _is_number(strength) and strength <= 0:
+        return None
+    # A choice out of another node may be any.
+    return None if not is_link(anchor) and anchor not in (REFERENCE, REFERENCE_OR_FIRST) else anchor == REFERENCE
+
+
+_PLACE_NODES: dict[str, Callable[[Graph, str], bool | None]] = {
+    LOCATION_NODE: _location_needs_picture,
+    COLOR_MATCH_NODE: _colors_need_picture,
+}

@@ -1,0 +1,244 @@
+"""Pictures of a story's cast and places on the way to the servers: where they lie, and which are missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from custom_nodes.videogen.core.errors import Problem, VideoGenError
+from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.core.segment.references import (
+    HOW_TO_MAKE,
+    HOW_TO_SHOW_PLACE,
+    STORY_KEYS,
+    mask_name,
+    missing_picture,
+    reference_names,
+    rename_pictures,
+    story_cast,
+    story_place,
+)
+from custom_nodes.videogen.core.story.model import Entity, Story
+from custom_nodes.videogen.core.story.selection import format_selection
+from custom_nodes.videogen.media.images.image_files import find_file
+from custom_nodes.videogen.media.probe import hash_file
+
+from .image_inputs import CastReader, Need, PlaceReader, Reader, find_needs
+
+#: SHA-256 of a file in a server's input folder, or "" when it is not there.
+HashInput = Callable[[str], str]
+
+
+# ------------------------------------------------------------------ pictures beside the story
+
+
+@dataclass(frozen=True)
+class StoryPicture:
+    """A picture that lies beside a story.
+
+    Attributes:
+        name: its name in the servers' input folders. With its hash in it, so that nothing of a user's is overwritten there,
+            and another picture has another name.
+    """
+
+    path: Path
+    sha256: str
+    name: str
+
+
+class StoryPictures:
+    """The pictures and masks of a story's cast that lie beside its file, under the names that the story has for them.
+
+    They come before those in a server's input folder: who gives a story away with its pictures means these.
+
+    Args:
+        folder: of the story's file; None when there is none.
+        slug: of the story.
+        drawn: name → picture that a run has drawn itself, for those that do not lie there.
+    """
+
+    def __init__(self, folder: Path | None, slug: str, drawn: Mapping[str, Path] | None = None) -> None:
+        self._folder, self._slug, self._drawn = folder, slug, drawn or {}
+        self._found: dict[str, StoryPicture | None] = {}
+
+    def find(self, name: str) -> StoryPicture | None:
+        """The picture of that name, or None when it does not lie beside the story.
+
+        Raises:
+            VideoGenError: `path-invalid` when a link leads out of the folder, or the file cannot be read.
+        """
+        if name not in self._found:
+            path = find_file(self._folder, name) if self._folder is not None else None
+            path = path or self._drawn.get(name)
+            self._found[name] = self._describe(path) if path is not None else None
+        return self._found[name]
+
+    def names_for_servers(self, story: Story) -> dict[str, str]:
+        """The story's names of all pictures and masks that lie beside it, and their names on the servers."""
+        names = {
+            name for entity in story_cast(story) for name in (*reference_names(story.slug, entity), mask_name(entity))
+        }
+        found = {name: self.find(name) for name in sorted(names) if name}
+        return {name: picture.name for name, picture in found.items() if picture is not None}
+
+    def _describe(self, path: Path) -> StoryPicture:
+        try:
+            sha256 = hash_file(path)
+        except OSError as error:
+            raise VideoGenError("path-invalid", f"{path} cannot be read: {error.strerror or error}") from None
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40]
+        suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())
+        return StoryPicture(path, sha256, f"videogen/{self._slug}/{stem}-{sha256[:12]}{suffix}")
+
+
+def read_unchanged(picture: StoryPicture) -> bytes:
+    """The bytes of a picture, if they are still those that its name stands for.
+
+    Raises:
+        VideoGenError: `path-invalid`.
+    """
+    try:
+        data = picture.path.read_bytes()
+        changed = hash_file(picture.path) != picture.sha256
+    except OSError as error:
+        raise VideoGenError("path-invalid", f"{picture.path} cannot be read: {error.strerror or error}") from None
+    if changed:
+        raise VideoGenError(
+            "path-invalid",
+            f"{picture.path} has changed since the run began",
+            "What is done is kept; the same command again renders with the new picture.",
+        )
+    return data
+
+
+# ------------------------------------------------------------------ what a segment needs
+
+
+def data_for_servers(
+    story: Story, data: dict[str, Any], readers: Sequence[Reader], pictures: StoryPictures
+) -> dict[str, Any]:
+    """A story's plain data as the servers get it: they have what lies beside it under other names.
+
+    Args:
+        data: the plain data of `story`.
+        readers: of the graph; without any the story stays as it is.
+    """
+    if not readers:
+        return data
+    given = {name for reader in readers if isinstance(reader, CastReader) for name in reader.given}
+    places = any(isinstance(reader, PlaceReader) for reader in readers)
+    return rename_pictures(story, data, pictures.names_for_servers(story), given, unnamed_places=places)
+
+
+def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_picture: HashInput) -> dict[str, Any]:
+    """A segment's record with the bytes of its pictures and masks in place of their names: a key holds on to no names."""
+    record = plan.to_dict()
+    for entity in (*record["characters"], *record["objects"], record["location"]):
+        for need in find_needs(plan, readers) if entity else ():
+            if (need.entity.kind, need.entity.name) != (entity["kind"], entity["name"]):
+                continue
+            found = next(filter(None, map(hash_picture, need.names)), "")
+            if need.name == mask_name(need.entity):
+                entity["region"] = {"mask": found}
+                continue
+            entity["references"] = []
+            # A place that the story names no picture of, and of which there is none, is as if nobody had looked.
+            unnamed = need.entity.kind == "location" and not need.entity.references
+            # The first of several is among them already where the cast's readers take all of them.
+            repeats = len(need.names) > 1 and found in entity.get("pictures", ())
+            if not repeats and (found or not unnamed):
+                entity.setdefault("pictures", []).append(found)
+    return record
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A picture or mask that segments cannot do without, or that some servers have and others lack.
+
+    Attributes:
+        entity: whom it shows; None when it is to show where segments play, and they play nowhere.
+        segments: numbers of those that need it.
+        lacking: addresses of the servers that do not have it; none when they have different ones.
+        servers: addresses of all servers.
+    """
+
+    entity: Entity | None
+    name: str
+    segments: tuple[int, ...]
+    lacking: tuple[str, ...]
+    servers: tuple[str, ...]
+
+    def explain(self) -> Problem:
+        """The sentence on it, for people."""
+        segments = format_selection(self.segments)
+        if self.entity is None:
+            message = f"segments {segments} have no location, and a node of the workflow shows its picture"
+            return Problem(STORY_KEYS["location"], message)
+        if not self.lacking:
+            message = f"{self.name!r} is not the same file on {' and '.join(self.servers)}"
+            return Problem(story_place(self.entity), message)
+        where = f"the input folder of {' and '.join(self.lacking)}, nor beside the story"
+        problem = missing_picture(self.entity, self.name, where)
+        return Problem(problem.where, f"{problem.message} (segments {segments})")
+
+
+def find_missing(
+    story: Story,
+    numbers: Sequence[int],
+    readers: Sequence[Reader],
+    pictures: StoryPictures,
+    servers: Mapping[str, HashInput],
+) -> list[Missing]:
+    """The pictures and masks that segments cannot do without and that are not there, in the order of the story; and those that
+    they could do without, where only some of the servers have them: their segments would not go together.
+
+    Args:
+        numbers: of the segments that are to be rendered.
+        servers: address → its input folder. Each has to have the files that do not lie beside the story, and the same ones.
+    """
+    wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
+    nowhere: list[int] = []
+    needs_place = any(isinstance(reader, PlaceReader) and reader.must_be_there for reader in readers)
+    for number in numbers if readers else ():
+        plan = plan_segment(story, number)
+        for need in find_needs(plan, readers):
+            if need.required or len(servers) > 1:
+                key = (need.entity.kind, need.entity.name, need.names)
+                wanted.setdefault(key, (need, []))[1].append(number)
+        if needs_place and plan.location is None:
+            nowhere.append(number)
+    order = {(entity.kind, entity.name): place for place, entity in enumerate(story_cast(story))}
+    missing = []
+    for key, (need, segments) in sorted(wanted.items(), key=lambda item: order[item[0][:2]]):
+        name, hashes = _look_up(key[2], pictures, servers)
+        lacking = tuple(url for url, found in hashes.items() if not found)
+        if (need.required and len(set(hashes.values())) > 1) or (lacking and (need.required or any(hashes.values()))):
+            missing.append(Missing(need.entity, name, tuple(segments), lacking, tuple(hashes)))
+    if nowhere:
+        missing.append(Missing(None, "", tuple(nowhere), (), tuple(servers)))
+    return missing
+
+
+def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
+    """The sentences on what is missing, and what helps."""
+    every = list(missing)
+    of_places = [one.entity is None or one.entity.kind == "location" for one in every]
+    hints = [HOW_TO_MAKE] * (not all(of_places)) + [HOW_TO_SHOW_PLACE] * any(of_places)
+    return [one.explain() for one in every], "\n".join(hints)
+
+
+def _look_up(
+    names: Sequence[str], pictures: StoryPictures, servers: Mapping[str, HashInput]
+) -> tuple[str, dict[str, str]]:
+    """Of several names the first that is anywhere, and address → SHA-256 of it there; no addresses when it lies beside the
+    story. When it is nowhere, that is said of the first name."""
+    for name in names:
+        if pictures.find(name) is not None:
+            return name, {}
+        hashes = {url: hash_input(name) for url, hash_input in servers.items()}
+        if any(hashes.values()):
+            return name, hashes
+    return names[0], dict.fromkeys(servers, "")

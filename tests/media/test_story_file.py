@@ -1,0 +1,176 @@
+"""Stories on disk: what lies beside them is read, what lies elsewhere is not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.media.story_file import load_story, load_story_data
+
+SEGMENTS = [{"prompt": "a tree"}, {"prompt": "a house"}]
+
+
+def write_story(folder: Path, story: Any, name: str = "my_film.json") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(story if isinstance(story, str) else json.dumps(story), encoding="utf-8")
+    return path
+
+
+def prompts(path: Path) -> list[str]:
+    return [segment.prompt for segment in load_story(path).segments]
+
+
+def test_a_plain_list_is_a_story_named_after_its_file(tmp_path: Path) -> None:
+    story = load_story(write_story(tmp_path, SEGMENTS))
+    assert (story.title, len(story.segments)) == ("my film", 2)
+
+
+def test_the_segments_can_lie_in_a_file_beside_the_story(tmp_path: Path) -> None:
+    write_story(tmp_path / "parts", SEGMENTS, "segments.json")
+    assert prompts(write_story(tmp_path, {"segments": "parts/segments.json"})) == ["a tree", "a house"]
+
+
+def test_the_master_prompt_can_lie_in_a_file_beside_the_story(tmp_path: Path) -> None:
+    write_story(tmp_path, "\ufeff# Look\n\nSoft light.", "look.md")
+    story = load_story(write_story(tmp_path, {"style": {"master_prompt": "look.md"}, "segments": SEGMENTS}))
+    assert story.style.master_prompt == "# Look\n\nSoft light."
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_files_of_other_systems_are_read(tmp_path: Path, mark: str, line_end: str) -> None:
+    text = json.dumps([{"prompt": "Bäume in Müllheim"}], indent=1, ensure_ascii=False).replace("\n", line_end)
+    path = tmp_path / "story.json"
+    path.write_bytes((mark + text).encode())
+    assert prompts(path) == ["Bäume in Müllheim"]
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("../outside.json", "outside the story's folder"),
+        ("/etc/hostname", "outside the story's folder"),
+        ("link.json", "outside the story's folder"),
+        ("folder_link/outside.json", "outside the story's folder"),
+        ("gone.json", "no file 'gone.json' beside the story"),
+        ("folder", "is not a file"),
+        ("latin1.json", "not UTF-8 text: byte 0xfc in line 2"),
+        ("my_film.json", "expected a file with only the list"),
+        ("ü" * 255, "cannot be read"),
+    ],
+)
+def test_a_file_that_a_story_may_not_name(tmp_path: Path, name: str, said: str) -> None:
+    folder = tmp_path / "stories"
+    outside = write_story(tmp_path, SEGMENTS, "outside.json")
+    path = write_story(folder, {"segments": name})
+    (folder / "link.json").symlink_to(outside)
+    (folder / "folder_link").symlink_to(tmp_path)
+    (folder / "folder").mkdir()
+    (folder / "latin1.json").write_bytes('[{"prompt":\n "M\u00fcllheim"}]'.encode("latin-1"))
+    with pytest.raises(VideoGenError, match=said) as caught:
+        load_story(path)
+    assert caught.value.code == "story-invalid"
+    assert "segments" in caught.value.message
+
+
+def test_a_link_that_stays_inside_is_fine(tmp_path: Path) -> None:
+    write_story(tmp_path, SEGMENTS, "real.json")
+    (tmp_path / "link.json").symlink_to("real.json")
+    assert prompts(write_story(tmp_path, {"segments": "link.json"})) == ["a tree", "a house"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "there is no story file"),
+        (Path.mkdir, "is a folder"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(b'[{"prompt": "M\xfcllheim"}]'), "not UTF-8 text"),
+        (lambda path: path.write_bytes('[{"prompt": "x"}]'.encode("utf-16")), "not UTF-8 text"),
+        (lambda path: path.write_text("{"), "is not JSON"),
+        (os.mkfifo, "is not a file"),
+    ],
+    ids=["missing", "folder", "empty", "latin-1", "utf-16", "not json", "pipe"],
+)
+def test_a_story_that_cannot_be_read(tmp_path: Path, make: Callable[[Path], Any], said: str) -> None:
+    path = tmp_path / "story.json"
+    make(path)
+    with pytest.raises(VideoGenError, match=said) as caught:
+        load_story(path)
+    assert caught.value.code == "story-unreadable"
+    assert "story.json" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".json", "folder/" * 700 + "story.json"], ids=["name", "path"])
+def test_a_name_that_is_too_long_is_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(VideoGenError) as caught:
+        load_story(tmp_path / name)
+    assert caught.value.code == "story-unreadable"
+
+
+# ------------------------------------------------------------------ the same as data that carries everything itself
+
+FULL = {
+    "$schema": "story.schema.json",
+    "title": "Der Baum",
+    "fps": "24000/1001",
+    "frames": 24,
+    "size": [640, 360],
+    "quality": "draft",
+    "style": {"prefix": "documentary", "negative": "text", "kelvin": [5500, 6000], "master_prompt": "look.md"},
+    "characters": {"man": {"description": "a man", "segments": "1", "region": [0, 0, 0.5, 1], "weight": 0.8}},
+    "locations": {"field": {"description": "a field", "segments": [1, 2]}},
+    "transitions": [{"after": 1, "seconds": 0.3}],
+    "audio": {"music": "song.mp3"},
+    "segments": "segments.yaml",
+}
+
+
+def test_the_data_alone_makes_the_same_story(tmp_path: Path) -> None:
+    write_story(tmp_path, "Soft light.\nNo text.", "look.md")
+    write_story(tmp_path, "- prompt: one\n  timespan: 00:00 - 00:08\n- {prompt: two, seed: 5}\n", "segments.yaml")
+    story, data = load_story_data(write_story(tmp_path, FULL))
+    assert parse_story(data) == story
+    assert parse_story(json.loads(json.dumps(data))) == story
+    assert data["style"]["master_prompt"] == "Soft light.\nNo text."
+    assert [segment["prompt"] for segment in data["segments"]] == ["one", "two"]
+
+
+def test_a_plain_list_becomes_an_object_with_its_title(tmp_path: Path) -> None:
+    story, data = load_story_data(write_story(tmp_path, SEGMENTS))
+    assert data == {"title": "my film", "segments": SEGMENTS}
+    assert parse_story(data) == story
+
+
+def test_notes_of_the_author_are_left_out_of_the_data(tmp_path: Path) -> None:
+    """YAML notes can be dates, sets, or lists that hold themselves, which nobody can write as JSON."""
+    text = """
+x-written: 2025-06-01
+x-loop: &loop [*loop]
+title: Film
+style: {prefix: soft, x-not-a-number: .nan}
+characters:
+  man: {x-set: !!set {a, b}}
+  x-nobody: {1: 2}
+segments:
+- {prompt: one, x-done: 2025-06-01}
+"""
+    story, data = load_story_data(write_story(tmp_path, text, "story.yaml"))
+    assert data == {
+        "title": "Film",
+        "style": {"prefix": "soft"},
+        "characters": {"man": {}},
+        "segments": [{"prompt": "one"}],
+    }
+    assert parse_story(json.loads(json.dumps(data))) == story

@@ -1,0 +1,487 @@
+"""VideoGenReference and VideoGenApplyCharacters: a story's cast on a real, tiny model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.bench.models.comfy_python import require_comfy
+
+require_comfy()
+
+import comfy.sample
+import folder_paths
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from custom_nodes.videogen.comfyui import cast_images as cast_pictures
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions, cross_attention_keys
+from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
+from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.media.images.image_files import FileWatch
+from custom_nodes.videogen.nodes.characters import characters
+from custom_nodes.videogen.nodes.characters.characters import VideoGenApplyCharacters
+from custom_nodes.videogen.nodes.characters.references import References, VideoGenReference, need_references
+from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
+from runner.bench.models.random_weights.unets import TINY_SD15
+from runner.bench.models.tiny_adapters import draw_adapter
+from runner.bench.models.tiny_encoders import CountingEncoder, build_encoder
+from runner.bench.models.tiny_models import build_comfy_model, draw_unet, make_context
+
+#: 1: two people, 2: Anna alone and a tree, 3: Ben without a region and the garden, 4: nobody.
+STORY: dict[str, Any] = {
+    "title": "Garden",
+    "size": [128, 64],
+    "characters": {
+        "anna": {"segments": "1,2", "reference": "anna.png", "region": "left"},
+        "ben": {"segments": "1,3", "reference": ["ben.png", "people/ben2.png"], "weight": 0.6},
+    },
+    "objects": {"tree": {"segments": "2"}},
+    "locations": {"garden": {"segments": "1-3", "reference": "garden.png"}},
+    "segments": [{"prompt": str(number)} for number in range(1, 5)],
+}
+FILES = {
+    "anna.png": 1,
+    "ben.png": 2,
+    "people/ben2.png": 3,
+    "garden.png": 4,
+    "videogen/garden/tree.png": 5,
+}
+
+
+def segment(number: int, **changes: Any) -> SegmentPlan:
+    return plan_segment(parse_story({**STORY, **changes}), number)
+
+
+def pixels(seed: int, height: int = 48, width: int = 40) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """ComfyUI's input folder with all pictures of the story."""
+    before = folder_paths.get_input_directory()
+    for name, seed in FILES.items():
+        path = tmp_path / "input" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(seed)).save(path)
+    folder_paths.set_input_directory(str(tmp_path / "input"))
+    yield tmp_path / "input"
+    folder_paths.set_input_directory(before)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> CountingEncoder:
+    return build_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return build_comfy_model(TINY_SD15, draw_unet(TINY_SD15), dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def adapter() -> IPAdapter:
+    return IPAdapter.from_state(draw_adapter("plain", TINY_SD15), "plain.safetensors")
+
+
+@pytest.fixture
+def apply(model: Any, adapter: IPAdapter, encoder: CountingEncoder, folder: Path) -> Any:
+    """Runs the node with its defaults for what is not given; gives model, masks, pictures and report."""
+
+    def run(plan: Any, **changes: Any) -> Any:
+        inputs = {
+            "model": model,
+            "ipadapter": adapter,
+            "clip_vision": encoder,
+            "segment": plan,
+            "character_weight": 0.8,
+            "object_weight": 0.5,
+            "location_weight": 0.3,
+            "start_at": 0.0,
+            "end_at": 1.0,
+            "weight_type": "linear",
+            "crop_to_figure": False,
+            "feather": 0.06,
+            "missing": "stop",
+        }
+        return VideoGenApplyCharacters.execute(**{**inputs, **changes}).result
+
+    return run
+
+
+def sample(model: Any, frames: int = 1) -> Tensor:
+    latents = torch.zeros(frames, 4, 8, 16)
+    noise = comfy.sample.prepare_noise(latents, 7)
+    positive, negative = ([[make_context(TINY_SD15, 1, seed=seed, dtype=torch.float32), {}]] for seed in (1, 2))
+    return comfy.sample.sample(
+        model, noise, 2, 4.0, "euler", "normal", positive, negative, latents, seed=7, disable_pbar=True
+    )
+
+
+def look(model: Any, seed: int = 0) -> Tensor:
+    """What the first cross-attention of a patched model gives for random queries, (height, width, channels)."""
+    key = cross_attention_keys(model.model.diffusion_model)[0]
+    patch = model.model_options["transformer_options"]["patches_replace"]["attn2"][key]
+    generator = torch.Generator().manual_seed(seed)
+    q, k, v = (torch.randn(1, count, 32, generator=generator) for count in (16 * 32, 7, 7))
+    options = {"n_heads": 4, "cond_or_uncond": [0], "activations_shape": (1, 32, 16, 32)}
+    return patch(q, k, v, options).reshape(16, 32, 32)
+
+
+# ------------------------------------------------------------------ two people in one shot
+
+
+def test_each_picture_acts_in_its_half_only(apply: Any, folder: Path) -> None:
+    before = look(apply(segment(1))[0])
+    Image.fromarray(pixels(77)).save(folder / "anna.png")
+    changed = (look(apply(segment(1))[0]) - before).abs().amax(-1)
+    # 16 of 32 columns are hers, and half the feather (1 column) on either side of the border may be anybody's.
+    assert bool((changed[:, :15] > 0).all())
+    assert bool((changed[:, 17:] == 0).all())
+
+
+def test_the_masks_of_two_people_add_up_to_one(apply: Any) -> None:
+    masks = apply(segment(1), location_weight=0.0)[1]
+    assert masks.shape == (2, 256, 512)
+    assert torch.equal(masks.sum(0), torch.ones(256, 512))
+
+
+def test_two_people_leave_no_room_for_the_place(apply: Any) -> None:
+    _, masks, _, report = apply(segment(1))
+    assert not bool(masks[2].any())
+    assert report.splitlines() == [
+        "character anna: weight 0.8, 50% of the frame, 1 picture from anna.png",
+        "character ben: weight 0.6, 50% of the frame, 2 pictures from ben.png, people/ben2.png",
+        "location garden: weight 0.3, no room beside the others, 1 picture from garden.png",
+    ]
+
+
+# ------------------------------------------------------------------ others
+
+
+def test_who_is_alone_without_a_region_is_everywhere_and_the_place_too(apply: Any, model: Any, adapter: Any) -> None:
+    patched, masks, pictures, _ = apply(segment(3))
+    assert bool((masks == 1).all())
+    assert pictures.shape == (3, 336, 336, 3)
+    # Both act in full: the same as one by one, and not half of each.
+    by_hand = apply(segment(3), character_weight=0.0)[0]
+    only_ben = apply(segment(3), location_weight=0.0)[0]
+    both = look(by_hand) + look(only_ben) - plain(model)
+    assert torch.allclose(look(patched), both, atol=1e-5)
+
+
+def plain(model: Any) -> Tensor:
+    """What the first cross-attention gives for the queries of `look` without any picture."""
+    from comfy.ldm.modules.attention import optimized_attention
+
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, count, 32, generator=generator) for count in (16 * 32, 7, 7))
+    return optimized_attention(q, k, v, 4).reshape(16, 32, 32)
+
+
+def test_kinds_beside_a_region_act_in_full(apply: Any, model: Any) -> None:
+    together = look(apply(segment(2))[0])
+    parts = [
+        look(apply(segment(2), **weights)[0]) - plain(model)
+        for weights in (
+            {"object_weight": 0.0, "location_weight": 0.0},
+            {"character_weight": 0.0, "location_weight": 0.0},
+            {"character_weight": 0.0, "object_weight": 0.0},
+        )
+    ]
+    right = plain(model)[:, 26:] + sum(part[:, 26:] for part in parts)
+    assert torch.allclose(together[:, 26:], right, atol=1e-5)
+
+
+def test_a_segment_without_anybody_leaves_the_model_alone(apply: Any, model: Any) -> None:
+    patched, masks, pictures, report = apply(segment(4))
+    assert patched is model
+    assert (masks.shape, pictures.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "nobody")
+
+
+def test_all_of_it_samples(apply: Any, model: Any) -> None:
+    results = [sample(apply(segment(number))[0], frames=2) for number in (1, 2, 3)]
+    without = sample(model, frames=2)
+    for result in results:
+        assert bool(torch.isfinite(result).all())
+        assert float((result - without).abs().max()) > 1e-3
+
+
+def test_start_and_end_reach_the_model(apply: Any, model: Any) -> None:
+    assert torch.equal(sample(apply(segment(1), end_at=0.0)[0]), sample(model))
+    late = sample(apply(segment(1), start_at=0.9)[0])
+    assert not torch.equal(late, sample(apply(segment(1))[0]))
+
+
+def test_pictures_of_one_character_share_its_weight(apply: Any, folder: Path) -> None:
+    (folder / "people" / "ben2.png").write_bytes((folder / "ben.png").read_bytes())
+    twice = look(apply(segment(3), location_weight=0.0)[0])
+    story = {**STORY["characters"], "ben": {"segments": "3", "reference": "ben.png", "weight": 0.6}}
+    once = look(apply(segment(3, characters=story), location_weight=0.0)[0])
+    assert torch.allclose(twice, once, atol=1e-5)
+
+
+def test_pictures_are_encoded_once_for_all_segments(apply: Any, encoder: CountingEncoder, folder: Path) -> None:
+    Image.fromarray(pixels(991)).save(folder / "anna.png")
+    Image.fromarray(pixels(992)).save(folder / "videogen/garden/tree.png")
+    before = encoder.pictures
+    for _ in range(3):
+        apply(segment(1))
+        apply(segment(2))
+    assert encoder.pictures - before <= 2 + 3  # the two that are new, and those that no test before has seen
+
+
+# ------------------------------------------------------------------ mask pictures
+
+
+def test_a_mask_picture_says_where_somebody_is(apply: Any, folder: Path) -> None:
+    drawn = np.zeros((32, 64), dtype=np.uint8)
+    drawn[:, 48:] = 255
+    Image.fromarray(drawn).save(folder / "right.png")
+    people = {"anna": {**STORY["characters"]["anna"], "region": "right.png"}, "ben": STORY["characters"]["ben"]}
+    masks = apply(segment(1, characters=people), location_weight=0.0)[1]
+    assert float(masks[0, 128, 500]) == 1
+    assert bool((masks[0, :, :360] == 0).all())
+    assert torch.allclose(masks[1], 1 - masks[0])
+
+
+def test_a_mask_of_another_shape_is_refused(apply: Any, folder: Path) -> None:
+    Image.new("L", (64, 64), 255).save(folder / "square.png")
+    people = {"anna": {**STORY["characters"]["anna"], "region": "square.png"}}
+    with pytest.raises(VideoGenError, match=r"'square.png' is 64×64, .* 128×64") as caught:
+        apply(segment(1, characters=people))
+    assert caught.value.code == "mask-invalid"
+
+
+# ------------------------------------------------------------------ what is missing
+
+
+def test_all_missing_pictures_are_named_at_once(apply: Any, folder: Path) -> None:
+    people = {**STORY["characters"], "anna": {**STORY["characters"]["anna"], "region": "nowhere.png"}}
+    for name in ("anna.png", "people/ben2.png", "garden.png"):
+        (folder / name).unlink()
+    with pytest.raises(ProblemList) as caught:
+        apply(segment(1, characters=people))
+    assert caught.value.code == "reference-missing"
+    assert [str(problem) for problem in caught.value.problems] == [
+        "characters.anna: its picture 'anna.png' is not in ComfyUI's input folder",
+        "characters.ben: its picture 'people/ben2.png' is not in ComfyUI's input folder",
+        "locations.garden: its picture 'garden.png' is not in ComfyUI's input folder",
+        "characters.anna: the mask 'nowhere.png' of its region is not in ComfyUI's input folder",
+    ]
+    assert "workflows/character_references.json" in caught.value.hint
+
+
+def test_going_on_without_somebody_leaves_the_place_empty(
+    apply: Any, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "anna.png").unlink()
+    with caplog.at_level(logging.WARNING):
+        _, masks, _, report = apply(segment(1), missing="go on without")
+    assert "segment 1 goes on without: characters.anna" in caplog.text
+    assert masks.shape[0] == 2
+    assert bool((masks[0, :, :220] == 0).all()), "Ben does not take Anna's half"
+    assert report.splitlines()[-1].startswith("without characters.anna: its picture 'anna.png'")
+
+
+def test_who_is_missing_takes_no_share_of_what_is_left(apply: Any, folder: Path) -> None:
+    things = {"tree": {"segments": "2"}, "bench": {"segments": "2"}}
+    masks = apply(segment(2, objects=things), missing="go on without", location_weight=0.0)[1]
+    assert masks.shape[0] == 2
+    assert torch.allclose(masks[1], 1 - masks[0])
+
+
+def test_a_broken_picture_is_named(apply: Any, folder: Path) -> None:
+    (folder / "anna.png").write_bytes(b"no picture")
+    with pytest.raises(VideoGenError, match=r"the picture 'anna.png' cannot be read") as caught:
+        apply(segment(1))
+    assert caught.value.code == "image-invalid"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("segment", {"number": 1}, "`segment` got dict"),
+        ("ipadapter", {"ipadapter": 1}, "`ipadapter` got dict"),
+        ("clip_vision", "encoder", "`clip_vision` got str"),
+        ("references", ["picture"], "`references` got list, expected the output of VideoGenReference"),
+    ],
+)
+def test_something_else_on_a_socket(apply: Any, name: str, value: object, said: str) -> None:
+    with pytest.raises(VideoGenError, match=said) as caught:
+        apply(value if name == "segment" else segment(1), **({} if name == "segment" else {name: value}))
+    assert caught.value.code == "socket-invalid"
+
+
+# ------------------------------------------------------------------ references of the graph
+
+
+def refer(name: str, seed: int = 50, **more: Any) -> References:
+    image = torch.from_numpy(pixels(seed)).float()[None] / 255
+    return VideoGenReference.execute(name, **{"image": image, **more}).result[0]
+
+
+def test_a_picture_of_the_graph_stands_in_for_the_story_s_files(apply: Any, folder: Path) -> None:
+    (folder / "anna.png").unlink()
+    (folder / "ben.png").unlink()
+    given = refer("ben", 2, references=refer("anna", 1))
+    report = apply(segment(1), references=given)[3]
+    assert "anna: weight 0.8, 50% of the frame, 1 picture from the workflow" in report
+    assert "ben: weight 0.6, 50% of the frame, 1 picture from the workflow" in report
+
+
+def test_the_same_picture_from_the_graph_does_the_same(apply: Any) -> None:
+    story = {"anna": STORY["characters"]["anna"]}
+    by_file = look(apply(segment(1, characters=story), location_weight=0.0)[0])
+    by_graph = look(apply(segment(1, characters=story), location_weight=0.0, references=refer("anna", 1))[0])
+    assert torch.allclose(by_file, by_graph, atol=1e-5)
+
+
+def test_a_batch_and_a_chain_are_several_pictures() -> None:
+    images = torch.rand(2, 8, 8, 3)
+    given = refer("anna", image=images, references=refer("anna", references=refer("ben")))
+    assert given.names == ("ben", "anna")
+    assert [len(given.of(name)) for name in ("anna", "ben", "cleo")] == [3, 1, 0]
+
+
+def test_a_location_without_a_reference_can_be_given_one(apply: Any) -> None:
+    places = {"garden": {"segments": "1-3"}}
+    assert "garden" not in apply(segment(3, locations=places))[3]
+    assert "location garden" in apply(segment(3, locations=places), references=refer("garden"))[3]
+
+
+def test_who_is_not_in_the_segment_is_not_used(apply: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        report = apply(segment(1), references=refer("tree", references=refer("bem")))[3]
+    assert "tree" not in report
+    assert "shows 'bem', who is not in segment 1 (did you mean 'ben'?)" in caplog.text
+    assert [record.levelname for record in caplog.records if "`references` shows" in record.message] == [
+        "WARNING",
+        "INFO",
+    ]
+
+
+def test_the_mask_of_a_reference_is_its_figure(apply: Any) -> None:
+    image = torch.rand(1, 100, 200, 3)
+    image[:, 20:40, 100:120] = 0.25
+    mask = torch.zeros(1, 50, 100)
+    mask[:, 10:20, 50:60] = 1
+    story = {"anna": STORY["characters"]["anna"]}
+    given = refer("anna", image=image, mask=mask)
+    whole = apply(segment(1, characters=story), location_weight=0.0, references=given)[2]
+    crop = apply(segment(1, characters=story), location_weight=0.0, references=given, crop_to_figure=True)[2]
+    quarter = lambda pictures: float(((pictures - 0.25).abs() < 0.02).all(-1).float().mean())  # noqa: E731
+    assert quarter(whole) < 0.05
+    assert quarter(crop) > 0.5
+
+
+def test_an_empty_mask_counts_as_none() -> None:
+    given = refer("anna", mask=torch.zeros(1, 64, 64))
+    assert given.of("anna")[0].figure is None
+
+
+def test_transparency_is_the_figure_of_a_file(apply: Any, folder: Path) -> None:
+    rgba = np.zeros((100, 100, 4), dtype=np.uint8)
+    rgba[40:60, 10:30] = 255
+    Image.fromarray(rgba).save(folder / "anna.png")
+    story = {"anna": STORY["characters"]["anna"]}
+    crop = apply(segment(1, characters=story), location_weight=0.0, crop_to_figure=True)[2]
+    assert float((crop > 0.98).all(-1).float().mean()) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("inputs", "code", "said"),
+    [
+        ({"name": "  "}, "widget-invalid", "`name` is empty"),
+        ({"image": torch.zeros(0, 8, 8, 3)}, "image-invalid", "0 pictures"),
+        ({"image": torch.full((1, 8, 8, 3), float("nan"))}, "image-invalid", "not numbers"),
+        ({"image": torch.zeros(8, 8, 3)}, "image-invalid", r"shape \(8, 8, 3\)"),
+        ({"mask": torch.ones(3, 48, 40)}, "mask-invalid", "3 masks for 1 picture"),
+        (
+            {"mask": torch.ones(1, 48, 80)},
+            "mask-invalid",
+            "`mask` is 80×48 and `image` 40×48: the mask has another shape",
+        ),
+        ({"references": {"anna": 1}}, "socket-invalid", "`references` got dict"),
+    ],
+)
+def test_a_reference_that_cannot_be_used(inputs: dict[str, Any], code: str, said: str) -> None:
+    with pytest.raises(VideoGenError, match=said) as caught:
+        refer(**{"name": "anna", **inputs})
+    assert caught.value.code == code
+
+
+def test_nothing_connected_is_no_reference() -> None:
+    assert need_references(None) == References()
+
+
+# ------------------------------------------------------------------ ComfyUI's cache
+
+
+def test_a_picture_that_changes_makes_the_node_run_again(
+    apply: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = FileWatch()
+    monkeypatch.setattr(cast_pictures, "files_read", watch)
+    monkeypatch.setattr(characters, "files_read", watch)
+
+    def fingerprint() -> Any:
+        return VideoGenApplyCharacters.fingerprint_inputs(character_weight=0.8, segment=None)
+
+    first = fingerprint()
+    apply(segment(1))
+    (folder / "garden.png").touch()
+    (folder / "somebody_else.png").write_bytes(b"x")
+    assert fingerprint() == first
+    Image.fromarray(pixels(5)).save(folder / "people" / "ben2.png")
+    second = fingerprint()
+    assert second != first
+    apply(segment(1))
+    assert fingerprint() == second
+
+
+def test_a_picture_that_was_missing_and_comes_makes_the_node_run_again(
+    apply: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = FileWatch()
+    monkeypatch.setattr(cast_pictures, "files_read", watch)
+    monkeypatch.setattr(characters, "files_read", watch)
+    content = (folder / "anna.png").read_bytes()
+    (folder / "anna.png").unlink()
+    first = VideoGenApplyCharacters.fingerprint_inputs()
+    apply(segment(1), missing="go on without")
+    assert VideoGenApplyCharacters.fingerprint_inputs() == first
+    (folder / "anna.png").write_bytes(content)
+    assert VideoGenApplyCharacters.fingerprint_inputs() != first
+
+
+# ------------------------------------------------------------------ widgets
+
+
+def test_widgets_are_checked_before_anything_runs() -> None:
+    assert VideoGenApplyCharacters.validate_inputs(start_at=0.2, end_at=0.8) is True
+    assert VideoGenApplyCharacters.validate_inputs(start_at=None, end_at=None) is True
+    assert "the end comes before the start" in str(VideoGenApplyCharacters.validate_inputs(start_at=0.8, end_at=0.2))
+    assert VideoGenReference.validate_inputs(name="anna") is True
+    assert VideoGenReference.validate_inputs(name=None) is True
+    assert "`name` is empty" in str(VideoGenReference.validate_inputs(name=" "))
+
+
+def test_conditions_chain_after_other_adapters(apply: Any, model: Any, adapter: IPAdapter) -> None:
+    once = apply(segment(3), location_weight=0.0)[0]
+    twice = apply(segment(3), location_weight=0.0, model=once)[0]
+    assert torch.allclose(look(twice) - look(once), look(once) - plain(model), atol=1e-5)
+    assert apply_image_conditions(model, []) is model
+
+
+@pytest.mark.parametrize("node", [VideoGenApplyCharacters, VideoGenReference])
+def test_comfyui_takes_the_schemas(node: Any) -> None:
+    assert node.GET_SCHEMA().node_id == node.__name__

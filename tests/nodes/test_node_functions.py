@@ -1,0 +1,111 @@
+"""What the nodes' modules do with tensors that no core node makes: in ComfyUI's own Python, without a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from runner.comfyui.installation import PROJECT, find_installation
+from tests.support.needs import skip_or_fail
+
+#: Every case in one process: importing torch takes longer than all of them together.
+SCRIPT = """
+import json, sys
+from comfy.cli_args import args
+args.cpu = True
+import torch
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.nodes import segment_files as files, sockets
+
+def attempt(function, *arguments):
+    try:
+        result = function(*arguments)
+        return result.tolist() if hasattr(result, "tolist") else result
+    except VideoGenError as error:
+        return f"{error.code}: {error}"
+
+pixel = torch.tensor([[[0.0, 0.5, 1.0]]])
+print("RESULT " + json.dumps({
+    "rgb": attempt(files.to_rgb, pixel, 0),
+    "rgba": attempt(files.to_rgb, torch.tensor([[[0.0, 0.5, 1.0, 0.25]]]), 0),
+    "grey": attempt(files.to_rgb, torch.tensor([[[0.5]]]), 0),
+    "clipped": attempt(files.to_rgb, torch.tensor([[[-3.0, 7.0, 0.2]]]), 0),
+    "half": attempt(files.to_rgb, pixel.half(), 0),
+    "bfloat16": attempt(files.to_rgb, pixel.to(torch.bfloat16), 0),
+    "nan": attempt(files.to_rgb, torch.tensor([[[0.0, float("nan"), 1.0]]]), 6),
+    "infinite": attempt(files.to_rgb, torch.tensor([[[0.0, float("inf"), 1.0]]]), 0),
+    "untouched": pixel.tolist(),
+    "no frames": attempt(files.check_images, torch.zeros(0, 8, 8, 3)),
+    "a latent": attempt(files.check_images, torch.zeros(1, 4, 8, 8)),
+    "one picture": attempt(files.check_images, torch.zeros(8, 8, 3)),
+    "grey frames": attempt(files.check_images, torch.zeros(2, 8, 8, 1)),
+    "no story": attempt(sockets.need_story, "some text"),
+    "no segment": attempt(sockets.need_segment, {"number": 1}),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    """What each case gave, by name."""
+    try:
+        installation = find_installation()
+    except VideoGenError as error:
+        skip_or_fail(str(error))
+    start = f"import sys; sys.path[:0] = {[str(PROJECT), str(installation.comfyui)]!r}\n"
+    done = subprocess.run(
+        [str(installation.python), "-c", start + SCRIPT],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+    assert line is not None, done.stderr[-3000:]
+    return json.loads(line.removeprefix("RESULT "))
+
+
+@pytest.mark.parametrize("name", ["rgb", "rgba", "half", "bfloat16"])
+def test_colours_are_rounded_and_alpha_is_dropped(results: dict[str, Any], name: str) -> None:
+    assert results[name] == [[[0, 128, 255]]]
+
+
+def test_grey_becomes_rgb(results: dict[str, Any]) -> None:
+    assert results["grey"] == [[[128, 128, 128]]]
+
+
+def test_colours_outside_the_range_are_clipped(results: dict[str, Any]) -> None:
+    assert results["clipped"] == [[[0, 255, 51]]]
+
+
+def test_the_images_that_other_nodes_get_too_stay_as_they_are(results: dict[str, Any]) -> None:
+    assert results["untouched"] == [[[0.0, 0.5, 1.0]]]
+
+
+@pytest.mark.parametrize(("name", "frame"), [("nan", 7), ("infinite", 1)])
+def test_values_that_are_no_numbers(results: dict[str, Any], name: str, frame: int) -> None:
+    assert results[name].startswith(f"frames-invalid: frame {frame} has values that are not numbers")
+    assert "--fp32-vae" in results[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("no frames", "(0, 8, 8, 3)"), ("a latent", "(1, 4, 8, 8)"), ("one picture", "(8, 8, 3)")]
+)
+def test_what_is_not_a_batch_of_images(results: dict[str, Any], name: str, shape: str) -> None:
+    assert results[name].startswith(
+        f"frames-invalid: `images` has shape {shape}, expected (frames, height, width, channels)"
+    )
+
+
+def test_grey_frames_are_images(results: dict[str, Any]) -> None:
+    assert results["grey frames"] is None
+
+
+def test_something_else_on_our_sockets(results: dict[str, Any]) -> None:
+    assert results["no story"] == "socket-invalid: `story` got str, expected the output of VideoGenStory"
+    assert results["no segment"] == "socket-invalid: `segment` got dict, expected the output of VideoGenSegment"

@@ -1,0 +1,247 @@
+"""Servers that go away: how long they are waited for, and when it is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from runner.comfyui import servers
+from runner.comfyui.client import ComfyClient
+from runner.comfyui.servers import CRASH_SECONDS, CRASHES, LOOKS_AT_REMOTE, OwnServer, RemoteServer
+
+GONE = VideoGenError("server-unreachable", "http://127.0.0.1:1 cannot be reached: nothing listens there")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self.stopped_at = float("inf")
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> bool:
+        """As the scheduler's: True when the run was stopped."""
+        if seconds:
+            self.slept.append(seconds)
+        self.now += seconds
+        return self.now >= self.stopped_at
+
+
+class FakeSession:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(servers, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+def connects(monkeypatch: pytest.MonkeyPatch, connect: Callable[[], Any]) -> None:
+    """What happens when a session is opened."""
+    monkeypatch.setattr(servers, "Session", lambda client: connect())
+
+
+def unreachable() -> Any:
+    raise VideoGenError("server-unreachable", "nothing listens there")
+
+
+# ------------------------------------------------------------------ somebody else's
+
+
+def remote(patience: float = 600.0) -> RemoteServer:
+    server = RemoteServer(ComfyClient("http://127.0.0.1:1"), patience)
+    server.session = FakeSession()  # type: ignore[assignment]
+    return server
+
+
+def test_a_remote_server_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    answers = iter([unreachable] * 8 + [FakeSession])
+    connects(monkeypatch, lambda: next(answers)())
+    server = remote()
+    old = server.session
+    said: list[str] = []
+    assert server.recover(GONE, clock.sleep, said.append)
+    assert tuple(clock.slept) == (*LOOKS_AT_REMOTE, *(LOOKS_AT_REMOTE[-1],) * 3)
+    assert old.closed
+    assert not server.session.closed
+    assert said[-1].endswith("is back")
+
+
+def test_patience_with_a_remote_server_ends(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    connects(monkeypatch, unreachable)
+    with pytest.raises(VideoGenError) as raised:
+        remote(patience=120.0).recover(GONE, clock.sleep, lambda _: None)
+    assert raised.value.code == "server-lost"
+    assert raised.value.exit_status == 3
+    assert 120 < sum(clock.slept) < 120 + LOOKS_AT_REMOTE[-1] + 1
+
+
+def test_a_remote_server_is_not_waited_for_when_the_run_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    connects(monkeypatch, unreachable)
+    clock.stopped_at = clock.now + 3
+    assert remote().recover(GONE, clock.sleep, lambda _: None) is False
+
+
+def test_a_remote_server_that_wants_a_log_in_now_is_waited_for_too(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    def refuse() -> Any:
+        raise VideoGenError("server-refused", "wants a log-in")
+
+    connects(monkeypatch, refuse)
+    with pytest.raises(VideoGenError, match="wants a log-in, for 5 s now"):
+        remote(patience=5.0).recover(GONE, clock.sleep, lambda _: None)
+
+
+def test_a_remote_server_that_never_answered_can_be_closed() -> None:
+    RemoteServer(ComfyClient("http://127.0.0.1:1"), 1.0).close()
+
+
+# ------------------------------------------------------------------ our own
+
+
+class FakeEmbedded:
+    """Starts after `lives` crashes, or fails to."""
+
+    def __init__(self, folder: Path, start: Callable[[], None] = lambda: None) -> None:
+        self.log = folder / "comfyui.log"
+        self.starts = self.stops = 0
+        self._start = start
+
+    def start(self, stopped: Callable[[], bool] = lambda: False) -> object:
+        self.starts += 1
+        self._start()
+        return object()
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    @property
+    def alive(self) -> bool:
+        return self.starts > self.stops
+
+    def tail(self) -> str:
+        return "Segmentation fault (core dumped)"
+
+
+def own(folder: Path, start: Callable[[], None] = lambda: None) -> tuple[OwnServer, FakeEmbedded]:
+    embedded = FakeEmbedded(folder, start)
+    server = OwnServer(embedded)  # type: ignore[arg-type]
+    server.session = FakeSession()  # type: ignore[assignment]
+    return server, embedded
+
+
+def test_our_own_server_is_started_again(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path) -> None:
+    connects(monkeypatch, FakeSession)
+    server, embedded = own(tmp_path)
+    old = server.session
+    with pytest.raises(VideoGenError, match="core dumped"):
+        server.check()
+    assert server.recover(GONE, clock.sleep, lambda _: None)
+    assert (embedded.stops, embedded.starts) == (1, 1)  # what is left of the old one goes first
+    assert old.closed
+    embedded.stops = 0
+    server.check()
+
+
+def test_a_crash_loop_ends_with_the_last_lines_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path
+) -> None:
+    connects(monkeypatch, FakeSession)
+    server, embedded = own(tmp_path)
+    for _ in range(CRASHES - 1):
+        assert server.recover(GONE, clock.sleep, lambda _: None)
+        clock.now += CRASH_SECONDS / CRASHES / 2
+    with pytest.raises(VideoGenError, match="core dumped") as raised:
+        server.recover(GONE, clock.sleep, lambda _: None)
+    assert raised.value.code == "server-lost"
+    assert raised.value.exit_status == 3
+    assert embedded.starts == CRASHES - 1
+
+
+def test_a_start_that_fails_counts_as_a_crash_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path
+) -> None:
+    connects(monkeypatch, FakeSession)
+    attempts = iter([True, False])
+
+    def start() -> None:
+        if next(attempts):
+            raise VideoGenError("server-start-failed", "the port was taken")
+
+    server, embedded = own(tmp_path, start)
+    said: list[str] = []
+    assert server.recover(GONE, clock.sleep, said.append)
+    assert embedded.starts == 2
+    assert "the port was taken" in said[1]
+
+
+def test_a_server_that_never_starts_again_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path
+) -> None:
+    def start() -> None:
+        raise VideoGenError("server-start-failed", "no module named torch")
+
+    connects(monkeypatch, FakeSession)
+    server, embedded = own(tmp_path, start)
+    with pytest.raises(VideoGenError) as raised:
+        server.recover(GONE, clock.sleep, lambda _: None)
+    assert raised.value.exit_status == 3
+    assert embedded.starts == CRASHES - 1
+
+
+def test_a_server_that_starts_slowly_and_never_well_ends_the_run_too(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path
+) -> None:
+    def start() -> None:
+        clock.now += CRASH_SECONDS
+        raise VideoGenError("server-start-failed", "ComfyUI did not answer within 300 s")
+
+    connects(monkeypatch, FakeSession)
+    server, embedded = own(tmp_path, start)
+    with pytest.raises(VideoGenError, match="did not answer"):
+        server.recover(GONE, clock.sleep, lambda _: None)
+    assert embedded.starts == CRASHES
+
+
+def test_crashes_far_apart_are_forgiven(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path) -> None:
+    connects(monkeypatch, FakeSession)
+    server, _ = own(tmp_path)
+    for _ in range(10):
+        assert server.recover(GONE, clock.sleep, lambda _: None)
+        clock.now += CRASH_SECONDS
+
+
+def test_crashes_with_a_segment_in_between_are_forgiven(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path
+) -> None:
+    connects(monkeypatch, FakeSession)
+    server, _ = own(tmp_path)
+    for _ in range(10):
+        assert server.recover(GONE, clock.sleep, lambda _: None)
+        server.note_success()
+        clock.now += 1
+
+
+def test_our_own_server_is_not_started_again_when_the_run_is_stopped(clock: Clock, tmp_path: Path) -> None:
+    server, embedded = own(tmp_path)
+    clock.stopped_at = clock.now
+    assert server.recover(GONE, clock.sleep, lambda _: None) is False
+    assert embedded.starts == 0

@@ -1,0 +1,268 @@
+"""Which segment goes to which server, and when."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from runner.rendering.scheduler import Scheduler, ServerLoad, Task, choose_server
+
+LONG = 20.0
+
+
+def make_scheduler(*needs: int | None, servers: tuple[str, ...] = ("a",), done: tuple[int, ...] = ()) -> Scheduler:
+    """One task for each argument, numbered from 1; the argument is the segment that it needs."""
+    tasks = [Task(number, f"key {number}", needs=need) for number, need in enumerate(needs, 1)]
+    scheduler = Scheduler(tasks, done)
+    for server in servers:
+        scheduler.add_server(server)
+    return scheduler
+
+
+def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    thread.start()
+    return thread, results
+
+
+def take(scheduler: Scheduler, server: str = "a") -> Task:
+    """A task that must be there at once."""
+    thread, results = in_thread(lambda: scheduler.take(server))
+    thread.join(LONG)
+    assert results, f"{server} waits for a task"
+    assert isinstance(results[0], Task)
+    return results[0]
+
+
+def waits(scheduler: Scheduler, server: str) -> threading.Thread:
+    """A thread that waits for a task of `server`, and goes on waiting for now."""
+    thread, _ = in_thread(lambda: scheduler.take(server))
+    thread.join(0.2)
+    assert thread.is_alive()
+    return thread
+
+
+# ------------------------------------------------------------------ choosing
+
+
+@pytest.mark.parametrize(
+    ("loads", "chosen"),
+    [
+        ({}, None),
+        ({"a": ServerLoad(seconds=5)}, "a"),
+        ({"a": ServerLoad(seconds=5, out="gone")}, None),
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2)}, "b"),
+        # b is faster, but three prompts of others wait there: 4 × 2 s against 5 s.
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, waiting=3)}, "a"),
+        # b is still busy for 10 s.
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=True, free_at=110)}, "a"),
+        # b is busy for 1 s, and then faster all the same.
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=True, free_at=101)}, "b"),
+        # b should have been free 30 s ago: it may take as long again.
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=True, free_at=70)}, "a"),
+        # What a server was busy with once does not matter any more.
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=False, free_at=70)}, "b"),
+        # Nobody knows how fast b is: it gets a chance.
+        ({"a": ServerLoad(seconds=5, busy=True, free_at=102), "b": ServerLoad()}, "b"),
+        ({"a": ServerLoad(seconds=5, out="gone"), "b": ServerLoad(seconds=900)}, "b"),
+    ],
+)
+def test_the_server_is_chosen_that_would_finish_first(loads: dict[str, ServerLoad], chosen: str | None) -> None:
+    assert choose_server(loads, now=100.0) == chosen
+
+
+# ------------------------------------------------------------------ one server
+
+
+def test_tasks_come_in_the_order_of_the_story() -> None:
+    scheduler = make_scheduler(None, None, None)
+    for number in (1, 2, 3):
+        task = take(scheduler)
+        assert task.number == number
+        scheduler.finish(task, "a", 1.0)
+    assert scheduler.wait_finished(0)
+    assert scheduler.take("a") is None
+
+
+def test_a_task_that_is_put_back_comes_before_later_ones() -> None:
+    scheduler = make_scheduler(None, None, None)
+    first = take(scheduler)
+    assert take(scheduler).number == 2
+    scheduler.put_back(first)
+    assert scheduler.is_waiting(first)
+    assert take(scheduler).number == 1
+    assert not scheduler.is_waiting(first)
+
+
+def test_a_task_that_is_put_back_twice_is_handed_out_once() -> None:
+    scheduler = make_scheduler(None)
+    task = take(scheduler)
+    scheduler.put_back(task)
+    scheduler.put_back(task)
+    take(scheduler)
+    thread = waits(scheduler, "a")
+    scheduler.finish(task, "a", 1.0)
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+def test_a_run_lasts_until_the_last_task_is_done() -> None:
+    scheduler = make_scheduler(None)
+    task = take(scheduler)
+    assert not scheduler.wait_finished(0)  # it is being collected
+    thread = waits(scheduler, "a")
+    scheduler.finish(task, "a", 1.0)
+    thread.join(LONG)
+    assert not thread.is_alive()
+    assert scheduler.wait_finished(0)
+
+
+def test_what_is_given_up_does_not_keep_the_others() -> None:
+    scheduler = make_scheduler(None, None)
+    scheduler.give_up(take(scheduler))
+    scheduler.finish(take(scheduler), "a", 1.0)
+    assert scheduler.wait_finished(0)
+
+
+def test_nothing_is_handed_out_once_the_run_is_stopped() -> None:
+    scheduler = make_scheduler(None, None)
+    take(scheduler)
+    thread, results = in_thread(lambda: scheduler.sleep(LONG))
+    scheduler.stop(VideoGenError("disk-full", "first"))
+    scheduler.stop(VideoGenError("server-lost", "second"))
+    thread.join(LONG)
+    assert results == [True]
+    assert scheduler.take("a") is None
+    assert scheduler.wait_finished(0)
+    assert scheduler.error is not None
+    assert scheduler.error.message == "first"
+
+
+# ------------------------------------------------------------------ chains
+
+
+def test_a_segment_waits_for_the_one_that_it_continues() -> None:
+    scheduler = make_scheduler(None, 1, None)
+    first = take(scheduler)
+    assert take(scheduler).number == 3  # 2 is not ready
+    thread, results = in_thread(lambda: scheduler.take("a"))
+    thread.join(0.2)
+    assert thread.is_alive()
+    scheduler.finish(first, "a", 1.0)
+    thread.join(LONG)
+    assert isinstance(results[0], Task)
+    assert results[0].number == 2
+
+
+def test_a_segment_is_ready_when_the_one_before_was_done_by_an_earlier_run() -> None:
+    scheduler = make_scheduler(None, 7, done=(7,))
+    take(scheduler)
+    assert take(scheduler).number == 2
+
+
+def test_a_segment_comes_when_the_one_before_was_given_up_so_that_it_can_say_so() -> None:
+    scheduler = make_scheduler(None, 1)
+    scheduler.give_up(take(scheduler))
+    assert take(scheduler).number == 2
+
+
+def test_a_segment_comes_when_the_one_before_is_not_part_of_the_run() -> None:
+    scheduler = make_scheduler(12)
+    assert take(scheduler).needs == 12
+
+
+# ------------------------------------------------------------------ several servers
+
+
+def test_two_segments_go_to_two_servers_that_nobody_has_measured() -> None:
+    scheduler = make_scheduler(None, None, servers=("a", "b"))
+    assert {take(scheduler, "a").number, take(scheduler, "b").number} == {1, 2}
+
+
+def test_a_slow_server_leaves_the_last_segment_to_a_fast_one() -> None:
+    scheduler = make_scheduler(None, None, None, servers=("fast", "slow"))
+    first, second = take(scheduler, "fast"), take(scheduler, "slow")
+    scheduler.finish(first, "fast", 1000.0)
+    scheduler.finish(second, "slow", 100_000.0)
+    scheduler.free_server("slow")
+    # The fast one is idle too, and would be done long before.
+    waits(scheduler, "slow")
+    assert take(scheduler, "fast").number == 3
+    scheduler.stop()
+
+
+def test_a_server_that_hangs_does_not_keep_the_others_from_the_rest() -> None:
+    scheduler = make_scheduler(None, None, None, servers=("fast", "slow"))
+    first, second = take(scheduler, "fast"), take(scheduler, "slow")
+    scheduler.finish(first, "fast", 0.05)
+    scheduler.finish(second, "slow", 0.3)
+    scheduler.put_back(second)  # so that there are two left
+    take(scheduler, "fast")  # and hangs with it
+    scheduler.free_server("slow")
+    assert isinstance(take(scheduler, "slow"), Task)  # as soon as the fast one is late
+
+
+def test_a_server_that_is_out_gets_nothing_and_its_segments_go_to_the_other() -> None:
+    scheduler = make_scheduler(None, None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    scheduler.take_out("a", "cannot be reached")
+    scheduler.put_back(task)
+    waits(scheduler, "a")
+    assert take(scheduler, "b").number == 1
+    assert take(scheduler, "b").number == 2
+    scheduler.stop()
+
+
+def test_a_server_that_is_back_gets_segments_again() -> None:
+    scheduler = make_scheduler(None, servers=("a",))
+    scheduler.take_out("a", "cannot be reached")
+    thread, results = in_thread(lambda: scheduler.take("a"))
+    thread.join(0.2)
+    assert thread.is_alive()
+    scheduler.take_in("a")
+    thread.join(LONG)
+    assert results
+
+
+def test_only_servers_that_left_for_good_end_the_run() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    scheduler.take_out("b", "looked after, and may come back")
+    assert scheduler.leave("a", "gone") is False
+    scheduler.take_in("b")
+    assert take(scheduler, "b").number == 1
+    assert scheduler.leave("b", "gone too") is True
+
+
+def test_many_threads_share_many_segments_without_losing_or_doubling_one() -> None:
+    servers = tuple("abcd")
+    scheduler = make_scheduler(*[None] * 300, servers=servers)
+    rendered: list[int] = []
+    tripped: set[int] = set()
+
+    def work(server: str) -> None:
+        while (task := scheduler.take(server)) is not None:
+            if task.number % 7 == 0 and task.number not in tripped:
+                tripped.add(task.number)
+                scheduler.put_back(task)
+            elif task.number % 50 == 0:
+                scheduler.give_up(task)
+            else:
+                rendered.append(task.number)
+                scheduler.finish(task, server, 0.001)
+            scheduler.free_server(server)
+
+    threads = [threading.Thread(target=work, args=(server,), daemon=True) for server in servers]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while not scheduler.wait_finished(1.0):
+        assert time.monotonic() < deadline, "the run hangs"
+    for thread in threads:
+        thread.join(LONG)
+        assert not thread.is_alive()
+    assert sorted(rendered) == [number for number in range(1, 301) if number % 50]

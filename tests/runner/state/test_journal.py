@@ -1,0 +1,156 @@
+"""The journal: append-only, and its replay is the state."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from runner.state.journal import Journal
+from tests.support.disks import fill, mount_small_disk
+
+DONE = {"file": "segments/segment_01.mp4", "bytes": 5, "sha256": "a" * 64}
+
+
+def replay(path: Path, *events: tuple[str, dict[str, Any]]) -> Journal:
+    """Write events, and open the journal again."""
+    journal = Journal(path)
+    for event, data in events:
+        journal.append(event, **data)
+    journal.close()
+    return Journal(path, read_only=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+def test_an_event_is_one_line_with_its_time(path: Path) -> None:
+    journal = Journal(path)
+    record = journal.append("run-started", title="Äpfel\nund Birnen\r\n\u2028")
+    journal.close()
+    assert record["time"] > 1e9
+    (line,) = path.read_bytes().splitlines()
+    assert json.loads(line) == record
+
+
+def test_an_event_is_in_the_file_before_it_is_acted_on(path: Path) -> None:
+    journal = Journal(path)
+    journal.append("segment-submitted", segment=1, key="k", attempt=0)
+    assert json.loads(path.read_text())["event"] == "segment-submitted"
+    journal.close()
+
+
+def test_nothing_has_happened_to_a_segment_that_is_not_in_it(path: Path) -> None:
+    state = replay(path).segment(7)
+    assert (state.state, state.key, state.attempts, state.result, state.error) == ("pending", "", 0, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([("submitted", {"key": "k", "attempt": 0})], "submitted"),
+        ([("submitted", {"key": "k", "attempt": 0}), ("running", {})], "running"),
+        ([("submitted", {"key": "k", "attempt": 0}), ("running", {}), ("fetched", {"bytes": 5})], "fetched"),
+        ([("verified", {"key": "k", **DONE})], "verified"),
+        ([("done", {"key": "k", **DONE})], "done"),
+        ([("failed", {"key": "k", "code": "render-failed"})], "failed"),
+        ([("done", {"key": "k", **DONE}), ("of-another-version", {})], "done"),
+    ],
+)
+def test_the_last_event_says_where_a_segment_stands(
+    path: Path, events: list[tuple[str, dict[str, Any]]], state: str
+) -> None:
+    journal = replay(path, *((f"segment-{kind}", {"segment": 1, **data}) for kind, data in events))
+    assert journal.segment(1).state == state
+    assert journal.segment(2).state == "pending"
+
+
+def test_a_finished_segment_has_its_file(path: Path) -> None:
+    state = replay(path, ("segment-done", {"segment": 1, "key": "k", **DONE})).segment(1)
+    assert state.key == "k"
+    assert {name: state.result[name] for name in DONE} == DONE
+
+
+def test_submissions_of_one_key_are_counted_and_another_key_begins_anew(path: Path) -> None:
+    submitted = [("segment-submitted", {"segment": 1, "key": key, "attempt": n}) for key, n in [("a", 0), ("a", 1)]]
+    state = replay(path, *submitted).segment(1)
+    assert (state.attempts, state.attempt, state.submitted["attempt"]) == (2, 1, 1)
+    state = replay(path, ("segment-submitted", {"segment": 1, "key": "b", "attempt": 0})).segment(1)
+    assert (state.key, state.attempts, state.attempt) == ("b", 1, 0)
+
+
+def test_a_failed_segment_has_its_reason_until_it_is_done(path: Path) -> None:
+    failed = {"segment": 1, "key": "k", "code": "render-failed", "message": "node 3: oh", "hint": ""}
+    state = replay(path, ("segment-failed", failed)).segment(1)
+    assert (state.state, state.error) == ("failed", {"code": "render-failed", "message": "node 3: oh", "hint": ""})
+    assert replay(path, ("segment-done", {"segment": 1, "key": "k", **DONE})).segment(1).error == {}
+
+
+def test_the_last_event_of_each_kind_is_at_hand(path: Path) -> None:
+    journal = replay(path, ("film-done", {"frames": 1}), ("film-done", {"frames": 2}), ("run-finished", {}))
+    assert journal.latest["film-done"]["frames"] == 2
+    assert "run-started" not in journal.latest
+
+
+# ------------------------------------------------------------------ journals that a crash left behind
+
+
+def test_a_last_line_that_a_crash_cut_off_is_forgotten(path: Path) -> None:
+    replay(path, ("segment-done", {"segment": 1, "key": "k", **DONE}))
+    with path.open("ab") as file:
+        file.write(b'{"event":"segment-done","segment":2,"ke')
+    assert Journal(path, read_only=True).segment(2).state == "pending"
+    journal = replay(path, ("segment-done", {"segment": 3, "key": "k", **DONE}))
+    assert [journal.segment(number).state for number in (1, 2, 3)] == ["done", "pending", "done"]
+
+
+def test_reading_only_changes_nothing(path: Path) -> None:
+    path.write_bytes(b'{"event":"run-started"}\n{"event":"to')
+    before = path.read_bytes()
+    Journal(path, read_only=True)
+    assert path.read_bytes() == before
+
+
+def test_reading_makes_no_journal(path: Path) -> None:
+    assert Journal(path, read_only=True).latest == {}
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("line", [b"garbage", b"[]", b"5", b"{}", b'{"event": 5}', b"\xff\xfe", b""])
+def test_a_line_that_is_no_event_is_named_and_nothing_is_thrown_away(path: Path, line: bytes) -> None:
+    path.write_bytes(b'{"event":"run-started"}\n' + line + b'\n{"event":"run-finished"}\n')
+    before = path.read_bytes()
+    with pytest.raises(VideoGenError, match=r"line 2 of .*journal\.jsonl is not an event") as caught:
+        Journal(path)
+    assert caught.value.code == "run-directory-invalid"
+    assert "--fresh" in caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_its_place_is_named(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(VideoGenError, match=r"journal\.jsonl") as caught:
+        Journal(path)
+    assert caught.value.code == "path-invalid"
+
+
+def test_a_full_disk_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
+    with mount_small_disk(tmp_path / "disk", 200) as disk:
+        path = disk / "journal.jsonl"
+        journal = Journal(path)
+        journal.append("segment-done", segment=1, key="k", **DONE)
+        ballast = fill(disk)
+        with pytest.raises(VideoGenError) as caught:
+            [journal.append("segment-done", segment=number, key="k" * 200, **DONE) for number in range(2, 100)]
+        assert caught.value.code == "disk-full"
+        ballast.unlink()
+        journal.append("segment-done", segment=1000, key="k", **DONE)
+        journal.close()
+        again = Journal(path, read_only=True)
+        assert [again.segment(number).state for number in (1, 1000)] == ["done", "done"]
+        assert again.segments.keys() == journal.segments.keys()
