@@ -12,9 +12,9 @@ from custom_nodes.videogen.core.story.model import Story
 from .comfyui.client import ComfyClient
 from .references.generate import find_drawable
 from .references.graph import MEMBER_NODE, ReferencesGraph
-from .workflows.image_inputs import find_readers, find_strangers
+from .workflows.image_inputs import find_readers, find_unknown_references
 from .workflows.model_sizes import ModelSizes
-from .workflows.story_images import StoryPictures, explain_missing, find_missing
+from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
 from .workflows.workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
 
@@ -25,7 +25,7 @@ def check_on_server(
     """What keeps a workflow from running on a server, and what is only to be known.
 
     Args:
-        story_folder: where pictures of the cast may lie.
+        story_folder: where images of the cast may lie.
         references: draws those that are missing; None: they are not drawn.
 
     Returns:
@@ -43,12 +43,12 @@ def check_on_server(
     hint = ""
     notes: list[str] = []
     if story is not None:
-        found += find_strangers(graph, story)
+        found += find_unknown_references(graph, story)
         missing = find_missing(
             story,
             [segment.number for segment in story.segments],
             find_readers(graph),
-            StoryPictures(story_folder, story.slug),
+            StoryImages(story_folder, story.slug),
             {client.url: client.hash_input_file},
         )
         drawn = find_drawable(story, missing) if references else []

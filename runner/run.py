@@ -27,7 +27,7 @@ from .comfyui.embedded import EmbeddedServer
 from .comfyui.installation import find_installation
 from .comfyui.servers import OwnServer, RemoteServer, Server
 from .comfyui.session import Session
-from .references.resolve import CastPictures
+from .references.resolve import CastImages
 from .rendering.film import done_files, file_is_whole, update_film
 from .rendering.jobs import JobMaker
 from .rendering.renderer import Renderer, recover_verified
@@ -37,7 +37,7 @@ from .setup.versions import COMFYUI_AT_LEAST
 from .state.journal import SegmentState
 from .state.progress import Display
 from .state.run_directory import RunDirectory, check_space, read_run
-from .workflows.image_inputs import find_strangers
+from .workflows.image_inputs import find_unknown_references
 from .workflows.validate import require_fit
 from .workflows.workflow import (
     CONVERSION_FILE,
@@ -60,7 +60,7 @@ class RunRequest:
 
     Attributes:
         story_data: the story as plain data that carries everything itself.
-        story_folder: where pictures of the cast may lie beside the story, or None.
+        story_folder: where images of the cast may lie beside the story, or None.
         selection: numbers of the segments to render, or None for all.
         servers: addresses of running ComfyUIs; without one a ComfyUI is started.
         headers: sent to every server; never written anywhere.
@@ -69,7 +69,7 @@ class RunRequest:
         stall: seconds without progress after which a server counts as hung.
         patience: seconds to wait for a remote server that went away.
         strict: make no film when a segment is missing.
-        references: draws the reference pictures that segments need and nobody has; None: they are not drawn.
+        references: draws the reference images that segments need and nobody has; None: they are not drawn.
     """
 
     story: Story
@@ -129,7 +129,7 @@ class _Run:
         self.wanted = request.selection or tuple(segment.number for segment in self.story.segments)
         self.servers: list[Server] = []
         self.embedded: EmbeddedServer | None = None
-        self.cast = CastPictures(self.story, request.story_data, request.story_folder, directory, request.references)
+        self.cast = CastImages(self.story, request.story_data, request.story_folder, directory, request.references)
 
     def execute(self) -> RunResult:
         began = time.monotonic()
@@ -248,7 +248,7 @@ class _Run:
             CONVERSION_FILE, describe_conversion(self.request.workflow, version, graph, session.object_info)
         )
         self.cast.require(missing, references.names if references else ())
-        for stranger in find_strangers(maker.graph, self.story):
+        for stranger in find_unknown_references(maker.graph, self.story):
             self.display.say(f"Note: {stranger}")
         if references:
             self._write_run(collect_versions(session.stats))  # a run that ends meanwhile is the same when it carries on
@@ -315,7 +315,7 @@ class _Run:
             quality=self.request.quality,
             object_info=object_info,
             hash_input=hash_input,
-            pictures=self.cast.beside_story(),
+            images=self.cast.beside_story(),
         )
 
     def _find_todo(self, maker: JobMaker) -> list[int]:

@@ -21,17 +21,17 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.images.frame_reader import (
     FrameSource,
     count_holds,
-    list_pictures,
+    list_images,
     list_videos,
     open_source,
     read_frames,
-    read_picture,
+    read_image,
     slow_down,
 )
 from custom_nodes.videogen.media.images.image_files import read_mask
-from custom_nodes.videogen.metrics.appearance import Appearance, Backend
+from custom_nodes.videogen.metrics.appearance import Appearance, AppearanceModel
 from custom_nodes.videogen.metrics.faces import FaceFinder
-from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
+from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearances_of, score_segment
 from custom_nodes.videogen.metrics.subject_compare import NOTHING_YET
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import tv_l1_variance
@@ -56,8 +56,8 @@ def score_files(
     """Score each file, print a table (or JSON), and give the exit status: 1 when one of them falls short, 0 otherwise.
 
     Args:
-        files: videos, animated pictures, pictures, or folders of pictures.
-        references: pictures of the character. Without one, each file is compared with the first of them.
+        files: videos, animated images, images, or folders of images.
+        references: images of the character. Without one, each file is compared with the first of them.
         mask: where the character is in all frames, white on black.
         threshold: of the character's mean score.
         fps: frames a second that are looked at.
@@ -68,7 +68,7 @@ def score_files(
         VideoGenError: for a file that cannot be read, before anything is printed as a result of it.
     """
     thresholds = Thresholds.from_dict({} if threshold is None else {"character": threshold})
-    backend = Backend(faces=None if faces is None else FaceFinder(faces))
+    backend = AppearanceModel(faces=None if faces is None else FaceFinder(faces))
     looks = tuple(_measure_reference(backend, path) for path in references)
     # What is missing is said before minutes are spent.
     sources = [_open(path, fps) for path in _find_files(files)]
@@ -90,7 +90,7 @@ def score_files(
             raise _of_file(error, source.path) from None
         results.append(_result(source, hold, score, judge_segment(score, thresholds), len(sources) > 1))
         if not looks:
-            first = first or looks_of(score, SUBJECT)
+            first = first or appearances_of(score, SUBJECT)
     if as_json:
         print(json.dumps(results, ensure_ascii=False, indent=2))
     else:
@@ -99,10 +99,10 @@ def score_files(
 
 
 def _find_files(paths: Sequence[Path]) -> list[Path]:
-    """Files and folders of pictures as they are; of a folder with videos, those. The folder of a run has its segments."""
+    """Files and folders of images as they are; of a folder with videos, those. The folder of a run has its segments."""
     found: list[Path] = []
     for path in paths:
-        videos = list_videos(path) if path.is_dir() and not list_pictures(path) else []
+        videos = list_videos(path) if path.is_dir() and not list_images(path) else []
         found += videos or [path]
     return found
 
@@ -115,14 +115,14 @@ def _open(path: Path, fps: Fraction | None) -> FrameSource:
 
 
 def _read_mask(path: Path, source: FrameSource) -> np.ndarray:
-    """A mask picture, as the story's masks are read, for frames of the first file's shape."""
+    """A mask image, as the story's masks are read, for frames of the first file's shape."""
     height, width = next(read_frames(source)).shape[:2]
     return read_mask(path, str(path), (width, height))
 
 
-def _measure_reference(backend: Backend, path: Path) -> Appearance:
+def _measure_reference(backend: AppearanceModel, path: Path) -> Appearance:
     try:
-        return backend.measure_reference(read_picture(path))
+        return backend.measure_reference(read_image(path))
     except VideoGenError as error:
         named = _of_file(error, path)
         raise VideoGenError("path-invalid", named.message, named.hint) from None
@@ -181,7 +181,7 @@ def _print_table(results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
     if results:
         subject = results[0]["scores"]["subjects"][0]
-        how = "colours and textures, without a model" if subject["backend"] == CLASSICAL else subject["backend"]
+        how = "colors and textures, without a model" if subject["backend"] == CLASSICAL else subject["backend"]
         console.print(f"measured by {how} ({subject['calibration']})", style="dim", highlight=False)
 
 

@@ -118,7 +118,7 @@ def bench_runner(jobs: int, long_run: int, rounds: int, output: Path | None) -> 
             versions = collect_versions(client.system_stats())
         finally:
             server.stop()
-    result = _summarise(bare, ours, comfy, blocks, versions)
+    result = _summarize(bare, ours, comfy, blocks, versions)
     print(format_table(result))
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +244,7 @@ def _started(entry: dict[str, Any]) -> float:
     return 0.0
 
 
-def _summarise(
+def _summarize(
     bare: list[Overhead],
     ours: list[Overhead],
     comfy: Overhead | None,

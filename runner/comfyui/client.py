@@ -51,7 +51,7 @@ class ComfyClient:
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
-        self.url = normalise_url(url)
+        self.url = normalize_url(url)
         self.headers = dict(headers or {})
         self._session = requests.Session()
         self._session.headers.update(self.headers)
@@ -145,8 +145,8 @@ class ComfyClient:
         with contextlib.suppress(VideoGenError):
             self._request("POST", "/free", json={"unload_models": True, "free_memory": True})
 
-    def upload_picture(self, name: str, png: bytes) -> str:
-        """Put a picture into the server's input folder; gives the name by which LoadImage finds it.
+    def upload_image(self, name: str, png: bytes) -> str:
+        """Put an image into the server's input folder; gives the name by which LoadImage finds it.
 
         Raises:
             VideoGenError: `server-refused`.
@@ -373,7 +373,7 @@ def parse_headers(lines: Iterable[str]) -> dict[str, str]:
     return headers
 
 
-def normalise_url(url: str) -> str:
+def normalize_url(url: str) -> str:
     """``host:8188`` and ``http://host:8188/`` as ``http://host:8188``.
 
     Raises:

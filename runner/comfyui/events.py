@@ -19,7 +19,7 @@ import websocket
 from .client import LOCAL_HOSTS
 
 #: Seconds between two attempts to connect: doubled each time, up to the last.
-FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
+FIRST_WAIT, MAX_POLL_INTERVAL = 0.2, 10.0
 #: Seconds of silence after which the server is asked whether it is still there, and after which it is not. A connection
 #: that broke without a word stays open for ever otherwise: ComfyUI sends nothing of its own accord.
 ASK_AFTER, DEAD_AFTER = 15.0, 30.0
@@ -95,7 +95,7 @@ class EventStream:
                     self._socket = None
             # With jitter, so that many runners do not come back in the same instant.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
-            wait = min(wait * 2, LONGEST_WAIT)
+            wait = min(wait * 2, MAX_POLL_INTERVAL)
 
     def _receive(self, connection: websocket.WebSocket) -> None:
         heard = time.monotonic()
@@ -114,7 +114,7 @@ class EventStream:
             heard, asked = time.monotonic(), False
             if kind == websocket.ABNF.OPCODE_CLOSE:
                 return
-            if kind == websocket.ABNF.OPCODE_TEXT:  # binary ones are preview pictures
+            if kind == websocket.ABNF.OPCODE_TEXT:  # binary ones are preview images
                 event = json.loads(message)
                 data = event.get("data") if isinstance(event, dict) else None
                 if isinstance(data, dict):

@@ -58,7 +58,7 @@ def _executed_seconds(messages: dict[str, Any]) -> float | None:
 def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The files that a prompt has saved, best first and sound last, and what VideoGenSaveSegment says of its own.
 
-    A video goes before pictures; temporary files (previews) count only where nothing else is.
+    A video goes before images; temporary files (previews) count only where nothing else is.
 
     Raises:
         VideoGenError: `output-missing`.
@@ -70,8 +70,8 @@ def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, 
             files += [item for item in value if _is_file(item)] if isinstance(value, list) else []
         if isinstance(result.get("videogen"), list) and result["videogen"] and "sha256" in result["videogen"][0]:
             record = result["videogen"][0]
-    pictures = [file for file in files if not is_sound(file["filename"])]
-    if not pictures:
+    images = [file for file in files if not is_sound(file["filename"])]
+    if not images:
         said = json.dumps(outcome.outputs)[:200]
         what = "only sound" if files else "no file"
         raise VideoGenError(
@@ -79,13 +79,13 @@ def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, 
             f"the prompt ended well but saved {what}; its outputs are {said}",
             "The workflow needs a node that saves a video or pictures, such as VideoGenSaveSegment.",
         )
-    pictures = [file for file in pictures if file.get("type") != "temp"] or pictures
+    images = [file for file in images if file.get("type") != "temp"] or images
     sounds = [file for file in files if is_sound(file["filename"]) and file.get("type") != "temp"]
-    return [*sorted(pictures, key=lambda file: not is_video(file["filename"])), *sounds], record
+    return [*sorted(images, key=lambda file: not is_video(file["filename"])), *sounds], record
 
 
 def is_sound(name: str) -> bool:
-    """Whether a file holds sound and no pictures, by its name."""
+    """Whether a file holds sound and no images, by its name."""
     return name.lower().endswith((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"))
 
 

@@ -17,7 +17,7 @@ from .session import Session
 #: by itself.
 CRASHES, CRASH_SECONDS = 4, 300.0
 #: Seconds between looks at a remote server that went away: the next one of the list each time, then the last.
-LOOKS_AT_REMOTE = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+REMOTE_POLL_INTERVALS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 Sleep = Callable[[float], bool]
 Say = Callable[[str], None]
@@ -85,7 +85,7 @@ class RemoteServer:
         say(f"{self.name} is taken out: {reason.message}")
         gone_at = time.monotonic()
         look = 0
-        while not sleep(LOOKS_AT_REMOTE[min(look, len(LOOKS_AT_REMOTE) - 1)]):
+        while not sleep(REMOTE_POLL_INTERVALS[min(look, len(REMOTE_POLL_INTERVALS) - 1)]):
             look += 1
             try:
                 fresh = Session(self.client)

@@ -16,7 +16,7 @@ from .outcome import Outcome, read_outcome
 #: Seconds of silence on the socket after which history is asked; it is asked now and then in any case.
 SILENCE, LONGEST = 2.0, 10.0
 #: A job moves from the queue to history in between two requests: it is lost only after several looks without it.
-LOOKS_BEFORE_LOST = 4
+MAX_MISSED_POLLS = 4
 #: Seconds between these looks.
 LOOK_SPACING = 0.25
 #: By how much the patience is longer where the socket tells nothing of our prompt: it broke after the prompt was
@@ -117,7 +117,7 @@ class Session:
             queue = self.client.queue()
             # History is written just after the event that says so.
             misses = misses + 1 if prompt_id not in queue.ids else 0
-            if misses >= LOOKS_BEFORE_LOST:
+            if misses >= MAX_MISSED_POLLS:
                 raise VideoGenError(
                     "prompt-lost", f"{self.client.url} has forgotten a prompt: it restarted, or was cleared"
                 )

@@ -26,7 +26,7 @@ from custom_nodes.videogen.media.story_file import load_story_data, without_note
 from ..bench import runner_cost
 from ..bench.in_comfyui import bench_in_comfyui
 from ..check import check_on_server
-from ..comfyui.client import ComfyClient, normalise_url, parse_headers
+from ..comfyui.client import ComfyClient, normalize_url, parse_headers
 from ..comfyui.embedded import EmbeddedServer
 from ..comfyui.installation import DEFAULT_STORY, DEFAULT_WORKFLOW, find_installation
 from ..doctor import examine
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         story_folder=None
         if clip
         else _story_path(arguments.story, workflow, bool(arguments.workflow)).absolute().parent,
-        servers=tuple(dict.fromkeys(map(normalise_url, arguments.server))),
+        servers=tuple(dict.fromkeys(map(normalize_url, arguments.server))),
         headers=_headers(arguments),
         selection=_selection(arguments.segments, story),
         bindings=arguments.bindings,
@@ -231,7 +231,7 @@ def _story_path(name: str | None, workflow: Workflow, chosen: bool) -> Path:
 
 
 def _references(arguments: argparse.Namespace) -> Workflow | None:
-    """The workflow that draws missing reference pictures, or None when they shall not be drawn."""
+    """The workflow that draws missing reference images, or None when they shall not be drawn."""
     if arguments.references == "none":
         return None
     return load_workflow(Path(arguments.references) if arguments.references else DEFAULT_REFERENCES)

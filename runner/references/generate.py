@@ -1,4 +1,4 @@
-"""Drawing the reference pictures that a film needs and nobody has: each once, before its segments, kept in the run directory."""
+"""Drawing the reference images that a film needs and nobody has: each once, before its segments, kept in the run directory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from custom_nodes.videogen.core.segment.frame_seeds import entity_seed
 from custom_nodes.videogen.core.segment.plan import digest
 from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.core.story.model import Entity, Story
-from custom_nodes.videogen.media.images.image_files import find_file, read_picture
+from custom_nodes.videogen.media.images.image_files import find_file, read_image
 from custom_nodes.videogen.media.images.reference_file import check_name
 from custom_nodes.videogen.media.probe import hash_file
 
@@ -31,9 +31,9 @@ from ..workflows.story_images import HashInput, Missing
 from ..workflows.workflow import nodes_of
 from .graph import SAVE_REFERENCE_NODE, ReferencesGraph
 
-#: In a run directory: the pictures under their names, and what is known of each.
+#: In a run directory: the images under their names, and what is known of each.
 FOLDER, RECORD_FILE = "references", "references.json"
-#: How often a picture is tried again after each kind of failure; what is not named ends the run at once.
+#: How often an image is tried again after each kind of failure; what is not named ends the run at once.
 RETRIES = {
     Failure.OUT_OF_MEMORY: 1,
     Failure.NODE_ERROR: 1,
@@ -50,7 +50,7 @@ Note = Callable[..., None]
 
 @dataclass(frozen=True)
 class DrawnReference:
-    """A reference picture that a run has drawn, as it stands in ``references.json`` and in the report.
+    """A reference image that a run has drawn, as it stands in ``references.json`` and in the report.
 
     Attributes:
         key: of what it was drawn from, see `member_key`. With another one it is drawn anew.
@@ -70,7 +70,7 @@ class DrawnReference:
 
 
 class ReferencesRun:
-    """Draws reference pictures on a server.
+    """Draws reference images on a server.
 
     Args:
         graph: the references workflow, converted for that server.
@@ -80,7 +80,7 @@ class ReferencesRun:
         session: the server that the graph is checked against.
 
     Attributes:
-        names: of the pictures, as the story has them.
+        names: of the images, as the story has them.
         problems: what of the graph does not fit the server.
     """
 
@@ -192,7 +192,7 @@ class ReferencesRun:
         return path
 
     def _fetch(self, server: Server, member: CastMember, graph: dict[str, Any], outcome: Outcome) -> Path:
-        """Bring the picture home; it gets its name once it decodes."""
+        """Bring the image home; it gets its name once it decodes."""
         node_id = nodes_of(graph, SAVE_REFERENCE_NODE)[0]
         files = outcome.outputs.get(node_id, {}).get("images") or []
         if not files:
@@ -205,7 +205,7 @@ class ReferencesRun:
         partial = target.with_name(f".{target.name}.part")
         server.session.client.download(files[0], partial)
         try:
-            read_picture(partial, member.file)
+            read_image(partial, member.file)
         except VideoGenError as error:
             partial.unlink(missing_ok=True)
             raise VideoGenError("video-broken", error.message, error.hint) from None
@@ -222,18 +222,18 @@ class _Failed(Exception):
 
 
 def find_drawable(story: Story, missing: Iterable[Missing]) -> list[Entity]:
-    """The characters and objects whose picture no server has, as far as one can be drawn.
+    """The characters and objects whose image no server has, as far as one can be drawn.
 
-    Only the first picture of somebody is drawn: a second one would show another person.
+    Only the first image of somebody is drawn: a second one would show another person.
     """
     names = {one.name for one in missing if set(one.lacking) == set(one.servers)}
     return [entity for entity in drawable_cast(story) if reference_names(story.slug, entity)[0] in names]
 
 
 def find_kept(directory: Path, story: Story, hash_input: HashInput) -> dict[str, Path]:
-    """Pictures that this run has drawn before, by the names that the story has for them, as far as they still count.
+    """Images that this run has drawn before, by the names that the story has for them, as far as they still count.
 
-    Somebody's description or seed may have changed since; or there is another picture under that name now, which somebody
+    Somebody's description or seed may have changed since; or there is another image under that name now, which somebody
     has put there: that one counts then.
 
     Args:
@@ -253,7 +253,7 @@ def find_kept(directory: Path, story: Story, hash_input: HashInput) -> dict[str,
 
 
 def find_stale(directory: Path, story: Story, hash_input: HashInput) -> set[str]:
-    """Names whose picture on the server is the one that this run has drawn, from another description or seed."""
+    """Names whose image on the server is the one that this run has drawn, from another description or seed."""
     record = read_record(directory)
     names = {reference_names(story.slug, entity)[0]: entity for entity in drawable_cast(story)}
     return {
@@ -263,8 +263,8 @@ def find_stale(directory: Path, story: Story, hash_input: HashInput) -> set[str]
     }
 
 
-def share_pictures(directory: Path, missing: Iterable[Missing], clients: Sequence[ComfyClient]) -> dict[str, Path]:
-    """Pictures that some of the servers have and others lack, brought into the run directory for all of them."""
+def share_images(directory: Path, missing: Iterable[Missing], clients: Sequence[ComfyClient]) -> dict[str, Path]:
+    """Images that some of the servers have and others lack, brought into the run directory for all of them."""
     shared: dict[str, Path] = {}
     for one in missing:
         having = [client for client in clients if client.url not in one.lacking]
@@ -278,7 +278,7 @@ def share_pictures(directory: Path, missing: Iterable[Missing], clients: Sequenc
 
 
 def member_key(story: Story, entity: Entity) -> str:
-    """What somebody's picture is drawn from; not the model or the words around it, so that a film that changes its model
+    """What somebody's image is drawn from; not the model or the words around it, so that a film that changes its model
     keeps its people."""
     seed = entity_seed(entity, story.slug)
     return digest([entity.kind, entity.description, entity.label, seed, story.style.prefix, story.style.negative])
@@ -290,7 +290,7 @@ def _find_copy(directory: Path, name: str) -> Path | None:
 
 
 def read_record(directory: Path) -> dict[str, DrawnReference]:
-    """``references.json`` of a run directory, by the pictures' names; empty when there is none or it cannot be read."""
+    """``references.json`` of a run directory, by the images' names; empty when there is none or it cannot be read."""
     try:
         data = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
         return {str(name): DrawnReference(**entry) for name, entry in data.items()}

@@ -72,8 +72,8 @@ class ReferencesGraph:
         """The graph to submit for one member.
 
         Args:
-            file: where its picture goes in the server's input folder.
-            text: goes into the picture.
+            file: where its image goes in the server's input folder.
+            text: goes into the image.
         """
         graph = copy.deepcopy(self.graph)
         for node_id in nodes_of(graph, STORY_NODE):

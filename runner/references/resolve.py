@@ -1,4 +1,4 @@
-"""The pictures of a run's cast: what lies about is used, what some servers lack is shared, what nobody has is drawn."""
+"""The images of a run's cast: what lies about is used, what some servers lack is shared, what nobody has is drawn."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..comfyui.session import Session
 from ..rendering.jobs import JobMaker
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
-from ..workflows.story_images import HashInput, Missing, StoryPictures, explain_missing, find_missing
+from ..workflows.story_images import HashInput, Missing, StoryImages, explain_missing, find_missing
 from ..workflows.workflow import Workflow
-from .generate import Note, ReferencesRun, find_drawable, find_kept, find_stale, share_pictures
+from .generate import Note, ReferencesRun, find_drawable, find_kept, find_stale, share_images
 from .graph import ReferencesGraph
 
 
-class CastPictures:
-    """The pictures of the cast that a run needs.
+class CastImages:
+    """The images of the cast that a run needs.
 
     Args:
         folder: of the story's file; None when there is none.
-        workflow: draws the reference pictures that nobody has; None: they are not drawn.
+        workflow: draws the reference images that nobody has; None: they are not drawn.
 
     Attributes:
-        drawn: pictures in the run directory, by the names that the story has for them.
+        drawn: images in the run directory, by the names that the story has for them.
     """
 
     def __init__(
@@ -50,21 +50,21 @@ class CastPictures:
         stale = find_stale(self.directory.path, self.story, hash_input)
         return lambda name: "" if name in stale else hash_input(name)
 
-    def beside_story(self) -> StoryPictures:
+    def beside_story(self) -> StoryImages:
         """What need not lie on the servers."""
-        return StoryPictures(self.folder, self.story.slug, self.drawn)
+        return StoryImages(self.folder, self.story.slug, self.drawn)
 
     def find_missing(self, maker: JobMaker, todo: Sequence[int], servers: Sequence[Server]) -> list[Missing]:
-        """The pictures that segments cannot do without and that are not there, or not everywhere."""
+        """The images that segments cannot do without and that are not there, or not everywhere."""
         clients = [server.session.client for server in servers]
         # What the first server has was asked for already.
         folders: dict[str, HashInput] = {clients[0].url: maker.hash_input}
         folders |= {client.url: client.hash_input_file for client in clients[1:]}
-        return find_missing(self.story, todo, maker.readers, maker.pictures, folders)
+        return find_missing(self.story, todo, maker.readers, maker.images, folders)
 
     def share(self, missing: Sequence[Missing], servers: Sequence[Server]) -> bool:
         """Fetch what some servers have and others lack; whether there was something."""
-        shared = share_pictures(self.directory.path, missing, [server.session.client for server in servers])
+        shared = share_images(self.directory.path, missing, [server.session.client for server in servers])
         self.drawn |= shared
         return bool(shared)
 
@@ -96,7 +96,7 @@ class CastPictures:
         )
 
     def require(self, missing: Sequence[Missing], soon: Collection[str]) -> None:
-        """Refuse to begin without pictures that segments cannot do without.
+        """Refuse to begin without images that segments cannot do without.
 
         Args:
             soon: names of those that are drawn before the segments are rendered.

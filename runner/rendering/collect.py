@@ -30,7 +30,7 @@ _KEPT = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files of a prompt on this machine, not yet checked: either one video, or pictures in order."""
+    """Files of a prompt on this machine, not yet checked: either one video, or images in order."""
 
     paths: tuple[Path, ...]
     record: dict[str, Any]
@@ -38,7 +38,7 @@ class Fetched:
 
 
 def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str) -> Fetched:
-    """Download the video of a prompt, or its pictures, under names of our own: the server's are never used as paths.
+    """Download the video of a prompt, or its images, under names of our own: the server's are never used as paths.
 
     Raises:
         VideoGenError: `output-missing`, `video-broken` when the bytes are not those that the server's node hashed.
@@ -59,7 +59,7 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
 
 
 def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path, stem: str) -> int:
-    """Keep the sound that a workflow saves beside its pictures, as ``segment_07_audio_1.flac``; gives its bytes."""
+    """Keep the sound that a workflow saves beside its images, as ``segment_07_audio_1.flac``; gives its bytes."""
     total = 0
     for number, file in enumerate(files, 1):
         target = folder / f"{stem}_audio_{number}{Path(file['filename']).suffix.lower()}"
@@ -72,7 +72,7 @@ def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path
 
 
 def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first video; or else all the pictures, of which the webp and gif files may be stills or animations."""
+    """The first video; or else all the images, of which the webp and gif files may be stills or animations."""
     first = files[0]["filename"].lower()
     if first.endswith(VIDEO_SUFFIXES):
         return files[:1]
@@ -82,7 +82,7 @@ def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Checked:
+class VerifiedFile:
     """A segment's file that decodes and is what it should be, still under its temporary name."""
 
     path: Path
@@ -92,10 +92,10 @@ class Checked:
     sha256: str
 
 
-def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> Checked:
+def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> VerifiedFile:
     """Check what was fetched by decoding all of it.
 
-    Pictures, animations and exotic containers become an mp4 of the segment's length.
+    Images, animations and exotic containers become an mp4 of the segment's length.
 
     Args:
         plan: the segment as it was rendered.
@@ -118,15 +118,15 @@ def settle(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) 
             }
         info = verify_video(path, **expected)
     else:
-        path = _encode_pictures(fetched.paths, plan, quality, folder / f".{plan.file_stem}-encoded.mp4.part")
+        path = _encode_images(fetched.paths, plan, quality, folder / f".{plan.file_stem}-encoded.mp4.part")
         suffix = ".mp4"
         info = verify_video(path)
-    return Checked(path, folder / f"{plan.file_stem}{suffix}", info, path.stat().st_size, hash_file(path))
+    return VerifiedFile(path, folder / f"{plan.file_stem}{suffix}", info, path.stat().st_size, hash_file(path))
 
 
-def _encode_pictures(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality, target: Path) -> Path:
-    frames = sum(1 for _ in _pictures(paths))
-    first = next(_pictures(paths))
+def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality, target: Path) -> Path:
+    frames = sum(1 for _ in _images(paths))
+    first = next(_images(paths))
     with VideoWriter(
         target,
         source_size=(first.shape[1], first.shape[0]),
@@ -137,32 +137,32 @@ def _encode_pictures(paths: tuple[Path, ...], plan: SegmentPlan, quality: Qualit
         bitrate=quality.bitrate,
         encoder=choose_encoder(),
     ) as writer:
-        for picture in _pictures(paths):
-            if picture.shape != first.shape:
+        for image in _images(paths):
+            if image.shape != first.shape:
                 raise VideoGenError(
                     "video-broken",
-                    f"the prompt has saved pictures of different sizes: {picture.shape[1]}×{picture.shape[0]}"
+                    f"the prompt has saved pictures of different sizes: {image.shape[1]}×{image.shape[0]}"
                     f" beside {first.shape[1]}×{first.shape[0]}",
                 )
-            writer.write(picture)
+            writer.write(image)
     for path in paths:
         path.unlink(missing_ok=True)
     return target
 
 
-def _pictures(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
-    """RGB frames of pictures, of the first animation (gif, webp), or of a video, in order."""
+def _images(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
+    """RGB frames of images, of the first animation (gif, webp), or of a video, in order."""
     for path in paths:
         try:
             if path.stem.endswith(VIDEO_SUFFIXES):
                 with av.open(str(path)) as container:
                     yield from (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
                 continue
-            with Image.open(path) as picture:
-                count = getattr(picture, "n_frames", 1)
+            with Image.open(path) as image:
+                count = getattr(image, "n_frames", 1)
                 for index in range(count):
-                    picture.seek(index)
-                    yield np.asarray(picture.convert("RGB"))
+                    image.seek(index)
+                    yield np.asarray(image.convert("RGB"))
             if count > 1:
                 return
         except (OSError, UnidentifiedImageError, av.error.FFmpegError) as error:

@@ -10,14 +10,14 @@ from custom_nodes.videogen.core.continuity.policy import FAIL, ONLY_REPORT, Thre
 from custom_nodes.videogen.core.continuity.scores import BoundaryScore, SegmentScore, SubjectScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
-from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
+from custom_nodes.videogen.metrics.boundary import BoundaryFrame, compare_ends
 from custom_nodes.videogen.metrics.subject_compare import compare_with_first
 
 from ..comfyui.outcome import Outcome
 
 
 @dataclass(frozen=True)
-class Measured:
+class TakeMeasurement:
     """A take as VideoGenContinuity has measured it.
 
     Attributes:
@@ -31,12 +31,12 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def read_measured(outcome: Outcome) -> Measured | None:
+def read_measured(outcome: Outcome) -> TakeMeasurement | None:
     """What the prompt's VideoGenContinuity says; None when there is none, or one of a version that cannot be read.
 
     Of several such nodes the one counts whose scores are lowest; among those that ask for another take, if there are any.
     """
-    found: list[tuple[bool, float, Measured]] = []
+    found: list[tuple[bool, float, TakeMeasurement]] = []
     for result in outcome.outputs.values():
         record = result.get("videogen")
         said = (
@@ -45,7 +45,7 @@ def read_measured(outcome: Outcome) -> Measured | None:
         if not isinstance(said, dict):
             continue
         try:
-            measured = Measured(
+            measured = TakeMeasurement(
                 SegmentScore.from_dict(said["scores"]),
                 Thresholds.from_dict(said["thresholds"]),
                 said.get("when_below") != ONLY_REPORT,
@@ -64,10 +64,10 @@ def subjects_of(score: SegmentScore) -> dict[str, SubjectScore]:
     return {f"{subject.kind} {subject.name}": subject for subject in score.subjects}
 
 
-def read_end(score: SegmentScore, side: str) -> FrameEnd | None:
+def read_end(score: SegmentScore, side: str) -> BoundaryFrame | None:
     """The ``first`` or ``last`` frame of a segment, as it was kept."""
     try:
-        return None if not score.ends or not score.ends.get(side) else FrameEnd.from_dict(score.ends[side])
+        return None if not score.ends or not score.ends.get(side) else BoundaryFrame.from_dict(score.ends[side])
     except (VideoGenError, TypeError, ValueError, IndexError, AttributeError):
         return None
 
@@ -95,7 +95,7 @@ def compare_with_accepted(
 def compare_cut(
     before: SegmentScore, after: SegmentScore, plans: tuple[SegmentPlan, SegmentPlan], dissolved: bool
 ) -> BoundaryScore | None:
-    """Look at the cut between two neighbours; None when one of them was not measured."""
+    """Look at the cut between two neighbors; None when one of them was not measured."""
     last, first = read_end(before, "last"), read_end(after, "first")
     if last is None or first is None:
         return None
@@ -105,7 +105,7 @@ def compare_cut(
 def exempt_cut(before: SegmentPlan, after: SegmentPlan, dissolved: bool) -> str:
     """Why a step of light does not count at a cut, or "".
 
-    Another framing shows another part of the place, whose mean colour says nothing about its light.
+    Another framing shows another part of the place, whose mean color says nothing about its light.
     """
     if dissolved:
         return "a transition"
@@ -114,7 +114,7 @@ def exempt_cut(before: SegmentPlan, after: SegmentPlan, dissolved: bool) -> str:
     return "another framing" if before.shot.size != after.shot.size else ""
 
 
-def summarise(score: SegmentScore) -> dict[str, Any]:
+def summarize(score: SegmentScore) -> dict[str, Any]:
     """The numbers of a take: the lowest mean and minimum of its characters, and its temporal score; None: not measured."""
     characters = [subject for subject in score.subjects if subject.kind == "character"]
     means = [subject.mean for subject in characters if subject.mean is not None]

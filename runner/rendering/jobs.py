@@ -16,7 +16,7 @@ from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan, diges
 from custom_nodes.videogen.core.story.model import Story
 
 from ..workflows.image_inputs import find_needs, find_readers
-from ..workflows.story_images import StoryPicture, StoryPictures, data_for_servers, record_with_bytes
+from ..workflows.story_images import StoryImage, StoryImages, data_for_servers, record_with_bytes
 from ..workflows.workflow import (
     CONTINUITY_NODE,
     FILM_NODE,
@@ -70,7 +70,7 @@ class JobMaker:
         settings: ``NODE.INPUT=VALUE``.
         quality: sets the quality of VideoGenSaveSegment, when given.
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
-        pictures: what lies beside the story.
+        images: what lies beside the story.
 
     Raises:
         VideoGenError: `binding-invalid`, `workflow-invalid`.
@@ -88,7 +88,7 @@ class JobMaker:
         quality: str | None,
         object_info: Mapping[str, Any],
         hash_input: Callable[[str], str],
-        pictures: StoryPictures | None = None,
+        images: StoryImages | None = None,
     ) -> None:
         self.story, self.story_data, self.ui_workflow = story, story_data, ui_workflow
         # Every segment's key asks for the same files, which may have to come over the network.
@@ -117,10 +117,10 @@ class JobMaker:
                 "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed.",
             )
         self.first_frame_inputs = self._find_first_frame_inputs()
-        self.pictures = pictures or StoryPictures(None, story.slug)
+        self.images = images or StoryImages(None, story.slug)
         self.readers = find_readers(self.graph)
         # The story as the servers get it: they have what lies beside it under other names.
-        self.sent_data = data_for_servers(story, story_data, self.readers, self.pictures)
+        self.sent_data = data_for_servers(story, story_data, self.readers, self.images)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
 
@@ -142,7 +142,7 @@ class JobMaker:
         Args:
             key: of the segment, where it is known already.
             variant: how the attempt differs from the segment as the story has it.
-            first_frame: name of the picture to begin from, in the server's input folder.
+            first_frame: name of the image to begin from, in the server's input folder.
         """
         variant = variant or Variant()
         key = key or self.key(number)
@@ -167,15 +167,15 @@ class JobMaker:
                 graph[node_id]["inputs"][input_name] = first_frame
         return Job(plan, graph, key, self._workflow_for(number))
 
-    def pictures_of(self, number: int) -> list[StoryPicture]:
-        """What a segment reads of the pictures beside the story: it has to be on the server before it is rendered."""
+    def images_of(self, number: int) -> list[StoryImage]:
+        """What a segment reads of the images beside the story: it has to be on the server before it is rendered."""
         needs = find_needs(plan_segment(self.story, number), self.readers) if self.readers else []
-        found = {name: self.pictures.find(name) for need in needs for name in need.names}
-        return [picture for picture in found.values() if picture is not None]
+        found = {name: self.images.find(name) for need in needs for name in need.names}
+        return [image for image in found.values() if image is not None]
 
-    def hash_picture(self, name: str) -> str:
-        """SHA-256 of a picture of the cast, wherever it lies; "" when it is nowhere."""
-        beside = self.pictures.find(name)
+    def hash_image(self, name: str) -> str:
+        """SHA-256 of an image of the cast, wherever it lies; "" when it is nowhere."""
+        beside = self.images.find(name)
         return beside.sha256 if beside is not None else self.hash_input(name)
 
     def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
@@ -193,7 +193,7 @@ class JobMaker:
         return graph, plan
 
     def _key(self, graph: Graph, plan: SegmentPlan, begins_from: str) -> str:
-        # Without `_meta`: renaming a node changes no picture.
+        # Without `_meta`: renaming a node changes no image.
         bare = {key: {"class_type": node["class_type"], "inputs": dict(node["inputs"])} for key, node in graph.items()}
         for node_id in self.segment_nodes:
             bare[node_id]["inputs"].pop("index", None)
@@ -215,7 +215,7 @@ class JobMaker:
         files = {name: self.hash_input(name) for name in self._input_files(bare)}
         for node_id, input_name in self.first_frame_inputs if begins_from else ():
             bare[node_id]["inputs"].pop(input_name, None)
-        record = record_with_bytes(plan, self.readers, self.hash_picture) if self.readers else plan.to_dict()
+        record = record_with_bytes(plan, self.readers, self.hash_image) if self.readers else plan.to_dict()
         if not nodes_of(graph, STORYBOARD_NODE):
             record = {name: value for name, value in record.items() if name not in CAPTIONS}
         return digest({"graph": bare, "segment": record, "files": files, "begins from": begins_from})
@@ -258,7 +258,7 @@ class JobMaker:
         return workflow
 
     def _find_first_frame_inputs(self) -> list[tuple[str, str]]:
-        """Where the picture goes that a segment begins from: what --bind says, else LoadImage nodes of that title."""
+        """Where the image goes that a segment begins from: what --bind says, else LoadImage nodes of that title."""
         bound = [(node_id, input_name) for name, node_id, input_name in self.bindings if name == FIRST_FRAME]
         titles = {str(node.get("id")): node.get("title") for node in (self.ui_workflow or {}).get("nodes", [])}
         titled = [

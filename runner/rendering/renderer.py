@@ -23,17 +23,17 @@ from ..comfyui.session import Session
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
 from ..workflows.story_images import read_unchanged
-from .collect import Checked
-from .continuity import Measured
+from .collect import VerifiedFile
+from .continuity import TakeMeasurement
 from .failures import Failure, Remedy, Variant
 from .jobs import Job, JobMaker
 from .scheduler import Scheduler, Task
-from .takes import TakeGate, describe_shortfall, place_best
+from .takes import TakeSelector, describe_shortfall, place_best
 from .thermal import condense
 from .worker import Worker
 
 #: Seconds that the threads get to end in order: an answer that does not come holds up nobody who wants to leave.
-LONGEST_STOP = 15.0
+MAX_STOP_SECONDS = 15.0
 AGAIN = Remedy.NEXT_SEED.value
 
 
@@ -70,12 +70,12 @@ class Renderer:
         self.run_id = directory.run_id
         self.quality, self.retries, self.stall = quality, retries, stall
         self.worker = worker
-        self.gate = TakeGate(directory, maker.story, takes)
+        self.gate = TakeSelector(directory, maker.story, takes)
         self.count = len(maker.story.segments)
         self.rendered: list[int] = []
         self.failed: dict[int, VideoGenError] = {}
         self.scheduler = Scheduler([], [])
-        #: Names of the pictures that were put onto each server; one that came back is another, and may have lost them.
+        #: Names of the images that were put onto each server; one that came back is another, and may have lost them.
         self._uploaded: WeakKeyDictionary[Session, set[str]] = WeakKeyDictionary()
         self._lock = threading.RLock()
         self._finished_at = time.monotonic()
@@ -116,7 +116,7 @@ class Renderer:
     def _stop(self, workers: Sequence[Worker]) -> None:
         """End what still waits for a server that went away, or for an answer; but do not wait for it for ever."""
         self.scheduler.stop()
-        deadline = time.monotonic() + LONGEST_STOP
+        deadline = time.monotonic() + MAX_STOP_SECONDS
         for worker in workers:
             while worker.is_alive() and time.monotonic() < deadline:
                 worker.join(0.5)  # in slices: a second Ctrl-C must get through
@@ -154,15 +154,15 @@ class Renderer:
         if state.cancelled:
             task.attempt += 1  # by a runner that was stopped; it may even be running still
         else:
-            task.may_exist = True
+            task.may_be_on_server = True
 
     def prepare(self, task: Task, server: Server) -> Job:
-        """What is submitted for a task; a picture that it begins from, and those of its cast, are uploaded to the server.
+        """What is submitted for a task; an image that it begins from, and those of its cast, are uploaded to the server.
 
         Raises:
             VideoGenError: `predecessor-missing`, when that segment was given up.
         """
-        self._upload_pictures(task.number, server.session)
+        self._upload_images(task.number, server.session)
         first_frame = ""
         if task.needs is not None:
             state = self.journal.segment(task.needs)
@@ -172,20 +172,20 @@ class Renderer:
                     f"it continues segment {task.needs}, which is not rendered",
                     f"Render segment {task.needs} first.",
                 )
-            picture = read_last_frame(self.directory.path / state.result["file"])
-            first_frame = server.session.client.upload_picture(f"{state.result['sha256'][:24]}.png", picture)
+            image = read_last_frame(self.directory.path / state.result["file"])
+            first_frame = server.session.client.upload_image(f"{state.result['sha256'][:24]}.png", image)
             key = self.maker.key(task.number, begins_from=state.result["sha256"])
             if key != task.key:
                 self._adopt(task, key)
         return self.maker.make(task.number, task.key, task.variant, first_frame=first_frame)
 
-    def _upload_pictures(self, number: int, session: Session) -> None:
+    def _upload_images(self, number: int, session: Session) -> None:
         with self._lock:
             uploaded = self._uploaded.setdefault(session, set())
-        for picture in self.maker.pictures_of(number):
-            if picture.name not in uploaded:
-                session.client.upload_file(picture.name, read_unchanged(picture))
-                uploaded.add(picture.name)
+        for image in self.maker.images_of(number):
+            if image.name not in uploaded:
+                session.client.upload_file(image.name, read_unchanged(image))
+                uploaded.add(image.name)
 
     # ------------------------------------------------------------------ what is noted, in the journal and for people
 
@@ -241,11 +241,11 @@ class Renderer:
         self,
         task: Task,
         job: Job,
-        checked: Checked,
+        checked: VerifiedFile,
         seconds: dict[str, float],
         server: str,
         record: dict[str, Any],
-        measured: Measured | None = None,
+        measured: TakeMeasurement | None = None,
     ) -> bool:
         """The file is whole: said first, then it gets its name, then the segment is done.
 

@@ -35,7 +35,7 @@ class Task:
     attempt: int = 0
     variant: Variant = field(default_factory=Variant)
     needs: int | None = None
-    may_exist: bool = False
+    may_be_on_server: bool = False
     failures: Counter[Failure] = field(default_factory=Counter)
     queued_at: float = field(default_factory=time.monotonic)
 
@@ -179,13 +179,13 @@ class Scheduler:
             self.loads[server].waiting = foreign
             self._changed.notify_all()
 
-    def take_out(self, server: str, reason: str) -> None:
-        """Give a server no more tasks, until `take_in`."""
+    def suspend(self, server: str, reason: str) -> None:
+        """Give a server no more tasks, until `resume`."""
         with self._changed:
             self.loads[server].out = reason
             self._changed.notify_all()
 
-    def take_in(self, server: str) -> None:
+    def resume(self, server: str) -> None:
         with self._changed:
             self.loads[server].out = ""
             self._changed.notify_all()

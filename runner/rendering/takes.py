@@ -30,8 +30,8 @@ from custom_nodes.videogen.media.os_errors import explain_os_error
 from ..state.journal import SegmentState
 from ..state.run_directory import RunDirectory, write_json_whole
 from ..workflows.workflow import CONTINUITY_NODE, Graph
-from .collect import Checked
-from .continuity import Measured, compare_cut, compare_with_accepted, subjects_of, summarise
+from .collect import VerifiedFile
+from .continuity import TakeMeasurement, compare_cut, compare_with_accepted, subjects_of, summarize
 
 #: In a run directory: takes that were not good enough at once, and what was measured of every take.
 TAKES_FOLDER, SCORES_FOLDER = "takes", "scores"
@@ -41,7 +41,7 @@ _LISTED = ("take", "seed", "score", "min", "temporal", "level", "reasons", "back
 Note = Callable[..., Any]
 
 
-class TakeGate:
+class TakeSelector:
     """Judges takes.
 
     Args:
@@ -51,7 +51,7 @@ class TakeGate:
     def __init__(self, directory: RunDirectory, story: Story, most: int) -> None:
         self._directory, self._journal, self._story, self._most = directory, directory.journal, story, most
 
-    def judge(self, number: int, measured: Measured) -> tuple[SegmentScore, Verdict]:
+    def judge(self, number: int, measured: TakeMeasurement) -> tuple[SegmentScore, Verdict]:
         """A take's scores, completed by what only the runner knows: the segments that are accepted already."""
         first = {
             key: found
@@ -73,8 +73,8 @@ class TakeGate:
         number: int,
         attempt: int,
         seed_offset: int,
-        measured: Measured,
-        checked: Checked,
+        measured: TakeMeasurement,
+        checked: VerifiedFile,
         result: Mapping[str, Any],
     ) -> bool:
         """Write a judged take down; whether there is to be another one.
@@ -119,7 +119,7 @@ class TakeGate:
             seed_offset=seed_offset,
             take=count,
             seed=result["seed"],
-            **summarise(score),
+            **summarize(score),
             level=verdict.level,
             reasons=list(verdict.reasons),
             rank=round(score_of_take(score), 5),

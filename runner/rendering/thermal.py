@@ -21,10 +21,10 @@ STALE = 5.0
 #: Seconds after which a server that tells nothing is asked again.
 ASK_AGAIN = 60.0
 #: Pauses of one segment that are kept.
-MOST_PAUSES = 100
+MAX_PAUSES = 100
 
 
-class HeatWatch:
+class ServerThermalMonitor:
     """Looks at the telemetry of one server now and then.
 
     Args:
@@ -98,7 +98,7 @@ def condense(telemetry: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     devices = [device for device in telemetry.get("devices") or () if isinstance(device, Mapping)]
     cards = [device for device in devices if device.get("kind") != "cpu"]
-    kept: dict[str, Any] = {"telemetry": {**telemetry, "pauses": list(telemetry.get("pauses") or ())[:MOST_PAUSES]}}
+    kept: dict[str, Any] = {"telemetry": {**telemetry, "pauses": list(telemetry.get("pauses") or ())[:MAX_PAUSES]}}
     for name, measure, among in (("temperature", "temperature", cards or devices), ("vram", "memory", cards)):
         values = [
             value

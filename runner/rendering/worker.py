@@ -13,12 +13,12 @@ from custom_nodes.videogen.core.thermal.guard import Action
 
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
-from .collect import fetch_outputs, settle
+from .collect import fetch_outputs, verify_output
 from .continuity import read_measured
 from .failures import Failure, Remedy, Variant, choose_remedy, classify_error, classify_outcome, step_down
 from .jobs import Job
 from .scheduler import Task
-from .thermal import HeatWatch
+from .thermal import ServerThermalMonitor
 
 if TYPE_CHECKING:
     from .renderer import Renderer
@@ -42,7 +42,7 @@ class Worker(threading.Thread):
         self.server, self.run_state = server, run
         self.scheduler = run.scheduler
         self._collecting: threading.Thread | None = None
-        self._heat = HeatWatch()
+        self._heat = ServerThermalMonitor()
 
     def run(self) -> None:
         """Work until there is nothing to do."""
@@ -75,7 +75,7 @@ class Worker(threading.Thread):
             run.say(f"{name}: {warning}")
         if decision is None or decision.action is Action.GO:
             return False
-        self.scheduler.take_out(name, decision.text)
+        self.scheduler.suspend(name, decision.text)
         self.scheduler.put_back(task)
         began, reason = True, decision.text
         while decision.action is Action.WAIT:
@@ -91,7 +91,7 @@ class Worker(threading.Thread):
         if decision.action is Action.STOP:
             raise VideoGenError("too-hot", f"{name}: {decision.text}", "What is done is kept; look after its cooling.")
         run.note_cooled(name, decision, reason)
-        self.scheduler.take_in(name)
+        self.scheduler.resume(name)
         return True
 
     def _work(self, task: Task) -> None:
@@ -121,7 +121,7 @@ class Worker(threading.Thread):
     def _submit(self, task: Task, job: Job) -> str:
         prompt_id = make_prompt_id(self.run_state.run_id, task)
         # Asking whether the server has it already costs two requests: only where that can be.
-        found = self.server.session.find(prompt_id) if task.may_exist else ""
+        found = self.server.session.find(prompt_id) if task.may_be_on_server else ""
         if found == "interrupted":
             # By a runner that was stopped, or when the segment had gone to another server: not what is wanted now.
             task.attempt += 1
@@ -131,7 +131,7 @@ class Worker(threading.Thread):
             return prompt_id
         self.run_state.note_submitted(task, prompt_id, self.server.name)
         # From here on, even if no answer comes: it may get lost behind a request that did not.
-        task.may_exist = True
+        task.may_be_on_server = True
         self.server.session.submit(job.graph, prompt_id, job.workflow)
         return prompt_id
 
@@ -162,7 +162,7 @@ class Worker(threading.Thread):
             fetched = fetch_outputs(client, outcome, run.directory.segments, job.plan.file_stem)
             times["transferred"] = time.monotonic() - began
             run.note_fetched(task, fetched.bytes)
-            checked = settle(fetched, job.plan, run.quality, run.directory.segments)
+            checked = verify_output(fetched, job.plan, run.quality, run.directory.segments)
             times["verified"] = time.monotonic() - began - times["transferred"]
             seconds = {name: round(value, 3) for name, value in times.items()}
             measured = read_measured(outcome)
@@ -181,7 +181,7 @@ class Worker(threading.Thread):
     def _next_take(self, task: Task) -> None:
         """Its continuity falls short: once more, with the next seed."""
         task.attempt += 1
-        task.may_exist = False
+        task.may_be_on_server = False
         task.variant = Variant(task.variant.seed_offset + 1, task.variant.size)
         self.scheduler.put_back(task)
 
@@ -224,7 +224,7 @@ class Worker(threading.Thread):
             remedy = Remedy.STOP
         server_failed = failure in (Failure.SERVER_GONE, Failure.STALLED)
         if server_failed and recover:
-            self.scheduler.take_out(self.server.name, error.message.splitlines()[0])
+            self.scheduler.suspend(self.server.name, error.message.splitlines()[0])
         run.note_failure(task, failure, remedy, error, ended)
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
@@ -243,13 +243,13 @@ class Worker(threading.Thread):
                 # Another server has it now, or nobody: what may still wait or run here is not wanted any more.
                 self.server.session.client.cancel(prompt_id)
             run.note_recovered(self.server.name)
-            self.scheduler.take_in(self.server.name)
+            self.scheduler.resume(self.server.name)
 
     def _prepare_repeat(self, task: Task, remedy: Remedy, size: tuple[int, int]) -> None:
         if remedy is Remedy.OTHER_SERVER:
             return  # the same attempt: what the server has made of it is found again
         task.attempt += 1
-        task.may_exist = False
+        task.may_be_on_server = False
         variant = task.variant
         if remedy is Remedy.FREE_AND_REPEAT:
             self.server.session.client.free()

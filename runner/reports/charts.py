@@ -1,4 +1,4 @@
-"""The report's charts: drawn by pygal, stripped to plain SVG, coloured by the page's own style sheet.
+"""The report's charts: drawn by pygal, stripped to plain SVG, colored by the page's own style sheet.
 
 Each is drawn twice, wide and narrow, because a wide one cannot be read on a phone; the style sheet shows one of them.
 """
@@ -17,7 +17,7 @@ from pygal.style import Style
 PHASES = ("queued", "executed", "transferred", "verified")
 WIDE, NARROW = 960, 360
 #: More segments than this are drawn in groups, by their mean.
-MOST_BARS = 100
+MAX_BARS = 100
 _ROW = {WIDE: 17, NARROW: 15}
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -27,7 +27,7 @@ class Chart:
     """A chart for the template.
 
     Attributes:
-        kind: class of the style sheet; series n has the colour ``--kind-n``.
+        kind: class of the style sheet; series n has the color ``--kind-n``.
         legend: names of the series, in their order; empty where the title says it.
     """
 
@@ -236,8 +236,8 @@ def _scale(values: Sequence[float], unit: _Unit) -> list[float]:
 
 
 def _group(labels: list[str], rows: Sequence[Sequence[float]]) -> tuple[list[str], list[list[float]]]:
-    """Neighbours taken together until no more than MOST_BARS are left, by their mean."""
-    size = -(-len(labels) // MOST_BARS)
+    """Neighbors taken together until no more than MOST_BARS are left, by their mean."""
+    size = -(-len(labels) // MAX_BARS)
     if size <= 1:
         return labels, [list(row) for row in rows]
     starts = range(0, len(labels), size)

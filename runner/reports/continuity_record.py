@@ -23,7 +23,7 @@ from ..rendering.takes import is_dissolved, load_judged
 from ..state.journal import Journal
 
 #: More segments of one character than this are not held against each other: that is 60,000 comparisons, and 30 MB.
-MOST_COMPARED = 200
+MAX_COMPARED = 200
 #: Frames of a segment that are held against those of another one: first with first, middle with middle, last with last.
 _FRAMES = 3
 
@@ -32,7 +32,7 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
     """What is known of a run's continuity; None when no segment was measured.
 
     The segments' scores are read one after the other; what stays in memory is how each character looks in three frames of
-    each of the first `MOST_COMPARED` segments.
+    each of the first `MAX_COMPARED` segments.
     """
     segments: list[dict[str, Any]] = []
     looks: dict[tuple[str, str], dict[int, tuple[Appearance, ...]]] = {}
@@ -47,7 +47,7 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
             for subject in score.subjects:
                 if subject.kind == "character" and subject.looks:
                     found = looks.setdefault((subject.name, subject.label), {})
-                    found[segment.number] = _pick(read_looks(subject)) if len(found) < MOST_COMPARED else ()
+                    found[segment.number] = _pick(read_looks(subject)) if len(found) < MAX_COMPARED else ()
         if score is not None and before is not None:
             cut = _look_at_cut(story, segment.number - 1, before, score, thresholds)
             if cut is not None:

@@ -14,7 +14,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnail_at
 
 #: Worst frames that are shown: each costs 10 kB, and decoding a part of its video.
-MOST_FRAMES = 40
+MAX_FRAMES_KEPT = 40
 _CURVE = (240, 44)
 TEMPORAL = "temporal"
 
@@ -29,7 +29,7 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
     if not continuity:
         return None
     return {
-        "backends": ", ".join("colours and textures" if name == CLASSICAL else name for name in continuity["backends"]),
+        "backends": ", ".join("colors and textures" if name == CLASSICAL else name for name in continuity["backends"]),
         "calibrations": "; ".join(continuity["calibrations"]),
         "characters": [
             {**character, "picture": draw_matrix(character) if len(character["segments"]) > 1 else None}
@@ -61,7 +61,7 @@ def load_worst_frames(path: Path, report: Mapping[str, Any], present: set[str]) 
             or place is None
             or file not in present
             or not count
-            or len(frames) >= MOST_FRAMES
+            or len(frames) >= MAX_FRAMES_KEPT
         ):
             continue
         try:
@@ -155,7 +155,7 @@ def _film_curves(segments: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, l
 
 
 def draw_matrix(character: Mapping[str, Any]) -> Markup:
-    """Segment × segment as a picture: green where somebody is the same, red where not, empty where nothing was compared."""
+    """Segment × segment as an image: green where somebody is the same, red where not, empty where nothing was compared."""
     numbers, matrix, start = character["segments"], character["matrix"], character["drift_start"]
     count, margin = len(numbers), 26
     cell = max(2.0, min(34.0, 460 / count))

@@ -27,10 +27,10 @@ from .machine import describe_machine, list_pauses
 
 TEMPLATES = Path(__file__).with_name("templates")
 THUMBNAILS_FILE = "thumbnails.json"
-#: Bytes of pictures in the whole file, and how many bytes one segment may take of them.
-PICTURES, MOST, LEAST = 1_750_000, 52_000, 16_000
-#: Segments beyond these have no pictures, and a card only when there is something to tell.
-MOST_PICTURED, MOST_CARDS = 300, 400
+#: Bytes of images in the whole file, and how many bytes one segment may take of them.
+IMAGES, MOST, LEAST = 1_750_000, 52_000, 16_000
+#: Segments beyond these have no images, and a card only when there is something to tell.
+MAX_THUMBNAILS, MAX_CARDS = 300, 400
 _DIGEST = '<meta name="videogen-content" content="{}">'
 _STATUS = {"done": "done", "failed": "failed", "pending": "not rendered"}
 _WORK_THREADS = 2
@@ -71,7 +71,7 @@ def render_html(
     """The page.
 
     Args:
-        strips: pictures, by number of the segment.
+        strips: images, by number of the segment.
         present: files that are there, as the report names them; None for all.
         worst: the worst frame of segments whose continuity falls short, by number.
     """
@@ -92,7 +92,7 @@ def render_html(
     environment.filters |= FILTERS
     segments = [_view_segment(segment, strips, present) for segment in report["segments"]]
     attention = [s for s in segments if s["attention"] and s["status"] != "pending"]
-    cards = segments[:MOST_CARDS] + [s for s in attention if s["number"] > MOST_CARDS][:MOST_CARDS]
+    cards = segments[:MAX_CARDS] + [s for s in attention if s["number"] > MAX_CARDS][:MAX_CARDS]
     return environment.get_template("report.html.j2").render(
         report=report,
         segments=segments,
@@ -104,7 +104,7 @@ def render_html(
         state=_view_state(report),
         settings=_view_settings(report),
         continuity=view_continuity(report, worst or {}),
-        most_cards=MOST_CARDS,
+        most_cards=MAX_CARDS,
         film_link=_link_film(report["film"], present),
         content_mark=Markup(_DIGEST.format(digest)),
     )
@@ -133,22 +133,22 @@ def _write_whole(path: Path, text: str) -> None:
         raise explain_os_error(error, path) from None
 
 
-# ------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------ images
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures of a segment, and a tiny one for the overview; or why there are none."""
+    """Images of a segment, and a tiny one for the overview; or why there are none."""
 
-    pictures: tuple[Thumbnail, ...] = ()
+    images: tuple[Thumbnail, ...] = ()
     poster: Thumbnail | None = None
     problem: str = ""
 
 
 def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Strip]:
-    """The pictures of segments whose files are there; those of unchanged files come from ``thumbnails.json``."""
-    segments = segments[:MOST_PICTURED]
-    budget = max(LEAST, min(MOST, PICTURES // max(1, len(segments))))
+    """The images of segments whose files are there; those of unchanged files come from ``thumbnails.json``."""
+    segments = segments[:MAX_THUMBNAILS]
+    budget = max(LEAST, min(MOST, IMAGES // max(1, len(segments))))
     cache_file = path / THUMBNAILS_FILE
     cached = _read_cache(cache_file, budget)
 
@@ -157,14 +157,14 @@ def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Str
         if found is not None:
             return found
         try:
-            pictures = read_thumbnails(path / segment["file"], budget=budget)
+            images = read_thumbnails(path / segment["file"], budget=budget)
         except VideoGenError as error:
             return Strip(problem=error.message)
-        return Strip(pictures, shrink_thumbnail(pictures[len(pictures) // 2], 112))
+        return Strip(images, shrink_thumbnail(images[len(images) // 2], 112))
 
     with ThreadPoolExecutor(_WORK_THREADS) as pool:
         strips = {s["number"]: strip for s, strip in zip(segments, pool.map(load, segments), strict=True)}
-    wanted = {s["sha256"]: strips[s["number"]] for s in segments if s.get("sha256") and strips[s["number"]].pictures}
+    wanted = {s["sha256"]: strips[s["number"]] for s in segments if s.get("sha256") and strips[s["number"]].images}
     if wanted != cached:
         # It only saves time; without space for it the report is made all the same.
         with contextlib.suppress(VideoGenError):
@@ -175,9 +175,9 @@ def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Str
 def _pack(strips: dict[str, Strip]) -> dict[str, Any]:
     return {
         sha256: [
-            [picture.seconds, picture.width, picture.height, base64.b64encode(picture.jpeg).decode()]
-            for picture in (*strip.pictures, strip.poster)
-            if picture is not None
+            [image.seconds, image.width, image.height, base64.b64encode(image.jpeg).decode()]
+            for image in (*strip.images, strip.poster)
+            if image is not None
         ]
         for sha256, strip in strips.items()
     }
@@ -190,10 +190,10 @@ def _read_cache(file: Path, budget: int) -> dict[str, Strip]:
             return {}
         strips = {}
         for sha256, packed in data["strips"].items():
-            *pictures, poster = [
+            *images, poster = [
                 Thumbnail(float(t), int(w), int(h), base64.b64decode(jpeg, validate=True)) for t, w, h, jpeg in packed
             ]
-            strips[sha256] = Strip(tuple(pictures), poster)
+            strips[sha256] = Strip(tuple(images), poster)
         return strips
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}  # a cache that cannot be read is made anew
@@ -248,8 +248,8 @@ def _view_segment(segment: dict[str, Any], strips: dict[int, Strip], present: se
         "badges": badges,
         "kind": "failed" if gone or strip.problem else _KINDS.get(status, "waiting"),
         "attention": status != "done" or len(badges) > 1,
-        "strip": [_view_picture(picture) for picture in strip.pictures],
-        "poster": _view_picture(strip.poster) if strip.poster else None,
+        "strip": [_view_image(image) for image in strip.images],
+        "poster": _view_image(strip.poster) if strip.poster else None,
         "shape": planned,
         "portrait": planned[1] > planned[0],
         "problem": strip.problem,
@@ -273,15 +273,15 @@ def _link_film(film: dict[str, Any] | None, present: set[str] | None) -> str | N
 _KINDS = {"done": "done", "failed": "failed"}
 
 
-def _view_picture(picture: Thumbnail) -> dict[str, Any]:
-    uri = f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}"
-    return {"uri": uri, "width": picture.width, "height": picture.height, "seconds": picture.seconds}
+def _view_image(image: Thumbnail) -> dict[str, Any]:
+    uri = f"data:image/jpeg;base64,{base64.b64encode(image.jpeg).decode()}"
+    return {"uri": uri, "width": image.width, "height": image.height, "seconds": image.seconds}
 
 
 def _view_settings(report: dict[str, Any]) -> list[tuple[str, str]]:
     story, settings = report["story"], dict(report["settings"] or {})
     rows: list[tuple[str, str]] = [
-        ("Picture", f"{format_size(story['size'])}, {story['fps']:g} frames a second"),
+        ("SceneImage", f"{format_size(story['size'])}, {story['fps']:g} frames a second"),
         ("Quality", str(settings.pop("quality", None) or story["quality"])),
         ("Workflow", str(report["workflow"] or "")),
     ]

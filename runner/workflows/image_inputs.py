@@ -1,4 +1,4 @@
-"""Which nodes of a graph read pictures of a story's cast and places, and what a segment needs because of them."""
+"""Which nodes of a graph read images of a story's cast and places, and what a segment needs because of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from custom_nodes.videogen.core.segment.references import (
     STOP,
     cast_of,
     cast_roles,
+    describe_unknown_name,
     mask_name,
-    name_nobody,
     reference_names,
     story_cast,
 )
@@ -25,16 +25,16 @@ from custom_nodes.videogen.core.story.model import Entity, Story
 
 from .workflow import CONTINUITY_NODE, Graph, is_link, nodes_of
 
-#: The nodes that read the pictures of a segment's cast, and the one that gives pictures of the graph instead.
+#: The nodes that read the images of a segment's cast, and the one that gives images of the graph instead.
 CAST_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)
 REFERENCE_NODE = "VideoGenReference"
-#: The nodes that read the picture of a segment's location.
+#: The nodes that read the image of a segment's location.
 LOCATION_NODE, COLOR_MATCH_NODE = "VideoGenLocation", "VideoGenColorMatch"
 
 
 @dataclass(frozen=True)
 class Need:
-    """A picture or mask that a segment reads.
+    """An image or mask that a segment reads.
 
     Attributes:
         entity: whom it shows.
@@ -53,14 +53,14 @@ class Need:
 
 
 @dataclass(frozen=True)
-class CastReader:
-    """A node that reads the pictures of a segment's cast.
+class CastImageInput:
+    """A node that reads the images of a segment's cast.
 
     Attributes:
         weights: kind → weight of those whose story gives none.
-        must_be_there: the node stops when a picture is missing.
+        must_be_there: the node stops when an image is missing.
         given: names of those whom the graph itself shows.
-        given_by_others: somebody else gives pictures too, nobody knows of whom.
+        given_by_others: somebody else gives images too, nobody knows of whom.
     """
 
     weights: Mapping[str, float]
@@ -69,17 +69,17 @@ class CastReader:
     given_by_others: bool = False
 
     def needs(self, plan: SegmentPlan) -> list[Need]:
-        """The pictures of those who are kept the same in a segment, and the masks of everybody in it."""
+        """The images of those who are kept the same in a segment, and the masks of everybody in it."""
         roles = cast_roles(plan, self.weights, self.given)
         required = self.must_be_there and not self.given_by_others
-        pictures = [Need(role.entity, (name,), required) for role in roles for name in role.names]
+        images = [Need(role.entity, (name,), required) for role in roles for name in role.names]
         masked = [entity for entity in cast_of(plan) if roles and mask_name(entity)]
-        return pictures + [Need(entity, (mask_name(entity),), self.must_be_there) for entity in masked]
+        return images + [Need(entity, (mask_name(entity),), self.must_be_there) for entity in masked]
 
 
 @dataclass(frozen=True)
-class PlaceReader:
-    """A node that reads the picture of a segment's location, whether the story names one or it has the default name.
+class LocationImageInput:
+    """A node that reads the image of a segment's location, whether the story names one or it has the default name.
 
     Attributes:
         must_be_there: the node stops without one, also where the segment has no location.
@@ -88,17 +88,17 @@ class PlaceReader:
     must_be_there: bool
 
     def needs(self, plan: SegmentPlan) -> list[Need]:
-        """The picture of the place; none where a segment plays nowhere."""
+        """The image of the place; none where a segment plays nowhere."""
         if plan.location is None:
             return []
         return [Need(plan.location, reference_names(plan.slug, plan.location), self.must_be_there)]
 
 
-Reader = CastReader | PlaceReader
+Reader = CastImageInput | LocationImageInput
 
 
 def find_readers(graph: Graph) -> list[Reader]:
-    """The nodes of a graph that read pictures."""
+    """The nodes of a graph that read images."""
     readers: list[Reader] = [
         _read_cast_node(graph, kind, graph[node_id]["inputs"])
         for kind in CAST_NODES
@@ -106,12 +106,12 @@ def find_readers(graph: Graph) -> list[Reader]:
     ]
     for kind, must_have_place in _PLACE_NODES.items():
         answers = [must_have_place(graph, node_id) for node_id in nodes_of(graph, kind)]
-        readers += [PlaceReader(answer) for answer in answers if answer is not None]
+        readers += [LocationImageInput(answer) for answer in answers if answer is not None]
     return readers
 
 
 def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
-    """All pictures and masks that a segment reads, each once for everybody whom it shows."""
+    """All images and masks that a segment reads, each once for everybody whom it shows."""
     needs: dict[tuple[str, str, tuple[str, ...]], Need] = {}
     for reader in readers:
         for need in reader.needs(plan):
@@ -120,13 +120,13 @@ def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
     return list(needs.values())
 
 
-def find_strangers(graph: Graph, story: Story) -> list[Problem]:
+def find_unknown_references(graph: Graph, story: Story) -> list[Problem]:
     """One problem for each VideoGenReference whose name nobody in the whole story has."""
     cast = story_cast(story)
     known = {entity.name for entity in cast}
     names = {node_id: graph[node_id]["inputs"].get("name") for node_id in nodes_of(graph, REFERENCE_NODE)}
     return [
-        Problem(f"node {node_id} ({REFERENCE_NODE})", name_nobody(name.strip(), cast))
+        Problem(f"node {node_id} ({REFERENCE_NODE})", describe_unknown_name(name.strip(), cast))
         for node_id, name in names.items()
         if isinstance(name, str) and name.strip() and name.strip() not in known
     ]
@@ -135,14 +135,14 @@ def find_strangers(graph: Graph, story: Story) -> list[Problem]:
 # ------------------------------------------------------------------ the cast
 
 
-def _read_cast_node(graph: Graph, kind: str, inputs: dict[str, Any]) -> CastReader:
+def _read_cast_node(graph: Graph, kind: str, inputs: dict[str, Any]) -> CastImageInput:
     given, given_by_others = _given_names(graph, inputs.get("references"))
     weights = {key: inputs.get(f"{key}_weight", default) for key, default in DEFAULT_WEIGHTS.items()}
-    # A widget that is linked has no value yet: any but 0 reads the pictures.
+    # A widget that is linked has no value yet: any but 0 reads the images.
     known = {key: weight if _is_number(weight) else DEFAULT_WEIGHTS[key] for key, weight in weights.items()}
-    # The continuity node never stops for a picture: it says that there was none.
+    # The continuity node never stops for an image: it says that there was none.
     missing = GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", STOP)
-    return CastReader(known, missing != GO_ON and not is_link(missing), given, given_by_others)
+    return CastImageInput(known, missing != GO_ON and not is_link(missing), given, given_by_others)
 
 
 def _given_names(graph: Graph, link: object) -> tuple[frozenset[str], bool]:
@@ -170,17 +170,17 @@ def _is_number(value: object) -> bool:
 # ------------------------------------------------------------------ the place
 
 
-def _location_needs_picture(graph: Graph, node_id: str) -> bool | None:
-    """Whether a VideoGenLocation stops without the place's picture; None when nobody sees that picture."""
+def _location_needs_image(graph: Graph, node_id: str) -> bool | None:
+    """Whether a VideoGenLocation stops without the place's image; None when nobody sees that image."""
     if is_link(graph[node_id]["inputs"].get("image")):
         return None
-    # Its words and its seed can be had without a picture.
+    # Its words and its seed can be had without an image.
     seen = any([node_id, 0] == value for node in graph.values() for value in node["inputs"].values())
     return True if seen else None
 
 
-def _colors_need_picture(graph: Graph, node_id: str) -> bool | None:
-    """Whether a VideoGenColorMatch stops without the place's picture; None when it looks at something else."""
+def _colors_need_image(graph: Graph, node_id: str) -> bool | None:
+    """Whether a VideoGenColorMatch stops without the place's image; None when it looks at something else."""
     inputs = graph[node_id]["inputs"]
     anchor, strength = inputs.get("anchor", REFERENCE_OR_FIRST), inputs.get("strength", 1.0)
     if is_link(inputs.get("reference")) or not is_link(inputs.get("segment")):
@@ -192,6 +192,6 @@ def _colors_need_picture(graph: Graph, node_id: str) -> bool | None:
 
 
 _PLACE_NODES: dict[str, Callable[[Graph, str], bool | None]] = {
-    LOCATION_NODE: _location_needs_picture,
-    COLOR_MATCH_NODE: _colors_need_picture,
+    LOCATION_NODE: _location_needs_image,
+    COLOR_MATCH_NODE: _colors_need_image,
 }

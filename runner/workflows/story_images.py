@@ -1,4 +1,4 @@
-"""Pictures of a story's cast and places on the way to the servers: where they lie, and which are missing."""
+"""Images of a story's cast and places on the way to the servers: where they lie, and which are missing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from custom_nodes.videogen.core.segment.references import (
     HOW_TO_SHOW_PLACE,
     STORY_KEYS,
     mask_name,
-    missing_picture,
+    missing_image,
     reference_names,
-    rename_pictures,
+    rename_images,
     story_cast,
     story_place,
 )
@@ -26,22 +26,22 @@ from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.media.images.image_files import find_file
 from custom_nodes.videogen.media.probe import hash_file
 
-from .image_inputs import CastReader, Need, PlaceReader, Reader, find_needs
+from .image_inputs import CastImageInput, LocationImageInput, Need, Reader, find_needs
 
 #: SHA-256 of a file in a server's input folder, or "" when it is not there.
 HashInput = Callable[[str], str]
 
 
-# ------------------------------------------------------------------ pictures beside the story
+# ------------------------------------------------------------------ images beside the story
 
 
 @dataclass(frozen=True)
-class StoryPicture:
-    """A picture that lies beside a story.
+class StoryImage:
+    """An image that lies beside a story.
 
     Attributes:
         name: its name in the servers' input folders. With its hash in it, so that nothing of a user's is overwritten there,
-            and another picture has another name.
+            and another image has another name.
     """
 
     path: Path
@@ -49,23 +49,23 @@ class StoryPicture:
     name: str
 
 
-class StoryPictures:
-    """The pictures and masks of a story's cast that lie beside its file, under the names that the story has for them.
+class StoryImages:
+    """The images and masks of a story's cast that lie beside its file, under the names that the story has for them.
 
-    They come before those in a server's input folder: who gives a story away with its pictures means these.
+    They come before those in a server's input folder: who gives a story away with its images means these.
 
     Args:
         folder: of the story's file; None when there is none.
         slug: of the story.
-        drawn: name → picture that a run has drawn itself, for those that do not lie there.
+        drawn: name → image that a run has drawn itself, for those that do not lie there.
     """
 
     def __init__(self, folder: Path | None, slug: str, drawn: Mapping[str, Path] | None = None) -> None:
         self._folder, self._slug, self._drawn = folder, slug, drawn or {}
-        self._found: dict[str, StoryPicture | None] = {}
+        self._found: dict[str, StoryImage | None] = {}
 
-    def find(self, name: str) -> StoryPicture | None:
-        """The picture of that name, or None when it does not lie beside the story.
+    def find(self, name: str) -> StoryImage | None:
+        """The image of that name, or None when it does not lie beside the story.
 
         Raises:
             VideoGenError: `path-invalid` when a link leads out of the folder, or the file cannot be read.
@@ -77,38 +77,38 @@ class StoryPictures:
         return self._found[name]
 
     def names_for_servers(self, story: Story) -> dict[str, str]:
-        """The story's names of all pictures and masks that lie beside it, and their names on the servers."""
+        """The story's names of all images and masks that lie beside it, and their names on the servers."""
         names = {
             name for entity in story_cast(story) for name in (*reference_names(story.slug, entity), mask_name(entity))
         }
         found = {name: self.find(name) for name in sorted(names) if name}
-        return {name: picture.name for name, picture in found.items() if picture is not None}
+        return {name: image.name for name, image in found.items() if image is not None}
 
-    def _describe(self, path: Path) -> StoryPicture:
+    def _describe(self, path: Path) -> StoryImage:
         try:
             sha256 = hash_file(path)
         except OSError as error:
             raise VideoGenError("path-invalid", f"{path} cannot be read: {error.strerror or error}") from None
         stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40]
         suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())
-        return StoryPicture(path, sha256, f"videogen/{self._slug}/{stem}-{sha256[:12]}{suffix}")
+        return StoryImage(path, sha256, f"videogen/{self._slug}/{stem}-{sha256[:12]}{suffix}")
 
 
-def read_unchanged(picture: StoryPicture) -> bytes:
-    """The bytes of a picture, if they are still those that its name stands for.
+def read_unchanged(image: StoryImage) -> bytes:
+    """The bytes of an image, if they are still those that its name stands for.
 
     Raises:
         VideoGenError: `path-invalid`.
     """
     try:
-        data = picture.path.read_bytes()
-        changed = hash_file(picture.path) != picture.sha256
+        data = image.path.read_bytes()
+        changed = hash_file(image.path) != image.sha256
     except OSError as error:
-        raise VideoGenError("path-invalid", f"{picture.path} cannot be read: {error.strerror or error}") from None
+        raise VideoGenError("path-invalid", f"{image.path} cannot be read: {error.strerror or error}") from None
     if changed:
         raise VideoGenError(
             "path-invalid",
-            f"{picture.path} has changed since the run began",
+            f"{image.path} has changed since the run began",
             "What is done is kept; the same command again renders with the new picture.",
         )
     return data
@@ -118,7 +118,7 @@ def read_unchanged(picture: StoryPicture) -> bytes:
 
 
 def data_for_servers(
-    story: Story, data: dict[str, Any], readers: Sequence[Reader], pictures: StoryPictures
+    story: Story, data: dict[str, Any], readers: Sequence[Reader], images: StoryImages
 ) -> dict[str, Any]:
     """A story's plain data as the servers get it: they have what lies beside it under other names.
 
@@ -128,24 +128,24 @@ def data_for_servers(
     """
     if not readers:
         return data
-    given = {name for reader in readers if isinstance(reader, CastReader) for name in reader.given}
-    places = any(isinstance(reader, PlaceReader) for reader in readers)
-    return rename_pictures(story, data, pictures.names_for_servers(story), given, unnamed_places=places)
+    given = {name for reader in readers if isinstance(reader, CastImageInput) for name in reader.given}
+    places = any(isinstance(reader, LocationImageInput) for reader in readers)
+    return rename_images(story, data, images.names_for_servers(story), given, unnamed_places=places)
 
 
-def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_picture: HashInput) -> dict[str, Any]:
-    """A segment's record with the bytes of its pictures and masks in place of their names: a key holds on to no names."""
+def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_image: HashInput) -> dict[str, Any]:
+    """A segment's record with the bytes of its images and masks in place of their names: a key holds on to no names."""
     record = plan.to_dict()
     for entity in (*record["characters"], *record["objects"], record["location"]):
         for need in find_needs(plan, readers) if entity else ():
             if (need.entity.kind, need.entity.name) != (entity["kind"], entity["name"]):
                 continue
-            found = next(filter(None, map(hash_picture, need.names)), "")
+            found = next(filter(None, map(hash_image, need.names)), "")
             if need.name == mask_name(need.entity):
                 entity["region"] = {"mask": found}
                 continue
             entity["references"] = []
-            # A place that the story names no picture of, and of which there is none, is as if nobody had looked.
+            # A place that the story names no image of, and of which there is none, is as if nobody had looked.
             unnamed = need.entity.kind == "location" and not need.entity.references
             # The first of several is among them already where the cast's readers take all of them.
             repeats = len(need.names) > 1 and found in entity.get("pictures", ())
@@ -156,7 +156,7 @@ def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_picture
 
 @dataclass(frozen=True)
 class Missing:
-    """A picture or mask that segments cannot do without, or that some servers have and others lack.
+    """An image or mask that segments cannot do without, or that some servers have and others lack.
 
     Attributes:
         entity: whom it shows; None when it is to show where segments play, and they play nowhere.
@@ -181,7 +181,7 @@ class Missing:
             message = f"{self.name!r} is not the same file on {' and '.join(self.servers)}"
             return Problem(story_place(self.entity), message)
         where = f"the input folder of {' and '.join(self.lacking)}, nor beside the story"
-        problem = missing_picture(self.entity, self.name, where)
+        problem = missing_image(self.entity, self.name, where)
         return Problem(problem.where, f"{problem.message} (segments {segments})")
 
 
@@ -189,10 +189,10 @@ def find_missing(
     story: Story,
     numbers: Sequence[int],
     readers: Sequence[Reader],
-    pictures: StoryPictures,
+    images: StoryImages,
     servers: Mapping[str, HashInput],
 ) -> list[Missing]:
-    """The pictures and masks that segments cannot do without and that are not there, in the order of the story; and those that
+    """The images and masks that segments cannot do without and that are not there, in the order of the story; and those that
     they could do without, where only some of the servers have them: their segments would not go together.
 
     Args:
@@ -201,7 +201,7 @@ def find_missing(
     """
     wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
     nowhere: list[int] = []
-    needs_place = any(isinstance(reader, PlaceReader) and reader.must_be_there for reader in readers)
+    needs_place = any(isinstance(reader, LocationImageInput) and reader.must_be_there for reader in readers)
     for number in numbers if readers else ():
         plan = plan_segment(story, number)
         for need in find_needs(plan, readers):
@@ -213,7 +213,7 @@ def find_missing(
     order = {(entity.kind, entity.name): place for place, entity in enumerate(story_cast(story))}
     missing = []
     for key, (need, segments) in sorted(wanted.items(), key=lambda item: order[item[0][:2]]):
-        name, hashes = _look_up(key[2], pictures, servers)
+        name, hashes = _look_up(key[2], images, servers)
         lacking = tuple(url for url, found in hashes.items() if not found)
         if (need.required and len(set(hashes.values())) > 1) or (lacking and (need.required or any(hashes.values()))):
             missing.append(Missing(need.entity, name, tuple(segments), lacking, tuple(hashes)))
@@ -230,13 +230,11 @@ def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
     return [one.explain() for one in every], "\n".join(hints)
 
 
-def _look_up(
-    names: Sequence[str], pictures: StoryPictures, servers: Mapping[str, HashInput]
-) -> tuple[str, dict[str, str]]:
+def _look_up(names: Sequence[str], images: StoryImages, servers: Mapping[str, HashInput]) -> tuple[str, dict[str, str]]:
     """Of several names the first that is anywhere, and address → SHA-256 of it there; no addresses when it lies beside the
     story. When it is nowhere, that is said of the first name."""
     for name in names:
-        if pictures.find(name) is not None:
+        if images.find(name) is not None:
             return name, {}
         hashes = {url: hash_input(name) for url, hash_input in servers.items()}
         if any(hashes.values()):

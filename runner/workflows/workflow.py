@@ -64,7 +64,7 @@ def load_workflow(path: Path) -> Workflow:
         if not path.exists() and len(path.parts) == 1:
             shipped = PROJECT / "workflows" / f"{path.name.removesuffix('.json')}.json"
             path = shipped if shipped.exists() else path
-        # Prompts out of pictures' metadata have NaN in them; null is what the editor makes of it too.
+        # Prompts out of images' metadata have NaN in them; null is what the editor makes of it too.
         data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda _: None)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in (PROJECT / "workflows").glob("*.json")))

@@ -4,7 +4,7 @@
 
 Run it after stories/apple_tree.json or the inputs of a node have changed. It starts ComfyUI and Chromium, builds the graphs
 with the editor's own functions, and writes what the editor's File → Export would: no file is ever edited by hand. The pack
-gets the same files as templates, with a picture each.
+gets the same files as templates, with an image each.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def all_plans(story: dict[str, Any]) -> dict[str, tuple[GraphPlan, Placement | N
 
 
 def draw_thumbnail(story: Story, name: str) -> None:
-    """The template's picture: a frame of the storyboard."""
+    """The template's image: a frame of the storyboard."""
     frame = next(draw_frames(plan_segment(story, THUMBNAIL_SEGMENTS[name])))
-    picture = Image.fromarray(frame).resize(THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
-    picture.save(TEMPLATES / f"{name}.jpg", quality=85)
+    image = Image.fromarray(frame).resize(THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
+    image.save(TEMPLATES / f"{name}.jpg", quality=85)
 
 
 def main() -> None:
-    """Write the workflows, the pack's copies, and their pictures."""
+    """Write the workflows, the pack's copies, and their images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--screenshots", type=Path, metavar="FOLDER", help="what the editor shows with each one open")

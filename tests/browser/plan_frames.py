@@ -11,9 +11,9 @@ from tests.browser.graph_plan import MUTED, Bus, GraphPlan, Group, Node
 VIT_H = "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 #: Not chosen, as Upscale does without: declared, so that the editor offers it to whoever chooses it.
 UPSCALER = "RealESRGAN_x4plus.safetensors"
-#: How far the camera goes: a pan that is well seen, out of pictures that become a fifth larger for it.
+#: How far the camera goes: a pan that is well seen, out of images that become a fifth larger for it.
 REACH = 0.2
-BLUE, GREEN, RED, VIOLET, GREY, YELLOW, TEAL = (
+BLUE, GREEN, RED, VIOLET, GRAY, YELLOW, TEAL = (
     "#8fb8de",
     "#9ccf9c",
     "#e8a583",
@@ -118,7 +118,7 @@ NOTE = """\
 - **How well it holds together** says *Continuity*; headless a segment that falls short is rendered again, and the best take kept.
 - **The camera:** where a segment's `technical` names a move, *Keyframe Motion* moves it over the finished pictures; else it
   does nothing. Less `reach` keeps more of the picture; bypass it (Ctrl + B) where the model is to move the camera.
-- **One place, the same colours:** put a picture of it at `input/videogen/<story>/<location>.png`, and *Color Match* brings all of
+- **One place, the same colors:** put a picture of it at `input/videogen/<story>/<location>.png`, and *Color Match* brings all of
   its segments to that picture. Its help page says how to draw one.
 - **Size:** *Render Size* is what the model draws, *Upscale* makes it the film's size.
 - {remark}
@@ -287,7 +287,7 @@ def _sampling_group(model: ImageModel) -> Group:
     schedule = {"scheduler": model.scheduler, "steps": model.steps, "denoise": 1.0}
     return Group(
         "Sampling",
-        GREY,
+        GRAY,
         (
             Node("guider", "CFGGuider", {"cfg": model.cfg}),
             Node("select", "KSamplerSelect", {"sampler_name": model.sampler}),
@@ -299,7 +299,7 @@ def _sampling_group(model: ImageModel) -> Group:
 
 
 def _camera_group(story: dict[str, Any]) -> Group:
-    """Behind Color Match, which compares whole pictures, and in front of what measures and saves the film's frames."""
+    """Behind Color Match, which compares whole images, and in front of what measures and saves the film's frames."""
     motion = {"move": "segment", "reach": REACH, "border": "crop", "frames": story.get("frames", 24)}
     return Group("Camera", BLUE, (Node("motion", "VideoGenKeyframeMotion", motion),), width=280, below=True)
 

@@ -1,4 +1,4 @@
-"""workflows/character_references.json: one picture of each character and object of a story."""
+"""workflows/character_references.json: one image of each character and object of a story."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_score_and_curve_are_drawn_after_a_run(editor: Editor, tmp_path: Path) -
     story = small_story("Seen in the editor", characters={"man": {"segments": "1-2"}})
     editor.type_text("VideoGenStory", "text", json.dumps(story))
     before = editor.page.evaluate(_INSERT)
-    editor.settle()
+    editor.verify_output()
     values = editor.export()
     editor.page.evaluate("() => app.queuePrompt(0)")
     editor.page.wait_for_function(f"() => ({_STATE})().found !== null", timeout=60_000)
@@ -54,7 +54,7 @@ def test_score_and_curve_are_drawn_after_a_run(editor: Editor, tmp_path: Path) -
             app.canvas.centerOnNode(node);
         }"""
     )
-    picture = np.asarray(Image.open(io.BytesIO(editor.screenshot(tmp_path / "node.png"))).convert("RGB")).astype(int)
+    image = np.asarray(Image.open(io.BytesIO(editor.screenshot(tmp_path / "node.png"))).convert("RGB")).astype(int)
     state = editor.page.evaluate(_STATE)
     assert state["drawn"]
     assert state["found"]["frames"] == 4
@@ -62,7 +62,7 @@ def test_score_and_curve_are_drawn_after_a_run(editor: Editor, tmp_path: Path) -
     assert 0 <= state["found"]["temporal"] <= 1
     assert [curve["name"] for curve in state["found"]["curves"]] == ["temporal"]
     assert state["height"] > before[1]
-    assert picture.std() > 5
+    assert image.std() > 5
     # What is shown is part of neither the saved workflow nor of what is submitted.
     (node,) = [node for node in values["nodes"] if node["type"] == "VideoGenContinuity"]
     assert node["widgets_values"] == [0.85, 0.7, 0.6, "render again", ""]

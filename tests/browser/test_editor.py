@@ -100,9 +100,9 @@ def test_a_typed_prompt_renders_and_its_file_opens_the_workflow(
 
 
 def test_reads_well_on_a_full_hd_screen(preview: Editor, tmp_path: Path) -> None:
-    picture = np.asarray(Image.open(io.BytesIO(preview.screenshot(tmp_path / "preview.png"))).convert("L"), dtype=float)
-    assert picture.shape == (1080, 1920)
-    assert picture.std() > 10
+    image = np.asarray(Image.open(io.BytesIO(preview.screenshot(tmp_path / "preview.png"))).convert("L"), dtype=float)
+    assert image.shape == (1080, 1920)
+    assert image.std() > 10
 
     boxes = preview.boxes()
     assert len(boxes) == 6
@@ -142,9 +142,9 @@ def test_is_among_the_templates(preview: Editor, comfy_server: ComfyServer) -> N
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_role("dialog").get_by_text("videogen", exact=True).click()
     card = page.get_by_test_id("template-workflow-preview")
-    picture = card.locator("img").first
-    picture.wait_for()
-    page.wait_for_function("picture => picture.naturalWidth > 0", arg=picture.element_handle())
+    image = card.locator("img").first
+    image.wait_for()
+    page.wait_for_function("picture => picture.naturalWidth > 0", arg=image.element_handle())
     page.evaluate("() => app.graph.clear()")
     card.click()
     page.wait_for_function("() => app.graph.nodes.length === 6", timeout=30_000)

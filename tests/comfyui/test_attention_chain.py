@@ -50,15 +50,15 @@ def test_masks_can_be_kept_from_adding_up_above_one() -> None:
     model, latents = draw_model(SD15), make_latents(1)
     full = torch.ones(1, HEIGHT, WIDTH)
 
-    def seen(first: Tensor | None, second: Tensor | None, *, normalise: bool) -> Tensor:
+    def seen(first: Tensor | None, second: Tensor | None, *, normalize: bool) -> Tensor:
         conditions = [make_condition(SD15, mask=first), make_condition(SD15, seed=1, mask=second)]
-        return predict(apply_image_conditions(model, conditions, normalise_masks=normalise), SD15, latents)
+        return predict(apply_image_conditions(model, conditions, normalize_masks=normalize), SD15, latents)
 
-    half = seen(full / 2, full / 2, normalise=False)
-    assert distance(seen(full, full, normalise=True), half) < EXACT
-    assert distance(seen(None, None, normalise=True), half) < EXACT
-    assert distance(seen(full / 2, full / 2, normalise=True), half) < EXACT
-    assert distance(seen(full, full, normalise=False), half) > DIFFERENT
+    half = seen(full / 2, full / 2, normalize=False)
+    assert distance(seen(full, full, normalize=True), half) < EXACT
+    assert distance(seen(None, None, normalize=True), half) < EXACT
+    assert distance(seen(full / 2, full / 2, normalize=True), half) < EXACT
+    assert distance(seen(full, full, normalize=False), half) > DIFFERENT
 
 
 def test_spans_of_several_are_kept_apart() -> None:
@@ -196,7 +196,7 @@ def test_rows_that_somebody_multiplies_are_told(rows: int, chunks: tuple[int, ..
     assert caught.value.code == "patch-conflict"
 
 
-def test_queries_that_are_no_picture_are_told_where_there_is_a_mask() -> None:
+def test_queries_that_are_no_image_are_told_where_there_is_a_mask() -> None:
     q = torch.zeros(1, 5, SD15.attention_widths[-1], dtype=torch.float64)
     options = {
         "n_heads": 2,

@@ -64,7 +64,7 @@ def test_sdxl_has_seventy_of_them() -> None:
 
 @UNETS
 def test_every_layer_has_its_own_key_and_is_reached(unet: UNet) -> None:
-    """Without the keys of one layer, the middle block's among them, the picture is another one."""
+    """Without the keys of one layer, the middle block's among them, the image is another one."""
     model, latents = draw_model(unet), make_latents(1)
     condition = make_condition(unet)
     whole = predict(apply_image_conditions(model, [condition]), unet, latents)

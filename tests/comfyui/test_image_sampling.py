@@ -22,7 +22,7 @@ from torch import Tensor
 
 from custom_nodes.videogen.comfyui.attention import image_attention as image_sight
 from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
-from custom_nodes.videogen.comfyui.attention.image_attention import ImageSight
+from custom_nodes.videogen.comfyui.attention.image_attention import ImageAttentionState
 from custom_nodes.videogen.comfyui.frames.batch_frame_indices import frame_indices
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15
@@ -59,14 +59,20 @@ def sample(model: Any, *, steps: int = 2, cfg: float = 4.0, frames: int = 1, gui
 
 
 class Seen:
-    """What `ImageSight.add_images` was asked: (noise level, chunks that see the images) in the first layer."""
+    """What `ImageAttentionState.add_images` was asked: (noise level, chunks that see the images) in the first layer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[tuple[float, tuple[bool, ...], bool]] = []
-        real = ImageSight.add_images
+        real = ImageAttentionState.add_images
 
         def add_images(
-            sight: ImageSight, out: Tensor, query: Tensor, layer: int, options: dict[str, Any], *, in_place: bool
+            sight: ImageAttentionState,
+            out: Tensor,
+            query: Tensor,
+            layer: int,
+            options: dict[str, Any],
+            *,
+            in_place: bool,
         ) -> Tensor:
             before = out.clone()
             result = real(sight, out, query, layer, options, in_place=in_place)
@@ -75,7 +81,7 @@ class Seen:
                 self.steps.append((float(options["sigmas"][0]), sight._positive_chunks(options), acted))
             return result
 
-        monkeypatch.setattr(ImageSight, "add_images", add_images)
+        monkeypatch.setattr(ImageAttentionState, "add_images", add_images)
 
 
 # ------------------------------------------------------------------ which prompt
@@ -123,7 +129,7 @@ def test_a_node_that_asks_for_the_negative_prompt_by_itself() -> None:
 
 
 def test_numbers_tell_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    sight = ImageSight([make_condition(UNET)])
+    sight = ImageAttentionState([make_condition(UNET)])
     assert sight._positive_chunks({"cond_or_uncond": [1, 0, 2]}) == (False, True, False)
     assert sight._positive_chunks({"cond_or_uncond": [1, 0], "uuids": ["?", "?"]}) == (False, True)
     guider = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Pictures to image tokens: what is encoded, how, and how often. A real, tiny encoder."""
+"""Images to image tokens: what is encoded, how, and how often. A real, tiny encoder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from custom_nodes.videogen.comfyui.attention.image_tokens import (
     CROPS,
     check_images,
     encode_images,
-    hash_picture,
+    hash_image,
     pad_to_square,
 )
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.lru_cache import ByteCache
+from custom_nodes.videogen.core.lru_cache import SizedLRUCache
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15
 from runner.bench.models.tiny_adapters import draw_adapter
@@ -37,7 +37,7 @@ KINDS = ("plain", "plus", "full-face")
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_tokens, "_cache", ByteCache(image_tokens.CACHE_BYTES))
+    monkeypatch.setattr(image_tokens, "_cache", SizedLRUCache(image_tokens.CACHE_BYTES))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def _adapter(kind: str = "plain", name: str = "") -> IPAdapter:
     return IPAdapter.from_state(draw_adapter(kind, TINY_SD15, name=name), f"{kind}.safetensors")
 
 
-def _pictures(count: int, height: int = 40, width: int = 60, seed: int = 0) -> Tensor:
+def _images(count: int, height: int = 40, width: int = 60, seed: int = 0) -> Tensor:
     return torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(seed))
 
 
@@ -58,9 +58,9 @@ def _pictures(count: int, height: int = 40, width: int = 60, seed: int = 0) -> T
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_those_of_comfyuis_own_encoder(encoder: CountingEncoder, kind: str) -> None:
-    adapter, pictures = _adapter(kind), _pictures(2)
-    tokens, negative = encode_images(adapter, encoder, pictures)
-    given = encoder.encode_image(pictures, crop=True)
+    adapter, images = _adapter(kind), _images(2)
+    tokens, negative = encode_images(adapter, encoder, images)
+    given = encoder.encode_image(images, crop=True)
     expected = adapter.project(given["image_embeds"] if kind == "plain" else given["penultimate_hidden_states"])
     assert tokens.shape == expected.shape
     torch.testing.assert_close(tokens, expected)
@@ -70,23 +70,23 @@ def test_tokens_are_those_of_comfyuis_own_encoder(encoder: CountingEncoder, kind
 
 def test_plain_sees_no_image_in_the_negative_prompt(encoder: CountingEncoder) -> None:
     adapter = _adapter()
-    _, negative = encode_images(adapter, encoder, _pictures(1))
+    _, negative = encode_images(adapter, encoder, _images(1))
     assert torch.equal(negative, adapter.project(torch.zeros(1, adapter.info.embed_width)))
 
 
 @pytest.mark.parametrize("kind", ["plus", "full-face"])
 def test_plus_sees_pixels_that_are_exactly_zero_in_the_negative_prompt(encoder: CountingEncoder, kind: str) -> None:
-    """`torch.zeros_like` of the preprocessed picture; a black picture, which others take, is not the same."""
+    """`torch.zeros_like` of the preprocessed image; a black image, which others take, is not the same."""
     adapter = _adapter(kind)
-    _, negative = encode_images(adapter, encoder, _pictures(1))
+    _, negative = encode_images(adapter, encoder, _images(1))
     states = encoder.model(pixel_values=torch.zeros(1, 3, 224, 224), intermediate_output=-2)[1]
     torch.testing.assert_close(negative, adapter.project(states.detach()))
     black = encoder.encode_image(torch.zeros(1, 224, 224, 3))["penultimate_hidden_states"]
     assert (negative - adapter.project(black)).abs().max() > 1e-3
 
 
-def test_a_wide_picture_becomes_a_square_in_three_ways(encoder: CountingEncoder) -> None:
-    adapter, wide = _adapter(), _pictures(1, 224, 448)
+def test_a_wide_image_becomes_a_square_in_three_ways(encoder: CountingEncoder) -> None:
+    adapter, wide = _adapter(), _images(1, 224, 448)
     middle = wide[:, :, 112:336]
     tokens = {crop: encode_images(adapter, encoder, wide, crop=crop)[0] for crop in CROPS}
     cut = encode_images(adapter, encoder, middle)[0]
@@ -101,52 +101,52 @@ def test_a_wide_picture_becomes_a_square_in_three_ways(encoder: CountingEncoder)
 
 @pytest.mark.parametrize("crop", CROPS)
 def test_a_square_is_taken_whole_in_every_way(encoder: CountingEncoder, crop: str) -> None:
-    adapter, square = _adapter("plus"), _pictures(1, 48, 48)
+    adapter, square = _adapter("plus"), _images(1, 48, 48)
     torch.testing.assert_close(
         encode_images(adapter, encoder, square, crop=crop)[0], encode_images(adapter, encoder, square)[0]
     )
 
 
-def test_padding_puts_the_picture_in_the_middle() -> None:
-    picture = torch.ones(1, 2, 5, 3)
-    square = pad_to_square(picture, (0.1, 0.2, 0.3))
+def test_padding_puts_the_image_in_the_middle() -> None:
+    image = torch.ones(1, 2, 5, 3)
+    square = pad_to_square(image, (0.1, 0.2, 0.3))
     assert square.shape == (1, 5, 5, 3)
-    assert torch.equal(square[:, 1:3], picture)
+    assert torch.equal(square[:, 1:3], image)
     for row in (0, 3, 4):
         assert torch.equal(square[0, row], torch.tensor([0.1, 0.2, 0.3]).expand(5, 3))
 
 
 def test_average_and_subtract_mix_what_the_encoder_gives(encoder: CountingEncoder) -> None:
-    adapter, pictures = _adapter("plus"), _pictures(3)
-    states = encoder.encode_image(pictures)["penultimate_hidden_states"]
-    average, _ = encode_images(adapter, encoder, pictures, blend="average")
+    adapter, images = _adapter("plus"), _images(3)
+    states = encoder.encode_image(images)["penultimate_hidden_states"]
+    average, _ = encode_images(adapter, encoder, images, blend="average")
     torch.testing.assert_close(average, adapter.project(states.mean(dim=0, keepdim=True)))
-    subtract, _ = encode_images(adapter, encoder, pictures, blend="subtract")
+    subtract, _ = encode_images(adapter, encoder, images, blend="subtract")
     torch.testing.assert_close(subtract, adapter.project(states[:1] - states[1:].mean(dim=0, keepdim=True)))
-    one, _ = encode_images(adapter, encoder, pictures[:1], blend="average")
-    assert torch.equal(one, encode_images(adapter, encoder, pictures[:1])[0])
+    one, _ = encode_images(adapter, encoder, images[:1], blend="average")
+    assert torch.equal(one, encode_images(adapter, encoder, images[:1])[0])
 
 
-def test_grey_and_alpha(encoder: CountingEncoder) -> None:
-    adapter, grey = _adapter(), _pictures(1)[..., :1]
-    as_colour = encode_images(adapter, encoder, grey.expand(-1, -1, -1, 3))[0]
-    assert torch.equal(encode_images(adapter, encoder, grey)[0], as_colour)
-    with_alpha = torch.cat([grey.expand(-1, -1, -1, 3), torch.zeros(1, 40, 60, 1)], dim=-1)
-    assert torch.equal(encode_images(adapter, encoder, with_alpha)[0], as_colour)
+def test_gray_and_alpha(encoder: CountingEncoder) -> None:
+    adapter, gray = _adapter(), _images(1)[..., :1]
+    as_color = encode_images(adapter, encoder, gray.expand(-1, -1, -1, 3))[0]
+    assert torch.equal(encode_images(adapter, encoder, gray)[0], as_color)
+    with_alpha = torch.cat([gray.expand(-1, -1, -1, 3), torch.zeros(1, 40, 60, 1)], dim=-1)
+    assert torch.equal(encode_images(adapter, encoder, with_alpha)[0], as_color)
 
 
 # ------------------------------------------------------------------ how often
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_is_encoded_once(encoder: CountingEncoder, kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    adapter, pictures = _adapter(kind), _pictures(3)
+def test_an_image_is_encoded_once(encoder: CountingEncoder, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    adapter, images = _adapter(kind), _images(3)
     extra = 0 if kind == "plain" else 1  # the negative side goes through the encoder as well, once
     with caplog.at_level(logging.INFO, logger=image_tokens.__name__):
-        first = encode_images(adapter, encoder, pictures)
-        assert encoder.pictures == 3 + extra
-        second = encode_images(adapter, encoder, pictures.clone())
-        assert encoder.pictures == 3 + extra
+        first = encode_images(adapter, encoder, images)
+        assert encoder.images == 3 + extra
+        second = encode_images(adapter, encoder, images.clone())
+        assert encoder.images == 3 + extra
     assert [record.message.split(": ")[1] for record in caplog.records] == [
         "3 of 3 pictures encoded, the others were known",
         "0 of 3 pictures encoded, the others were known",
@@ -155,69 +155,69 @@ def test_a_picture_is_encoded_once(encoder: CountingEncoder, kind: str, caplog: 
     assert torch.equal(first[1], second[1])
 
 
-def test_only_new_pictures_of_a_batch_are_encoded(encoder: CountingEncoder) -> None:
-    adapter, pictures = _adapter(), _pictures(4)
-    encode_images(adapter, encoder, pictures[1:3])
-    tokens, _ = encode_images(adapter, encoder, pictures)
-    assert encoder.pictures == 4
-    twice, _ = encode_images(adapter, encoder, pictures[[2, 0, 2]])
-    assert encoder.pictures == 4
+def test_only_new_images_of_a_batch_are_encoded(encoder: CountingEncoder) -> None:
+    adapter, images = _adapter(), _images(4)
+    encode_images(adapter, encoder, images[1:3])
+    tokens, _ = encode_images(adapter, encoder, images)
+    assert encoder.images == 4
+    twice, _ = encode_images(adapter, encoder, images[[2, 0, 2]])
+    assert encoder.images == 4
     assert torch.equal(twice, tokens[[2, 0, 2]])
 
 
 def test_company_changes_no_bit(encoder: CountingEncoder) -> None:
     """A segment must not depend on what was rendered before it, not in the last bit either."""
-    adapter, pictures = _adapter("plus"), _pictures(5)
-    together, _ = encode_images(adapter, encoder, pictures)
+    adapter, images = _adapter("plus"), _images(5)
+    together, _ = encode_images(adapter, encoder, images)
     image_tokens._cache.clear()
-    alone = [encode_images(adapter, encoder, pictures[index : index + 1])[0] for index in range(5)]
+    alone = [encode_images(adapter, encoder, images[index : index + 1])[0] for index in range(5)]
     assert torch.equal(together, torch.cat(alone))
 
 
 def test_blends_are_kept_too(encoder: CountingEncoder) -> None:
-    adapter, pictures = _adapter(), _pictures(3)
+    adapter, images = _adapter(), _images(3)
     for blend in ("average", "subtract"):
-        before = encoder.pictures
-        one = encode_images(adapter, encoder, pictures, blend=blend)[0]
-        assert torch.equal(one, encode_images(adapter, encoder, pictures, blend=blend)[0])
-        assert encoder.pictures == before + 3
+        before = encoder.images
+        one = encode_images(adapter, encoder, images, blend=blend)[0]
+        assert torch.equal(one, encode_images(adapter, encoder, images, blend=blend)[0])
+        assert encoder.images == before + 3
     # The order counts where the first is special.
-    assert not torch.equal(one, encode_images(adapter, encoder, pictures.flip(0), blend="subtract")[0])
+    assert not torch.equal(one, encode_images(adapter, encoder, images.flip(0), blend="subtract")[0])
 
 
 def test_what_changes_the_tokens_is_encoded_again(encoder: CountingEncoder, tmp_path: Path) -> None:
-    adapter, picture = _adapter(), _pictures(1)
-    tokens = encode_images(adapter, encoder, picture)[0]
-    other_pixel = picture.clone()
+    adapter, image = _adapter(), _images(1)
+    tokens = encode_images(adapter, encoder, image)[0]
+    other_pixel = image.clone()
     other_pixel[0, 20, 30, 0] += 0.5
     variants = [
-        encode_images(_adapter(name="other"), encoder, picture),
+        encode_images(_adapter(name="other"), encoder, image),
         encode_images(adapter, encoder, other_pixel),
-        encode_images(adapter, encoder, picture, crop="stretch"),
-        encode_images(adapter, build_encoder(tmp_path, name="other"), picture),
+        encode_images(adapter, encoder, image, crop="stretch"),
+        encode_images(adapter, build_encoder(tmp_path, name="other"), image),
     ]
     for variant, _ in variants:
         assert not torch.equal(variant, tokens)
-    assert encoder.pictures == 4
+    assert encoder.images == 4
 
 
 def test_precision_is_no_accident_of_who_came_first(encoder: CountingEncoder) -> None:
-    adapter, picture = _adapter(), _pictures(1)
-    assert encode_images(adapter, encoder, picture)[0].dtype == torch.float32
-    assert encode_images(adapter.to(torch.float64), encoder, picture)[0].dtype == torch.float64
+    adapter, image = _adapter(), _images(1)
+    assert encode_images(adapter, encoder, image)[0].dtype == torch.float32
+    assert encode_images(adapter.to(torch.float64), encoder, image)[0].dtype == torch.float64
 
 
 def test_an_encoder_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     """Its address is given to new ones, so that nothing may be remembered by it; and 2 GB must not be held by a memory."""
     gc.collect()
     known = len(image_encoder._serials)
-    adapter, picture = _adapter(), _pictures(1)
+    adapter, image = _adapter(), _images(1)
     serials, tokens = set(), []
     for number in range(3):
         encoder = build_encoder(tmp_path, name=str(number))
         serials.add(read_encoder(encoder).serial)
-        tokens.append(encode_images(adapter, encoder, picture)[0])
-        assert encoder.pictures == 1
+        tokens.append(encode_images(adapter, encoder, image)[0])
+        assert encoder.images == 1
         assert len(image_encoder._serials) == known + 1
         del encoder
         gc.collect()
@@ -231,13 +231,13 @@ def test_the_same_encoder_keeps_its_number(encoder: CountingEncoder, tmp_path: P
 
 
 def test_the_memory_is_bounded(encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    adapter, pictures = _adapter(), _pictures(6)
-    size = encode_images(adapter, encoder, pictures[:1])[0].nbytes
-    monkeypatch.setattr(image_tokens, "_cache", ByteCache(3 * size))
-    tokens, _ = encode_images(adapter, encoder, pictures)  # more than fit, and all of them come out
+    adapter, images = _adapter(), _images(6)
+    size = encode_images(adapter, encoder, images[:1])[0].nbytes
+    monkeypatch.setattr(image_tokens, "_cache", SizedLRUCache(3 * size))
+    tokens, _ = encode_images(adapter, encoder, images)  # more than fit, and all of them come out
     assert image_tokens._cache.bytes <= 3 * size
     assert len(tokens) == 6
-    assert torch.equal(tokens, encode_images(adapter, encoder, pictures)[0])
+    assert torch.equal(tokens, encode_images(adapter, encoder, images)[0])
 
 
 # ------------------------------------------------------------------ what goes wrong
@@ -258,11 +258,11 @@ def test_the_memory_is_bounded(encoder: CountingEncoder, monkeypatch: pytest.Mon
         (torch.tensor([0.0, 1.0, float("inf")])[:, None, None, None].expand(3, 8, 8, 3), "picture 3 of `image`"),
     ],
 )
-def test_pictures_that_are_none(encoder: CountingEncoder, images: object, message: str) -> None:
+def test_images_that_are_none(encoder: CountingEncoder, images: object, message: str) -> None:
     with pytest.raises(VideoGenError, match=f"^{message}") as caught:
         encode_images(_adapter(), encoder, images)  # type: ignore[arg-type]
     assert caught.value.code == "image-invalid"
-    assert encoder.pictures == 0
+    assert encoder.images == 0
 
 
 def test_the_input_is_named(encoder: CountingEncoder) -> None:
@@ -270,9 +270,9 @@ def test_the_input_is_named(encoder: CountingEncoder) -> None:
         check_images(torch.zeros(0, 8, 8, 3), "image_negative")
 
 
-def test_one_picture_has_nothing_to_subtract(encoder: CountingEncoder) -> None:
+def test_one_image_has_nothing_to_subtract(encoder: CountingEncoder) -> None:
     with pytest.raises(VideoGenError, match="`image` has 1 picture: subtract takes the others away from the first"):
-        encode_images(_adapter(), encoder, _pictures(1), blend="subtract")
+        encode_images(_adapter(), encoder, _images(1), blend="subtract")
 
 
 @pytest.mark.parametrize(
@@ -286,29 +286,29 @@ def test_one_picture_has_nothing_to_subtract(encoder: CountingEncoder) -> None:
 def test_another_encoder_than_the_adapters(tmp_path: Path, kind: str, tower: object, found: str) -> None:
     encoder = build_encoder(tmp_path, tower)  # type: ignore[arg-type]
     with pytest.raises(VideoGenError, match=f"{kind}.safetensors was made for .* the adapter {found}") as caught:
-        encode_images(_adapter(kind), encoder, _pictures(1))
+        encode_images(_adapter(kind), encoder, _images(1))
     assert caught.value.code == "adapter-mismatch"
-    assert encoder.pictures == 0
+    assert encoder.images == 0
 
 
 def test_encoders_that_no_adapter_works_with(tmp_path: Path) -> None:
     with pytest.raises(
         VideoGenError, match="`clip_vision` is an encoder of the kind SigLIP, and IP-Adapters are made for CLIP"
     ):
-        encode_images(_adapter(), build_siglip(tmp_path), _pictures(1))
+        encode_images(_adapter(), build_siglip(tmp_path), _images(1))
     with pytest.raises(VideoGenError, match="`clip_vision` got str, expected the output of Load CLIP Vision"):
-        encode_images(_adapter(), "ViT-H", _pictures(1))
+        encode_images(_adapter(), "ViT-H", _images(1))
 
 
 def test_a_crop_that_nobody_knows(encoder: CountingEncoder) -> None:
     with pytest.raises(VideoGenError, match=r"^`crop` is 'top', expected one of center, pad, stretch$"):
-        encode_images(_adapter(), encoder, _pictures(1), crop="top")
+        encode_images(_adapter(), encoder, _images(1), crop="top")
 
 
-def test_equal_pixels_of_another_shape_are_another_picture() -> None:
-    picture = torch.zeros(8, 6, 3)
-    assert hash_picture(picture) == hash_picture(picture.clone())
-    assert hash_picture(picture) != hash_picture(picture.reshape(6, 8, 3))
-    assert hash_picture(picture) != hash_picture(picture.half())
+def test_equal_pixels_of_another_shape_are_another_image() -> None:
+    image = torch.zeros(8, 6, 3)
+    assert hash_image(image) == hash_image(image.clone())
+    assert hash_image(image) != hash_image(image.reshape(6, 8, 3))
+    assert hash_image(image) != hash_image(image.half())
     strided = torch.rand(8, 8, 4)[..., :3]
-    assert hash_picture(strided) == hash_picture(strided.contiguous())
+    assert hash_image(strided) == hash_image(strided.contiguous())

@@ -106,7 +106,7 @@ def make_conditions(given: AdapterInput) -> list[ImageCondition]:
 
 
 def half_mask(side: str = "left") -> Tensor:
-    """(height, width) of the picture: 1 on one half."""
+    """(height, width) of the image: 1 on one half."""
     mask = torch.zeros(8 * HEIGHT, 8 * WIDTH)
     columns = slice(0, 4 * WIDTH) if side == "left" else slice(4 * WIDTH, None)
     mask[:, columns] = 1.0
@@ -141,7 +141,7 @@ def test_one_image(pair: Pair, step: Step, kind: str, weight: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_changes_the_picture(pair: Pair, step: Step, kind: str) -> None:
+def test_an_image_changes_the_image(pair: Pair, step: Step, kind: str) -> None:
     """So that the tests above compare something."""
     without = predict_with_comfy(pair.model, step)
     model = pair.see([make_input(pair.unet, kind)])
@@ -172,7 +172,7 @@ def test_mask(pair: Pair, step: Step, kind: str, mask: Tensor) -> None:
     assert pair.compare(step, [make_input(pair.unet, kind, weight=0.9, masks=mask[None])]) < EXACT
 
 
-def test_a_mask_changes_the_picture(pair: Pair, step: Step) -> None:
+def test_a_mask_changes_the_image(pair: Pair, step: Step) -> None:
     found = [
         predict_with_comfy(pair.see([make_input(pair.unet, "plain", masks=masks)]), step)
         for masks in (None, half_mask()[None], box_mask()[None])
@@ -239,7 +239,7 @@ def test_weight_by_layer(pair: Pair, step: Step, weight_type: str) -> None:
     inputs = [replace(make_input(pair.unet, "plus"), scale=scale)]
     assert 0 < sum(weight > 0 for weight in weights) < len(weights)
     assert pair.compare(step, inputs, change=lambda given: replace(given, weights=weights)) < EXACT
-    assert pair.compare(step, inputs) > WRONG  # linear is another picture
+    assert pair.compare(step, inputs) > WRONG  # linear is another image
 
 
 # ------------------------------------------------------------------ the tests can fail
@@ -281,7 +281,7 @@ MISTAKES: dict[str, Callable[[ImageCondition, UNet], ImageCondition]] = {
     "negative rows see the image": lambda condition, _: replace(condition, negative_tokens=condition.tokens),
     "positive rows see nothing": lambda condition, _: replace(condition, tokens=condition.negative_tokens),
 }
-MIXED_UP = {"a neighbour's keys": first_keys_swapped, "keys for values": keys_for_values}
+MIXED_UP = {"a neighbor's keys": first_keys_swapped, "keys for values": keys_for_values}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_nodes.videogen.core.lru_cache import ByteCache
+from custom_nodes.videogen.core.lru_cache import SizedLRUCache
 
 
 def test_what_was_not_used_for_longest_goes_first() -> None:
-    cache: ByteCache[str] = ByteCache(30)
+    cache: SizedLRUCache[str] = SizedLRUCache(30)
     for name in "abc":
         cache.put(name, name.upper(), 10)
     assert cache.get("a") == "A"
@@ -20,14 +20,14 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
 
 
 def test_a_value_that_is_too_large_pushes_nothing_out() -> None:
-    cache: ByteCache[str] = ByteCache(30)
+    cache: SizedLRUCache[str] = SizedLRUCache(30)
     cache.put("a", "A", 10)
     cache.put("b", "B", 31)
     assert (cache.get("a"), cache.get("b"), cache.bytes) == ("A", None, 10)
 
 
 def test_a_key_is_counted_once() -> None:
-    cache: ByteCache[str] = ByteCache(30)
+    cache: SizedLRUCache[str] = SizedLRUCache(30)
     cache.put("a", "A", 10)
     cache.put("a", "B", 20)
     assert (cache.get("a"), cache.bytes, len(cache)) == ("B", 20, 1)
@@ -37,7 +37,7 @@ def test_a_key_is_counted_once() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 40))))
 def test_it_never_grows_beyond_its_limit(puts: list[tuple[int, int]]) -> None:
-    cache: ByteCache[int] = ByteCache(64)
+    cache: SizedLRUCache[int] = SizedLRUCache(64)
     for key, size in puts:
         cache.put(key, size, size)
         assert cache.get(key) == size

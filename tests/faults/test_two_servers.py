@@ -158,14 +158,14 @@ def make_chain(folder: Path, *servers: str, segments: int = 4) -> Stage:
 
 
 @pytest.fixture
-def example_picture(fault_server: ComfyServer, second_server: ComfyServer) -> None:
+def example_image(fault_server: ComfyServer, second_server: ComfyServer) -> None:
     from PIL import Image
 
     for server in (fault_server, second_server):
         Image.new("RGB", (320, 180), (60, 60, 60)).save(server.folder / "input" / "example.png")
 
 
-@pytest.mark.usefixtures("example_picture")
+@pytest.mark.usefixtures("example_image")
 def test_segments_that_continue_begin_where_the_one_before_ended_wherever_that_was(
     proxy: Proxy, second: Proxy, tmp_path: Path
 ) -> None:
@@ -189,7 +189,7 @@ def test_segments_that_continue_begin_where_the_one_before_ended_wherever_that_w
     assert read_last_frame(stage.directory / "segments" / "segment_02.mp4")
 
 
-@pytest.mark.usefixtures("example_picture")
+@pytest.mark.usefixtures("example_image")
 def test_a_chain_that_was_killed_goes_on(proxy: Proxy, tmp_path: Path) -> None:
     stage = make_chain(tmp_path, proxy.url, segments=2)
     # Right after the second one, which continues the first, was submitted.
@@ -204,7 +204,7 @@ def test_a_chain_that_was_killed_goes_on(proxy: Proxy, tmp_path: Path) -> None:
     assert len(stage.events("segment-submitted")) == 2, "what the server had was submitted again"
 
 
-@pytest.mark.usefixtures("example_picture")
+@pytest.mark.usefixtures("example_image")
 def test_a_chain_whose_beginning_fails_is_given_up_and_the_rest_goes_on(proxy: Proxy, tmp_path: Path) -> None:
     stage = make_chain(tmp_path, proxy.url)
     stage.graph["10"] = {

@@ -11,7 +11,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui import session as session_module
 from runner.comfyui.client import Queue
-from runner.comfyui.session import BLIND, FOREIGN, LOOKS_BEFORE_LOST, Session
+from runner.comfyui.session import BLIND, FOREIGN, MAX_MISSED_POLLS, Session
 
 OURS, OTHERS = "our prompt", "a prompt of somebody else"
 DONE = {"status": {"status_str": "success", "messages": []}, "outputs": {}}
@@ -144,11 +144,11 @@ def test_a_prompt_is_lost_after_several_looks(wait: Callable[..., Any]) -> None:
     with pytest.raises(VideoGenError) as raised:
         wait(server)
     assert raised.value.code == "prompt-lost"
-    assert server.asked.count("queue") == LOOKS_BEFORE_LOST
+    assert server.asked.count("queue") == MAX_MISSED_POLLS
 
 
 def test_a_prompt_that_turns_up_in_history_is_not_lost(wait: Callable[..., Any]) -> None:
-    looks = iter([None] * (LOOKS_BEFORE_LOST - 1) + [DONE] * 10)
+    looks = iter([None] * (MAX_MISSED_POLLS - 1) + [DONE] * 10)
     started: list[str] = []
     server = FakeServer(lambda _: running(), history=lambda _: next(looks))
     assert wait(server, started=started).status == "success"

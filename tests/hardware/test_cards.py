@@ -20,13 +20,13 @@ from custom_nodes.videogen.hardware.amd import Amd
 from custom_nodes.videogen.hardware.card_keys import (
     CardKey,
     choose_visible,
-    normalise_bus,
-    normalise_uuid,
+    normalize_bus,
+    normalize_uuid,
     read_visible,
 )
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.processor import read_processor
-from custom_nodes.videogen.hardware.sampler import LARGEST_SHARE, LONGEST_PERIOD, Sampler
+from custom_nodes.videogen.hardware.sampler import LARGEST_SHARE, MAX_PERIOD, Sampler
 from custom_nodes.videogen.hardware.sensors import Sensors
 from tests.support.scripted_cards import CARD, SECOND, scripted_module
 
@@ -60,13 +60,13 @@ def test_importing_it_imports_no_library() -> None:
     ],
 )
 def test_addresses(text: str, bus: str) -> None:
-    assert normalise_bus(text) == bus
+    assert normalize_bus(text) == bus
 
 
 def test_uuids() -> None:
-    assert normalise_uuid("11-22") == "GPU-11-22"
-    assert normalise_uuid("MIG-11") == "MIG-11"
-    assert normalise_uuid("") == ""
+    assert normalize_uuid("11-22") == "GPU-11-22"
+    assert normalize_uuid("MIG-11") == "MIG-11"
+    assert normalize_uuid("") == ""
 
 
 @pytest.mark.parametrize(
@@ -315,9 +315,9 @@ def test_a_sensor_that_raises_does_not_end_it() -> None:
     sampler.stop()
 
 
-@pytest.mark.parametrize(("cost", "expected"), [(0.0, 1.0), (0.0005, 1.0), (0.004, 4.0), (1.0, LONGEST_PERIOD)])
+@pytest.mark.parametrize(("cost", "expected"), [(0.0, 1.0), (0.0005, 1.0), (0.004, 4.0), (1.0, MAX_PERIOD)])
 def test_a_slow_sensor_is_looked_at_less_often(cost: float, expected: float) -> None:
     sampler = Sampler(TelemetryRing(), list)
     sampler.cost = cost
     assert sampler.wait_seconds() == expected
-    assert cost / sampler.wait_seconds() <= LARGEST_SHARE or expected == LONGEST_PERIOD
+    assert cost / sampler.wait_seconds() <= LARGEST_SHARE or expected == MAX_PERIOD

@@ -24,7 +24,7 @@ DRAFT = QUALITIES["draft"]
 
 
 def noise(count: int, size: tuple[int, int], seed: int = 7) -> list[np.ndarray]:
-    """Pictures that no codec makes small."""
+    """Images that no codec makes small."""
     generator = np.random.default_rng(seed)
     return [generator.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(count)]
 
@@ -114,7 +114,7 @@ def test_the_file_is_tagged_for_players_and_starts_at_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("color", [(220, 40, 40), (40, 200, 60), (30, 60, 220), (255, 255, 255), (0, 0, 0)])
-def test_colours_come_back_as_they_went_in(tmp_path: Path, color: tuple[int, int, int]) -> None:
+def test_colors_come_back_as_they_went_in(tmp_path: Path, color: tuple[int, int, int]) -> None:
     """BT.601 instead of BT.709 would shift the red and the green by some 20 steps."""
     frame = np.full((SIZE[1], SIZE[0], 3), color, np.uint8)
     path = write_video(tmp_path / "v.mp4", [frame] * 4, count=4)
@@ -123,7 +123,7 @@ def test_colours_come_back_as_they_went_in(tmp_path: Path, color: tuple[int, int
     assert np.abs(shown.reshape(-1, 3).mean(axis=0) - color).max() < 4
 
 
-def test_a_picture_of_another_shape_gets_bars_and_is_not_stretched(tmp_path: Path) -> None:
+def test_an_image_of_another_shape_gets_bars_and_is_not_stretched(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     white = np.full((96, 96, 3), 255, np.uint8)
     with open_writer(path, source_size=(96, 96), size=(192, 96)) as writer:
@@ -138,10 +138,10 @@ def test_a_picture_of_another_shape_gets_bars_and_is_not_stretched(tmp_path: Pat
 
 def test_yuv_frames_pass_through(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
-    grey = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
+    gray = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
     with open_writer(path, source_format="yuv420p") as writer:
         for _ in range(8):
-            writer.write(grey)
+            writer.write(gray)
     with av.open(str(path)) as container:
         assert np.abs(next(container.decode(video=0)).to_ndarray().astype(int) - 128).max() <= 1
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from custom_nodes.videogen.metrics.appearance import Backend
+from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from runner.bench.footage.footage import (
@@ -26,7 +26,7 @@ from runner.bench.footage.footage import (
     with_hue,
 )
 
-BACKEND = Backend()
+BACKEND = AppearanceModel()
 FRAMES = 5
 #: Where a figure in the middle is looked for when its region is given.
 MIDDLE = (0.3, 0.0, 0.4, 1.0)
@@ -62,12 +62,12 @@ def score(footage: Footage, reference: Footage, weights: str = "mask") -> float:
 
 def measure(reference: Footage, weights: str):  # type: ignore[no-untyped-def]
     """What a single frame of a clip looks like, found in the same way as in the segment."""
-    from custom_nodes.videogen.metrics.segment_meter import looks_of
+    from custom_nodes.videogen.metrics.segment_meter import appearances_of
 
     subject = SubjectRequest("character", "x", region=MIDDLE if weights == "region" else None)
     middle = len(reference.frames) // 2
     scored = score_segment(reference.frames[middle : middle + 1], SegmentRequest(1, (subject,)), BACKEND)
-    return looks_of(scored, "x")[0]
+    return appearances_of(scored, "x")[0]
 
 
 def changed(footage: Footage, frames: np.ndarray) -> Footage:
@@ -76,8 +76,8 @@ def changed(footage: Footage, frames: np.ndarray) -> Footage:
 
 BASE = film("tom", "field", frames=FRAMES)
 
-#: What is done to the picture, and by how much.
-PICTURE_CHANGES = {
+#: What is done to the image, and by how much.
+IMAGE_CHANGES = {
     "blur": (blurred, [0, 1, 2, 3, 4, 6, 8]),
     "brighter": (lambda frames, by: with_gamma(frames, 1 / (1 + by)), [0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
     "darker": (lambda frames, by: with_gamma(frames, 1 + by), [0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
@@ -87,9 +87,9 @@ PICTURE_CHANGES = {
 
 
 @pytest.mark.parametrize("weights", ["mask", "ratio"])
-@pytest.mark.parametrize("change", PICTURE_CHANGES)
-def test_the_score_falls_the_more_a_picture_is_changed(change: str, weights: str) -> None:
-    apply, amounts = PICTURE_CHANGES[change]
+@pytest.mark.parametrize("change", IMAGE_CHANGES)
+def test_the_score_falls_the_more_an_image_is_changed(change: str, weights: str) -> None:
+    apply, amounts = IMAGE_CHANGES[change]
     scores = [score(changed(BASE, apply(BASE.frames, amount)), BASE, weights) for amount in amounts]
     assert spearman(amounts, scores) <= -0.9, scores
 

@@ -10,9 +10,9 @@ import pytest
 
 from custom_nodes.videogen.core.continuity.policy import Thresholds, judge_segment
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.metrics.appearance import Appearance, Backend, compare_appearances
+from custom_nodes.videogen.metrics.appearance import Appearance, AppearanceModel, compare_appearances
 from custom_nodes.videogen.metrics.faces import FaceFinder, find_faces
-from custom_nodes.videogen.metrics.images import prepare_picture
+from custom_nodes.videogen.metrics.images import prepare_image
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from tests.support.face_models import FACE, write_models
@@ -32,7 +32,7 @@ def faces(folder: Path) -> FaceFinder:
 
 
 def draw(*people: tuple[Box, tuple[int, int, int]], size: tuple[int, int] = (360, 640)) -> np.ndarray:
-    """Grey people on grey, each with a magenta face that is framed in a colour of its own."""
+    """Gray people on gray, each with a magenta face that is framed in a color of its own."""
     frame = np.full((*size, 3), 90, np.uint8)
     for (left, top, right, bottom), frame_color in people:
         frame[top:bottom, left:right] = (120, 110, 100)
@@ -49,9 +49,9 @@ def mask_of(box: Box, size: tuple[int, int] = (360, 640)) -> np.ndarray:
 
 
 def describe(faces: FaceFinder, frame: np.ndarray, box: Box = BODY) -> np.ndarray | None:
-    picture = prepare_picture(frame, 512)
-    assert picture is not None
-    return faces.describe(picture, mask_of(box, frame.shape[:2]))
+    image = prepare_image(frame, 512)
+    assert image is not None
+    return faces.describe(image, mask_of(box, frame.shape[:2]))
 
 
 ANN, BEN = (250, 250, 60), (10, 60, 20)
@@ -88,14 +88,14 @@ def test_of_two_faces_the_one_within_the_subject_counts(faces: FaceFinder) -> No
 @pytest.mark.parametrize("size", [(1080, 1920), (640, 360), (97, 61)])
 def test_frames_of_any_shape_are_looked_at(faces: FaceFinder, size: tuple[int, int]) -> None:
     frame = cv2.resize(draw((BODY, ANN)), size[::-1], interpolation=cv2.INTER_AREA)
-    picture = prepare_picture(frame, 512)
-    assert picture is not None
-    found = faces.describe(picture, np.ones(size, np.float32))
+    image = prepare_image(frame, 512)
+    assert image is not None
+    found = faces.describe(image, np.ones(size, np.float32))
     assert found is None or found.shape == (128,)
 
 
 def test_an_appearance_carries_its_face_through_a_file(faces: FaceFinder) -> None:
-    backend = Backend(faces=faces)
+    backend = AppearanceModel(faces=faces)
     ann = backend.measure_reference(draw((BODY, ANN)), mask_of(BODY))
     blank = backend.measure_reference(np.full((360, 640, 3), 90, np.uint8), mask_of(BODY))
     assert ann.face is not None
@@ -113,7 +113,7 @@ def test_another_face_is_warned_of_and_is_no_part_of_the_score(
     monkeypatch.setattr("custom_nodes.videogen.core.continuity.policy.SAME_FACE", 0.9)  # these weights are no real ones
     frames, mask = np.stack([draw((BODY, second))] * 3), mask_of(BODY)
     results = []
-    for backend in (Backend(), Backend(faces=find_faces(folder))):
+    for backend in (AppearanceModel(), AppearanceModel(faces=find_faces(folder))):
         look = backend.measure_reference(draw((BODY, ANN)), mask)
         subject = SubjectRequest("character", "ann", label="Ann", mask=mask, references=(look,))
         results.append(score_segment(frames, SegmentRequest(3, (subject,)), backend))

@@ -7,15 +7,15 @@ import pytest
 
 from custom_nodes.videogen.core.continuity.policy import Thresholds, judge_segment
 from custom_nodes.videogen.core.continuity.scores import FrameCheck, SegmentScore
-from custom_nodes.videogen.metrics.appearance import Backend
-from custom_nodes.videogen.metrics.boundary import FrameEnd, compare_ends
-from custom_nodes.videogen.metrics.images import prepare_picture
+from custom_nodes.videogen.metrics.appearance import AppearanceModel
+from custom_nodes.videogen.metrics.boundary import BoundaryFrame, compare_ends
+from custom_nodes.videogen.metrics.images import prepare_image
 from custom_nodes.videogen.metrics.light import color_step, estimate_kelvin, mean_lab
-from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
+from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearances_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from runner.bench.footage.footage import Footage, blurred, film, warmed, with_gamma
 
-BACKEND = Backend()
+BACKEND = AppearanceModel()
 CLIP = film("tom", "street", frames=8)
 
 
@@ -24,32 +24,32 @@ def score(footage: Footage, **request: object) -> SegmentScore:
     return score_segment(footage.frames, SegmentRequest(len(footage.frames), (subject,), **request), BACKEND)  # type: ignore[arg-type]
 
 
-def end_of(result: SegmentScore, side: str) -> FrameEnd:
+def end_of(result: SegmentScore, side: str) -> BoundaryFrame:
     assert result.ends is not None
-    return FrameEnd.from_dict(result.ends[side])
+    return BoundaryFrame.from_dict(result.ends[side])
 
 
 # ------------------------------------------------------------------ light
 
 
-def grey_card(red: float, green: float, blue: float) -> float | None:
-    picture = prepare_picture(np.tile(np.array([red, green, blue], np.float32), (8, 8, 1)))
-    assert picture is not None
-    return estimate_kelvin(picture, np.ones((8, 8), np.float32))
+def gray_card(red: float, green: float, blue: float) -> float | None:
+    image = prepare_image(np.tile(np.array([red, green, blue], np.float32), (8, 8, 1)))
+    assert image is not None
+    return estimate_kelvin(image, np.ones((8, 8), np.float32))
 
 
-def test_a_neutral_picture_shows_the_white_of_srgb() -> None:
-    assert grey_card(0.5, 0.5, 0.5) == pytest.approx(6504, abs=40)
+def test_a_neutral_image_shows_the_white_of_srgb() -> None:
+    assert gray_card(0.5, 0.5, 0.5) == pytest.approx(6504, abs=40)
 
 
 def test_the_temperature_of_a_card_is_the_one_of_its_light() -> None:
-    # sRGB of daylight of 5000 K on grey (CIE D50: x 0.3457, y 0.3585), and of an overcast sky (D75: x 0.2990, y 0.3149).
-    assert grey_card(0.5341, 0.4900, 0.4257) == pytest.approx(5000, abs=40)
-    assert grey_card(0.4788, 0.4971, 0.5275) == pytest.approx(7500, abs=80)
+    # sRGB of daylight of 5000 K on gray (CIE D50: x 0.3457, y 0.3585), and of an overcast sky (D75: x 0.2990, y 0.3149).
+    assert gray_card(0.5341, 0.4900, 0.4257) == pytest.approx(5000, abs=40)
+    assert gray_card(0.4788, 0.4971, 0.5275) == pytest.approx(7500, abs=80)
 
 
-def test_without_anything_near_grey_there_is_no_temperature_and_a_note_says_so() -> None:
-    assert grey_card(0.1, 0.7, 0.1) is None
+def test_without_anything_near_gray_there_is_no_temperature_and_a_note_says_so() -> None:
+    assert gray_card(0.1, 0.7, 0.1) is None
     green = Footage(np.full((3, 40, 60, 3), (20, 180, 30), np.uint8), np.zeros((3, 40, 60), np.float32))
     light = score(green).light
     assert light is not None
@@ -66,7 +66,7 @@ def test_light_that_is_too_warm_for_the_story_is_a_warning(
     assert bool(reasons) == (level == "warn")
 
 
-def test_a_picture_too_dark_for_the_story_is_a_warning_and_never_lowers_the_character() -> None:
+def test_an_image_too_dark_for_the_story_is_a_warning_and_never_lowers_the_character() -> None:
     dark = Footage(with_gamma(CLIP.frames, 3.5), CLIP.masks)
     result = score(dark, lightness=(30, 92))
     assert any("darker (L" in reason for reason in judge_segment(result, Thresholds()).reasons)
@@ -78,7 +78,7 @@ def test_a_picture_too_dark_for_the_story_is_a_warning_and_never_lowers_the_char
 def test_the_location_is_all_that_is_no_subject() -> None:
     # Somebody else in the same place changes nothing about the place, and the same one elsewhere does.
     place = SubjectRequest("location", "street")
-    first = looks_of(score(CLIP, location=place), "street")
+    first = appearances_of(score(CLIP, location=place), "street")
     scores = {}
     for who, where in (("ole", "street"), ("tom", "forest")):
         clip = film(who, where, frames=8)
@@ -132,8 +132,8 @@ def test_the_direction_of_motion_is_compared_across_a_cut(pan: float, turn: floa
 
 
 def test_a_place_that_cannot_be_seen_is_a_note_and_no_step() -> None:
-    hidden = FrameEnd(None, (0.0, 0.0), {})
-    result = compare_ends(hidden, FrameEnd((50.0, 0.0, 0.0), (0.1, 0.0), {}))
+    hidden = BoundaryFrame(None, (0.0, 0.0), {})
+    result = compare_ends(hidden, BoundaryFrame((50.0, 0.0, 0.0), (0.1, 0.0), {}))
     assert result.color_step is None
     assert result.motion_turn is None
     assert "cannot be compared" in result.notes[0]
@@ -141,16 +141,16 @@ def test_a_place_that_cannot_be_seen_is_a_note_and_no_step() -> None:
 
 def test_a_frame_s_end_comes_back_through_json() -> None:
     end = end_of(score(CLIP), "last")
-    assert FrameEnd.from_dict(end.to_dict()).to_dict() == end.to_dict()
+    assert BoundaryFrame.from_dict(end.to_dict()).to_dict() == end.to_dict()
     assert end.color is not None
 
 
 def test_delta_e_is_the_distance_in_cielab() -> None:
     assert color_step((50.0, 0.0, 0.0), (50.0, 3.0, 4.0)) == 5
-    picture = prepare_picture(np.full((4, 4, 3), 255, np.uint8))
-    assert picture is not None
-    assert mean_lab(picture, np.ones((4, 4), np.float32)) == pytest.approx((100, 0, 0), abs=0.1)
-    assert mean_lab(picture, np.zeros((4, 4), np.float32)) is None
+    image = prepare_image(np.full((4, 4, 3), 255, np.uint8))
+    assert image is not None
+    assert mean_lab(image, np.ones((4, 4), np.float32)) == pytest.approx((100, 0, 0), abs=0.1)
+    assert mean_lab(image, np.zeros((4, 4), np.float32)) is None
 
 
 # ------------------------------------------------------------------ frames
@@ -172,7 +172,7 @@ def change(frame: int, to: np.ndarray) -> np.ndarray:
 
 PROBLEMS = {
     "black": (change(2, np.zeros_like(CLIP.frames[0])), "frame 3 black", True),
-    "empty": (change(4, np.full_like(CLIP.frames[0], 120)), "frame 5 of a single colour", True),
+    "empty": (change(4, np.full_like(CLIP.frames[0], 120)), "frame 5 of a single color", True),
     "blurred": (change(5, blurred(CLIP.frames[5:6], 4)[0]), "frame 6 blurred against the others", False),
     "frozen": (CLIP.frames[[0, 1, 2, 2, 2, 5, 6, 7]], "frames 4–5 show the same as the frame before", False),
     "bright": (

@@ -14,13 +14,13 @@ from hypothesis.extra import numpy as arrays
 from custom_nodes.videogen.core.continuity.policy import Thresholds, judge_segment
 from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.metrics.appearance import Appearance, Backend, compare_appearances
-from custom_nodes.videogen.metrics.images import prepare_mask, prepare_picture
-from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, looks_of, score_segment
+from custom_nodes.videogen.metrics.appearance import Appearance, AppearanceModel, compare_appearances
+from custom_nodes.videogen.metrics.images import prepare_image, prepare_mask
+from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearances_of, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from runner.bench.footage.footage import film
 
-BACKEND = Backend()
+BACKEND = AppearanceModel()
 TOM = film("tom", "field", frames=6)
 LOOK = BACKEND.measure_reference(film("tom", "street", frames=1).frames[0])
 
@@ -129,23 +129,23 @@ def test_nothing_to_compare_with_is_a_sentence_and_no_score() -> None:
     assert subject.notes == ("there is nothing to compare with yet: later segments are compared with this one",)
 
 
-def test_grey_frames_are_compared_by_lightness_and_texture_only() -> None:
-    grey = TOM.frames.mean(axis=3, keepdims=True).astype(np.uint8)
-    look = BACKEND.measure_reference(grey[0])
-    subject = score(grey, references=(look,)).subjects[0]
+def test_gray_frames_are_compared_by_lightness_and_texture_only() -> None:
+    gray = TOM.frames.mean(axis=3, keepdims=True).astype(np.uint8)
+    look = BACKEND.measure_reference(gray[0])
+    subject = score(gray, references=(look,)).subjects[0]
     assert subject.mean is not None
     assert subject.samples[0].chroma is None
-    assert "the frames have no colour: people are told apart poorly by lightness and texture alone" in subject.notes
+    assert "the frames have no color: people are told apart poorly by lightness and texture alone" in subject.notes
     stranger = score(film("ole", "room", frames=3).frames.mean(axis=3).astype(np.uint8), references=(look,)).subjects[0]
     assert stranger.mean is not None
     assert subject.mean > 0.95
     assert stranger.mean < 0.85
 
 
-def test_grey_frames_of_a_colourful_character_score_low() -> None:
-    grey = np.repeat(TOM.frames.mean(axis=3, keepdims=True).astype(np.uint8), 3, axis=3)
+def test_gray_frames_of_a_colorful_character_score_low() -> None:
+    gray = np.repeat(TOM.frames.mean(axis=3, keepdims=True).astype(np.uint8), 3, axis=3)
     with_color = BACKEND.measure_reference(TOM.frames[0], TOM.masks[0])
-    subject = score(grey, mask=TOM.masks, references=(with_color,)).subjects[0]
+    subject = score(gray, mask=TOM.masks, references=(with_color,)).subjects[0]
     assert subject.mean is not None
     assert subject.mean < 0.5
 
@@ -173,21 +173,21 @@ def test_an_alpha_that_is_solid_says_nothing_about_the_subject() -> None:
 )
 def test_what_is_no_frame_is_refused_with_what_was_found(frame: np.ndarray, words: str) -> None:
     with pytest.raises(VideoGenError, match=words) as caught:
-        prepare_picture(frame)
+        prepare_image(frame)
     assert caught.value.code == "frames-invalid"
 
 
-def test_the_same_frame_in_every_type_is_the_same_picture() -> None:
-    expected = prepare_picture(TOM.frames[0])
+def test_the_same_frame_in_every_type_is_the_same_image() -> None:
+    expected = prepare_image(TOM.frames[0])
     assert expected is not None
     for frame in (
         TOM.frames[0].astype(np.float64) / 255,
         TOM.frames[0].astype(np.uint16) * 257,
         TOM.frames[0] / np.float32(255),
     ):
-        picture = prepare_picture(frame)
-        assert picture is not None
-        assert np.abs(picture.rgb - expected.rgb).max() < 0.01
+        image = prepare_image(frame)
+        assert image is not None
+        assert np.abs(image.rgb - expected.rgb).max() < 0.01
 
 
 @settings(max_examples=40, deadline=None)
@@ -232,7 +232,7 @@ def test_a_damaged_appearance_is_refused_with_a_sentence(damage: dict[str, Any])
 
 
 def test_appearances_of_different_backends_are_never_compared() -> None:
-    network = Backend("a network", lambda pictures: pictures.reshape(len(pictures), -1)[:, :64].astype(np.float32))
+    network = AppearanceModel("a network", lambda images: images.reshape(len(images), -1)[:, :64].astype(np.float32))
     other = network.measure_reference(TOM.frames[0])
     with pytest.raises(VideoGenError, match="'classical' and the other by 'a network'") as caught:
         compare_appearances(LOOK, other)
@@ -244,7 +244,7 @@ def test_appearances_of_different_backends_are_never_compared() -> None:
 
 def test_networks_of_one_name_and_different_lengths_are_never_compared() -> None:
     short, long = (
-        Backend("net", lambda pictures, n=n: pictures.reshape(len(pictures), -1)[:, :n].astype(np.float32))
+        AppearanceModel("net", lambda images, n=n: images.reshape(len(images), -1)[:, :n].astype(np.float32))
         for n in (32, 64)
     )
     with pytest.raises(VideoGenError, match=r"net \(32\).*net \(64\)"):
@@ -254,18 +254,18 @@ def test_networks_of_one_name_and_different_lengths_are_never_compared() -> None
 @pytest.mark.parametrize("answer", [np.zeros((1, 4)), np.full((16, 4), np.nan), np.zeros(16)])
 def test_a_network_that_answers_nonsense_is_named(answer: np.ndarray) -> None:
     with pytest.raises(VideoGenError, match="net gave values of shape") as caught:
-        Backend("net", lambda _: answer).measure_reference(TOM.frames[0])
+        AppearanceModel("net", lambda _: answer).measure_reference(TOM.frames[0])
     assert caught.value.code == "embedding-failed"
 
 
 def test_a_network_sees_all_samples_of_a_segment_in_one_batch() -> None:
     batches = []
 
-    def embed(pictures: np.ndarray) -> np.ndarray:
-        batches.append(pictures.shape)
-        return pictures.mean(axis=(1, 2)).astype(np.float32)
+    def embed(images: np.ndarray) -> np.ndarray:
+        batches.append(images.shape)
+        return images.mean(axis=(1, 2)).astype(np.float32)
 
-    network = Backend("net", embed)
+    network = AppearanceModel("net", embed)
     score_segment(TOM.frames, SegmentRequest(6, (SubjectRequest("character", "tom"),)), network)
     assert batches == [(5, 256, 256, 3), (16, 256, 256, 3)]
 
@@ -273,13 +273,13 @@ def test_a_network_sees_all_samples_of_a_segment_in_one_batch() -> None:
 def test_the_report_names_backend_and_calibration() -> None:
     subject = score(TOM.frames).subjects[0]
     assert (subject.backend, subject.calibration) == ("classical", "r 0.37 → 0.85, measured")
-    network = Backend("net", lambda pictures: pictures.mean(axis=(1, 2)).astype(np.float32))
+    network = AppearanceModel("net", lambda images: images.mean(axis=(1, 2)).astype(np.float32))
     result = score_segment(TOM.frames, SegmentRequest(6, (SubjectRequest("character", "tom"),)), network)
     assert result.subjects[0].calibration.endswith("not measured for this backend")
 
 
 def test_a_later_segment_is_compared_with_the_first_one_too() -> None:
-    first = looks_of(score(TOM.frames), "tom")
+    first = appearances_of(score(TOM.frames), "tom")
     later = score(film("tom", "field", frames=6, speed=1).frames, first=first).subjects[0]
     assert set(later.against) == {"reference", "first segment"}
     assert later.against["first segment"][0] > later.against["reference"][0]

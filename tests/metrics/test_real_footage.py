@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.continuity.calibration import CALIBRATIONS, CHROMA_CALIBRATION
-from custom_nodes.videogen.metrics.appearance import Backend
+from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from runner.bench.footage.ai_clips import KINDS, TURNING, find_clips, half_of, read_clips
 from tests.support.needs import skip_or_fail
 
 bench: Any = pytest.importorskip("runner.bench.programs.continuity")
 
 
-def load_mobilenet() -> Backend:
+def load_mobilenet() -> AppearanceModel:
     mobilenet: Any = pytest.importorskip("runner.bench.footage.mobilenet")
     wheel = mobilenet.find_wheel()
     if wheel is None:
@@ -28,7 +28,7 @@ def load_mobilenet() -> Backend:
     return mobilenet.load_backend(wheel)
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"classical": Backend, "mobilenet-v2": load_mobilenet}
+BACKENDS: dict[str, Callable[[], AppearanceModel]] = {"classical": AppearanceModel, "mobilenet-v2": load_mobilenet}
 
 
 @lru_cache(maxsize=4)
@@ -39,8 +39,8 @@ def measure(name: str, half: str) -> Any:
     return bench.measure_pairs(clips, BACKENDS[name]())
 
 
-def test_the_same_subject_is_told_from_others_of_its_kind_by_colour_and_texture() -> None:
-    figures = bench.summarise(measure("classical", "test"))
+def test_the_same_subject_is_told_from_others_of_its_kind_by_color_and_texture() -> None:
+    figures = bench.summarize(measure("classical", "test"))
     assert figures["auc"] >= 0.98
     assert figures["subject_auc"] >= 0.93
     assert figures["same_pass"] >= 0.90
@@ -48,7 +48,7 @@ def test_the_same_subject_is_told_from_others_of_its_kind_by_colour_and_texture(
 
 
 def test_and_better_with_a_network() -> None:
-    figures = bench.summarise(measure("mobilenet-v2", "test"))
+    figures = bench.summarize(measure("mobilenet-v2", "test"))
     assert figures["auc"] >= 0.98
     assert figures["subject_auc"] >= 0.93
     assert figures["same_pass"] >= 0.93

@@ -91,7 +91,7 @@ def test_a_smooth_sky_that_moves_is_no_frozen_clip() -> None:
     assert score.score > 0.5
 
 
-def test_a_change_of_colour_at_the_same_brightness_is_a_change() -> None:
+def test_a_change_of_color_at_the_same_brightness_is_a_change() -> None:
     one, other = np.zeros((2, 120, 160, 3), np.uint8)
     one[...], other[...] = (120, 120, 120), (200, 90, 70)  # the same luma
     assert score_temporal([one, other, one]).duplicates == 0

@@ -59,7 +59,7 @@ def control_net(unet: UNet) -> comfy.controlnet.ControlNet:
     return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"))
 
 
-def sample(model: Any, unet: UNet, control_net: Any, pictures: int, strength: float = 0.2) -> Tensor:
+def sample(model: Any, unet: UNet, control_net: Any, images: int, strength: float = 0.2) -> Tensor:
     """Latents of the frames, under guidance, with ControlNetApplyAdvanced in front of the sampler."""
     generator = torch.Generator().manual_seed(4)
     hints = torch.rand(FRAMES, 8 * HEIGHT, 8 * WIDTH, 3, generator=generator)
@@ -68,27 +68,27 @@ def sample(model: Any, unet: UNet, control_net: Any, pictures: int, strength: fl
     for _ in range(2):
         more = {} if unet.vector_width is None else {"pooled_output": torch.randn(1, 16, generator=generator)}
         prompts.append([[torch.randn(1, 7, unet.context_width, generator=generator), more]])
-    prompts = ControlNetApplyAdvanced().apply_controlnet(*prompts, control_net, hints[:pictures], strength, 0.0, 1.0)
+    prompts = ControlNetApplyAdvanced().apply_controlnet(*prompts, control_net, hints[:images], strength, 0.0, 1.0)
     return comfy.sample.sample(
         model, noise, 3, 3.0, "euler", "normal", *prompts, torch.zeros_like(noise), seed=1, disable_pbar=True
     )
 
 
-@pytest.mark.parametrize("pictures", [1, FRAMES], ids=["one picture", "a picture a frame"])
-def test_passes_equal_the_whole(model: Any, unet: UNet, control_net: Any, pictures: int) -> None:
-    whole = sample(anchor_frames(model), unet, control_net, pictures)
-    passes = sample(anchor_frames(model, frames_per_pass=2), unet, control_net, pictures)
+@pytest.mark.parametrize("images", [1, FRAMES], ids=["one picture", "a picture a frame"])
+def test_passes_equal_the_whole(model: Any, unet: UNet, control_net: Any, images: int) -> None:
+    whole = sample(anchor_frames(model), unet, control_net, images)
+    passes = sample(anchor_frames(model, frames_per_pass=2), unet, control_net, images)
     assert whole.isfinite().all()
     assert relative_difference(passes, whole) < ROUNDING
     # Both are at work: the ControlNet, and the anchor.
-    assert relative_difference(sample(anchor_frames(model), unet, control_net, pictures, 0.0), whole) > WRONG
-    assert relative_difference(sample(model, unet, control_net, pictures), whole) > WRONG
+    assert relative_difference(sample(anchor_frames(model), unet, control_net, images, 0.0), whole) > WRONG
+    assert relative_difference(sample(model, unet, control_net, images), whole) > WRONG
 
 
-def test_each_frame_has_the_control_of_its_own_picture(model: Any, unet: UNet, control_net: Any) -> None:
-    """In passes a frame that took another one's control would go unnoticed where all pictures are the same."""
+def test_each_frame_has_the_control_of_its_own_image(model: Any, unet: UNet, control_net: Any) -> None:
+    """In passes a frame that took another one's control would go unnoticed where all images are the same."""
     own = sample(anchor_frames(model, frames_per_pass=2), unet, control_net, FRAMES)
     shared = sample(anchor_frames(model, frames_per_pass=2), unet, control_net, 1)
-    # The first picture is the same in both; the others see other ones.
+    # The first image is the same in both; the others see other ones.
     assert relative_difference(own[0], shared[0]) < ROUNDING
     assert all(relative_difference(own[frame], shared[frame]) > WRONG for frame in range(1, FRAMES))

@@ -165,7 +165,7 @@ def test_frames_come_closer_as_strength_grows(sd15: Any, seed: int) -> None:
     step = replace(step, latents=noise * (step.sigma**2 + 1) ** 0.5)
 
     def look(strength: float) -> tuple[float, float]:
-        """How far neighbours lie apart: in what the layers answer, on average, and in the prediction."""
+        """How far neighbors lie apart: in what the layers answer, on average, and in the prediction."""
         answers: list[Tensor] = []
         model = anchor_frames(sd15, strength=strength).clone()
         model.set_model_attn1_output_patch(lambda answer, options: (answers.append(answer.clone()), answer)[1])
@@ -342,7 +342,7 @@ def test_a_lora_works_under_it(sd15_single: Any) -> None:
 
 
 def see_images(model: Any) -> Any:
-    """Another picture for every frame, each in a mask of its own."""
+    """Another image for every frame, each in a mask of its own."""
     adapter = IPAdapter.from_state(draw_adapter("plus", TINY_SD15), "tiny")
     embeds, negative = draw_embeds("plus", FRAMES)
     masks = torch.zeros(FRAMES, 8 * HEIGHT, 8 * WIDTH)

@@ -90,7 +90,7 @@ def test_a_story_without_a_cast() -> None:
     assert caught.value.code == "member-missing"
 
 
-def test_a_picture_lies_where_load_image_finds_it(input_folder: Path) -> None:
+def test_an_image_lies_where_load_image_finds_it(input_folder: Path) -> None:
     result = save(RED)
     path = input_folder / "videogen" / "x" / "man.png"
     assert (result["filename"], result["subfolder"], result["type"]) == ("man.png", "videogen/x", "input")
@@ -101,7 +101,7 @@ def test_a_picture_lies_where_load_image_finds_it(input_folder: Path) -> None:
     assert list(path.parent.iterdir()) == [path]  # nothing half-written is left
 
 
-def test_a_picture_in_the_input_folder_itself_has_no_subfolder(input_folder: Path) -> None:
+def test_an_image_in_the_input_folder_itself_has_no_subfolder(input_folder: Path) -> None:
     assert save(RED, "man.webp")["subfolder"] == ""
     assert is_rendered(input_folder / "man.webp")
 
@@ -115,7 +115,7 @@ def test_a_rendered_one_is_replaced_and_kept(input_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
-def test_a_user_s_own_picture_stays(input_folder: Path, suffix: str) -> None:
+def test_a_user_s_own_image_stays(input_folder: Path, suffix: str) -> None:
     own = input_folder / f"man.{suffix}"
     Image.new("RGB", (12, 8), (0, 200, 0)).save(own)
     before = own.read_bytes()
@@ -145,13 +145,13 @@ def test_keep_keeps_whatever_is_there(input_folder: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("input_folder")
-def test_names_that_no_picture_gets(file: str, said: str) -> None:
+def test_names_that_no_image_gets(file: str, said: str) -> None:
     assert said in str(VideoGenSaveReference.validate_inputs(file))
     with pytest.raises(VideoGenError, match=said):
         save(RED, file)
 
 
 @pytest.mark.usefixtures("input_folder")
-def test_one_picture_at_a_time() -> None:
+def test_one_image_at_a_time() -> None:
     with pytest.raises(VideoGenError, match="are 3 pictures, expected one"):
         save(RED.expand(3, -1, -1, -1))

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui import cast_images as cast_pictures
+from custom_nodes.videogen.comfyui import cast_images as cast_images
 from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions, cross_attention_keys
 from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
@@ -66,7 +66,7 @@ def pixels(seed: int, height: int = 48, width: int = 40) -> np.ndarray[Any, Any]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """ComfyUI's input folder with all pictures of the story."""
+    """ComfyUI's input folder with all images of the story."""
     before = folder_paths.get_input_directory()
     for name, seed in FILES.items():
         path = tmp_path / "input" / name
@@ -94,7 +94,7 @@ def adapter() -> IPAdapter:
 
 @pytest.fixture
 def apply(model: Any, adapter: IPAdapter, encoder: CountingEncoder, folder: Path) -> Any:
-    """Runs the node with its defaults for what is not given; gives model, masks, pictures and report."""
+    """Runs the node with its defaults for what is not given; gives model, masks, images and report."""
 
     def run(plan: Any, **changes: Any) -> Any:
         inputs = {
@@ -139,7 +139,7 @@ def look(model: Any, seed: int = 0) -> Tensor:
 # ------------------------------------------------------------------ two people in one shot
 
 
-def test_each_picture_acts_in_its_half_only(apply: Any, folder: Path) -> None:
+def test_each_image_acts_in_its_half_only(apply: Any, folder: Path) -> None:
     before = look(apply(segment(1))[0])
     Image.fromarray(pixels(77)).save(folder / "anna.png")
     changed = (look(apply(segment(1))[0]) - before).abs().amax(-1)
@@ -168,9 +168,9 @@ def test_two_people_leave_no_room_for_the_place(apply: Any) -> None:
 
 
 def test_who_is_alone_without_a_region_is_everywhere_and_the_place_too(apply: Any, model: Any, adapter: Any) -> None:
-    patched, masks, pictures, _ = apply(segment(3))
+    patched, masks, images, _ = apply(segment(3))
     assert bool((masks == 1).all())
-    assert pictures.shape == (3, 336, 336, 3)
+    assert images.shape == (3, 336, 336, 3)
     # Both act in full: the same as one by one, and not half of each.
     by_hand = apply(segment(3), character_weight=0.0)[0]
     only_ben = apply(segment(3), location_weight=0.0)[0]
@@ -179,7 +179,7 @@ def test_who_is_alone_without_a_region_is_everywhere_and_the_place_too(apply: An
 
 
 def plain(model: Any) -> Tensor:
-    """What the first cross-attention gives for the queries of `look` without any picture."""
+    """What the first cross-attention gives for the queries of `look` without any image."""
     from comfy.ldm.modules.attention import optimized_attention
 
     generator = torch.Generator().manual_seed(0)
@@ -202,9 +202,9 @@ def test_kinds_beside_a_region_act_in_full(apply: Any, model: Any) -> None:
 
 
 def test_a_segment_without_anybody_leaves_the_model_alone(apply: Any, model: Any) -> None:
-    patched, masks, pictures, report = apply(segment(4))
+    patched, masks, images, report = apply(segment(4))
     assert patched is model
-    assert (masks.shape, pictures.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "nobody")
+    assert (masks.shape, images.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "nobody")
 
 
 def test_all_of_it_samples(apply: Any, model: Any) -> None:
@@ -221,7 +221,7 @@ def test_start_and_end_reach_the_model(apply: Any, model: Any) -> None:
     assert not torch.equal(late, sample(apply(segment(1))[0]))
 
 
-def test_pictures_of_one_character_share_its_weight(apply: Any, folder: Path) -> None:
+def test_images_of_one_character_share_its_weight(apply: Any, folder: Path) -> None:
     (folder / "people" / "ben2.png").write_bytes((folder / "ben.png").read_bytes())
     twice = look(apply(segment(3), location_weight=0.0)[0])
     story = {**STORY["characters"], "ben": {"segments": "3", "reference": "ben.png", "weight": 0.6}}
@@ -229,20 +229,20 @@ def test_pictures_of_one_character_share_its_weight(apply: Any, folder: Path) ->
     assert torch.allclose(twice, once, atol=1e-5)
 
 
-def test_pictures_are_encoded_once_for_all_segments(apply: Any, encoder: CountingEncoder, folder: Path) -> None:
+def test_images_are_encoded_once_for_all_segments(apply: Any, encoder: CountingEncoder, folder: Path) -> None:
     Image.fromarray(pixels(991)).save(folder / "anna.png")
     Image.fromarray(pixels(992)).save(folder / "videogen/garden/tree.png")
-    before = encoder.pictures
+    before = encoder.images
     for _ in range(3):
         apply(segment(1))
         apply(segment(2))
-    assert encoder.pictures - before <= 2 + 3  # the two that are new, and those that no test before has seen
+    assert encoder.images - before <= 2 + 3  # the two that are new, and those that no test before has seen
 
 
-# ------------------------------------------------------------------ mask pictures
+# ------------------------------------------------------------------ mask images
 
 
-def test_a_mask_picture_says_where_somebody_is(apply: Any, folder: Path) -> None:
+def test_a_mask_image_says_where_somebody_is(apply: Any, folder: Path) -> None:
     drawn = np.zeros((32, 64), dtype=np.uint8)
     drawn[:, 48:] = 255
     Image.fromarray(drawn).save(folder / "right.png")
@@ -264,7 +264,7 @@ def test_a_mask_of_another_shape_is_refused(apply: Any, folder: Path) -> None:
 # ------------------------------------------------------------------ what is missing
 
 
-def test_all_missing_pictures_are_named_at_once(apply: Any, folder: Path) -> None:
+def test_all_missing_images_are_named_at_once(apply: Any, folder: Path) -> None:
     people = {**STORY["characters"], "anna": {**STORY["characters"]["anna"], "region": "nowhere.png"}}
     for name in ("anna.png", "people/ben2.png", "garden.png"):
         (folder / name).unlink()
@@ -299,7 +299,7 @@ def test_who_is_missing_takes_no_share_of_what_is_left(apply: Any, folder: Path)
     assert torch.allclose(masks[1], 1 - masks[0])
 
 
-def test_a_broken_picture_is_named(apply: Any, folder: Path) -> None:
+def test_a_broken_image_is_named(apply: Any, folder: Path) -> None:
     (folder / "anna.png").write_bytes(b"no picture")
     with pytest.raises(VideoGenError, match=r"the picture 'anna.png' cannot be read") as caught:
         apply(segment(1))
@@ -329,7 +329,7 @@ def refer(name: str, seed: int = 50, **more: Any) -> References:
     return VideoGenReference.execute(name, **{"image": image, **more}).result[0]
 
 
-def test_a_picture_of_the_graph_stands_in_for_the_story_s_files(apply: Any, folder: Path) -> None:
+def test_an_image_of_the_graph_stands_in_for_the_story_s_files(apply: Any, folder: Path) -> None:
     (folder / "anna.png").unlink()
     (folder / "ben.png").unlink()
     given = refer("ben", 2, references=refer("anna", 1))
@@ -338,14 +338,14 @@ def test_a_picture_of_the_graph_stands_in_for_the_story_s_files(apply: Any, fold
     assert "ben: weight 0.6, 50% of the frame, 1 picture from the workflow" in report
 
 
-def test_the_same_picture_from_the_graph_does_the_same(apply: Any) -> None:
+def test_the_same_image_from_the_graph_does_the_same(apply: Any) -> None:
     story = {"anna": STORY["characters"]["anna"]}
     by_file = look(apply(segment(1, characters=story), location_weight=0.0)[0])
     by_graph = look(apply(segment(1, characters=story), location_weight=0.0, references=refer("anna", 1))[0])
     assert torch.allclose(by_file, by_graph, atol=1e-5)
 
 
-def test_a_batch_and_a_chain_are_several_pictures() -> None:
+def test_a_batch_and_a_chain_are_several_images() -> None:
     images = torch.rand(2, 8, 8, 3)
     given = refer("anna", image=images, references=refer("anna", references=refer("ben")))
     assert given.names == ("ben", "anna")
@@ -378,7 +378,7 @@ def test_the_mask_of_a_reference_is_its_figure(apply: Any) -> None:
     given = refer("anna", image=image, mask=mask)
     whole = apply(segment(1, characters=story), location_weight=0.0, references=given)[2]
     crop = apply(segment(1, characters=story), location_weight=0.0, references=given, crop_to_figure=True)[2]
-    quarter = lambda pictures: float(((pictures - 0.25).abs() < 0.02).all(-1).float().mean())  # noqa: E731
+    quarter = lambda images: float(((images - 0.25).abs() < 0.02).all(-1).float().mean())  # noqa: E731
     assert quarter(whole) < 0.05
     assert quarter(crop) > 0.5
 
@@ -426,11 +426,11 @@ def test_nothing_connected_is_no_reference() -> None:
 # ------------------------------------------------------------------ ComfyUI's cache
 
 
-def test_a_picture_that_changes_makes_the_node_run_again(
+def test_an_image_that_changes_makes_the_node_run_again(
     apply: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = FileWatch()
-    monkeypatch.setattr(cast_pictures, "files_read", watch)
+    monkeypatch.setattr(cast_images, "files_read", watch)
     monkeypatch.setattr(characters, "files_read", watch)
 
     def fingerprint() -> Any:
@@ -448,11 +448,11 @@ def test_a_picture_that_changes_makes_the_node_run_again(
     assert fingerprint() == second
 
 
-def test_a_picture_that_was_missing_and_comes_makes_the_node_run_again(
+def test_an_image_that_was_missing_and_comes_makes_the_node_run_again(
     apply: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = FileWatch()
-    monkeypatch.setattr(cast_pictures, "files_read", watch)
+    monkeypatch.setattr(cast_images, "files_read", watch)
     monkeypatch.setattr(characters, "files_read", watch)
     content = (folder / "anna.png").read_bytes()
     (folder / "anna.png").unlink()

@@ -25,7 +25,7 @@ from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.nodes.characters.references import References, ShownBy
+from custom_nodes.videogen.nodes.characters.references import ReferenceImage, References
 from custom_nodes.videogen.nodes.film.continuity import VideoGenContinuity, VideoGenFrameCheck
 from runner.bench.footage.footage import Footage, film, with_hue
 from runner.bench.models.tiny_encoders import build_encoder, build_siglip
@@ -53,7 +53,7 @@ def frames(footage: Footage) -> Tensor:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """ComfyUI's input folder, with a picture of Tom in another place."""
+    """ComfyUI's input folder, with an image of Tom in another place."""
     before = folder_paths.get_input_directory()
     shown = film("tom", "room", frames=1, seed=5)
     alpha = (shown.masks[0] * 255).astype(np.uint8)
@@ -94,7 +94,7 @@ def test_the_record_holds_all_that_a_runner_needs_and_is_small() -> None:
     assert len(json.dumps(record)) < 60_000
 
 
-def test_who_has_no_picture_has_no_score_and_that_is_said() -> None:
+def test_who_has_no_image_has_no_score_and_that_is_said() -> None:
     (_, score, report), record = measure(film("tom"), segment(3))
     assert not math.isnan(score), "Tom has one"
     assert "nowhere.png" in report
@@ -108,11 +108,11 @@ def test_nobody_in_the_segment_is_no_perfect_score() -> None:
     assert record["score"] is None
 
 
-def test_pictures_of_the_graph_come_before_files(folder: Path) -> None:
+def test_images_of_the_graph_come_before_files(folder: Path) -> None:
     (folder / "tom.png").unlink()
     shown = film("tom", frames=1)
     alone = frames(shown)[0] * torch.from_numpy(shown.masks[0])[..., None]
-    given = References((("tom", ShownBy(alone, None)),))
+    given = References((("tom", ReferenceImage(alone, None)),))
     tom, ida = film("tom"), film("ida")
     (_, score, _), _ = measure(tom, references=given, mask=torch.from_numpy(tom.masks))
     (_, other, _), _ = measure(ida, references=given, mask=torch.from_numpy(ida.masks))
@@ -124,7 +124,7 @@ def test_pictures_of_the_graph_come_before_files(folder: Path) -> None:
     [
         (lambda images: torch.full_like(images, math.nan), "no numbers"),
         (lambda images: images[:1], "temporal"),
-        (lambda images: images[..., :1], "no colour"),
+        (lambda images: images[..., :1], "no color"),
         (lambda images: torch.cat([images, torch.ones_like(images[..., :1])], dim=-1), "character Tom: mean"),
         (lambda images: images[:, :135], "another shape"),
         (lambda images: images * 0, "black"),
@@ -156,14 +156,14 @@ def test_a_mask_that_belongs_to_nothing_is_refused(mask: Tensor, name: str, said
     assert caught.value.code == "mask-invalid"
 
 
-def test_a_network_sees_samples_only_and_each_picture_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_sees_samples_only_and_each_image_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_backend, "_cache", type(network_backend._cache)(1 << 20))
     encoder = build_encoder(tmp_path)
     _, record = measure(film("tom", frames=24), clip_vision=encoder)
-    first = encoder.pictures
+    first = encoder.images
     _, again = measure(film("tom", frames=24, seed=1), clip_vision=encoder)
     # Five frames of Tom and of the place; the reference and the bank are known by then.
-    assert encoder.pictures - first == 10
+    assert encoder.images - first == 10
     assert first > 10
     backends = {subject["backend"] for subject in again["continuity"]["scores"]["subjects"]}
     assert len(backends) == 1
@@ -171,20 +171,20 @@ def test_a_network_sees_samples_only_and_each_picture_once(tmp_path: Path, monke
     assert "not measured for this backend" in "".join(record["report"])
 
 
-def test_any_network_for_pictures_will_do(tmp_path: Path) -> None:
+def test_any_network_for_images_will_do(tmp_path: Path) -> None:
     with pytest.raises(VideoGenError) as caught:
         measure(film("tom"), clip_vision=object())
     assert caught.value.code == "socket-invalid"
     siglip = build_siglip(tmp_path)
-    assert network_backend.make_backend(siglip)[0].name.startswith(type(siglip.model).__name__ + " ")
+    assert network_backend.make_appearance_model(siglip)[0].name.startswith(type(siglip.model).__name__ + " ")
 
 
 def test_two_networks_of_one_architecture_have_names_of_their_own(tmp_path: Path) -> None:
     first, second = (build_encoder(tmp_path, name=name) for name in ("one", "two"))
-    names = {network_backend.make_backend(each)[0].name for each in (first, second)}
+    names = {network_backend.make_appearance_model(each)[0].name for each in (first, second)}
     assert len(names) == 2
     first.model.half()
-    assert network_backend.make_backend(first)[0].name in names, "of the same model in half precision"
+    assert network_backend.make_appearance_model(first)[0].name in names, "of the same model in half precision"
 
 
 def test_what_is_transparent_in_a_reference_does_not_count(folder: Path) -> None:
@@ -196,7 +196,7 @@ def test_what_is_transparent_in_a_reference_does_not_count(folder: Path) -> None
     assert cut_out > with_room + 0.02
 
 
-def test_a_place_is_compared_with_all_of_its_picture(folder: Path) -> None:
+def test_a_place_is_compared_with_all_of_its_image(folder: Path) -> None:
     story = {**STORY, "locations": {"field": {"segments": "1-3", "reference": "place.png"}}}
     plan = plan_segment(parse_story(story), 1)
     scores = {}

@@ -87,7 +87,7 @@ def test_noise_is_what_the_formula_makes(plan: SegmentPlan) -> None:
     assert not torch.equal(by_place.generate_noise(empty()), made)
 
 
-def test_no_drift_is_comfyui_s_own_noise_of_one_picture() -> None:
+def test_no_drift_is_comfyui_s_own_noise_of_one_image() -> None:
     own = comfy.sample.prepare_noise(torch.zeros(1, 4, HEIGHT, WIDTH), 2**64 - 1)
     noise, _ = execute(drift=0.0, seed=2**64 - 1)
     assert torch.equal(noise.generate_noise(empty()), own.expand(FRAMES, -1, -1, -1))
@@ -128,7 +128,7 @@ def test_the_segment_gives_an_empty_batch_of_a_size_that_models_take(plan: Segme
     assert not latent["samples"].any()
 
 
-def test_one_picture_becomes_all_frames() -> None:
+def test_one_image_becomes_all_frames() -> None:
     start = {"samples": torch.rand(1, 4, HEIGHT, WIDTH), "noise_mask": torch.ones(1, HEIGHT, WIDTH), "batch_index": [3]}
     _, latent = execute(latent=start)
     assert torch.equal(latent["samples"], start["samples"].expand(FRAMES, -1, -1, -1))
@@ -153,7 +153,7 @@ def test_another_number_of_frames_than_the_segment_s_is_refused(plan: SegmentPla
     assert execute(segment=plan, latent=empty(count), wanted=[0])[1] is None  # nobody wants it
 
 
-def test_a_segment_takes_one_picture_all_frames_or_a_named_part(plan: SegmentPlan) -> None:
+def test_a_segment_takes_one_image_all_frames_or_a_named_part(plan: SegmentPlan) -> None:
     assert len(execute(segment=plan, latent=empty(1), wanted=[1])[1]["samples"]) == FRAMES
     whole = empty(FRAMES)
     assert execute(segment=plan, latent=whole, wanted=[1])[1] is whole
@@ -188,7 +188,7 @@ def test_ksampler_advanced_gives_the_same(model: Any, sampler: str, scheduler: s
     assert relative_difference(other, expected) > 1e-3
 
 
-def test_ksampler_advanced_gives_the_same_from_pictures_on(model: Any) -> None:
+def test_ksampler_advanced_gives_the_same_from_images_on(model: Any) -> None:
     start = {"samples": torch.randn(1, 4, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(8)) * 3}
     sigmas = BasicScheduler.execute(model, "normal", 4, 1.0)[0]
     noise, plain = execute(latent=start)
@@ -237,7 +237,7 @@ def test_a_guider_without_guidance(model: Any) -> None:
     assert torch.isfinite(result["samples"]).all()
 
 
-def test_models_that_mix_noise_and_picture_are_refused_in_a_sentence() -> None:
+def test_models_that_mix_noise_and_image_are_refused_in_a_sentence() -> None:
     config = {
         "image_model": "flux",
         "in_channels": 16,

@@ -24,7 +24,7 @@ from comfy_api.latest import io
 from custom_nodes.videogen.comfyui.sockets import AnySocket
 from custom_nodes.videogen.comfyui.thermal import telemetry
 from custom_nodes.videogen.comfyui.thermal import thermal_wait as guarding
-from custom_nodes.videogen.comfyui.thermal.thermal_wait import Guarding
+from custom_nodes.videogen.comfyui.thermal.thermal_wait import NodeThermalGuard
 from custom_nodes.videogen.comfyui.thermal.watched_devices import find_card, read_watched
 from custom_nodes.videogen.hardware.amd import Amd
 from custom_nodes.videogen.hardware.card_keys import CardKey
@@ -97,9 +97,9 @@ def sample(model: Any, sampler: str = "euler", *, steps: int = STEPS, cfg: float
         )
 
 
-def often(**changes: Any) -> Guarding:
+def often(**changes: Any) -> NodeThermalGuard:
     """A guard that looks before every prediction."""
-    made = Guarding(ThermalPolicy(**({"interval": 0.1} | changes)), "auto", "7")
+    made = NodeThermalGuard(ThermalPolicy(**({"interval": 0.1} | changes)), "auto", "7")
     object.__setattr__(made.policy, "interval", 0.0)
     return made
 
@@ -547,6 +547,6 @@ def test_memory_on_a_processor_is_the_computers() -> None:
 def test_waiting_takes_no_time_while_it_is_cool(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two looks the guard asks for the time, and for nothing else."""
     card = Card(monkeypatch, 70)
-    guarded = Guarding(ThermalPolicy(interval=600), "auto", "7")
+    guarded = NodeThermalGuard(ThermalPolicy(interval=600), "auto", "7")
     sample(guard_model(model, guarded), steps=8)
     assert card.looks == 1

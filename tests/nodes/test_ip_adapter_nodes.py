@@ -59,7 +59,7 @@ def _adapter(kind: str = "plain", unet: UNet = TINY_SD15) -> IPAdapter:
     return IPAdapter.from_state(draw_adapter(kind, unet), f"{kind}.safetensors")
 
 
-def _pictures(count: int, seed: int = 0) -> Tensor:
+def _images(count: int, seed: int = 0) -> Tensor:
     return torch.rand(count, 40, 60, 3, generator=torch.Generator().manual_seed(seed))
 
 
@@ -69,7 +69,7 @@ def _apply(model: Any, encoder: Any, **changes: Any) -> Any:
         "model": model,
         "ipadapter": _adapter(),
         "clip_vision": encoder,
-        "image": _pictures(1),
+        "image": _images(1),
         **WIDGETS,
     }
     return VideoGenApplyIPAdapter.execute(**{**inputs, **changes}).result[0]
@@ -125,9 +125,9 @@ def test_the_image_is_seen(model: Any, encoder: Any) -> None:
     "changes", [{"weight": 0.0}, {"start_at": 0.4, "end_at": 0.4}, {"weight": 0.0, "weight_type": "composition"}]
 )
 def test_nothing_at_all_runs_when_nothing_would_act(model: Any, encoder: Any, changes: dict[str, Any]) -> None:
-    before = encoder.pictures
-    assert _apply(model, encoder, image=_pictures(1, seed=99), **changes) is model
-    assert encoder.pictures == before
+    before = encoder.images
+    assert _apply(model, encoder, image=_images(1, seed=99), **changes) is model
+    assert encoder.images == before
 
 
 @pytest.mark.parametrize("kind", ["plain", "plus", "full-face"])
@@ -164,17 +164,17 @@ def test_a_mask_of_ones_is_none(model: Any, encoder: Any) -> None:
 
 def test_an_image_a_frame(model: Any, encoder: Any) -> None:
     """Frame n sees image n; where the images run out, the last one stays."""
-    pictures = _pictures(3)
-    alone = torch.stack([_sample(_apply(model, encoder, image=picture[None]), steps=1) for picture in pictures])
+    drawn = _images(3)
+    alone = torch.stack([_sample(_apply(model, encoder, image=one[None]), steps=1) for one in drawn])
     _assert_different(*alone)
 
     def sample(images: Tensor) -> Tensor:
         return _sample(_apply(model, encoder, image=images, combine="one per frame"), steps=1)
 
     frames = torch.arange(FRAMES)
-    _assert_same(sample(pictures), alone[frames, frames])
-    _assert_same(sample(pictures[:2]), alone[[0, 1, 1], frames])
-    _assert_same(sample(pictures[:1]), alone[0])
+    _assert_same(sample(drawn), alone[frames, frames])
+    _assert_same(sample(drawn[:2]), alone[[0, 1, 1], frames])
+    _assert_same(sample(drawn[:1]), alone[0])
 
 
 def test_a_mask_a_frame(model: Any, encoder: Any) -> None:
@@ -189,10 +189,10 @@ def test_ways_to_combine_two_images(model: Any, encoder: Any) -> None:
     def sample(images: Tensor, combine: str, weight: float = 0.8) -> Tensor:
         return _sample(_apply(model, encoder, image=images, combine=combine, weight=weight), frames=1, steps=1)
 
-    pictures = _pictures(2)
-    _assert_different(*(sample(pictures, combine) for combine in ("concat", "add", "average", "subtract")))
+    drawn = _images(2)
+    _assert_different(*(sample(drawn, combine) for combine in ("concat", "add", "average", "subtract")))
     # An image twice: concatenated and averaged, it is the image; added, it acts twice.
-    twice, single = pictures[[0, 0]], sample(pictures[:1], "concat")
+    twice, single = drawn[[0, 0]], sample(drawn[:1], "concat")
     _assert_same(sample(twice, "concat"), single)
     _assert_same(sample(twice, "average"), single)
     _assert_same(sample(twice, "add", weight=0.4), single)
@@ -209,7 +209,7 @@ def test_tokens_in_groups() -> None:
 
 
 def test_a_negative_image_counts_for_the_negative_prompt_only(model: Any, encoder: Any) -> None:
-    adapter, unwanted = _adapter(), _pictures(2, seed=5)
+    adapter, unwanted = _adapter(), _images(2, seed=5)
     without, with_it = (_apply(model, encoder, ipadapter=adapter, image_negative=image) for image in (None, unwanted))
     _assert_different(_sample(without, steps=1), _sample(with_it, steps=1))
     _assert_same(
@@ -225,13 +225,13 @@ def test_two_adapters_one_after_the_other(model: Any, encoder: Any) -> None:
 
 
 def test_a_segment_later_nothing_is_encoded_again(model: Any, encoder: Any) -> None:
-    state, pictures = draw_adapter("plus", TINY_SD15), _pictures(2, seed=11)
-    before = encoder.pictures
-    first = _apply(model, encoder, ipadapter=IPAdapter.from_state(state, "once"), image=pictures)
-    assert encoder.pictures > before
-    before = encoder.pictures
-    again = _apply(model, encoder, ipadapter=IPAdapter.from_state(state, "again"), image=pictures.clone())
-    assert encoder.pictures == before
+    state, images = draw_adapter("plus", TINY_SD15), _images(2, seed=11)
+    before = encoder.images
+    first = _apply(model, encoder, ipadapter=IPAdapter.from_state(state, "once"), image=images)
+    assert encoder.images > before
+    before = encoder.images
+    again = _apply(model, encoder, ipadapter=IPAdapter.from_state(state, "again"), image=images.clone())
+    assert encoder.images == before
     assert torch.equal(_sample(again, steps=1), _sample(first, steps=1))
 
 
@@ -255,7 +255,7 @@ def test_an_encoder_for_another_adapter(model: Any, tmp_path: Path) -> None:
     ) as caught:
         _apply(model, wide)
     assert caught.value.code == "adapter-mismatch"
-    assert wide.pictures == 0
+    assert wide.images == 0
 
 
 def test_what_another_pack_calls_an_adapter(model: Any, encoder: Any) -> None:
@@ -366,7 +366,7 @@ def test_counting_calls_counts(model: Any, encoder: Any) -> None:
 
 
 @pytest.mark.parametrize("image", [torch.zeros(0, 8, 8, 3), torch.full((1, 8, 8, 3), math.nan)])
-def test_pictures_that_are_none(model: Any, encoder: Any, image: Tensor) -> None:
+def test_images_that_are_none(model: Any, encoder: Any, image: Tensor) -> None:
     for name in ("image", "image_negative"):
         with pytest.raises(VideoGenError, match=f"`{name}`") as caught:
             _apply(model, encoder, **{name: image})

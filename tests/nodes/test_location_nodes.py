@@ -80,7 +80,7 @@ def mean_lab(image: Tensor) -> Tensor:
 # ------------------------------------------------------------------ Location
 
 
-def test_picture_words_and_seed_of_a_place(input_folder: Path) -> None:
+def test_image_words_and_seed_of_a_place(input_folder: Path) -> None:
     save(input_folder, "videogen/test/field.png", (40, 80, 120))
     image, prompt, seed = VideoGenLocation.execute(make_plan(seed=5000)).result
     assert image.shape == (1, 56, 96, 3)
@@ -89,19 +89,19 @@ def test_picture_words_and_seed_of_a_place(input_folder: Path) -> None:
     assert seed == 5000
 
 
-def test_the_story_s_own_picture_counts(input_folder: Path) -> None:
+def test_the_story_s_own_image_counts(input_folder: Path) -> None:
     save(input_folder, "videogen/test/field.png", (0, 0, 0))
     save(input_folder, "places/field.jpg", (255, 255, 255))
     image = VideoGenLocation.execute(make_plan(reference="places/field.jpg")).result[0]
     assert image.min() > 0.99
 
 
-def test_the_middle_of_a_picture_of_another_shape(input_folder: Path) -> None:
-    picture = np.zeros((200, 100, 3), dtype=np.uint8)
-    picture[90:110] = 255
+def test_the_middle_of_an_image_of_another_shape(input_folder: Path) -> None:
+    field = np.zeros((200, 100, 3), dtype=np.uint8)
+    field[90:110] = 255
     path = input_folder / "videogen" / "test" / "field.png"
     path.parent.mkdir(parents=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(field).save(path)
     image = VideoGenLocation.execute(make_plan()).result[0][0, :, :, 0]
     assert image[28].min() > 0.9
     assert image[[0, -1]].max() < 0.1
@@ -116,14 +116,14 @@ def test_sizes_that_a_model_takes(input_folder: Path, wanted: dict[str, int], si
     assert tuple(image.shape) == (1, *size, 3)
 
 
-def test_a_connected_picture_takes_its_place(input_folder: Path) -> None:
+def test_a_connected_image_takes_its_place(input_folder: Path) -> None:
     save(input_folder, "videogen/test/field.png", (0, 0, 0))
     for channels in (1, 3, 4):
         image = VideoGenLocation.execute(make_plan(), image=torch.full((2, 56, 96, channels), 0.5)).result[0]
         torch.testing.assert_close(image, torch.full((1, 56, 96, 3), 0.5), rtol=0, atol=1e-6)
 
 
-def test_without_a_picture_only_who_wants_it_is_stopped(input_folder: Path) -> None:
+def test_without_an_image_only_who_wants_it_is_stopped(input_folder: Path) -> None:
     plan = make_plan()
     image, prompt, seed = in_graph(VideoGenLocation, [1, 2]).execute(plan).result
     assert image is None
@@ -152,7 +152,7 @@ def test_nowhere(input_folder: Path) -> None:
     assert seed == 8
 
 
-def test_a_picture_that_changes_is_noticed(input_folder: Path) -> None:
+def test_an_image_that_changes_is_noticed(input_folder: Path) -> None:
     save(input_folder, "videogen/test/field.png", (40, 80, 120))
     in_graph(VideoGenLocation, [0]).execute(make_plan())
     before = VideoGenLocation.fingerprint_inputs()
@@ -161,7 +161,7 @@ def test_a_picture_that_changes_is_noticed(input_folder: Path) -> None:
     assert VideoGenColorMatch.fingerprint_inputs() != before
 
 
-def test_a_damaged_picture_and_one_outside(input_folder: Path) -> None:
+def test_a_damaged_image_and_one_outside(input_folder: Path) -> None:
     path = input_folder / "field.png"
     path.write_bytes(b"no picture")
     with pytest.raises(VideoGenError, match=r"the picture 'field.png' cannot be read"):
@@ -193,7 +193,7 @@ def spread_of(frames: Tensor) -> float:
 
 
 @pytest.mark.parametrize("method", ["clamped", "mean and spread", "covariance"])
-def test_colours_that_drift_are_brought_back(method: str) -> None:
+def test_colors_that_drift_are_brought_back(method: str) -> None:
     frames = make_frames(1).expand(FRAMES, -1, -1, -1)
     drifted = drift(frames)
     spreads = [
@@ -246,7 +246,7 @@ def test_without_a_reference_the_first_frame_counts_or_a_sentence_says_so(input_
 def test_only_what_the_mask_shows_is_compared() -> None:
     frames = make_frames(1).repeat(2, 1, 1, 1)
     frames[1] = (frames[1] * 0.8).clamp(0, 1)
-    frames[1, :, :48] = 1.0  # somebody in white steps into the picture
+    frames[1, :, :48] = 1.0  # somebody in white steps into the image
     mask = torch.zeros(1, 28, 48)
     mask[:, :, 25:] = 1
     matched = VideoGenColorMatch.execute(frames, FIRST_FRAME, "mean and spread", 1.0, mask=mask)[0]
@@ -268,7 +268,7 @@ def test_masks_that_cannot_be_used() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_grey_and_alpha(channels: int) -> None:
+def test_gray_and_alpha(channels: int) -> None:
     frames = drift(make_frames(channels=3))[..., :1] if channels == 1 else make_frames(channels=4)
     matched = VideoGenColorMatch.execute(frames, AVERAGE, "covariance", 1.0)[0]
     assert matched.shape == frames.shape
@@ -277,7 +277,7 @@ def test_grey_and_alpha(channels: int) -> None:
         assert torch.equal(matched[..., 3], frames[..., 3])
 
 
-def test_one_frame_and_its_own_colours() -> None:
+def test_one_frame_and_its_own_colors() -> None:
     frame = make_frames(1)
     assert torch.equal(VideoGenColorMatch.execute(frame, FIRST_FRAME, "clamped", 1.0)[0], frame)
     matched = VideoGenColorMatch.execute(frame, AVERAGE, "covariance", 1.0)[0]
@@ -310,15 +310,15 @@ def move(*, wanted: Sequence[int] = (), **inputs: Any) -> tuple[Any, Any]:
     )
 
 
-def test_the_story_moves_the_picture() -> None:
-    picture = make_frames(1)
-    images, latent = move(move="segment", segment=make_plan(), images=picture, frames=99)
+def test_the_story_moves_the_image() -> None:
+    image = make_frames(1)
+    images, latent = move(move="segment", segment=make_plan(), images=image, frames=99)
     views = camera_path("pan-left", 1.0, 0.25, FRAMES)
-    expected = torch.stack([look_at(picture[0], view, (0, 1)).clamp(0, 1) for view in views])
+    expected = torch.stack([look_at(image[0], view, (0, 1)).clamp(0, 1) for view in views])
     assert torch.equal(images, expected)
-    assert torch.equal(images[0], picture[0])
+    assert torch.equal(images[0], image[0])
     # The camera goes to the left: what was at the left edge is a quarter further right.
-    torch.testing.assert_close(images[-1, :, 24:], picture[0, :, :72], rtol=0, atol=1e-5)
+    torch.testing.assert_close(images[-1, :, 24:], image[0, :, :72], rtol=0, atol=1e-5)
     assert latent is None
 
 
@@ -386,9 +386,9 @@ def test_what_cannot_be_moved(inputs: dict[str, Any], words: str) -> None:
 
 
 def test_one_frame() -> None:
-    picture = make_frames(1)
-    images, _ = move(images=picture, frames=1)
-    assert torch.equal(images, picture)
+    image = make_frames(1)
+    images, _ = move(images=image, frames=1)
+    assert torch.equal(images, image)
 
 
 def test_fields_refuse_numbers_of_frames_that_cannot_be() -> None:

@@ -32,7 +32,7 @@ pixel = torch.tensor([[[0.0, 0.5, 1.0]]])
 print("RESULT " + json.dumps({
     "rgb": attempt(files.to_rgb, pixel, 0),
     "rgba": attempt(files.to_rgb, torch.tensor([[[0.0, 0.5, 1.0, 0.25]]]), 0),
-    "grey": attempt(files.to_rgb, torch.tensor([[[0.5]]]), 0),
+    "gray": attempt(files.to_rgb, torch.tensor([[[0.5]]]), 0),
     "clipped": attempt(files.to_rgb, torch.tensor([[[-3.0, 7.0, 0.2]]]), 0),
     "half": attempt(files.to_rgb, pixel.half(), 0),
     "bfloat16": attempt(files.to_rgb, pixel.to(torch.bfloat16), 0),
@@ -42,7 +42,7 @@ print("RESULT " + json.dumps({
     "no frames": attempt(files.check_images, torch.zeros(0, 8, 8, 3)),
     "a latent": attempt(files.check_images, torch.zeros(1, 4, 8, 8)),
     "one picture": attempt(files.check_images, torch.zeros(8, 8, 3)),
-    "grey frames": attempt(files.check_images, torch.zeros(2, 8, 8, 1)),
+    "gray frames": attempt(files.check_images, torch.zeros(2, 8, 8, 1)),
     "no story": attempt(sockets.need_story, "some text"),
     "no segment": attempt(sockets.need_segment, {"number": 1}),
 }))
@@ -71,15 +71,15 @@ def results() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["rgb", "rgba", "half", "bfloat16"])
-def test_colours_are_rounded_and_alpha_is_dropped(results: dict[str, Any], name: str) -> None:
+def test_colors_are_rounded_and_alpha_is_dropped(results: dict[str, Any], name: str) -> None:
     assert results[name] == [[[0, 128, 255]]]
 
 
-def test_grey_becomes_rgb(results: dict[str, Any]) -> None:
+def test_gray_becomes_rgb(results: dict[str, Any]) -> None:
     assert results["grey"] == [[[128, 128, 128]]]
 
 
-def test_colours_outside_the_range_are_clipped(results: dict[str, Any]) -> None:
+def test_colors_outside_the_range_are_clipped(results: dict[str, Any]) -> None:
     assert results["clipped"] == [[[0, 255, 51]]]
 
 
@@ -102,8 +102,8 @@ def test_what_is_not_a_batch_of_images(results: dict[str, Any], name: str, shape
     )
 
 
-def test_grey_frames_are_images(results: dict[str, Any]) -> None:
-    assert results["grey frames"] is None
+def test_gray_frames_are_images(results: dict[str, Any]) -> None:
+    assert results["gray frames"] is None
 
 
 def test_something_else_on_our_sockets(results: dict[str, Any]) -> None:

@@ -57,8 +57,8 @@ STORY = small_story(
 FRAMES = STORY["frames"]
 
 
-class TinyPictures:
-    """What VAEDecode and VAEEncode need of a VAE: colours out of the first three channels, and into them."""
+class TinyImages:
+    """What VAEDecode and VAEEncode need of a VAE: colors out of the first three channels, and into them."""
 
     def encode(self, pixels: Tensor) -> Tensor:
         smaller = torch.nn.functional.avg_pool2d(pixels.movedim(-1, 1), 8).logit(eps=1e-3)
@@ -103,7 +103,7 @@ class Tiny:
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path) -> Iterator[Path]:
-    """ComfyUI's input and output folder; the input folder has a picture of everybody."""
+    """ComfyUI's input and output folder; the input folder has an image of everybody."""
     before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
     for number, name in enumerate(("woman.png", "man.png", "tree.png", "../../field.png")):
         path = (tmp_path / "input" / "videogen" / "tiny" / name).resolve()
@@ -140,7 +140,7 @@ def load(comfy_server: ComfyServer, tiny_parts: dict[str, Any]) -> Any:
         workflow = load_workflow(PROJECT / "workflows" / f"{name}.json")
         adapter = IPAdapter.from_state(draw_adapter("plus", unet), "plus.safetensors")
         stand_ins = {
-            "CheckpointLoaderSimple": lambda ckpt_name: (model, text, TinyPictures()),
+            "CheckpointLoaderSimple": lambda ckpt_name: (model, text, TinyImages()),
             "CLIPVisionLoader": lambda clip_name: (tiny_parts["encoder"],),
             "VideoGenIPAdapterLoader": lambda ipadapter_file: (adapter,),
         }
@@ -178,16 +178,16 @@ def test_each_node_does_its_work(load: Any, name: str) -> None:
     assert any("waters the young tree" in text for text in tiny.text.texts)
 
 
-def test_the_cast_is_kept_the_same_by_its_pictures(load: Any) -> None:
+def test_the_cast_is_kept_the_same_by_its_images(load: Any) -> None:
     done = load("sdxl_frames").run()
-    model, masks, pictures, report = done["VideoGenApplyCharacters"]
+    model, masks, images, report = done["VideoGenApplyCharacters"]
     assert [line.split(":")[0] for line in report.splitlines()] == [
         "character woman",
         "character man",
         "object tree",
         "location field",
     ]
-    assert len(masks) == len(pictures) == 4
+    assert len(masks) == len(images) == 4
     assert model.model_options["transformer_options"]
     without = load("sdxl_frames")
     without.set("VideoGenApplyCharacters", character_weight=0.0, object_weight=0.0, location_weight=0.0)
@@ -224,7 +224,7 @@ def test_the_camera_moves_where_the_story_says_so(load: Any) -> None:
     done = tiny.run()
     before, after = done["VideoGenColorMatch"][0], done["VideoGenKeyframeMotion"][0]
     assert after.shape == before.shape
-    # The view starts at the right edge of the picture and ends at its left one, a fifth larger: no edge is ever seen.
+    # The view starts at the right edge of the image and ends at its left one, a fifth larger: no edge is ever seen.
     assert not torch.allclose(after, before, atol=0.01)
     for frame, columns in ((0, slice(160 - 133, 160)), (-1, slice(0, 133))):
         seen = before[frame, :, columns].movedim(-1, 0)[None, :, 8:-8]
@@ -265,7 +265,7 @@ def start_from_the_place(tiny: Tiny, move: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sd15_frames", "sdxl_turbo_frames"])
-def test_frames_start_from_a_picture_of_the_place_that_the_camera_moves_over(load: Any, name: str) -> None:
+def test_frames_start_from_an_image_of_the_place_that_the_camera_moves_over(load: Any, name: str) -> None:
     def sample(move: str) -> dict[str, tuple[Any, ...]]:
         tiny = load(name)
         start_from_the_place(tiny, move)
@@ -308,7 +308,7 @@ def test_the_seed_of_the_segment_makes_the_shot(load: Any) -> None:
     assert not torch.allclose(sample(1), sample(2), atol=0.1)
 
 
-def test_a_missing_picture_is_named_before_anything_is_sampled(load: Any) -> None:
+def test_a_missing_image_is_named_before_anything_is_sampled(load: Any) -> None:
     Path(folder_paths.get_input_directory(), "videogen", "tiny", "man.png").unlink()
     tiny = load("sdxl_frames")
     tiny.stand_ins["SamplerCustomAdvanced"] = lambda **_: pytest.fail("it has sampled")
@@ -331,7 +331,7 @@ def test_references_are_drawn_where_the_others_find_them(comfy_server: ComfyServ
     model, unet = tiny_parts["sdxl_frames"]
     workflow = load_workflow(PROJECT / "workflows" / "character_references.json")
     text = TinyText(unet)
-    stand_ins = {"CheckpointLoaderSimple": lambda ckpt_name: (model, text, TinyPictures())}
+    stand_ins = {"CheckpointLoaderSimple": lambda ckpt_name: (model, text, TinyImages())}
     tiny = Tiny(convert_workflow(workflow, comfy_server.object_info), text, stand_ins)
     tiny.set("VideoGenStory", text=json.dumps({**STORY, "title": "Fresh"}))
     tiny.set("VideoGenRenderSize", megapixels=0.0164)
@@ -340,6 +340,6 @@ def test_references_are_drawn_where_the_others_find_them(comfy_server: ComfyServ
     for index, name in enumerate(("woman", "man", "tree"), 1):
         tiny.set("VideoGenCastMember", index=index)
         tiny.run()
-        with Image.open(folder / f"{name}.png") as picture:
-            assert picture.size == (128, 128)
+        with Image.open(folder / f"{name}.png") as image:
+            assert image.size == (128, 128)
     assert len({path.read_bytes() for path in folder.iterdir()}) == 3

@@ -82,7 +82,7 @@ def test_lanczos_brings_frames_to_the_film_s_size() -> None:
     larger = run(frames, segment=make_plan(96, 64))
     assert larger.shape == (3, 64, 96, 3)
     assert larger.dtype == torch.float32
-    # Back again it is the same picture: smooth frames lose next to nothing.
+    # Back again it is the same image: smooth frames lose next to nothing.
     back = torch.stack([resize_lanczos(frame, (48, 32)) for frame in larger])
     assert (back - frames).abs().max() < 0.02
 
@@ -113,7 +113,7 @@ def test_a_size_of_its_own(wanted: dict[str, int], size: tuple[int, int]) -> Non
 
 
 @pytest.mark.usefixtures("models")
-def test_grey_and_alpha() -> None:
+def test_gray_and_alpha() -> None:
     assert run(torch.rand(1, 8, 8, 1), width=16).shape == (1, 16, 16, 3)
     frames = torch.rand(1, 8, 8, 4)
     assert torch.equal(run(frames, width=16), run(frames[..., :3], width=16))

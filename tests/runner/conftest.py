@@ -14,7 +14,7 @@ from tests.support.fake_server import FakeServer, fake_server
 
 @pytest.fixture(scope="session")
 def object_info() -> dict[str, Any]:
-    """What ComfyUI 0.3.75 answers to /object_info, of a few nodes; one checkpoint and one picture are there."""
+    """What ComfyUI 0.3.75 answers to /object_info, of a few nodes; one checkpoint and one image are there."""
     return json.loads(Path(__file__).with_name("object_info.json").read_text(encoding="utf-8"))
 
 

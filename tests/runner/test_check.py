@@ -55,7 +55,7 @@ def check(film: Graph, references: Graph, object_info: dict[str, Any]) -> tuple[
 
 
 def cast_film(**more: Any) -> Graph:
-    """A film whose character needs a picture, and whatever else."""
+    """A film whose character needs an image, and whatever else."""
     node = {"class_type": "VideoGenApplyCharacters", "inputs": {"segment": ["2", 0], "missing": "stop"}}
     return segment_graph(STORY) | {"7": node} | more
 

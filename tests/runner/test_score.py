@@ -19,7 +19,7 @@ from custom_nodes.videogen.media.images.frame_reader import (
     find_hold,
     open_source,
     read_frames,
-    read_picture,
+    read_image,
     slow_down,
 )
 from runner.bench.footage.footage import Footage, film
@@ -32,8 +32,8 @@ TOM, OLE = film("tom", "field", frames=6), film("ole", "room", frames=6)
 
 
 def write_animation(path: Path, footage: Footage) -> Path:
-    pictures = [Image.fromarray(frame) for frame in footage.frames]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], lossless=True)
+    images = [Image.fromarray(frame) for frame in footage.frames]
+    images[0].save(path, save_all=True, append_images=images[1:], lossless=True)
     return path
 
 
@@ -62,7 +62,7 @@ def test_a_table_names_each_file_with_its_scores(files: dict[str, Path], capsys:
     assert lines[1].startswith("tom.webp  0.9")
     assert lines[2].startswith("ole.webp  0.")
     assert "fail" in lines[2]
-    assert "measured by colours and textures, without a model (r 0.37 → 0.85, measured)" in lines[-1]
+    assert "measured by colors and textures, without a model (r 0.37 → 0.85, measured)" in lines[-1]
 
 
 def test_faces_are_compared_when_asked_for(
@@ -147,10 +147,10 @@ def test_what_cannot_be_read_is_a_sentence_and_status_2(
     assert "Traceback" not in said.err
 
 
-def test_a_video_that_holds_its_pictures_is_read_at_the_story_s_rate(
+def test_a_video_that_holds_its_images_is_read_at_the_story_s_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Three pictures a second in a video of thirty, as a segment of a story with 3 frames a second is written.
+    # Three images a second in a video of thirty, as a segment of a story with 3 frames a second is written.
     held = write_video(tmp_path / "held.mp4", TOM.frames, count=60, size=(480, 270), quality=THIRTY, rate=Fraction(3))
     assert main(["score", str(held), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)
@@ -164,7 +164,7 @@ def test_a_video_that_holds_its_pictures_is_read_at_the_story_s_rate(
 
 
 @pytest.mark.parametrize(("rate", "hold"), [(30, 1), (15, 2), (10, 3), (5, 6), (3, 10)])
-def test_how_long_pictures_are_held(tmp_path: Path, rate: int, hold: int) -> None:
+def test_how_long_images_are_held(tmp_path: Path, rate: int, hold: int) -> None:
     frames = film("tom", "field", frames=4 * rate).frames
     path = write_video(tmp_path / "held.mp4", frames, count=120, size=(480, 270), quality=THIRTY, rate=Fraction(rate))
     source = open_source(path)
@@ -175,14 +175,14 @@ def test_how_long_pictures_are_held(tmp_path: Path, rate: int, hold: int) -> Non
 
 @pytest.mark.parametrize("hold", [2, 3, 8, 10])
 def test_a_hold_is_found_where_an_encoder_makes_held_frames_sharper(hold: int) -> None:
-    """As in quiet pictures of a storyboard, where a fifth of all that changes is x264's work."""
+    """As in quiet images of a storyboard, where a fifth of all that changes is x264's work."""
     changes = [0.05 if number % hold == 0 else 0.05 * 0.25 / (hold - 1) for number in range(1, 12 * hold)]
     assert find_hold(changes) == hold
 
 
 def test_steady_motion_and_none_are_no_hold() -> None:
     assert find_hold([0.3] * 100) == find_hold([0.0] * 100) == find_hold([0.1]) == find_hold([]) == 1
-    # Two pictures a hold, and then one of them again: what changes in between is a quarter at least.
+    # Two images a hold, and then one of them again: what changes in between is a quarter at least.
     assert find_hold([0.2 if number % 4 == 0 else 0.1 for number in range(1, 100)]) == 1
 
 
@@ -216,7 +216,7 @@ def test_where_nothing_is_measured_nothing_passes(files: dict[str, Path], capsys
     assert len(result["notes"]) == len(set(result["notes"]))
 
 
-def test_pictures_that_show_nothing_are_refused(
+def test_images_that_show_nothing_are_refused(
     files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.new("RGBA", (64, 64), (200, 10, 10, 0)).save(tmp_path / "clear.png")
@@ -225,7 +225,7 @@ def test_pictures_that_show_nothing_are_refused(
     Image.new("L", (100, 100), 255).save(tmp_path / "square.png")
     for option, name, words in (
         ("--reference", "clear.png", "transparent all over"),
-        ("--reference", "white.png", "a single colour"),
+        ("--reference", "white.png", "a single color"),
         ("--reference", "frames", "is a folder, expected a picture"),
         ("--mask", "black.png", "black all over"),
         ("--mask", "square.png", "another shape"),
@@ -249,9 +249,9 @@ def test_a_video_is_read_whole_or_at_a_rate(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", map(draw_code, range(30)), count=30, quality=THIRTY)
     assert open_source(path).count == len(list(read_frames(open_source(path)))) == 30
     slower = open_source(path, Fraction(3))
-    pictures = list(read_frames(slower))
-    assert slower.count == len(pictures) == 3
-    assert [read_code(picture) for picture in pictures] == [0, 10, 20]
+    images = list(read_frames(slower))
+    assert slower.count == len(images) == 3
+    assert [read_code(image) for image in images] == [0, 10, 20]
     assert open_source(path, Fraction(60)).count == 30
 
 
@@ -261,8 +261,8 @@ def test_an_animation_is_read_in_order(tmp_path: Path) -> None:
         assert np.array_equal(read[..., :3], written)
 
 
-def test_a_picture_keeps_its_alpha(tmp_path: Path) -> None:
+def test_an_image_keeps_its_alpha(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([TOM.frames[0], np.full((270, 480), 7, np.uint8)])).save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png").shape == (270, 480, 4)
+    assert read_image(tmp_path / "a.png").shape == (270, 480, 4)
     with pytest.raises(VideoGenError, match="is not there"):
-        read_picture(tmp_path / "b.png")
+        read_image(tmp_path / "b.png")

@@ -1,4 +1,4 @@
-"""A cast out of pictures beside the story, rendered by a real ComfyUI with random weights."""
+"""A cast out of images beside the story, rendered by a real ComfyUI with random weights."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def rendered(folder: Path) -> list[int]:
     return [record["segment"] for record in read_journal(folder / "run")[last:] if record["event"] == "segment-done"]
 
 
-def test_missing_pictures_are_named_before_anything_is_submitted(server: ComfyServer, tmp_path: Path) -> None:
+def test_missing_images_are_named_before_anything_is_submitted(server: ComfyServer, tmp_path: Path) -> None:
     paint(tmp_path / "anna.png", (200, 30, 30))
     for command in ("run", "check"):
         ended = run(server, tmp_path, command)
@@ -150,7 +150,7 @@ def test_missing_pictures_are_named_before_anything_is_submitted(server: ComfySe
     assert segments_with(tmp_path / "run", "segment-submitted") == []
 
 
-def test_a_film_with_pictures_beside_the_story(server: ComfyServer, tmp_path: Path) -> None:
+def test_a_film_with_images_beside_the_story(server: ComfyServer, tmp_path: Path) -> None:
     paint(tmp_path / "anna.png", (200, 30, 30))
     paint(tmp_path / "people" / "ben.png", (30, 30, 200))
     assert run(server, tmp_path, "check").status == 0
@@ -164,7 +164,7 @@ def test_a_film_with_pictures_beside_the_story(server: ComfyServer, tmp_path: Pa
     assert run(server, tmp_path).status == 0
     assert segments_with(tmp_path / "run", "segment-submitted") == [1, 2, 3]
 
-    # Another picture of Anna: her segments are rendered again, from another file.
+    # Another image of Anna: her segments are rendered again, from another file.
     paint(tmp_path / "anna.png", (30, 200, 30))
     again = run(server, tmp_path)
     assert again.status == 0, again.err
@@ -180,7 +180,7 @@ def test_uploads_spare_what_is_there(server: ComfyServer) -> None:
     assert server.client.hash_input_file("videogen/some/nothing.png") == ""
 
 
-def test_a_picture_that_changes_in_the_input_folder_is_seen_by_the_editor_s_next_run(
+def test_an_image_that_changes_in_the_input_folder_is_seen_by_the_editor_s_next_run(
     server: ComfyServer, tmp_path: Path
 ) -> None:
     graph = film_graph()
@@ -189,7 +189,7 @@ def test_a_picture_that_changes_in_the_input_folder_is_seen_by_the_editor_s_next
     graph["19"] = {"class_type": "PreviewAny", "inputs": {"source": ["13", 3]}}
     graph["20"] = {"class_type": "MaskToImage", "inputs": {"mask": ["13", 1]}}
     graph["21"] = {"class_type": "PreviewImage", "inputs": {"images": ["20", 0]}}
-    picture = server.folder / "input" / "people" / "ben.png"
+    image = server.folder / "input" / "people" / "ben.png"
 
     def executed() -> set[str]:
         """Nodes that were not taken from ComfyUI's cache."""
@@ -200,11 +200,11 @@ def test_a_picture_that_changes_in_the_input_folder_is_seen_by_the_editor_s_next
         [cached] = [data["nodes"] for kind, data in messages if kind == "execution_cached"]
         return set(graph) - set(cached)
 
-    paint(picture, (30, 30, 200))
+    paint(image, (30, 30, 200))
     assert "17" in executed()
     assert executed() & {"13", "17"} == set()
-    picture.touch()
+    image.touch()
     assert executed() & {"13", "17"} == set()
-    paint(picture, (200, 30, 200))
+    paint(image, (200, 30, 200))
     assert executed() >= {"13", "17"}
     assert executed() & {"13", "17"} == set()

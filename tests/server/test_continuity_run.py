@@ -26,14 +26,14 @@ STORY = small_story(
 )
 
 
-#: The man has a picture, which is nobody's: no take can pass.
+#: The man has an image, which is nobody's: no take can pass.
 STRICT = {**STORY, "characters": {"man": {**STORY["characters"]["man"], "reference": "stranger.png"}}}
 
 
 def write_stranger(folder: Path) -> None:
-    picture = Image.new("RGB", (64, 96), (210, 30, 160))
-    picture.paste((40, 230, 90), (16, 8, 48, 88))
-    picture.save(folder / "stranger.png")
+    image = Image.new("RGB", (64, 96), (210, 30, 160))
+    image.paste((40, 230, 90), (16, 8, 48, 88))
+    image.save(folder / "stranger.png")
 
 
 def watched_graph(**widgets: Any) -> dict[str, Any]:

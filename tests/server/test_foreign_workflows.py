@@ -86,7 +86,7 @@ def test_every_missing_node_type_takes_one_line_with_its_pack(
     assert count > 0
 
 
-def test_what_a_workflow_of_core_nodes_alone_lacks_are_models_and_pictures(
+def test_what_a_workflow_of_core_nodes_alone_lacks_are_models_and_images(
     checked: dict[str, tuple[Workflow, Graph, list[Problem]]],
 ) -> None:
     """No false alarm: the shipped default workflow fits but for its model."""

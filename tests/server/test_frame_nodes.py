@@ -14,7 +14,7 @@ pytestmark = pytest.mark.server
 
 
 def frame_graph(title: str) -> Graph:
-    """Storyboard frames, moved by their shot, their colours matched to the first of them, saved."""
+    """Storyboard frames, moved by their shot, their colors matched to the first of them, saved."""
     graph = segment_graph(small_story(title))
     moved = {"move": "pan-left", "reach": 0.3, "border": "mirror", "frames": 4, "segment": ["2", 0], "images": ["3", 0]}
     matched = {"images": ["5", 0], "anchor": "reference, else first frame", "method": "clamped", "strength": 0.8}
@@ -36,12 +36,14 @@ def place_graph(title: str, consumer: dict[str, Any]) -> Graph:
     return graph
 
 
-def test_words_and_seed_of_a_place_without_a_picture(comfy_server: ComfyServer) -> None:
+def test_words_and_seed_of_a_place_without_an_image(comfy_server: ComfyServer) -> None:
     comfy_server.render(place_graph("Words", {"class_type": "PreviewAny", "inputs": {"source": ["5", 2]}}))
 
 
-def test_who_wants_the_picture_of_it_is_told_which_one_is_missing(comfy_server: ComfyServer) -> None:
-    outcome = comfy_server.run(place_graph("Picture", {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}}))
+def test_who_wants_the_image_of_it_is_told_which_one_is_missing(comfy_server: ComfyServer) -> None:
+    outcome = comfy_server.run(
+        place_graph("SceneImage", {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}})
+    )
     assert outcome.status == "error"
     assert "so there is no picture of it" in outcome.error or "is not in ComfyUI's input folder" in outcome.error
 

@@ -57,7 +57,7 @@ def models(comfy_server: ComfyServer) -> ComfyServer:
 
 
 def small_references(folder: Path) -> Path:
-    """The references workflow that ships, drawing small pictures; model and steps come from the film's workflow."""
+    """The references workflow that ships, drawing small images; model and steps come from the film's workflow."""
     workflow = json.loads((PROJECT / "workflows" / "character_references.json").read_text(encoding="utf-8"))
     size = next(node for node in workflow["nodes"] if node["type"] == "VideoGenRenderSize")
     size["widgets_values"][0] = 0.0164
@@ -89,7 +89,7 @@ def run(server: ComfyServer, folder: Path, *more: object) -> Ended:
 
 
 def unseen(title: str) -> dict[str, Any]:
-    """The story under another title, and the tree under a name of its own: nobody has drawn their pictures yet."""
+    """The story under another title, and the tree under a name of its own: nobody has drawn their images yet."""
     return {**STORY, "title": title, "objects": {"tree": {"segments": "1-3", "description": "a young apple tree"}}}
 
 
@@ -109,14 +109,14 @@ def test_a_film_out_of_an_image_model(models: ComfyServer, tmp_path: Path) -> No
     assert ended.status == 0, ended.err
     run_folder = tmp_path / "run"
 
-    # The pictures of the cast were drawn first, each once, and lie where the workflow in the editor finds them.
+    # The images of the cast were drawn first, each once, and lie where the workflow in the editor finds them.
     assert count(tmp_path, "reference-done") == 2
     for name in (WOMAN, "tree.png"):
         on_server = models.folder / "input" / name
         assert is_rendered(on_server)
         assert hash_file(run_folder / "references" / name) == hash_file(on_server)
-        with Image.open(on_server) as picture:
-            assert picture.size == (128, 128)
+        with Image.open(on_server) as image:
+            assert image.size == (128, 128)
     drawn = {entry["entity"]: entry for entry in json.loads((run_folder / "report.json").read_text())["references"]}
     assert drawn["woman"]["seed"] == 11
     assert "a woman in a red coat" in drawn["woman"]["prompt"]
@@ -135,7 +135,7 @@ def test_a_film_out_of_an_image_model(models: ComfyServer, tmp_path: Path) -> No
     assert segments_with(run_folder, "segment-submitted") == [1, 2, 3]
     assert count(tmp_path, "reference-submitted") == 2
 
-    # Somebody puts a picture of their own in place of the woman's: her segment is rendered with it, and it stays.
+    # Somebody puts an image of their own in place of the woman's: her segment is rendered with it, and it stays.
     own = models.folder / "input" / WOMAN
     Image.new("RGB", (90, 120), (200, 30, 30)).save(own)
     before = own.read_bytes()

@@ -67,7 +67,7 @@ def submit_hot(server: GuardedServer, record: Path, guard: dict[str, Any] = GUAR
     return prompt_id
 
 
-def pictures_of(server: GuardedServer, outcome: Outcome) -> bytes:
+def images_of(server: GuardedServer, outcome: Outcome) -> bytes:
     (file,) = outcome.outputs["6"]["images"]
     return Image.open(server.output(file["filename"])).tobytes()
 
@@ -94,7 +94,7 @@ def test_it_pauses_in_the_midst_and_the_pixels_are_the_same(server: GuardedServe
     assert outcome.status == "success", outcome.error
     assert steps_in(record) == STEPS
     assert outcome.outputs["5"] == plain.outputs["5"], "the latent's every bit"
-    assert pictures_of(server, outcome) == pictures_of(server, plain)
+    assert images_of(server, outcome) == images_of(server, plain)
     pause = last_pause(server)
     assert (pause["prompt_id"], pause["ending"], pause["peak"]) == (prompt_id, "cool", 91)
     assert 0 < pause["seconds"] <= (outcome.executed or 0)
@@ -228,7 +228,7 @@ def test_what_pages_and_runners_are_told(server: GuardedServer, tmp_path: Path) 
 
 
 def pass_graph(kind: str, inputs: dict[str, Any], **image: Any) -> Graph:
-    """A picture through a guard."""
+    """An image through a guard."""
     return {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 7, **image}},
         "2": {"class_type": kind, "inputs": {"anything": ["1", 0], **inputs}},

@@ -1,4 +1,4 @@
-"""From checkpoint to picture with an IP-Adapter, in a real ComfyUI, with random weights that it takes for real ones."""
+"""From checkpoint to image with an IP-Adapter, in a real ComfyUI, with random weights that it takes for real ones."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.support.stories import Graph, small_story
 pytestmark = pytest.mark.server
 
 SIZE = 64
-#: Seconds for a picture: 1 on two cores that have nothing else to do, and some for the model files at first.
+#: Seconds for an image: 1 on two cores that have nothing else to do, and some for the model files at first.
 PATIENCE = 600.0
-#: What the encoder's node logs: how many pictures it had to encode.
+#: What the encoder's node logs: how many images it had to encode.
 ENCODED = re.compile(r"(\d+) of (\d+) pictures? encoded")
 ADAPTERS = {"plain": "ip_adapter_sd15_slim", "plus": "ip_adapter_plus_sd15_slim"}
 
@@ -34,21 +34,21 @@ def models(comfy_server: ComfyServer) -> Iterator[dict[str, str]]:
     except ImportError as error:
         skip_or_fail(f"random weights are drawn with torch: {error}")
     for name, seed in (("man.png", 1), ("woman.png", 2)):
-        draw_picture(comfy_server.folder / "input" / name, seed)
+        draw_image(comfy_server.folder / "input" / name, seed)
     yield names
     # Two gigabytes; the tests that follow need none of them.
     comfy_server.client.free()
 
 
-def draw_picture(path: Path, seed: int) -> None:
-    colours = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
-    Image.fromarray(colours).resize((96, 96), Image.Resampling.BICUBIC).save(path)
+def draw_image(path: Path, seed: int) -> None:
+    colors = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    Image.fromarray(colors).resize((96, 96), Image.Resampling.BICUBIC).save(path)
 
 
 def render_graph(
     models: dict[str, str], model: list[Any], *, seed: int = 1, text: str = "a man waters a tree"
 ) -> Graph:
-    """A picture of one step; node 9 saves it. `model` is the output that is sampled, ["1", 0] being the checkpoint's."""
+    """An image of one step; node 9 saves it. `model` is the output that is sampled, ["1", 0] being the checkpoint's."""
     return {
         "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": models["sd15_slim"]}},
         "2": {"class_type": "CLIPVisionLoader", "inputs": {"clip_name": models["clip_vision_vit_h"]}},
@@ -135,30 +135,30 @@ def story_graph(models: dict[str, str], index: int, **more: Any) -> Graph:
 
 
 def render(server: ComfyServer, graph: Graph) -> np.ndarray:
-    """The pictures, (frames, height, width, 3)."""
+    """The images, (frames, height, width, 3)."""
     files = server.render(graph, seconds=PATIENCE)["9"]["images"]
     return np.stack([np.asarray(Image.open(server.output(file["filename"])).convert("RGB")) for file in files])
 
 
 def count_encoded(server: ComfyServer, start: int) -> tuple[int, int]:
-    """How many pictures were encoded since then, and how many were asked for."""
+    """How many images were encoded since then, and how many were asked for."""
     found = ENCODED.findall(server.log_since(start))
     return sum(int(one) for one, _ in found), sum(int(all_) for _, all_ in found)
 
 
 @pytest.fixture(scope="module")
 def without(comfy_server: ComfyServer, models: dict[str, str]) -> np.ndarray:
-    """The pictures without an adapter."""
+    """The images without an adapter."""
     return render(comfy_server, render_graph(models, ["1", 0]))
 
 
-def test_random_weights_give_pictures(without: np.ndarray) -> None:
+def test_random_weights_give_images(without: np.ndarray) -> None:
     assert without.shape == (1, SIZE, SIZE, 3)
     assert without.std() > 10
 
 
 @pytest.mark.parametrize("kind", ADAPTERS)
-def test_an_image_changes_the_picture(
+def test_an_image_changes_the_image(
     comfy_server: ComfyServer, models: dict[str, str], without: np.ndarray, kind: str
 ) -> None:
     found = render(comfy_server, image_graph(models, kind))
@@ -166,14 +166,14 @@ def test_an_image_changes_the_picture(
     assert np.ptp(found) > 50
 
 
-def test_weight_zero_is_the_picture_without(
+def test_weight_zero_is_the_image_without(
     comfy_server: ComfyServer, models: dict[str, str], without: np.ndarray
 ) -> None:
     # SaveImage is the same node with the same inputs but for the model, so that nothing comes out of a cache.
     assert np.array_equal(render(comfy_server, image_graph(models, "plain", weight=0.0)), without)
 
 
-def test_a_known_picture_is_not_encoded_again(comfy_server: ComfyServer, models: dict[str, str]) -> None:
+def test_a_known_image_is_not_encoded_again(comfy_server: ComfyServer, models: dict[str, str]) -> None:
     render(comfy_server, image_graph(models, "plus"))
     start = comfy_server.log_size()
     render(comfy_server, image_graph(models, "plus", weight=0.55))
@@ -192,7 +192,7 @@ def test_segments_of_a_story(comfy_server: ComfyServer, models: dict[str, str]) 
     start = comfy_server.log_size()
     third = render(comfy_server, story_graph(models, 3))
     assert count_encoded(comfy_server, start) == (0, 1)
-    assert len({picture.tobytes() for picture in (first, second, third)}) == 3
+    assert len({image.tobytes() for image in (first, second, third)}) == 3
 
     again = render(comfy_server, story_graph(models, 3, character_weight=0.0))
     assert np.abs(again.astype(int) - third).mean() > 1

@@ -1,4 +1,4 @@
-"""Pictures of places, and the size of reference pictures, with the schemas and the nodes of a real ComfyUI."""
+"""Images of places, and the size of reference images, with the schemas and the nodes of a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from runner.comfyui.installation import PROJECT
 from runner.references.graph import ReferencesGraph
-from runner.workflows.image_inputs import PlaceReader, find_readers
+from runner.workflows.image_inputs import LocationImageInput, find_readers
 from runner.workflows.workflow import Graph, convert_workflow, load_workflow, nodes_of
 from tests.support.comfy import ComfyServer
 from tests.support.runs import Ended, read_journal, videogen, write_json
@@ -44,15 +44,15 @@ def test_references_are_drawn_in_the_size_of_the_film_s_frames(comfy_server: Com
 @pytest.mark.parametrize("name", FRAMES)
 def test_shipped_workflows_look_at_places_and_can_do_without(comfy_server: ComfyServer, name: str) -> None:
     readers = find_readers(shipped(comfy_server, name))
-    assert [reader for reader in readers if isinstance(reader, PlaceReader)] == [PlaceReader(False)]
+    assert [reader for reader in readers if isinstance(reader, LocationImageInput)] == [LocationImageInput(False)]
 
 
 def test_the_choices_that_are_told_apart_are_those_of_the_node(comfy_server: ComfyServer) -> None:
     choices = comfy_server.object_info["VideoGenColorMatch"]["input"]["required"]["anchor"][1]["options"]
     strict = [color_graph({}, anchor) for anchor in choices]
     found = {anchor: find_readers(graph) for anchor, graph in zip(choices, strict, strict=True)}
-    assert [anchor for anchor, readers in found.items() if readers == [PlaceReader(True)]] == ["reference"]
-    assert [anchor for anchor, readers in found.items() if readers == [PlaceReader(False)]] == [
+    assert [anchor for anchor, readers in found.items() if readers == [LocationImageInput(True)]] == ["reference"]
+    assert [anchor for anchor, readers in found.items() if readers == [LocationImageInput(False)]] == [
         "reference, else first frame"
     ]
 
@@ -66,7 +66,7 @@ def place_story(title: str) -> dict[str, Any]:
 
 
 def color_graph(story: dict[str, Any], anchor: str = "reference") -> Graph:
-    """Storyboard frames in the colours of their place, node 7."""
+    """Storyboard frames in the colors of their place, node 7."""
     own = {"images": ["3", 0], "segment": ["2", 0], "anchor": anchor, "method": "mean and spread", "strength": 1.0}
     graph = segment_graph(story) | {"7": {"class_type": "VideoGenColorMatch", "inputs": own}}
     graph["4"]["inputs"]["images"] = ["7", 0]
@@ -74,7 +74,7 @@ def color_graph(story: dict[str, Any], anchor: str = "reference") -> Graph:
 
 
 def location_graph(story: dict[str, Any]) -> Graph:
-    """The picture of the place is the segment's only frame, four times."""
+    """The image of the place is the segment's only frame, four times."""
     graph = segment_graph(story) | {
         "7": {"class_type": "VideoGenLocation", "inputs": {"segment": ["2", 0], "width": 0, "height": 0}},
         "8": {"class_type": "RepeatImageBatch", "inputs": {"image": ["7", 0], "amount": 4}},
@@ -91,7 +91,7 @@ def paint(path: Path, color: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("make_graph", [location_graph, color_graph])
 def test_a_film_of_places(comfy_server: ComfyServer, tmp_path: Path, make_graph: Any) -> None:
-    """Told before anything runs when they lack a picture; uploaded; rendered again when theirs has changed."""
+    """Told before anything runs when they lack an image; uploaded; rendered again when theirs has changed."""
     title = f"Places {make_graph.__name__}"
     slug = title.lower().replace(" ", "_")
     story = write_json(tmp_path / "story.json", place_story(title))

@@ -40,7 +40,7 @@ def list_boxes(path: Path) -> list[str]:
     return boxes
 
 
-def first_picture(path: Path) -> np.ndarray:
+def first_image(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return next(container.decode(video=0)).to_ndarray(format="rgb24")
 
@@ -141,9 +141,9 @@ def test_images_with_alpha_of_any_count_and_size(comfy_server: ComfyServer) -> N
     path = comfy_server.output("videogen", "alpha", "segment_01.mp4")
     assert result["videogen"][0]["rendered_frames"] == 1
     assert probe_video(path, decode=True).frames == 12
-    picture = first_picture(path).astype(int)
-    assert np.abs(picture[240, 427] - [255, 0, 0]).max() < 12
-    assert picture[240, 20].max() < 12
+    image = first_image(path).astype(int)
+    assert np.abs(image[240, 427] - [255, 0, 0]).max() < 12
+    assert image[240, 20].max() < 12
 
 
 def test_former_file_is_kept(comfy_server: ComfyServer) -> None:
@@ -235,12 +235,12 @@ def test_film_has_dissolve_and_slate(comfy_server: ComfyServer, film_story: dict
     assert (info.frames, info.fps, info.width, info.height) == (36, 24, 854, 480)
     assert read_metadata(film)["workflow"] == {"nodes": [], "links": []}
     with av.open(str(film)) as container:
-        pictures = [frame.to_ndarray(format="gray").astype(int) for frame in container.decode(video=0)]
+        images = [frame.to_ndarray(format="gray").astype(int) for frame in container.decode(video=0)]
 
     def distance(one: int, other: int) -> float:
-        return float(np.abs(pictures[one] - pictures[other]).mean())
+        return float(np.abs(images[one] - images[other]).mean())
 
-    # The dissolve takes three frames on each side of the cut at 12: every picture there differs a little from the last one.
+    # The dissolve takes three frames on each side of the cut at 12: every image there differs a little from the last one.
     steps = [distance(place, place + 1) for place in range(8, 15)]
     assert min(steps) > 0.2
     assert max(steps) < distance(8, 15) / 2

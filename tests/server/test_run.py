@@ -302,7 +302,7 @@ BINDINGS = [f"--bind={name}" for name in ("width=1.width", "height=1.height", "f
 
 
 def color_graph(*savers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
-    """EmptyImage (1), whose colour is the seed, into nodes that save it."""
+    """EmptyImage (1), whose color is the seed, into nodes that save it."""
     graph: dict[str, Any] = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}}
     }
@@ -314,11 +314,11 @@ def color_graph(*savers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("savers", "suffix"),
     [
-        ([("SaveImage", {"images": ["1", 0], "filename_prefix": "runs/colour"})], ".mp4"),
+        ([("SaveImage", {"images": ["1", 0], "filename_prefix": "runs/color"})], ".mp4"),
         (
             [
                 ("CreateVideo", {"images": ["1", 0], "fps": 8.0}),
-                ("SaveVideo", {"video": ["2", 0], "filename_prefix": "runs/colour", "format": "mp4", "codec": "h264"}),
+                ("SaveVideo", {"video": ["2", 0], "filename_prefix": "runs/color", "format": "mp4", "codec": "h264"}),
             ],
             ".mp4",
         ),
@@ -326,7 +326,7 @@ def color_graph(*savers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
             [
                 (
                     "SaveWEBM",
-                    {"images": ["1", 0], "filename_prefix": "runs/colour", "codec": "vp9", "fps": 8.0, "crf": 32.0},
+                    {"images": ["1", 0], "filename_prefix": "runs/color", "codec": "vp9", "fps": 8.0, "crf": 32.0},
                 )
             ],
             ".webm",
@@ -337,7 +337,7 @@ def color_graph(*savers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
                     "SaveAnimatedWEBP",
                     {
                         "images": ["1", 0],
-                        "filename_prefix": "runs/colour",
+                        "filename_prefix": "runs/color",
                         "fps": 8.0,
                         "lossless": True,
                         "quality": 80,
@@ -353,7 +353,7 @@ def color_graph(*savers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 def test_core_nodes_alone_make_a_film(
     tmp_path: Path, comfy_server: ComfyServer, savers: Sequence[tuple[str, dict[str, Any]]], suffix: str
 ) -> None:
-    workflow = write_json(tmp_path / "colours.json", color_graph(*savers))
+    workflow = write_json(tmp_path / "colors.json", color_graph(*savers))
     run = run_on(comfy_server, tmp_path, COLORS, *BINDINGS, workflow=workflow)
     assert {path.suffix for path in (run / "segments").iterdir()} == {suffix}
     frames = read_frames(run / "film.mp4")
@@ -365,11 +365,11 @@ def test_core_nodes_alone_make_a_film(
 def test_a_segment_that_fails_does_not_end_the_run(tmp_path: Path, comfy_server: ComfyServer) -> None:
     """A regular expression that is none fails while the second segment is rendered; repaired, only that one is rendered."""
     graph = color_graph(
-        ("SaveImage", {"images": ["1", 0], "filename_prefix": "runs/colour"}),
+        ("SaveImage", {"images": ["1", 0], "filename_prefix": "runs/color"}),
         ("RegexReplace", {"string": "x", "regex_pattern": "", "replace": "y"}),
         ("PreviewAny", {"source": ["3", 0]}),
     )
-    workflow = write_json(tmp_path / "colours.json", graph)
+    workflow = write_json(tmp_path / "colors.json", graph)
     story = small_story("Fehler", segments=3)
     story["segments"][1]["prompt"] = "(broken"
     command = [

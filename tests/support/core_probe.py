@@ -70,7 +70,7 @@ def predict() -> dict[str, list[float]]:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         encoder = build_encoder(Path(folder))
-    picture = torch.rand(1, 40, 60, 3, generator=torch.Generator().manual_seed(1))
+    image = torch.rand(1, 40, 60, 3, generator=torch.Generator().manual_seed(1))
     for unet in (TINY_SD15, TINY_SDXL):
         model = build_comfy_model(unet, draw_unet(unet), dtype=torch.float32)
         adapter = IPAdapter.from_state(draw_adapter("plus", unet), "adapter")
@@ -79,7 +79,7 @@ def predict() -> dict[str, list[float]]:
             # Its own would give 2816 numbers, for the sizes that the true SDXL is told.
             model.model.encode_adm = partial(_no_sizes, unet.vector_width)
         positive, negative = ([[make_context(unet, 1, seed=seed, dtype=torch.float32), pooled]] for seed in (1, 2))
-        inputs = {"ipadapter": adapter, "clip_vision": encoder, "image": picture, **defaults}
+        inputs = {"ipadapter": adapter, "clip_vision": encoder, "image": image, **defaults}
         models = {"none": model}
         for name, changes in ways.items():
             models[name] = VideoGenApplyIPAdapter.execute(model, **{**inputs, **changes}).result[0]

@@ -1,6 +1,6 @@
 """Files that OpenCV takes for YuNet and SFace: their inputs and outputs, and weights set by hand.
 
-The detector calls a face whatever is magenta; the recogniser multiplies the colours of a face with random numbers.
+The detector calls a face whatever is magenta; the recognizer multiplies the colors of a face with random numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-#: Colour of a face, RGB.
+#: Color of a face, RGB.
 FACE = (230, 20, 230)
 STRIDES = (8, 16, 32)
 _SIDE = 640
@@ -24,7 +24,7 @@ def write_models(folder: Path, seed: int = 1) -> Path:
     """Both files, under the names of OpenCV's model zoo; gives the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(_detector(), str(folder / "face_detection_yunet_2023mar.onnx"))
-    onnx.save(_recogniser(seed), str(folder / "face_recognition_sface_2021dec.onnx"))
+    onnx.save(_recognizer(seed), str(folder / "face_recognition_sface_2021dec.onnx"))
     return folder
 
 
@@ -57,15 +57,15 @@ def _detector() -> onnx.ModelProto:
     return _model(nodes, ("input", [1, 3, _SIDE, _SIDE]), sorted(outputs), weights)
 
 
-def _recogniser(seed: int) -> onnx.ModelProto:
+def _recognizer(seed: int) -> onnx.ModelProto:
     weights = {
         "middle": np.array([127.5]),
         "flat": np.array([1, 48], np.int64),
         "mix": np.random.default_rng(seed).standard_normal((48, 128)),
     }
     nodes = [
-        helper.make_node("Sub", ["data", "middle"], ["centred"]),
-        helper.make_node("AveragePool", ["centred"], ["pooled"], kernel_shape=[28, 28], strides=[28, 28]),
+        helper.make_node("Sub", ["data", "middle"], ["centered"]),
+        helper.make_node("AveragePool", ["centered"], ["pooled"], kernel_shape=[28, 28], strides=[28, 28]),
         helper.make_node("Reshape", ["pooled", "flat"], ["row"]),
         helper.make_node("MatMul", ["row", "mix"], ["fc1"]),
     ]

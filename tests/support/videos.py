@@ -22,24 +22,24 @@ _DARK, _BRIGHT = 40, 210
 
 
 def draw_code(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A picture of 8 × 2 grey blocks, the bits of `number` (0 to 65535): uint8, shape (height, width, 3)."""
+    """An image of 8 × 2 gray blocks, the bits of `number` (0 to 65535): uint8, shape (height, width, 3)."""
     width, height = size
-    picture = np.empty((height, width, 3), np.uint8)
+    image = np.empty((height, width, 3), np.uint8)
     for bit in range(_COLUMNS * _ROWS):
         row, column = divmod(bit, _COLUMNS)
         rows = slice(row * height // _ROWS, (row + 1) * height // _ROWS)
         columns = slice(column * width // _COLUMNS, (column + 1) * width // _COLUMNS)
-        picture[rows, columns] = _BRIGHT if number >> bit & 1 else _DARK
-    return picture
+        image[rows, columns] = _BRIGHT if number >> bit & 1 else _DARK
+    return image
 
 
-def read_code(picture: np.ndarray) -> int:
-    """The number in a decoded picture, shape (height, width, 3); asserts that every block is clearly dark or bright."""
-    height, width = picture.shape[:2]
+def read_code(image: np.ndarray) -> int:
+    """The number in a decoded image, shape (height, width, 3); asserts that every block is clearly dark or bright."""
+    height, width = image.shape[:2]
     number = 0
     for bit in range(_COLUMNS * _ROWS):
         row, column = divmod(bit, _COLUMNS)
-        level = picture[(2 * row + 1) * height // (2 * _ROWS), (2 * column + 1) * width // (2 * _COLUMNS)].mean()
+        level = image[(2 * row + 1) * height // (2 * _ROWS), (2 * column + 1) * width // (2 * _COLUMNS)].mean()
         assert abs(level - _DARK) < 30 or abs(level - _BRIGHT) < 30, f"block {bit} has the level {level:.0f}"
         number |= (level > (_DARK + _BRIGHT) / 2) << bit
     return number
@@ -82,13 +82,13 @@ def write_segment(
     folder: Path, segment: int, frames: int, *, size: tuple[int, int] = SIZE, quality: Quality = TINY
 ) -> Path:
     """``segment_NN.mp4`` with `frames` numbered frames."""
-    pictures = (draw_code(code_of(segment, frame), size) for frame in range(frames))
-    return write_video(folder / f"segment_{segment:02d}.mp4", pictures, count=frames, size=size, quality=quality)
+    images = (draw_code(code_of(segment, frame), size) for frame in range(frames))
+    return write_video(folder / f"segment_{segment:02d}.mp4", images, count=frames, size=size, quality=quality)
 
 
 def write_with_av(
     path: Path,
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     *,
     codec: str = "libx264",
     fps: int = 4,
@@ -98,10 +98,10 @@ def write_with_av(
     """A video as another program would write it; `stamps` are the frames' times in frames, for gaps."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        for index, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts = stamps[index] if stamps else index
             frame.time_base = Fraction(1, fps)
             container.mux(stream.encode(frame))

@@ -1,4 +1,4 @@
-"""Colours in Lab, and what matching them does."""
+"""Colors in Lab, and what matching them does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KNOWN = {
 
 
 def make_scene(seed: int = 0, size: int = 48) -> torch.Tensor:
-    """A picture of moderate, correlated colours, so that a cast stays within what sRGB has."""
+    """An image of moderate, correlated colors, so that a cast stays within what sRGB has."""
     generator = torch.Generator().manual_seed(seed)
     lab = torch.randn(size, size, 3, generator=generator, dtype=torch.float64) @ torch.tensor(
         [[9.0, 2.0, 1.0], [0.0, 6.0, 2.0], [0.0, 0.0, 5.0]], dtype=torch.float64
@@ -56,7 +56,7 @@ def distance(image: torch.Tensor, reference: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize(("rgb", "lab"), KNOWN.items())
-def test_known_colours(rgb: tuple[int, int, int], lab: tuple[float, float, float]) -> None:
+def test_known_colors(rgb: tuple[int, int, int], lab: tuple[float, float, float]) -> None:
     found = srgb_to_lab(torch.tensor(rgb, dtype=torch.float64) / 255)
     torch.testing.assert_close(found, torch.tensor(lab, dtype=torch.float64), rtol=0, atol=0.02)
 
@@ -75,9 +75,9 @@ def test_there_and_back(dtype: torch.dtype, worst: float) -> None:
     assert (lab_to_srgb(srgb_to_lab(every)) - every).abs().max() < worst
 
 
-def test_greys_have_no_colour_and_what_srgb_lacks_is_cut_off() -> None:
-    greys = torch.linspace(0, 1, 50, dtype=torch.float64)[:, None].expand(-1, 3)
-    assert srgb_to_lab(greys)[:, 1:].abs().max() < 1e-9
+def test_grays_have_no_color_and_what_srgb_lacks_is_cut_off() -> None:
+    grays = torch.linspace(0, 1, 50, dtype=torch.float64)[:, None].expand(-1, 3)
+    assert srgb_to_lab(grays)[:, 1:].abs().max() < 1e-9
     assert torch.equal(srgb_to_lab(torch.tensor([[-1.0, 2.0, 0.5]])), srgb_to_lab(torch.tensor([[0.0, 1.0, 0.5]])))
     wild = lab_to_srgb(torch.tensor([[50.0, 200.0, -200.0], [120.0, 0.0, 0.0], [-20.0, 0.0, 0.0]]))
     assert torch.isfinite(wild).all()
@@ -109,7 +109,7 @@ def test_only_what_the_mask_shows_is_measured() -> None:
 
 
 def cast(image: torch.Tensor, matrix: list[list[float]], offset: list[float]) -> torch.Tensor:
-    """A cast of colour and exposure, in Lab."""
+    """A cast of color and exposure, in Lab."""
     mean = torch.tensor([55.0, 4.0, 8.0], dtype=torch.float64)
     lab = srgb_to_lab(image) - mean
     return lab_to_srgb(
@@ -138,7 +138,7 @@ def test_a_cast_is_undone(name: str, matrix: list[list[float]], left: float) -> 
     assert distance(matched, scene) < left
 
 
-def test_mean_and_spread_cannot_undo_what_mixes_colours() -> None:
+def test_mean_and_spread_cannot_undo_what_mixes_colors() -> None:
     scene = make_scene()
     tinted = cast(scene, SYMMETRIC, [0.0, 0.0, 0.0])
     (apart,) = match_colors(tinted[None], colors_of(scene), METHODS["mean and spread"], 1.0)
@@ -172,7 +172,7 @@ def test_clamped_goes_only_so_far() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_its_own_colours_leave_a_frame_alone(name: str) -> None:
+def test_its_own_colors_leave_a_frame_alone(name: str) -> None:
     scene = make_scene().float()
     (matched,) = match_colors(scene[None], colors_of(scene), METHODS[name], 1.0)
     torch.testing.assert_close(matched, scene, rtol=0, atol=1e-4)
@@ -188,11 +188,11 @@ def test_flat_frames_stay_flat(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_grey_frames_stay_grey_and_get_the_exposure(name: str) -> None:
+def test_gray_frames_stay_gray_and_get_the_exposure(name: str) -> None:
     scene = make_scene()
-    grey = scene.mean(dim=-1, keepdim=True).float() * 0.8
-    (matched,) = match_colors(grey[None], colors_of(scene), METHODS[name], 1.0)
-    assert matched.shape == grey.shape
+    gray = scene.mean(dim=-1, keepdim=True).float() * 0.8
+    (matched,) = match_colors(gray[None], colors_of(scene), METHODS[name], 1.0)
+    assert matched.shape == gray.shape
     goal, found = colors_of(scene), colors_of(matched.expand(-1, -1, 3))
     assert found.mean[0].item() == pytest.approx(goal.mean[0].item(), abs=0.5)
     assert found.mean[1:].abs().max() < 1e-3

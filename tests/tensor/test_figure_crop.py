@@ -10,15 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from custom_nodes.videogen.media.storyboard.scene.scene_image import SceneImage
 from PIL import Image
 
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.media.story_file import load_story
-from custom_nodes.videogen.media.storyboard.scene.picture import Picture
 from custom_nodes.videogen.tensor.figure_crop import crop_to_figure, figure_box, find_figure, fit_square, square_around
 from runner.comfyui.installation import PROJECT
 
-#: Segments of the film by where they play and how near the man is, with the picture's size.
+#: Segments of the film by where they play and how near the man is, with the image's size.
 SHOTS = {
     "a meadow, wide": (1, (768, 432)),
     "a meadow, near": (4, (512, 640)),
@@ -31,13 +31,13 @@ SHOTS = {
 
 @cache
 def draw(number, size):
-    """A man of the film alone in his scenery: the picture (height, width, 3), and the figure's box in it."""
+    """A man of the film alone in his scenery: the image (height, width, 3), and the figure's box in it."""
     plan = plan_segment(load_story(PROJECT / "stories" / "apple_tree.json"), number)
     man = dataclasses.replace(plan.characters[0], region=None)
-    picture = Picture(dataclasses.replace(plan, characters=(man,), objects=(), size=size), size, size[1] / 1080)
-    image = picture.scenery()
+    scene = SceneImage(dataclasses.replace(plan, characters=(man,), objects=(), size=size), size, size[1] / 1080)
+    image = scene.scenery()
     empty = np.asarray(image).copy()
-    [sprite] = picture._sprites
+    [sprite] = scene._sprites
     sprite.draw(image, 0.0, 0.0)
     changed = np.abs(np.asarray(image).astype(int) - empty).sum(-1) > 30
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
@@ -96,13 +96,13 @@ def noise():
 @pytest.mark.parametrize(
     "image",
     [torch.full((120, 160, 3), 0.5), torch.zeros(120, 160, 3), noise(), torch.rand(1, 1, 3), torch.rand(2, 300, 3)],
-    ids=["one colour", "black", "noise", "a pixel", "a line"],
+    ids=["one color", "black", "noise", "a pixel", "a line"],
 )
-def test_a_picture_without_a_figure_stays_whole(image):
+def test_an_image_without_a_figure_stays_whole(image):
     assert crop_to_figure(image) is image or crop_to_figure(image).shape == image.shape
 
 
-def test_nothing_is_changed_in_the_picture():
+def test_nothing_is_changed_in_the_image():
     image, _ = draw(*SHOTS["a field"])
     before = image.clone()
     crop_to_figure(image)
@@ -124,7 +124,7 @@ def test_a_mask_says_where_the_figure_is():
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_a_mask_of_nothing_or_all_leaves_the_picture_whole(value):
+def test_a_mask_of_nothing_or_all_leaves_the_image_whole(value):
     image = noise()
     assert crop_to_figure(image, torch.full((120, 160), value)) is image
 
@@ -146,7 +146,7 @@ def test_the_box_of_a_mask():
     ],
     ids=["in the middle", "in a corner", "in another", "higher than the picture is wide"],
 )
-def test_squares_stay_inside_the_picture(box, size, square):
+def test_squares_stay_inside_the_image(box, size, square):
     assert square_around(box, size) == square
 
 
@@ -154,7 +154,7 @@ def test_squares_stay_inside_the_picture(box, size, square):
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 50), (50, 100), (64, 64), (1, 900)])
-def test_a_picture_is_shown_as_a_whole(height, width):
+def test_an_image_is_shown_as_a_whole(height, width):
     square = fit_square(torch.ones(height, width, 3), 64)
     assert square.shape == (64, 64, 3)
     share = min(height, width) / max(height, width)
@@ -162,7 +162,7 @@ def test_a_picture_is_shown_as_a_whole(height, width):
     assert float(square.min()) in (0.5, 1.0)
 
 
-def test_colours_are_kept():
+def test_colors_are_kept():
     image = Image.new("RGB", (30, 20), (255, 0, 128))
     square = fit_square(torch.from_numpy(np.asarray(image).astype(np.float32) / 255), 30)
     assert torch.allclose(square[15, 15], torch.tensor([1.0, 0.0, 128 / 255]), atol=1e-5)

@@ -55,7 +55,7 @@ def test_frames_correlate_as_documented(drift):
         assert found == pytest.approx(frame_correlation(drift, distance), abs=4 / math.sqrt(noise[0].numel()))
 
 
-def test_neighbours_grow_apart_with_drift():
+def test_neighbors_grow_apart_with_drift():
     documented = [frame_correlation(drift / 100) for drift in range(101)]
     assert documented[0] == 1
     assert documented[100] == 0

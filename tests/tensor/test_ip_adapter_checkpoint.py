@@ -1,4 +1,4 @@
-"""Adapter files: the published kinds are recognised by their shapes, and everything else is told in a sentence."""
+"""Adapter files: the published kinds are recognized by their shapes, and everything else is told in a sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
-from custom_nodes.videogen.tensor.ip_adapter.checkpoint import recognise
+from custom_nodes.videogen.tensor.ip_adapter.checkpoint import recognize
 from runner.bench.models.random_weights.adapters import lay_out_full_face, lay_out_plain, lay_out_plus
 from runner.bench.models.random_weights.layout import Layout, draw_weights
 
@@ -92,9 +92,9 @@ def refused(call: Callable[[], object], code: str) -> str:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_files_are_recognised_by_their_shapes(name: str) -> None:
+def test_published_files_are_recognized_by_their_shapes(name: str) -> None:
     layout, family, projection, tokens, source, width, encoder = PUBLISHED[name]
-    info = recognise(shapes_of(layout), "a file of any name")
+    info = recognize(shapes_of(layout), "a file of any name")
     assert (info.family, info.projection, info.tokens) == (family, projection, tokens)
     assert (info.embed_source, info.embed_width, info.encoder) == (source, width, encoder)
     assert info.context_width == (768 if family == "SD 1.5" else 2048)
@@ -103,9 +103,9 @@ def test_published_files_are_recognised_by_their_shapes(name: str) -> None:
 
 
 def test_other_encoders_are_named_too() -> None:
-    assert recognise(shapes_of(lay_out_plain(SD15_WIDTHS, 768, embed_width=768)), "x").encoder == L
-    assert recognise(shapes_of(lay_out_plus(SD15_WIDTHS, 768, embed_width=1664)), "x").encoder == BIG_G
-    assert recognise(shapes_of(lay_out_plain(SD15_WIDTHS, 1024)), "x").family == "SD 2"
+    assert recognize(shapes_of(lay_out_plain(SD15_WIDTHS, 768, embed_width=768)), "x").encoder == L
+    assert recognize(shapes_of(lay_out_plus(SD15_WIDTHS, 768, embed_width=1664)), "x").encoder == BIG_G
+    assert recognize(shapes_of(lay_out_plain(SD15_WIDTHS, 1024)), "x").family == "SD 2"
 
 
 def test_other_spellings_of_the_same_tensors() -> None:
@@ -215,7 +215,7 @@ FOREIGN: dict[str, tuple[Mapping[str, Tensor], str]] = {
 @pytest.mark.parametrize("what", FOREIGN)
 def test_another_kind_of_file_is_named(what: str) -> None:
     state, expected = FOREIGN[what]
-    sentence = refused(lambda: recognise(state, "file.bin"), "adapter-invalid")
+    sentence = refused(lambda: recognize(state, "file.bin"), "adapter-invalid")
     assert sentence.startswith("file.bin is ")
     assert re.search(expected, sentence)
 

@@ -42,8 +42,8 @@ def resized_row(row: list[float], count: int) -> list[float]:
 def test_masks_are_resized_bicubically(height: int, width: int, size: tuple[int, int]) -> None:
     mask = torch.rand(2, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     expected = []
-    for picture in mask.tolist():
-        rows = [resized_row(row, size[1]) for row in picture]
+    for image in mask.tolist():
+        rows = [resized_row(row, size[1]) for row in image]
         columns = [resized_row(list(column), size[0]) for column in zip(*rows, strict=True)]
         expected.append([list(row) for row in zip(*columns, strict=True)])
     torch.testing.assert_close(
@@ -69,10 +69,10 @@ def test_edges_may_overshoot_and_are_not_clamped() -> None:
 
 
 def test_none_stays_everywhere_and_true_or_false_masks_work() -> None:
-    nothing, picture = MaskStack([None, torch.ones(1, 4, 4, dtype=torch.bool)]).at((2, 2), CPU, torch.float32)
+    nothing, image = MaskStack([None, torch.ones(1, 4, 4, dtype=torch.bool)]).at((2, 2), CPU, torch.float32)
     assert nothing is None
-    assert picture is not None
-    assert picture.tolist() == [[1.0] * 4]
+    assert image is not None
+    assert image.tolist() == [[1.0] * 4]
 
 
 def test_frames_are_counted() -> None:
@@ -108,7 +108,7 @@ def test_each_resolution_is_made_once_and_few_are_kept(monkeypatch: pytest.Monke
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     seed=st.integers(0, 1000),
 )
-def test_normalised_masks_never_add_up_above_one(
+def test_normalized_masks_never_add_up_above_one(
     sizes: list[tuple[int, int, int] | None], size: tuple[int, int], seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -116,7 +116,7 @@ def test_normalised_masks_never_add_up_above_one(
         None if shape is None else torch.rand(shape, generator=generator, dtype=torch.float64) for shape in sizes
     ]
     plain = MaskStack(given_masks).at(size, CPU, torch.float64)
-    found = MaskStack(given_masks, normalise=True).at(size, CPU, torch.float64)
+    found = MaskStack(given_masks, normalize=True).at(size, CPU, torch.float64)
     total = sum(mask for mask in found if mask is not None)
     assert isinstance(total, Tensor)
     assert total.max() <= 1 + 1e-6  # a third three times, in single precision

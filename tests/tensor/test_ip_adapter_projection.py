@@ -47,9 +47,9 @@ def linear(state: State, name: str, x: Tensor) -> Tensor:
 
 
 def norm(state: State, name: str, x: Tensor) -> Tensor:
-    centred = x - x.mean(-1, keepdim=True)
+    centered = x - x.mean(-1, keepdim=True)
     return (
-        centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * state[f"{name}.weight"]
+        centered / (centered.square().mean(-1, keepdim=True) + 1e-5).sqrt() * state[f"{name}.weight"]
         + state[f"{name}.bias"]
     )
 
@@ -171,7 +171,7 @@ def test_no_gradients_are_kept() -> None:
     assert not adapter.key_value(0, tokens)[0].requires_grad
 
 
-def test_normalisation_uses_torchs_epsilon() -> None:
+def test_normalization_uses_torchs_epsilon() -> None:
     """The functions above stand for LayerNorm; that they do, only torch can say."""
     state, x = draw("plain"), torch.randn(4, CONTEXT, dtype=torch.float64)
     weight, bias = state["image_proj.norm.weight"], state["image_proj.norm.bias"]

@@ -1,4 +1,4 @@
-"""A camera's path over pictures: how far things move is measured in the pictures."""
+"""A camera's path over images: how far things move is measured in the images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEIGHT, WIDTH = 192, 256
 
 @pytest.fixture(scope="module")
 def scene() -> torch.Tensor:
-    """A random picture, (height, width, 3), a little blurred: every part of it is like no other."""
+    """A random image, (height, width, 3), a little blurred: every part of it is like no other."""
     noise = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
     kernel = torch.exp(-(torch.arange(-6.0, 7) ** 2) / (2 * 0.8**2))
     kernel = (kernel / kernel.sum()).expand(3, 1, 13)
@@ -27,7 +27,7 @@ def scene() -> torch.Tensor:
 def shift_between(
     one: torch.Tensor, other: torch.Tensor, middle: tuple[float, float] = (0.5, 0.5)
 ) -> tuple[float, float]:
-    """How far what is in a part of the first picture has moved in the second, in pixels (x, y).
+    """How far what is in a part of the first image has moved in the second, in pixels (x, y).
 
     Phase correlation: its peak gives whole pixels, the plane through the low frequencies' phases the rest. (The centroid around
     the peak, which OpenCV takes, leans towards whole pixels, by up to 0.3.)
@@ -35,7 +35,7 @@ def shift_between(
     height, width = HEIGHT // 2, WIDTH // 2
     top, left = round(HEIGHT * middle[1] - height / 2), round(WIDTH * middle[0] - width / 2)
     window = torch.outer(*(torch.hann_window(size, periodic=False, dtype=torch.float64) for size in (height, width)))
-    parts = [picture.double().mean(-1)[top : top + height, left : left + width] for picture in (one, other)]
+    parts = [image.double().mean(-1)[top : top + height, left : left + width] for image in (one, other)]
     first, second = (torch.fft.fft2((part - part.mean()) * window) for part in parts)
     cross = second * first.conj()
     peak = int(torch.fft.ifft2(cross / cross.abs().clamp(min=1e-9)).real.argmax())
@@ -55,21 +55,21 @@ def shift_between(
     [("pan-left", (1, 0)), ("pan-right", (-1, 0)), ("track", (-1, 0)), ("tilt-up", (0, 1)), ("tilt-down", (0, -1))],
 )
 @pytest.mark.parametrize("border", ["mirror", "crop"])
-def test_what_is_in_the_picture_moves_against_the_camera(scene, move, direction, border):
+def test_what_is_in_the_image_moves_against_the_camera(scene, move, direction, border):
     frames, reach = 7, 0.06
     views = camera_path(move, 1.0, reach, frames, border)
-    pictures = [look_at(scene, view, (0, 1)) for view in views]
+    images = [look_at(scene, view, (0, 1)) for view in views]
     # In pixels of the frame the way is the same with either border.
     way = reach * (WIDTH if direction[0] else HEIGHT)
     for index in range(1, frames):
         progress = index / (frames - 1)
         expected = way * progress * progress * (3 - 2 * progress)
-        x, y = shift_between(pictures[0], pictures[index])
+        x, y = shift_between(images[0], images[index])
         assert x == pytest.approx(direction[0] * expected, abs=0.1)
         assert y == pytest.approx(direction[1] * expected, abs=0.1)
 
 
-def test_a_pan_to_the_left_moves_the_picture_to_the_right(scene):
+def test_a_pan_to_the_left_moves_the_image_to_the_right(scene):
     views = camera_path("pan-left", 1.0, 0.1, 2)
     assert shift_between(look_at(scene, views[0], (0, 1)), look_at(scene, views[1], (0, 1)))[0] > 0.09 * WIDTH
 
@@ -87,7 +87,7 @@ def test_whole_pixels_are_exact(scene):
 
 
 def scale_between(one: torch.Tensor, other: torch.Tensor) -> float:
-    """How much larger things are in the second picture, from how far what is left and right of the middle moved apart."""
+    """How much larger things are in the second image, from how far what is left and right of the middle moved apart."""
     away = 0.2
     right, left = (shift_between(one, other, (0.5 + side * away, 0.5))[0] for side in (1, -1))
     apart = (right - left) / (2 * away * WIDTH) / 2
@@ -105,7 +105,7 @@ def test_zooms(scene, move, reach, scale, border):
         torch.testing.assert_close(turned, last, rtol=0, atol=1e-5)
 
 
-def test_all_of_a_picture_is_the_picture_itself(scene):
+def test_all_of_an_image_is_the_image_itself(scene):
     assert look_at(scene, View(), (0, 1)) is scene
 
 
@@ -123,7 +123,7 @@ def test_borders_are_mirrored():
     torch.testing.assert_close(seen, torch.tensor([[2.0, 1, 0, 0, 1, 2, 3, 4]]), rtol=0, atol=1e-5)
 
 
-def test_nothing_aliases_when_more_is_seen_than_the_picture():
+def test_nothing_aliases_when_more_is_seen_than_the_image():
     stripes = torch.tensor([0.0, 1.0]).repeat(64).expand(4, -1)
     seen = look_at(stripes, View(left=-0.6, width=2.2, top=0.0))
     assert (seen[:, 40:88] - 0.5).abs().max() < 0.01  # where no mirrored edge is near
@@ -140,9 +140,9 @@ def test_a_single_pixel_can_be_looked_at():
     assert look_at(torch.full((1, 1), 0.25), View(0.3, -0.3, 0.5, 0.5)).item() == pytest.approx(0.25)
 
 
-def test_constant_pictures_stay_constant():
-    grey = torch.full((3, 20, 30), 0.4)
-    torch.testing.assert_close(look_at(grey, View(0.123, 0.07, 0.83, 1.4)), grey, rtol=0, atol=1e-6)
+def test_constant_images_stay_constant():
+    gray = torch.full((3, 20, 30), 0.4)
+    torch.testing.assert_close(look_at(gray, View(0.123, 0.07, 0.83, 1.4)), gray, rtol=0, atol=1e-6)
 
 
 def test_noise_loses_its_strength_which_is_why_it_is_not_to_be_moved():

@@ -145,10 +145,10 @@ def test_masks_never_add_up_above_one(people, things, with_location, feather):
             assert float(torch.stack(members).double().sum(0).max()) <= 1 + ROUNDING
 
 
-# ------------------------------------------------------------------ mask pictures
+# ------------------------------------------------------------------ mask images
 
 
-def test_a_mask_picture_is_scaled_and_made_soft():
+def test_a_mask_image_is_scaled_and_made_soft():
     drawn = torch.zeros(180, 320)
     drawn[:, :160] = 1
     masks = masks_of([person("anna", "anna.png"), person("ben")], feather=0.1, files={"anna.png": drawn})
@@ -158,7 +158,7 @@ def test_a_mask_picture_is_scaled_and_made_soft():
     assert torch.equal(masks["ben"], 1 - masks["anna"])
 
 
-def test_two_mask_pictures_that_fit_together_still_do_when_they_are_soft():
+def test_two_mask_images_that_fit_together_still_do_when_they_are_soft():
     one = (torch.rand(90, 160, generator=torch.Generator().manual_seed(1)) > 0.5).float()
     together = soften(one, 12.0) + soften(1 - one, 12.0)
     assert float((together - 1).abs().max()) < 1e-5

@@ -1,4 +1,4 @@
-"""The pictures of a segment's cast, out of ComfyUI's input folder or the graph, and the masks of its regions."""
+"""The images of a segment's cast, out of ComfyUI's input folder or the graph, and the masks of its regions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor
 
 from ..core.errors import ProblemList
 from ..core.segment.plan import SegmentPlan
-from ..core.segment.references import HOW_TO_MAKE, Role, cast_of, cast_roles, mask_name, missing_picture
+from ..core.segment.references import HOW_TO_MAKE, Role, cast_of, cast_roles, mask_name, missing_image
 from ..core.segment.regions import Area, lay_out
 from ..core.story.model import Entity
 from ..core.story.validation import did_you_mean
-from ..media.images.image_files import FileWatch, find_file, read_mask, read_picture
-from ..nodes.characters.references import References, ShownBy
+from ..media.images.image_files import FileWatch, find_file, read_image, read_mask
+from ..nodes.characters.references import ReferenceImage, References
 from ..tensor.figure_crop import crop_to_figure
 
 log = logging.getLogger(__name__)
 
-#: Which pictures and masks were read, by all nodes.
+#: Which images and masks were read, by all nodes.
 files_read = FileWatch()
 
 
@@ -33,13 +33,13 @@ class Member:
     """Somebody or something that the model sees.
 
     Attributes:
-        pictures: each (height, width, 3), as the encoder gets them.
-        figures: where the figure is in each picture, (height, width), 0…1, or None where nobody has said; empty for pictures
+        images: each (height, width, 3), as the encoder gets them.
+        figures: where the figure is in each image, (height, width), 0…1, or None where nobody has said; empty for images
             that were cropped to it.
     """
 
     role: Role
-    pictures: tuple[Tensor, ...]
+    images: tuple[Tensor, ...]
     figures: tuple[Tensor | None, ...] = ()
 
 
@@ -48,9 +48,9 @@ class Cast:
     """What keeps a segment's cast the same.
 
     Attributes:
-        members: those who have pictures.
+        members: those who have images.
         areas: where everybody in the shot is, members or not.
-        masks: name → mask picture of a region, (height, width).
+        masks: name → mask image of a region, (height, width).
         without: who is missing, a sentence each.
     """
 
@@ -67,8 +67,8 @@ def read_cast(
 
     Args:
         weights: kind → weight of those whose story gives none.
-        must_be_there: refuse to go on without a picture; otherwise who has none is left out.
-        to_figure: crop the pictures of characters and objects to the figure.
+        must_be_there: refuse to go on without an image; otherwise who has none is left out.
+        to_figure: crop the images of characters and objects to the figure.
 
     Raises:
         VideoGenError: `reference-missing` with all that is not there, before anything is read; `image-invalid` and
@@ -76,13 +76,13 @@ def read_cast(
     """
     folder = Path(folder_paths.get_input_directory())
     roles = cast_roles(plan, weights, given.names)
-    note_strangers(plan, given)
+    note_unknown_references(plan, given)
     everybody = cast_of(plan) if roles else []
     mask_names = {_key(entity): mask_name(entity) for entity in everybody}
     names = [name for role in roles for name in role.names] + [name for name in mask_names.values() if name]
     paths = {name: look_up(folder, name) for name in names}
     problems = [
-        missing_picture(entity, name)
+        missing_image(entity, name)
         for entity, needed in (
             *((role.entity, role.names) for role in roles),
             *((entity, (mask_names[_key(entity)],)) for entity in everybody if mask_names[_key(entity)]),
@@ -111,7 +111,7 @@ def read_cast(
     def placed(entity: Entity) -> Entity:
         return dataclasses.replace(entity, region=None) if mask_name(entity) not in ("", *masks) else entity
 
-    # All of the cast has its place, also who is not shown: nobody else's picture is to act there.
+    # All of the cast has its place, also who is not shown: nobody else's image is to act there.
     areas = lay_out(
         [placed(entity) for entity in plan.characters],
         [placed(entity) for entity in plan.objects],
@@ -121,8 +121,8 @@ def read_cast(
     return Cast(tuple(members), tuple(areas), masks, tuple(map(str, problems)))
 
 
-def note_strangers(plan: SegmentPlan, given: References) -> None:
-    """Log whose pictures the segment does not need: a segment knows its own cast only, so that may be as it should be."""
+def note_unknown_references(plan: SegmentPlan, given: References) -> None:
+    """Log whose images the segment does not need: a segment knows its own cast only, so that may be as it should be."""
     cast = [entity.name for entity in cast_of(plan)]
     for name in given.names:
         if name not in cast:
@@ -138,9 +138,9 @@ def look_up(folder: Path, name: str) -> Path | None:
     return path
 
 
-def _read(path: Path, name: str) -> ShownBy:
-    picture = read_picture(path, name)
-    return ShownBy(torch.from_numpy(picture.rgb), None if picture.alpha is None else torch.from_numpy(picture.alpha))
+def _read(path: Path, name: str) -> ReferenceImage:
+    image = read_image(path, name)
+    return ReferenceImage(torch.from_numpy(image.rgb), None if image.alpha is None else torch.from_numpy(image.alpha))
 
 
 def _key(entity: Entity) -> tuple[str, str]:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from ..core.errors import VideoGenError
-from ..core.lru_cache import ByteCache
-from ..metrics.appearance import Backend
+from ..core.lru_cache import SizedLRUCache
+from ..metrics.appearance import AppearanceModel
 from ..metrics.faces import FaceFinder, find_faces
 from .attention.image_encoder import read_encoder
 
@@ -22,13 +22,13 @@ from .attention.image_encoder import read_encoder
 _FINGERPRINT_SIZE, _FINGERPRINT_WEIGHTS = 4096, 16
 #: Where in ComfyUI's `models` OpenCV's models for faces are looked for.
 FACES_FOLDER = "opencv"
-#: Pictures that are encoded at once: ViT-H takes 0.4 GB for them.
+#: Images that are encoded at once: ViT-H takes 0.4 GB for them.
 _BATCH = 8
-#: Vectors of 1 to 5 KB: the bank of unrelated pictures and the references are seen again with every segment.
-_cache: ByteCache[np.ndarray] = ByteCache(8 * 1024 * 1024)
+#: Vectors of 1 to 5 KB: the bank of unrelated images and the references are seen again with every segment.
+_cache: SizedLRUCache[np.ndarray] = SizedLRUCache(8 * 1024 * 1024)
 
 
-def make_backend(clip_vision: Any) -> tuple[Backend, list[str]]:
+def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]:
     """What compares subjects: the image embeddings of a CLIP Vision model, or without one the classical descriptors.
 
     Faces are looked at beside that when `models/opencv` holds YuNet and SFace.
@@ -41,26 +41,26 @@ def make_backend(clip_vision: Any) -> tuple[Backend, list[str]]:
     """
     faces, notes = _load_faces(Path(folder_paths.models_dir) / FACES_FOLDER)
     if clip_vision is None:
-        return Backend(faces=faces), notes
+        return AppearanceModel(faces=faces), notes
     try:
         encoder = read_encoder(clip_vision)
         name, serial = encoder.name, encoder.serial
     except VideoGenError as error:
         if error.code != "adapter-mismatch":
             raise
-        # No encoder for IP-Adapters, such as SigLIP; for looking at pictures it will do.
+        # No encoder for IP-Adapters, such as SigLIP; for looking at images it will do.
         name, serial = type(clip_vision.model).__name__, 0
 
     @torch.no_grad()
-    def embed(pictures: np.ndarray) -> np.ndarray:
-        keys = [(serial, hashlib.sha256(picture.tobytes()).hexdigest()) for picture in pictures]
+    def embed(images: np.ndarray) -> np.ndarray:
+        keys = [(serial, hashlib.sha256(image.tobytes()).hexdigest()) for image in images]
         found = [_cache.get(key) if serial else None for key in keys]
         new = [index for index, vector in enumerate(found) if vector is None]
         for begin in range(0, len(new), _BATCH):
             comfy.model_management.throw_exception_if_processing_interrupted()
             indexes = new[begin : begin + _BATCH]
-            batch = torch.from_numpy(pictures[indexes]).float() / 255
-            # The pictures are square already: nothing is cut off, as a centre crop would.
+            batch = torch.from_numpy(images[indexes]).float() / 255
+            # The images are square already: nothing is cut off, as a center crop would.
             vectors = clip_vision.encode_image(batch, crop=False)["image_embeds"].float().cpu().numpy()
             for index, vector in zip(indexes, vectors.reshape(len(indexes), -1), strict=True):
                 found[index] = vector
@@ -68,7 +68,7 @@ def make_backend(clip_vision: Any) -> tuple[Backend, list[str]]:
                     _cache.put(keys[index], vector, vector.nbytes)
         return np.stack([vector for vector in found if vector is not None])
 
-    return Backend(f"{name} {_fingerprint(clip_vision.model)}", embed, faces), notes
+    return AppearanceModel(f"{name} {_fingerprint(clip_vision.model)}", embed, faces), notes
 
 
 def _fingerprint(model: torch.nn.Module) -> str:

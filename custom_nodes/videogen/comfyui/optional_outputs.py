@@ -14,7 +14,7 @@ def make_if_linked(hidden: Any, output: int, make: Callable[[], Value]) -> Value
     """What an output carries, or None when it cannot be made and nobody wants it.
 
     A node whose other outputs are of use goes on without it. (ComfyUI's ExecutionBlocker is not for this: a prompt that it
-    stops counts as a success, and nobody is told why a picture is missing.)
+    stops counts as a success, and nobody is told why an image is missing.)
 
     Args:
         hidden: the node's `hidden`, with `prompt` and `unique_id`.

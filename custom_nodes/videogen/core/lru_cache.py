@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class ByteCache(Generic[Value]):
+class SizedLRUCache(Generic[Value]):
     """Results by key, bounded by their sizes. It may be used from several threads.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.thermal.readings import Reading
-from .card_keys import CardKey, normalise_bus
+from .card_keys import CardKey, normalize_bus
 
 #: linux/drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h: bits 0–15 power, 16–31 current, 32–55 temperature.
 _POWER_BITS, _HEAT_BITS = 0x0000_0000_FFFF_FFFF, 0x00FF_FFFF_0000_0000
@@ -51,7 +51,7 @@ class Amd:
                 module.amdsmi_init()
                 self._module = module
                 for handle in module.amdsmi_get_processor_handles():
-                    bus = normalise_bus(str(module.amdsmi_get_gpu_device_bdf(handle)))
+                    bus = normalize_bus(str(module.amdsmi_get_gpu_device_bdf(handle)))
                     self._handles[bus] = handle
                     self._cards.append(CardKey(bus, "", str(self._info(handle).get("market_name") or "AMD card")))
             except Exception as error:
@@ -95,7 +95,7 @@ class Amd:
         clock = self._ask(module.amdsmi_get_clock_info, handle, module.AmdSmiClkType.GFX) or {}
         edge, problem = self._temperature(handle, "EDGE")
         hotspot, why = self._temperature(handle, "HOTSPOT")
-        if edge is None:  # cards for data centres have no sensor at the edge, only the hottest place
+        if edge is None:  # cards for data centers have no sensor at the edge, only the hottest place
             edge, problem = hotspot, problem if hotspot is None else ""
         used, total = _number(memory.get("vram_used")), _number(memory.get("vram_total"))
         return Reading(

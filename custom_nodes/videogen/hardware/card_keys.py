@@ -29,7 +29,7 @@ def format_bus(domain: int, bus: int, device: int) -> str:
     return f"{domain:04x}:{bus:02x}:{device:02x}.0"
 
 
-def normalise_bus(text: str) -> str:
+def normalize_bus(text: str) -> str:
     """``00000000:3B:00.0`` (NVML), ``3b:00`` and ``0000:3b:00.0`` alike; "" for what is no PCI address.
 
     The function behind the dot is always 0: a card's sound device is not meant.
@@ -40,7 +40,7 @@ def normalise_bus(text: str) -> str:
     return format_bus(int(found["domain"] or "0", 16), int(found["bus"], 16), int(found["device"], 16))
 
 
-def normalise_uuid(text: str) -> str:
+def normalize_uuid(text: str) -> str:
     """``GPU-…``, also for torch's UUIDs, which lack the prefix; "" for nothing."""
     text = text.strip()
     return text if not text or text.upper().startswith(("GPU-", "MIG-")) else f"GPU-{text}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.thermal.readings import Reading
-from .card_keys import CardKey, choose_visible, normalise_bus
+from .card_keys import CardKey, choose_visible, normalize_bus
 
 #: nvml.h, nvmlClocksEventReasons: why the clocks are lower than they could be. Idle, application clocks, sync boost and
 #: display settings are not there: they are no trouble.
@@ -102,7 +102,7 @@ class Nvidia:
         for index in range(self._module.nvmlDeviceGetCount()):
             handle = self._module.nvmlDeviceGetHandleByIndex(index)
             uuid = _text(self._module.nvmlDeviceGetUUID(handle))
-            bus = normalise_bus(_text(self._module.nvmlDeviceGetPciInfo(handle).busId))
+            bus = normalize_bus(_text(self._module.nvmlDeviceGetPciInfo(handle).busId))
             self._handles[uuid] = handle
             self._cards.append(CardKey(bus, uuid, _text(self._module.nvmlDeviceGetName(handle))))
 

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two samples, and the share of a processor core that they may cost: where a look takes longer (some
 #: laptops' sensors take milliseconds), there are fewer of them.
 PERIOD, LARGEST_SHARE = 1.0, 0.001
-LONGEST_PERIOD = 30.0
+MAX_PERIOD = 30.0
 
 
 class Sampler:
@@ -75,7 +75,7 @@ class Sampler:
 
     def wait_seconds(self) -> float:
         """Until the next sample, so that all of them cost no more than `LARGEST_SHARE`."""
-        return min(LONGEST_PERIOD, max(self.period, self.cost / LARGEST_SHARE))
+        return min(MAX_PERIOD, max(self.period, self.cost / LARGEST_SHARE))
 
     def _count(self, spent: float) -> None:
         self._taken += 1

@@ -1,1 +1,1 @@
-"""Files: video through ffmpeg, pictures, and stories on disk. No torch, no ComfyUI."""
+"""Files: video through ffmpeg, images, and stories on disk. No torch, no ComfyUI."""

@@ -1,1 +1,1 @@
-"""Continuity measured in pictures: numpy and OpenCV only, so that nodes and the runner can both use it."""
+"""Continuity measured in images: numpy and OpenCV only, so that nodes and the runner can both use it."""

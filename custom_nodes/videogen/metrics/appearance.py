@@ -13,7 +13,7 @@ import numpy as np
 from ..core.continuity.calibration import (
     CHROMA_CALIBRATION,
     CLASSICAL,
-    GREY_CALIBRATION,
+    GRAY_CALIBRATION,
     find_calibration,
     fuse,
     relate_cosine,
@@ -30,13 +30,13 @@ from .descriptor import (
     compare_classical,
     count_colors,
 )
-from .embedding import Embed, subject_on_grey
+from .embedding import Embed, subject_on_gray
 from .faces import FaceFinder
-from .images import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
+from .images import FLOW_SIDE, MEASURE_SIDE, SceneImage, prepare_image
 from .part_colors import measure_parts
 from .subject import SubjectWeight, weigh_subject
 
-#: A reference picture whose pixels differ by less than this in every channel shows nothing.
+#: A reference image whose pixels differ by less than this in every channel shows nothing.
 _LEAST_CONTRAST = 0.03
 
 
@@ -47,10 +47,10 @@ class Appearance:
     Attributes:
         backend: what made `vector`.
         vector: float32; of length 1 for a network, a histogram that sums to 1 for the classical backend.
-        unrelated: lo, its mean similarity to the bank of unrelated pictures.
+        unrelated: lo, its mean similarity to the bank of unrelated images.
         chroma: float32, (CHROMA_BINS, CHROMA_BINS), sums to 1.
-        parts: part of the figure → its colour.
-        grey: there is no colour in the picture.
+        parts: part of the figure → its color.
+        gray: there is no color in the image.
         weights: where the subject was looked for; see `SubjectWeight.source`.
         face: float32 (128,) of length 1, where there are models for faces and one is seen.
     """
@@ -60,7 +60,7 @@ class Appearance:
     unrelated: float
     chroma: np.ndarray
     parts: Mapping[str, PartColor]
-    grey: bool
+    gray: bool
     weights: str
     face: np.ndarray | None = None
 
@@ -71,7 +71,7 @@ class Appearance:
             "vector": _pack(self.vector),
             "unrelated": round(self.unrelated, 5),
             "chroma": _pack(self.chroma),
-            "grey": self.grey,
+            "grey": self.gray,
             "weights": self.weights,
             "parts": {name: [round(v, 2) for v in (c.lightness, c.chroma, c.hue)] for name, c in self.parts.items()},
             **({} if self.face is None else {"face": _pack(self.face)}),
@@ -107,7 +107,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike two appearances are: see `SampleScore` for the fields. `identical`: they are the same picture."""
+    """How alike two appearances are: see `SampleScore` for the fields. `identical`: they are the same image."""
 
     score: float
     embedding: float
@@ -117,13 +117,13 @@ class Likeness:
     face: float | None = None
 
 
-class Backend:
+class AppearanceModel:
     """What looks at subjects: the classical descriptors, or a network beside them.
 
     Args:
         name: of the network, such as ``CLIP ViT-H/14``: its calibration is looked up by it, and nothing measured by another
             one is ever compared with it.
-        embed: uint8 pictures (n, 256, 256, 3) to vectors (n, length); None for the classical backend.
+        embed: uint8 images (n, 256, 256, 3) to vectors (n, length); None for the classical backend.
         faces: what looks at faces beside that.
     """
 
@@ -135,23 +135,23 @@ class Backend:
         self._embed, self._faces = embed, faces
         self._bank: np.ndarray | None = None
 
-    def measure(self, subjects: Sequence[tuple[Picture, SubjectWeight]]) -> list[Appearance]:
+    def measure(self, subjects: Sequence[tuple[SceneImage, SubjectWeight]]) -> list[Appearance]:
         """The appearance of each subject; a network sees all of them in one batch.
 
         Args:
-            subjects: pictures of `FLOW_SIDE`, each with its weight in the size of `MEASURE_SIDE`. None of them is empty.
+            subjects: images of `FLOW_SIDE`, each with its weight in the size of `MEASURE_SIDE`. None of them is empty.
 
         Raises:
-            VideoGenError: `embedding-failed`, when the network gives something else than one finite vector a picture.
+            VideoGenError: `embedding-failed`, when the network gives something else than one finite vector an image.
         """
         if not subjects:
             return []
-        colors = [count_colors(picture.shrink(MEASURE_SIDE), weight.values) for picture, weight in subjects]
+        colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
         vectors = self._look(subjects, colors)
         bank = self._look_at_bank()
         appearances = []
-        for (picture, weight), counts, vector in zip(subjects, colors, vectors, strict=True):
-            small = picture.shrink(MEASURE_SIDE)
+        for (image, weight), counts, vector in zip(subjects, colors, vectors, strict=True):
+            small = image.shrink(MEASURE_SIDE)
             unrelated = float(np.mean([compare_vectors(self.name, each, vector) for each in bank]))
             appearances.append(
                 Appearance(
@@ -160,20 +160,20 @@ class Backend:
                     unrelated,
                     chroma_histogram(counts),
                     measure_parts(small, weight),
-                    small.is_grey,
+                    small.is_gray,
                     weight.source,
-                    None if self._faces is None else self._faces.describe(picture, weight.values),
+                    None if self._faces is None else self._faces.describe(image, weight.values),
                 )
             )
         return appearances
 
-    def measure_reference(self, picture: np.ndarray, mask: np.ndarray | None = None) -> Appearance:
-        """The appearance of a character on a picture of its own (alpha counts as a mask).
+    def measure_reference(self, image: np.ndarray, mask: np.ndarray | None = None) -> Appearance:
+        """The appearance of a character on an image of its own (alpha counts as a mask).
 
         Raises:
-            VideoGenError: `frames-invalid`, for NaN, a mask with nothing in it, or a picture of a single colour.
+            VideoGenError: `frames-invalid`, for NaN, a mask with nothing in it, or an image of a single color.
         """
-        prepared = prepare_picture(picture, FLOW_SIDE)
+        prepared = prepare_image(image, FLOW_SIDE)
         if prepared is None:
             raise VideoGenError("frames-invalid", "the reference picture has values that are no numbers (NaN)")
         if mask is None and prepared.alpha is not None and float(prepared.alpha.max()) < 0.05:
@@ -182,7 +182,7 @@ class Backend:
             )
         if mask is None and prepared.alpha is None and float(np.ptp(prepared.rgb, axis=(0, 1)).max()) < _LEAST_CONTRAST:
             raise VideoGenError(
-                "frames-invalid", "the reference picture shows nothing: it has a single colour", "Give another picture."
+                "frames-invalid", "the reference picture shows nothing: it has a single color", "Give another picture."
             )
         weight = weigh_subject(prepared.shrink(MEASURE_SIDE), mask)
         if weight.is_empty:
@@ -193,31 +193,31 @@ class Backend:
             )
         return self.measure([(prepared, weight)])[0]
 
-    def _look(self, subjects: Sequence[tuple[Picture, SubjectWeight]], colors: Sequence[np.ndarray]) -> np.ndarray:
+    def _look(self, subjects: Sequence[tuple[SceneImage, SubjectWeight]], colors: Sequence[np.ndarray]) -> np.ndarray:
         if self._embed is None:
             return np.stack(
                 [
-                    classical_embedding(picture.shrink(MEASURE_SIDE), weight.values, counts)
-                    for (picture, weight), counts in zip(subjects, colors, strict=True)
+                    classical_embedding(image.shrink(MEASURE_SIDE), weight.values, counts)
+                    for (image, weight), counts in zip(subjects, colors, strict=True)
                 ]
             )
-        return self._ask_network(np.stack([subject_on_grey(picture, weight) for picture, weight in subjects]))
+        return self._ask_network(np.stack([subject_on_gray(image, weight) for image, weight in subjects]))
 
     def _look_at_bank(self) -> np.ndarray:
         if self._bank is None:
-            pictures = [picture for picture in (prepare_picture(each, FLOW_SIDE) for each in draw_bank()) if picture]
-            subjects = [(picture, weigh_subject(picture.shrink(MEASURE_SIDE))) for picture in pictures]
-            colors = [count_colors(picture.shrink(MEASURE_SIDE), weight.values) for picture, weight in subjects]
+            images = [image for image in (prepare_image(each, FLOW_SIDE) for each in draw_bank()) if image]
+            subjects = [(image, weigh_subject(image.shrink(MEASURE_SIDE))) for image in images]
+            colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
             self._bank = self._look(subjects, colors)
         return self._bank
 
-    def _ask_network(self, pictures: np.ndarray) -> np.ndarray:
+    def _ask_network(self, images: np.ndarray) -> np.ndarray:
         assert self._embed is not None
-        vectors = np.asarray(self._embed(pictures), np.float32)
-        if vectors.ndim != 2 or len(vectors) != len(pictures) or not np.isfinite(vectors).all():
+        vectors = np.asarray(self._embed(images), np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(images) or not np.isfinite(vectors).all():
             raise VideoGenError(
                 "embedding-failed",
-                f"{self.name} gave values of shape {vectors.shape} for {len(pictures)} pictures, expected one finite vector each",
+                f"{self.name} gave values of shape {vectors.shape} for {len(images)} pictures, expected one finite vector each",
                 "Score without a CLIP Vision model, or load another one.",
             )
         return np.stack([_scaled(vector, self.name) for vector in vectors])
@@ -242,10 +242,10 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
     cosine = compare_vectors(first.backend, first.vector, second.vector)
     related = relate_cosine(cosine, (first.unrelated + second.unrelated) / 2)
     overlap = compare_chroma(first.chroma, second.chroma)
-    # Two pictures without colour share the one grey: that says nothing about who is on them.
-    grey = first.grey and second.grey
-    chroma = None if grey else CHROMA_CALIBRATION(overlap)
-    calibration = GREY_CALIBRATION if grey and first.backend == CLASSICAL else find_calibration(first.backend)
+    # Two images without color share the one gray: that says nothing about who is on them.
+    gray = first.gray and second.gray
+    chroma = None if gray else CHROMA_CALIBRATION(overlap)
+    calibration = GRAY_CALIBRATION if gray and first.backend == CLASSICAL else find_calibration(first.backend)
     embedding = calibration(related)
     identical = cosine > 1 - 1e-6 and overlap > 1 - 1e-6
     face = None if first.face is None or second.face is None else float(first.face @ second.face)

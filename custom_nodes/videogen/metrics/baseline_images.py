@@ -1,4 +1,4 @@
-"""Pictures of nothing in particular: what "unrelated" is to an embedding, drawn here and the same on every machine."""
+"""Images of nothing in particular: what "unrelated" is to an embedding, drawn here and the same on every machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-#: Side of a bank picture in pixels.
+#: Side of a bank image in pixels.
 BANK_SIDE = 224
 _VARIANTS = 2
 
@@ -17,7 +17,7 @@ Painter = Callable[[np.random.Generator], np.ndarray]
 
 @lru_cache(maxsize=1)
 def draw_bank() -> np.ndarray:
-    """The bank: uint8, shape (pictures, 224, 224, 3), sRGB; shapes before grounds, with their own colours each."""
+    """The bank: uint8, shape (images, 224, 224, 3), sRGB; shapes before grounds, with their own colors each."""
     return np.stack(
         [
             painter(np.random.default_rng([7, number, variant]))
@@ -33,7 +33,7 @@ def _color(random: np.random.Generator) -> tuple[int, int, int]:
 
 
 def _ground(random: np.random.Generator) -> np.ndarray:
-    """A gradient from one colour to another, with soft clouds in it."""
+    """A gradient from one color to another, with soft clouds in it."""
     first, second = np.array(_color(random), np.float32), np.array(_color(random), np.float32)
     share = np.linspace(0, 1, BANK_SIDE, dtype=np.float32)[:, None, None]
     clouds = cv2.resize(
@@ -44,41 +44,41 @@ def _ground(random: np.random.Generator) -> np.ndarray:
 
 
 def _balls(random: np.random.Generator) -> np.ndarray:
-    picture = _ground(random)
+    image = _ground(random)
     for _ in range(6):
         center = tuple(int(value) for value in random.integers(40, 184, 2))
-        cv2.circle(picture, center, int(random.integers(12, 46)), _color(random), -1, cv2.LINE_AA)
-    return picture
+        cv2.circle(image, center, int(random.integers(12, 46)), _color(random), -1, cv2.LINE_AA)
+    return image
 
 
 def _figure(random: np.random.Generator) -> np.ndarray:
     """Somebody, roughly: a head, a body, legs."""
-    picture, skin = _ground(random), _color(random)
+    image, skin = _ground(random), _color(random)
     top, legs = _color(random), _color(random)
-    cv2.rectangle(picture, (86, 150), (138, 222), legs, -1)
-    cv2.ellipse(picture, (112, 118), (42, 50), 0, 0, 360, top, -1, cv2.LINE_AA)
-    cv2.ellipse(picture, (112, 46), (22, 28), 0, 0, 360, skin, -1, cv2.LINE_AA)
-    cv2.ellipse(picture, (112, 34), (24, 18), 0, 180, 360, _color(random), -1, cv2.LINE_AA)
-    return picture
+    cv2.rectangle(image, (86, 150), (138, 222), legs, -1)
+    cv2.ellipse(image, (112, 118), (42, 50), 0, 0, 360, top, -1, cv2.LINE_AA)
+    cv2.ellipse(image, (112, 46), (22, 28), 0, 0, 360, skin, -1, cv2.LINE_AA)
+    cv2.ellipse(image, (112, 34), (24, 18), 0, 180, 360, _color(random), -1, cv2.LINE_AA)
+    return image
 
 
 def _house(random: np.random.Generator) -> np.ndarray:
-    picture, wall = _ground(random), _color(random)
-    cv2.rectangle(picture, (52, 100), (172, 204), wall, -1)
-    cv2.fillPoly(picture, [np.array([(40, 102), (112, 36), (184, 102)], np.int32)], _color(random), cv2.LINE_AA)
+    image, wall = _ground(random), _color(random)
+    cv2.rectangle(image, (52, 100), (172, 204), wall, -1)
+    cv2.fillPoly(image, [np.array([(40, 102), (112, 36), (184, 102)], np.int32)], _color(random), cv2.LINE_AA)
     for x in (68, 128):
-        cv2.rectangle(picture, (x, 122), (x + 28, 150), _color(random), -1)
-    return picture
+        cv2.rectangle(image, (x, 122), (x + 28, 150), _color(random), -1)
+    return image
 
 
 def _tree(random: np.random.Generator) -> np.ndarray:
-    picture, leaf = _ground(random), np.array(_color(random))
-    cv2.rectangle(picture, (104, 120), (120, 216), _color(random), -1)
+    image, leaf = _ground(random), np.array(_color(random))
+    cv2.rectangle(image, (104, 120), (120, 216), _color(random), -1)
     for _ in range(60):
         x, y = (int(value) for value in random.normal((112, 86), (30, 26)))
         shade = tuple(int(value) for value in np.clip(leaf + random.integers(-30, 30), 0, 255))
-        cv2.circle(picture, (x, y), 12, shade, -1, cv2.LINE_AA)
-    return picture
+        cv2.circle(image, (x, y), 12, shade, -1, cv2.LINE_AA)
+    return image
 
 
 def _stripes(random: np.random.Generator) -> np.ndarray:
@@ -104,11 +104,11 @@ def _tiles(random: np.random.Generator) -> np.ndarray:
 
 
 def _lines(random: np.random.Generator) -> np.ndarray:
-    picture = _ground(random)
+    image = _ground(random)
     for _ in range(28):
         ends = random.integers(0, BANK_SIDE, (2, 2))
-        cv2.line(picture, tuple(map(int, ends[0])), tuple(map(int, ends[1])), _color(random), 3, cv2.LINE_AA)
-    return picture
+        cv2.line(image, tuple(map(int, ends[0])), tuple(map(int, ends[1])), _color(random), 3, cv2.LINE_AA)
+    return image
 
 
 _PAINTERS: tuple[Painter, ...] = (_balls, _figure, _house, _tree, _stripes, _fractal, _tiles, _lines)

@@ -17,7 +17,7 @@ _LEAST_MOTION = 0.001
 
 
 @dataclass(frozen=True)
-class FrameEnd:
+class BoundaryFrame:
     """What is kept of a segment's first or last frame, so that a cut can be looked at without the frames.
 
     Attributes:
@@ -39,7 +39,7 @@ class FrameEnd:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> FrameEnd:
+    def from_dict(cls, data: Mapping[str, Any]) -> BoundaryFrame:
         """What `to_dict` gave, again."""
         color, motion = data.get("color"), data.get("motion")
         return cls(
@@ -49,7 +49,7 @@ class FrameEnd:
         )
 
 
-def compare_ends(last: FrameEnd, first: FrameEnd, exempt: str = "") -> BoundaryScore:
+def compare_ends(last: BoundaryFrame, first: BoundaryFrame, exempt: str = "") -> BoundaryScore:
     """Look at a cut.
 
     Args:

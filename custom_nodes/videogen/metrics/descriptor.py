@@ -1,4 +1,4 @@
-"""What a subject looks like, in numbers: its colours and its texture, weighted by where it is."""
+"""What a subject looks like, in numbers: its colors and its texture, weighted by where it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .images import Picture
+from .images import SceneImage
 
 #: Bins of lightness and of a and b.
 COLOR_BINS = (12, 32, 32)
@@ -17,8 +17,8 @@ _CHROMA_BLUR = 0.8
 #: Mean transport (in half widths of the companded plane) at which a chroma similarity has fallen to 1/e by it alone.
 _TRANSPORT = 2.0
 _DIRECTIONS = 8
-#: a and b are companded before they are binned: near grey, where most colours of real footage lie, a small difference
-#: counts as much as a large one between vivid colours. This is the chroma up to which the bins are nearly even.
+#: a and b are companded before they are binned: near gray, where most colors of real footage lie, a small difference
+#: counts as much as a large one between vivid colors. This is the chroma up to which the bins are nearly even.
 _COMPAND = 6.0
 _CHROMA_SPAN = 96.0
 #: Radii of the local binary patterns in pixels; what differs by less lightness (L) than the tolerance is grain.
@@ -27,30 +27,30 @@ _LBP_TOLERANCE = 1.5
 _LBP_LABELS = 10
 #: Steps of lightness within a pattern's circle that part faint from strong texture.
 _CONTRAST_EDGES = (1.5, 4.0, 9.0)
-#: How much texture counts in the classical embedding beside colour.
+#: How much texture counts in the classical embedding beside color.
 _TEXTURE_SHARE = 0.15
 
 
-def count_colors(picture: Picture, weight: np.ndarray) -> np.ndarray:
+def count_colors(image: SceneImage, weight: np.ndarray) -> np.ndarray:
     """How much of the subject has which lightness and chroma: float32, COLOR_BINS over L, a and b, sums to 1."""
     levels, across, _ = COLOR_BINS
-    level = np.clip(picture.lab[..., 0] * (levels / 100), 0, levels - 1).astype(np.int32)
-    chroma = _bin(_compand(picture.lab[..., 1:]), across)
+    level = np.clip(image.lab[..., 0] * (levels / 100), 0, levels - 1).astype(np.int32)
+    chroma = _bin(_compand(image.lab[..., 1:]), across)
     index = (level * across + chroma[..., 0]) * across + chroma[..., 1]
     counts = np.bincount(index.ravel(), weight.ravel(), minlength=levels * across * across)
     return (counts / max(1e-9, float(counts.sum()))).reshape(COLOR_BINS).astype(np.float32)
 
 
 def chroma_histogram(colors: np.ndarray) -> np.ndarray:
-    """The subject's colours without their lightness, out of `count_colors`: (CHROMA_BINS, CHROMA_BINS) over a and b."""
+    """The subject's colors without their lightness, out of `count_colors`: (CHROMA_BINS, CHROMA_BINS) over a and b."""
     return colors.sum(axis=0)
 
 
 def compare_chroma(first: np.ndarray, second: np.ndarray) -> float:
     """How alike two chroma histograms are, 0 to 1: their intersection, times exp(-transport / 2).
 
-    The intersection (Swain and Ballard, IJCV 7(1), 1991) tells colours apart, but is the same for all that share no bin. The
-    transport, how far colours have to be carried for one histogram to become the other, goes on from there (sliced
+    The intersection (Swain and Ballard, IJCV 7(1), 1991) tells colors apart, but is the same for all that share no bin. The
+    transport, how far colors have to be carried for one histogram to become the other, goes on from there (sliced
     Wasserstein-1 distance; Bonneel et al., Journal of Mathematical Imaging and Vision 51, 2015).
     """
     one, other = (
@@ -77,17 +77,17 @@ def _slices() -> tuple[np.ndarray, np.ndarray]:
     return order, np.diff(np.take_along_axis(along, order, axis=1), axis=1)
 
 
-def classical_embedding(picture: Picture, weight: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Colour and texture as one histogram that sums to 1, for use where there is no network: float32.
+def classical_embedding(image: SceneImage, weight: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Color and texture as one histogram that sums to 1, for use where there is no network: float32.
 
     The texture is that of Ojala, Pietikäinen and Mäenpää, PAMI 24(7), 2002: local binary patterns, rotation invariant and
-    uniform, which makes them blind to a mirrored picture too; here with a tolerance, which makes them blind to grain.
+    uniform, which makes them blind to a mirrored image too; here with a tolerance, which makes them blind to grain.
 
     Args:
         colors: of `count_colors`.
     """
     parts = [(1 - _TEXTURE_SHARE, _smooth_colors(colors))]
-    parts += [(_TEXTURE_SHARE / len(LBP_RADII), pattern) for pattern in texture_histograms(picture, weight)]
+    parts += [(_TEXTURE_SHARE / len(LBP_RADII), pattern) for pattern in texture_histograms(image, weight)]
     return np.concatenate([part.ravel() * (share / max(1e-9, float(part.sum()))) for share, part in parts])
 
 
@@ -96,9 +96,9 @@ def compare_classical(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.minimum(first, second).sum())
 
 
-def texture_histograms(picture: Picture, weight: np.ndarray) -> list[np.ndarray]:
+def texture_histograms(image: SceneImage, weight: np.ndarray) -> list[np.ndarray]:
     """For each radius a histogram over (pattern, contrast): float32, (10 * 4,)."""
-    lightness = np.ascontiguousarray(picture.lab[..., 0])
+    lightness = np.ascontiguousarray(image.lab[..., 0])
     classes = len(_CONTRAST_EDGES) + 1
     result = []
     for radius in LBP_RADII:
@@ -118,7 +118,7 @@ def _bin(values: np.ndarray, bins: int) -> np.ndarray:
 
 
 def _smooth_colors(colors: np.ndarray) -> np.ndarray:
-    """The counts, smoothed along all three axes: a colour on the edge of a bin counts in both."""
+    """The counts, smoothed along all three axes: a color on the edge of a bin counts in both."""
     levels, across, _ = COLOR_BINS
     planes = cv2.GaussianBlur(colors.reshape(levels, across * across), (1, 5), 0.8)
     return np.stack([cv2.GaussianBlur(plane.reshape(across, across), (0, 0), 0.9) for plane in planes])

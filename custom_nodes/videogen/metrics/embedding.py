@@ -7,36 +7,36 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .images import Picture
+from .images import SceneImage
 from .subject import SubjectWeight
 
-#: Pictures, uint8 of shape (n, side, side, 3), to vectors of shape (n, length): any image network.
+#: Images, uint8 of shape (n, side, side, 3), to vectors of shape (n, length): any image network.
 Embed = Callable[[np.ndarray], np.ndarray]
 
 #: Side in pixels of what a network is shown; it resizes that itself.
 EMBED_SIDE = 256
 #: What stands around the subject: the middle of the sRGB range.
-GREY = 0.5
+GRAY = 0.5
 
 
-def subject_on_grey(picture: Picture, weight: SubjectWeight) -> np.ndarray:
-    """The subject alone, on grey, filling a square: uint8, shape (EMBED_SIDE, EMBED_SIDE, 3).
+def subject_on_gray(image: SceneImage, weight: SubjectWeight) -> np.ndarray:
+    """The subject alone, on gray, filling a square: uint8, shape (EMBED_SIDE, EMBED_SIDE, 3).
 
-    Nothing is cut off at the sides, as a centre crop of a 16:9 frame would.
+    Nothing is cut off at the sides, as a center crop of a 16:9 frame would.
     """
-    height, width = picture.rgb.shape[:2]
+    height, width = image.rgb.shape[:2]
     rows, columns = weight.values.shape
     left, top, right, bottom = weight.box
     side = round(1.1 * max((right - left) * width / columns, (bottom - top) * height / rows, 8))
     center_x, center_y = (left + right) / 2 * width / columns, (top + bottom) / 2 * height / rows
     shown: np.ndarray = weight.shown / max(1e-6, float(weight.shown.max()))
     shown = cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-    alone: np.ndarray = picture.rgb * shown + GREY * (1 - shown)
+    alone: np.ndarray = image.rgb * shown + GRAY * (1 - shown)
     scale = EMBED_SIDE / side
     place = np.array(
         [[scale, 0, EMBED_SIDE / 2 - center_x * scale], [0, scale, EMBED_SIDE / 2 - center_y * scale]], np.float32
     )
-    # warpAffine takes single pixels: before it makes smaller, the picture is averaged.
+    # warpAffine takes single pixels: before it makes smaller, the image is averaged.
     if scale < 1:
         alone = cv2.GaussianBlur(alone, (0, 0), 0.5 / scale)
     square = cv2.warpAffine(
@@ -45,6 +45,6 @@ def subject_on_grey(picture: Picture, weight: SubjectWeight) -> np.ndarray:
         (EMBED_SIDE, EMBED_SIDE),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(GREY, GREY, GREY),
+        borderValue=(GRAY, GRAY, GRAY),
     )
     return np.rint(square * 255).astype(np.uint8)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from ..core.errors import VideoGenError
-from .images import Picture
+from .images import SceneImage
 
 #: What OpenCV's model zoo calls its models; of several versions the last one by name is taken.
-DETECTOR_FILES, RECOGNISER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
+DETECTOR_FILES, RECOGNIZER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
 WHERE_FROM = (
     "They are in OpenCV's model zoo, https://github.com/opencv/opencv_zoo, in models/face_detection_yunet and"
     " models/face_recognition_sface. Without them subjects are compared as a whole."
@@ -34,16 +34,16 @@ class FaceFinder:
     """
 
     def __init__(self, folder: Path) -> None:
-        found = {pattern: sorted(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNISER_FILES)}
+        found = {pattern: sorted(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNIZER_FILES)}
         missing = [pattern for pattern, files in found.items() if not files]
         if missing:
             where = str(folder) if folder.is_dir() else f"{folder}, which is not there"
             raise VideoGenError("metric-missing", f"faces need {' and '.join(missing)} in {where}", WHERE_FROM)
-        detector, recogniser = (str(files[-1]) for files in found.values())
+        detector, recognizer = (str(files[-1]) for files in found.values())
         side = (_DETECTOR_SIDE, _DETECTOR_SIDE)
         try:
             self._detector = cv2.FaceDetectorYN.create(detector, "", side, _LEAST_CONFIDENCE)
-            self._recogniser = cv2.FaceRecognizerSF.create(recogniser, "")
+            self._recognizer = cv2.FaceRecognizerSF.create(recognizer, "")
         except cv2.error as error:
             raise VideoGenError(
                 "metric-missing",
@@ -51,22 +51,22 @@ class FaceFinder:
                 "Download them again, or move them away: without them subjects are compared as a whole.",
             ) from None
 
-    def describe(self, picture: Picture, weight: np.ndarray) -> np.ndarray | None:
+    def describe(self, image: SceneImage, weight: np.ndarray) -> np.ndarray | None:
         """The vector (128,) of the face that weighs most, of length 1; None where none is seen.
 
         Args:
             weight: the subject's, of any size; faces outside of it are somebody else's.
         """
-        square, scale = _letterbox(picture.rgb)
+        square, scale = _letterbox(image.rgb)
         _, faces = self._detector.detect(square)
         if faces is None or not len(faces):
             return None
-        height, width = (round(side * scale) for side in picture.rgb.shape[:2])
+        height, width = (round(side * scale) for side in image.rgb.shape[:2])
         weight = cv2.resize(weight, (width, height), interpolation=cv2.INTER_LINEAR)
         best = max(faces, key=lambda face: _weigh(weight, face))
         if _weigh(weight, best) <= 0:
             return None
-        vector = self._recogniser.feature(self._recogniser.alignCrop(square, best)).ravel().astype(np.float32)
+        vector = self._recognizer.feature(self._recognizer.alignCrop(square, best)).ravel().astype(np.float32)
         return vector / max(1e-9, float(np.linalg.norm(vector)))
 
 
@@ -76,12 +76,12 @@ def find_faces(folder: Path) -> FaceFinder | None:
     Raises:
         VideoGenError: `metric-missing`, when only one of the two models is there, or one cannot be read.
     """
-    there = [any(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNISER_FILES)]
+    there = [any(folder.glob(pattern)) for pattern in (DETECTOR_FILES, RECOGNIZER_FILES)]
     return FaceFinder(folder) if any(there) else None
 
 
 def _letterbox(rgb: np.ndarray) -> tuple[np.ndarray, float]:
-    """The picture as BGR bytes in the upper left of the detector's square, and by what it was scaled."""
+    """The image as BGR bytes in the upper left of the detector's square, and by what it was scaled."""
     height, width = rgb.shape[:2]
     scale = _DETECTOR_SIDE / max(height, width)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

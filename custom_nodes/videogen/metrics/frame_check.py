@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..core.continuity.scores import FrameCheck, FrameProblem
-from .images import MEASURE_SIDE, Picture
+from .images import MEASURE_SIDE, SceneImage
 from .light import sharpness
 
 #: Luma below which practically all of a black frame lies, and which share of it.
@@ -38,17 +38,17 @@ class FrameChecker:
         self._found: dict[str, list[int]] = {kind: [] for kind in ("nan", "black", "empty", "frozen", "bright", "dark")}
         self._sharpness: list[tuple[int, float]] = []
 
-    def add(self, picture: Picture | None, same_as_last: bool = False) -> None:
+    def add(self, image: SceneImage | None, same_as_last: bool = False) -> None:
         """One more frame, or None for one with values that are no numbers."""
         number = len(self._sizes)
-        self._sizes.append(None if picture is None else picture.size)
-        if picture is None:
+        self._sizes.append(None if image is None else image.size)
+        if image is None:
             self._found["nan"].append(number)
             return
-        small = picture.shrink(MEASURE_SIDE)
-        grey = small.grey
-        black = float((grey < _BLACK).mean()) >= _BLACK_SHARE
-        empty = float(grey.std()) < _EMPTY
+        small = image.shrink(MEASURE_SIDE)
+        gray = small.gray
+        black = float((gray < _BLACK).mean()) >= _BLACK_SHARE
+        empty = float(gray.std()) < _EMPTY
         if black or empty:
             self._found["black" if black else "empty"].append(number)
         else:
@@ -122,7 +122,7 @@ class FrameChecker:
 _WORDS = {
     "nan": ("{frames} with values that are no numbers (NaN)", True),
     "black": ("{frames} black", True),
-    "empty": ("{frames} of a single colour", True),
+    "empty": ("{frames} of a single color", True),
     "bright": ("{frames} burnt out to white over a quarter of the picture", False),
     "dark": ("{frames} without any detail in more than a quarter of the picture", False),
 }

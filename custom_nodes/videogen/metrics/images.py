@@ -1,4 +1,4 @@
-"""Frames of any kind as small pictures to measure in."""
+"""Frames of any kind as small images to measure in."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from ..core.errors import VideoGenError
 
-#: Longest side in pixels of the picture that colours and textures are measured in: quick, and grain averages out.
+#: Longest side in pixels of the image that colors and textures are measured in: quick, and grain averages out.
 MEASURE_SIDE = 256
 #: Longest side for optical flow and for what an embedding sees.
 FLOW_SIDE = 512
-#: Mean chroma (CIELAB) below which a picture has no colour to compare.
-GREY_CHROMA = 1.5
+#: Mean chroma (CIELAB) below which an image has no color to compare.
+GRAY_CHROMA = 1.5
 
 
 @dataclass(frozen=True)
-class Picture:
+class SceneImage:
     """A frame made small.
 
     Attributes:
@@ -38,25 +38,25 @@ class Picture:
         return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2Lab)
 
     @cached_property
-    def grey(self) -> np.ndarray:
+    def gray(self) -> np.ndarray:
         """Luma (BT.601, as OpenCV has it): float32, shape (height, width), 0 to 1."""
         return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
 
     @cached_property
-    def is_grey(self) -> bool:
-        """Whether there is no colour in it (a greyscale frame that travels as RGB)."""
-        return bool(np.hypot(self.lab[..., 1], self.lab[..., 2]).mean() < GREY_CHROMA)
+    def is_gray(self) -> bool:
+        """Whether there is no color in it (a grayscale frame that travels as RGB)."""
+        return bool(np.hypot(self.lab[..., 1], self.lab[..., 2]).mean() < GRAY_CHROMA)
 
-    def shrink(self, side: int) -> Picture:
+    def shrink(self, side: int) -> SceneImage:
         """The same one, its longest side no longer than `side` pixels."""
         if max(self.rgb.shape[:2]) <= side:
             return self
         alpha = None if self.alpha is None else shrink_array(self.alpha, side)
-        return Picture(shrink_array(self.rgb, side), alpha, self.size)
+        return SceneImage(shrink_array(self.rgb, side), alpha, self.size)
 
 
-def prepare_picture(frame: np.ndarray, side: int = MEASURE_SIDE) -> Picture | None:
-    """A frame as a small picture, or None when it holds values that are no numbers (NaN, infinity).
+def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> SceneImage | None:
+    """A frame as a small image, or None when it holds values that are no numbers (NaN, infinity).
 
     Args:
         frame: (height, width), (height, width, 1), RGB or RGBA; uint8, uint16, or float from 0 to 1.
@@ -91,7 +91,7 @@ def prepare_picture(frame: np.ndarray, side: int = MEASURE_SIDE) -> Picture | No
     values = np.clip(values, 0, 1)
     alpha = np.ascontiguousarray(values[..., 3]) if values.shape[2] == 4 else None
     rgb = np.repeat(values, 3, axis=2) if values.shape[2] == 1 else np.ascontiguousarray(values[..., :3])
-    return Picture(rgb, alpha, size)
+    return SceneImage(rgb, alpha, size)
 
 
 #: What makes values of a type run from 0 to 1.
@@ -99,7 +99,7 @@ _UNIT = {np.dtype(np.uint8): np.float32(1 / 255), np.dtype(np.uint16): np.float3
 
 
 def shrink_array(array: np.ndarray, side: int) -> np.ndarray:
-    """A picture averaged down until its longest side is `side` pixels; as it is when it is smaller."""
+    """An image averaged down until its longest side is `side` pixels; as it is when it is smaller."""
     height, width = array.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -118,7 +118,7 @@ def shrink_array(array: np.ndarray, side: int) -> np.ndarray:
 
 
 def prepare_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A mask as float32 from 0 to 1 in the shape (height, width) of a picture; NaN counts as nothing.
+    """A mask as float32 from 0 to 1 in the shape (height, width) of an image; NaN counts as nothing.
 
     Raises:
         VideoGenError: `frames-invalid`.
@@ -126,7 +126,7 @@ def prepare_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     array = np.asarray(mask)
     if array.ndim == 3 and array.shape[0] == 1:  # a batch of one
         array = array[0]
-    if array.ndim == 3 and array.shape[2] in (1, 3, 4):  # a mask saved as a picture: its brightness
+    if array.ndim == 3 and array.shape[2] in (1, 3, 4):  # a mask saved as an image: its brightness
         array = array[..., :3].mean(axis=2, dtype=np.float32).astype(array.dtype)
     if array.ndim != 2 or 0 in array.shape:
         raise VideoGenError("frames-invalid", f"a mask has shape {np.shape(mask)}, expected (height, width)")

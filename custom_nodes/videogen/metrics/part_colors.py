@@ -1,4 +1,4 @@
-"""The colours of a figure's parts: what is worn on the head, above and below."""
+"""The colors of a figure's parts: what is worn on the head, above and below."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import cv2
 import numpy as np
 
 from ..core.continuity.drift import PartColor
-from .images import Picture
+from .images import SceneImage
 from .subject import SubjectWeight
 
 #: Part → from where to where it reaches, from the top of the figure to its bottom, for one that stands there whole …
 _WHOLE_FIGURE = {"head": (0.0, 0.16), "upper": (0.21, 0.49), "lower": (0.55, 0.93)}
-#: … and for one that the lower edge of the picture cuts off.
+#: … and for one that the lower edge of the image cuts off.
 _CUT_FIGURE = {"head": (0.0, 0.38), "upper": (0.48, 1.0)}
 _HUE_BINS = 36
 #: A part that is less than this share of the figure's weight is not there.
 _LEAST = 0.01
 
 
-def measure_parts(picture: Picture, weight: SubjectWeight) -> dict[str, PartColor]:
-    """Part of the figure → its prevailing colour; ``whole`` is always there.
+def measure_parts(image: SceneImage, weight: SubjectWeight) -> dict[str, PartColor]:
+    """Part of the figure → its prevailing color; ``whole`` is always there.
 
     A figure is taken to stand upright. Where it is cut off below, it is a head and an upper part.
     """
-    height = picture.lab.shape[0]
+    height = image.lab.shape[0]
     _, top, _, bottom = weight.box
     cut = bottom >= round(0.97 * height)
-    parts = {"whole": _prevailing(picture.lab, weight.values)}
+    parts = {"whole": _prevailing(image.lab, weight.values)}
     total = float(weight.values.sum())
     for name, (start, stop) in (_CUT_FIGURE if cut else _WHOLE_FIGURE).items():
         rows = slice(round(top + start * (bottom - top)), max(1, round(top + stop * (bottom - top))))
         # Only what surely belongs to the figure: at its edges the background shines through.
         sure = np.where(weight.values[rows] >= 0.35 * weight.values.max(), weight.values[rows], 0)
         if float(sure.sum()) >= _LEAST * total:
-            parts[name] = _prevailing(picture.lab[rows], sure)
+            parts[name] = _prevailing(image.lab[rows], sure)
     return parts
 
 
 def _prevailing(lab: np.ndarray, weight: np.ndarray) -> PartColor:
-    """The colour that takes most of an area: the peak of the hues, each counting as much as it is colourful."""
+    """The color that takes most of an area: the peak of the hues, each counting as much as it is colorful."""
     lightness, a, b = cv2.split(np.ascontiguousarray(lab))
     chroma, hue = cv2.cartToPolar(a, b, angleInDegrees=True)
     strength = weight * chroma
@@ -51,7 +51,7 @@ def _prevailing(lab: np.ndarray, weight: np.ndarray) -> PartColor:
     inside = weight * near
     area = float(inside.sum())
     total = max(1e-9, float(weight.sum()))
-    # A few stray pixels of some hue in a grey part are not its colour.
+    # A few stray pixels of some hue in a gray part are not its color.
     if area < 0.2 * total:
         inside, area = weight, total
     return PartColor(

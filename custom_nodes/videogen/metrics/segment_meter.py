@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.continuity.scores import LightScore, SegmentScore
-from .appearance import Appearance, Backend
-from .boundary import FrameEnd, compare_ends
+from .appearance import Appearance, AppearanceModel
+from .boundary import BoundaryFrame, compare_ends
 from .frame_check import FrameChecker
-from .images import FLOW_SIDE, MEASURE_SIDE, Picture, prepare_picture
+from .images import FLOW_SIDE, MEASURE_SIDE, SceneImage, prepare_image
 from .light import estimate_kelvin, mean_lab, median_lightness
 from .subject import SubjectWeight, weigh_location
 from .subject_compare import read_looks
@@ -39,17 +39,17 @@ class SegmentRequest:
     size: tuple[int, int] | None = None
     kelvin: tuple[float, float] | None = None
     lightness: tuple[float, float] | None = None
-    before: FrameEnd | None = None
+    before: BoundaryFrame | None = None
     exempt: str = ""
 
 
 class SegmentMeter:
     """Takes the frames of a segment one after the other.
 
-    In memory are two small pictures and those of about five sampled frames, however long the segment and the film are.
+    In memory are two small images and those of about five sampled frames, however long the segment and the film are.
     """
 
-    def __init__(self, request: SegmentRequest, backend: Backend) -> None:
+    def __init__(self, request: SegmentRequest, backend: AppearanceModel) -> None:
         self._request = request
         self._samples = pick_samples(request.count)
         self._subjects = [SubjectMeter(each, backend) for each in request.subjects]
@@ -61,20 +61,20 @@ class SegmentMeter:
         self._number = 0
 
     def add(self, frame: np.ndarray) -> None:
-        """One more frame, as `prepare_picture` takes it."""
+        """One more frame, as `prepare_image` takes it."""
         number, self._number = self._number, self._number + 1
-        picture = prepare_picture(frame, FLOW_SIDE)
-        same = self._temporal.add(picture)
-        self._frames.add(picture, same)
-        if picture is None:
+        image = prepare_image(frame, FLOW_SIDE)
+        same = self._temporal.add(image)
+        self._frames.add(image, same)
+        if image is None:
             return
-        small = picture.shrink(MEASURE_SIDE)
+        small = image.shrink(MEASURE_SIDE)
         sampled = number in self._samples
         weights = [meter.weigh(number, small) for meter in self._subjects]
         for meter, weight in zip(self._subjects, weights, strict=True):
-            meter.add(number, picture, small, weight, sampled)
+            meter.add(number, image, small, weight, sampled)
         if sampled:
-            self._look_at_place(number, picture, small, weights)
+            self._look_at_place(number, image, small, weights)
 
     def finish(self) -> SegmentScore:
         """All scores."""
@@ -93,10 +93,12 @@ class SegmentMeter:
             ends={"first": ends[0].to_dict(), "last": ends[1].to_dict()} if ends else None,
         )
 
-    def _look_at_place(self, number: int, picture: Picture, small: Picture, weights: Sequence[SubjectWeight]) -> None:
+    def _look_at_place(
+        self, number: int, image: SceneImage, small: SceneImage, weights: Sequence[SubjectWeight]
+    ) -> None:
         place = weigh_location((small.rgb.shape[0], small.rgb.shape[1]), weights)
         if self._location is not None:
-            self._location.add(number, picture, small, place, True)
+            self._location.add(number, image, small, place, True)
         self._light.append((estimate_kelvin(small, place.values), median_lightness(small, place.values)))
         self._colors[number] = mean_lab(small, place.values)
 
@@ -109,20 +111,20 @@ class SegmentMeter:
                 float(np.median(levels)) if levels else None,
                 self._request.kelvin,
                 self._request.lightness,
-                "" if kelvins else "hardly anything in the picture is near grey: its colour temperature cannot be told",
+                "" if kelvins else "hardly anything in the picture is near gray: its color temperature cannot be told",
             )
             if self._light
             else None
         )
 
-    def _ends(self) -> tuple[FrameEnd, FrameEnd] | None:
+    def _ends(self) -> tuple[BoundaryFrame, BoundaryFrame] | None:
         if not self._colors:
             return None
         numbers = min(self._colors), max(self._colors)
         motions = self._temporal.motions
         sides = (motions[:3], motions[-3:])
         first, last = (
-            FrameEnd(
+            BoundaryFrame(
                 self._colors[number],
                 (float(np.mean([x for x, _ in side])), float(np.mean([y for _, y in side]))) if side else None,
                 {m.request.name: m.appearances[number] for m in self._subjects if number in m.appearances},
@@ -133,23 +135,23 @@ class SegmentMeter:
 
 
 def score_segment(
-    frames: Iterable[np.ndarray], request: SegmentRequest, backend: Backend | None = None
+    frames: Iterable[np.ndarray], request: SegmentRequest, backend: AppearanceModel | None = None
 ) -> SegmentScore:
     """Score a segment.
 
     Args:
-        frames: `request.count` frames in order; (height, width, 3) each (also grey or with alpha), uint8 or float from 0 to 1.
+        frames: `request.count` frames in order; (height, width, 3) each (also gray or with alpha), uint8 or float from 0 to 1.
         backend: what looks at subjects; the classical one, when there is no network.
 
     Raises:
         VideoGenError: `frames-invalid`, for something that is no frame.
     """
-    meter = SegmentMeter(request, backend or Backend())
+    meter = SegmentMeter(request, backend or AppearanceModel())
     for frame in frames:
         meter.add(frame)
     return meter.finish()
 
 
-def looks_of(score: SegmentScore, name: str) -> tuple[Appearance, ...]:
+def appearances_of(score: SegmentScore, name: str) -> tuple[Appearance, ...]:
     """What a subject looked like in a segment that was scored: the `first` of later segments' requests."""
     return tuple(look for subject in score.subjects if subject.name == name for look in read_looks(subject).values())

@@ -1,4 +1,4 @@
-"""Where the subject is: from a mask, a region, or the colours of the picture itself."""
+"""Where the subject is: from a mask, a region, or the colors of the image itself."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .images import Picture, prepare_mask
+from .images import SceneImage, prepare_mask
 
 #: Bins of L, a and b for the two histograms of the ratio mask.
 _BINS = (6, 16, 16)
-#: Range of a and b that the bins span; what is more colourful falls into the last one.
+#: Range of a and b that the bins span; what is more colorful falls into the last one.
 _CHROMA_SPAN = 80.0
 #: Width of the border ring as a share of the shorter side. The bottom is left out: people stand on it.
 _RING = 0.12
-#: Standard deviations of the centre prior, as shares of width and height.
+#: Standard deviations of the center prior, as shares of width and height.
 _PRIOR = (0.22, 0.32)
 #: What the strict reading of the ratio mask weighs beside the generous one.
 _STRICT = 0.65
@@ -31,8 +31,8 @@ class SubjectWeight:
     """How much each pixel belongs to the subject.
 
     Attributes:
-        values: float32, shape (height, width) of the picture, 0 to 1.
-        shown: the same for showing the subject on grey, 0 to 1: more generous where the subject is only guessed at, because a
+        values: float32, shape (height, width) of the image, 0 to 1.
+        shown: the same for showing the subject on gray, 0 to 1: more generous where the subject is only guessed at, because a
             network needs to see the whole of it.
         source: ``mask``, ``alpha``, ``region`` (a ratio mask within it), ``ratio`` or ``location`` (all that is no subject).
     """
@@ -52,27 +52,27 @@ class SubjectWeight:
         return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
-def weigh_subject(picture: Picture, mask: np.ndarray | None = None, region: Box | None = None) -> SubjectWeight:
-    """The subject's weight: `mask` before the picture's own alpha, before `region`, before the ratio mask.
+def weigh_subject(image: SceneImage, mask: np.ndarray | None = None, region: Box | None = None) -> SubjectWeight:
+    """The subject's weight: `mask` before the image's own alpha, before `region`, before the ratio mask.
 
     Args:
         mask: any size, 0 to 1 (or 0 to 255 for integers).
         region: (x, y, width, height) in 0…1; the subject is looked for within.
     """
-    shape = picture.rgb.shape[:2]
+    shape = image.rgb.shape[:2]
     if mask is not None:
         values = prepare_mask(mask, (shape[0], shape[1]))
         return SubjectWeight(values, values, "mask")
-    if picture.alpha is not None and picture.alpha.min() < 0.5 < picture.alpha.max():
-        return SubjectWeight(picture.alpha, picture.alpha, "alpha")
+    if image.alpha is not None and image.alpha.min() < 0.5 < image.alpha.max():
+        return SubjectWeight(image.alpha, image.alpha, "alpha")
     if region is None:
-        return SubjectWeight(*ratio_mask(picture.lab), "ratio")
+        return SubjectWeight(*ratio_mask(image.lab), "ratio")
     left, top = round(region[0] * shape[1]), round(region[1] * shape[0])
     right, bottom = round((region[0] + region[2]) * shape[1]), round((region[1] + region[3]) * shape[0])
     left, top = min(max(0, left), shape[1] - 1), min(max(0, top), shape[0] - 1)
     right, bottom = min(max(left + 1, right), shape[1]), min(max(top + 1, bottom), shape[0])
     values, shown = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    values[top:bottom, left:right], shown[top:bottom, left:right] = ratio_mask(picture.lab[top:bottom, left:right])
+    values[top:bottom, left:right], shown[top:bottom, left:right] = ratio_mask(image.lab[top:bottom, left:right])
     return SubjectWeight(values, shown, "region")
 
 
@@ -86,14 +86,14 @@ def weigh_location(shape: tuple[int, int], subjects: Sequence[SubjectWeight]) ->
 
 
 def ratio_mask(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels have the colours of the middle rather than those of the border. No weights, about 2 ms.
+    """Which pixels have the colors of the middle rather than those of the border. No weights, about 2 ms.
 
-    Each pixel's colour is looked up in a histogram of the middle (weighted by a Gaussian) and in one of the border ring;
+    Each pixel's color is looked up in a histogram of the middle (weighted by a Gaussian) and in one of the border ring;
     the share of the first in their sum, smoothed, times the same Gaussian. Bayes' rule with an even prior, as in the
-    centre-surround histograms of Liu et al., "Learning to Detect a Salient Object", CVPR 2007, section 3.2.
+    center-surround histograms of Liu et al., "Learning to Detect a Salient Object", CVPR 2007, section 3.2.
 
     A strict reading of the share (only what is rare at the border) has two thirds of the whole weight, however small the
-    figure is; the rest goes to a generous one, for subjects that fill the picture and reach its border.
+    figure is; the rest goes to a generous one, for subjects that fill the image and reach its border.
 
     Args:
         lab: float32, shape (height, width, 3), CIELAB.
@@ -102,7 +102,7 @@ def ratio_mask(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         The weights, and the generous ones alone; float32, shape (height, width), 0 to 1.
     """
     height, width = lab.shape[:2]
-    prior = centre_prior(height, width)
+    prior = center_prior(height, width)
     index = _color_bins(lab)
     ring = np.zeros((height, width), np.float32)
     edge = max(1, round(_RING * min(height, width)))
@@ -113,18 +113,18 @@ def ratio_mask(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), max(0.8, 0.012 * max(height, width)))
     strict = np.clip((share - 0.45) / 0.45, 0, 1) ** 1.5 * prior
     generous = np.clip((share - 0.25) / 0.6, 0, 1)
-    values = _STRICT * _normalised(strict, prior) + (1 - _STRICT) * _normalised(generous**2 * prior, prior)
+    values = _STRICT * _normalized(strict, prior) + (1 - _STRICT) * _normalized(generous**2 * prior, prior)
     shown = generous * prior
     return values / float(values.max()), shown / max(1e-6, float(shown.max()))
 
 
-def _normalised(values: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+def _normalized(values: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
     """With a sum of 1; where nothing stands out, something else instead."""
     total = float(values.sum())
     return values / total if total > 1e-3 * float(otherwise.sum()) else otherwise / float(otherwise.sum())
 
 
-def centre_prior(height: int, width: int) -> np.ndarray:
+def center_prior(height: int, width: int) -> np.ndarray:
     """A Gaussian around the middle, 1 at its peak: float32, shape (height, width)."""
     x = (np.arange(width, dtype=np.float32) + 0.5) / width - 0.5
     y = (np.arange(height, dtype=np.float32) + 0.5) / height - 0.5

@@ -1,4 +1,4 @@
-"""A subject's frames held against pictures of it, and against those of the segment in which it was seen first."""
+"""A subject's frames held against images of it, and against those of the segment in which it was seen first."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..core.errors import VideoGenError
 from .appearance import Appearance, compare_appearances
 
 REFERENCE, FIRST_SEGMENT = "reference", "first segment"
-#: What is said of somebody who has neither pictures nor an earlier segment.
+#: What is said of somebody who has neither images nor an earlier segment.
 NOTHING_YET = "there is nothing to compare with yet: later segments are compared with this one"
 
 
 def compare_looks(
     looks: Mapping[int, Appearance], against: str, candidates: Sequence[Appearance]
 ) -> tuple[list[SampleScore], list[int]]:
-    """Each sampled frame against pictures of the subject.
+    """Each sampled frame against images of the subject.
 
-    A character's own pictures show it from several sides: the most alike one counts. The frames of a segment are as good as
+    A character's own images show it from several sides: the most alike one counts. The frames of a segment are as good as
     each other, and the best of five pairs says more than a pair does: the one in the middle counts, which is what the
     calibration was made with.
 
@@ -32,7 +32,7 @@ def compare_looks(
         against: `REFERENCE` or `FIRST_SEGMENT`.
 
     Returns:
-        A score a frame, and the frames that are one of the pictures themselves.
+        A score a frame, and the frames that are one of the images themselves.
 
     Raises:
         VideoGenError: `backend-mismatch`.
@@ -95,7 +95,7 @@ def find_drift(
     samples: Sequence[SampleScore],
     description: str,
 ) -> tuple[Drift, ...]:
-    """What differs, over all frames. Pose and light change lightness and colourfulness all the time: these are only worth a
+    """What differs, over all frames. Pose and light change lightness and colorfulness all the time: these are only worth a
     word where the subject is not clearly the same."""
     if not samples or not frames:
         return ()

@@ -10,8 +10,8 @@ from ..core.continuity.calibration import find_calibration
 from ..core.continuity.drift import PartColor, average_parts
 from ..core.continuity.scores import SampleScore, SubjectScore
 from ..core.errors import VideoGenError
-from .appearance import Appearance, Backend
-from .images import Picture
+from .appearance import Appearance, AppearanceModel
+from .images import SceneImage
 from .part_colors import measure_parts
 from .subject import Box, SubjectWeight, weigh_subject
 from .subject_compare import (
@@ -37,7 +37,7 @@ class SubjectRequest:
         kind: ``character``, ``object`` or ``location``.
         region: (x, y, width, height) in 0…1.
         mask: (height, width), or (frames, height, width) with one for each frame; before `region`.
-        references: of the character's own pictures; a frame counts against the one that it is most like.
+        references: of the character's own images; a frame counts against the one that it is most like.
         first: of its first accepted segment, in several frames; the one in the middle counts.
     """
 
@@ -58,21 +58,21 @@ class SubjectRequest:
 
 
 class SubjectMeter:
-    """Takes a segment's frames one after the other; keeps pictures of the sampled ones only."""
+    """Takes a segment's frames one after the other; keeps images of the sampled ones only."""
 
-    def __init__(self, request: SubjectRequest, backend: Backend) -> None:
+    def __init__(self, request: SubjectRequest, backend: AppearanceModel) -> None:
         self.request, self._backend = request, backend
-        self._sampled: list[tuple[int, Picture, SubjectWeight]] = []
+        self._sampled: list[tuple[int, SceneImage, SubjectWeight]] = []
         self._parts: list[tuple[int, dict[str, PartColor]]] = []
         self._hidden: list[int] = []
         self.appearances: dict[int, Appearance] = {}
 
-    def weigh(self, number: int, small: Picture) -> SubjectWeight:
+    def weigh(self, number: int, small: SceneImage) -> SubjectWeight:
         """Where the subject is in a frame."""
         return weigh_subject(small, self.request.mask_of(number), self.request.region)
 
-    def add(self, number: int, picture: Picture, small: Picture, weight: SubjectWeight, sampled: bool) -> None:
-        """One more frame: `picture` of `FLOW_SIDE`, and `small` and `weight` of `MEASURE_SIDE`."""
+    def add(self, number: int, image: SceneImage, small: SceneImage, weight: SubjectWeight, sampled: bool) -> None:
+        """One more frame: `image` of `FLOW_SIDE`, and `small` and `weight` of `MEASURE_SIDE`."""
         if weight.is_empty:
             self._hidden.append(number)
             return
@@ -80,12 +80,12 @@ class SubjectMeter:
         # Only people have a head and a shirt.
         self._parts.append((number, parts if self.request.kind == "character" else {"whole": parts["whole"]}))
         if sampled:
-            self._sampled.append((number, picture, weight))
+            self._sampled.append((number, image, weight))
 
     def finish(self) -> SubjectScore:
         """The subject's score, with None and a sentence where there was nothing to compare."""
         request, notes = self.request, []
-        measured = self._backend.measure([(picture, weight) for _, picture, weight in self._sampled])
+        measured = self._backend.measure([(image, weight) for _, image, weight in self._sampled])
         self.appearances = {number: each for (number, _, _), each in zip(self._sampled, measured, strict=True)}
         if not measured:
             notes.append(
@@ -109,8 +109,8 @@ class SubjectMeter:
                     notes.append(f"frame {listed} is the {against} picture itself, whose score of 1 says nothing")
         if measured and not samples and not notes:
             notes.append(NOTHING_YET)
-        if measured and all(each.grey for each in measured):
-            notes.append("the frames have no colour: people are told apart poorly by lightness and texture alone")
+        if measured and all(each.gray for each in measured):
+            notes.append("the frames have no color: people are told apart poorly by lightness and texture alone")
         known = request.references[:1] or request.first
         before = average_parts([appearance.parts for appearance in known])
         score = SubjectScore(

@@ -12,15 +12,15 @@ import numpy as np
 from ..core.continuity.policy import STATIC_CAP
 from ..core.continuity.scores import TemporalScore
 from ..core.errors import VideoGenError
-from .images import FLOW_SIDE, Picture, prepare_picture, shrink_array
+from .images import FLOW_SIDE, SceneImage, prepare_image, shrink_array
 
 #: L1 difference (0 to 1) at which a pair's score has fallen to 1/e.
 _ERROR_SCALE = 0.05
-#: A pair whose small pictures differ by less than this anywhere shows the same frame twice: encoders change that much.
+#: A pair whose small images differ by less than this anywhere shows the same frame twice: encoders change that much.
 _SAME_FRAME = 0.008
 _SAME_SIDE = 128
 _SAME_FLOW = 0.1
-#: Median flow in pixels (of the measured picture) below which a clip counts as static.
+#: Median flow in pixels (of the measured image) below which a clip counts as static.
 STATIC_FLOW = 0.3
 
 
@@ -40,7 +40,7 @@ class TemporalMeter:
 
     def __init__(self) -> None:
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._last: Picture | None = None
+        self._last: SceneImage | None = None
         self._curve: list[float] = []
         self._medians: list[float] = []
         self._means: list[float] = []
@@ -50,27 +50,27 @@ class TemporalMeter:
         #: Mean motion (x, y) of each pair, as shares of the frame's width.
         self.motions: list[tuple[float, float]] = []
 
-    def add(self, picture: Picture | None) -> bool:
-        """One more frame (of `FLOW_SIDE`), or None for one that is no picture; whether it shows the same as the last."""
-        if picture is None:
+    def add(self, image: SceneImage | None) -> bool:
+        """One more frame (of `FLOW_SIDE`), or None for one that is no image; whether it shows the same as the last."""
+        if image is None:
             self._skipped += 1
             self._last = None
             return False
-        self._sizes.add(picture.size)
-        last, self._last = self._last, picture
-        if last is None or last.rgb.shape != picture.rgb.shape:
+        self._sizes.add(image.size)
+        last, self._last = self._last, image
+        if last is None or last.rgb.shape != image.rgb.shape:
             return False
-        score, flow = self._compare(last, picture)
+        score, flow = self._compare(last, image)
         length = cv2.magnitude(flow[..., 0].copy(), flow[..., 1].copy())
         # A smooth sky that moves hardly changes any pixel: it shows the same only when the flow sees no motion either.
         same = float(np.median(length)) < _SAME_FLOW and bool(
-            np.abs(shrink_array(last.rgb, _SAME_SIDE) - shrink_array(picture.rgb, _SAME_SIDE)).max() < _SAME_FRAME
+            np.abs(shrink_array(last.rgb, _SAME_SIDE) - shrink_array(image.rgb, _SAME_SIDE)).max() < _SAME_FRAME
         )
         self._same.append(same)
         self._curve.append(score)
         self._medians.append(float(np.median(length)))
         self._means.append(float(length.mean()))
-        width = picture.rgb.shape[1]
+        width = image.rgb.shape[1]
         self.motions.append((float(-flow[..., 0].mean()) / width, float(-flow[..., 1].mean()) / width))
         return same
 
@@ -110,9 +110,9 @@ class TemporalMeter:
             note=f"{self._skipped} frames were left out: they have values that are no numbers" if self._skipped else "",
         )
 
-    def _compare(self, last: Picture, picture: Picture) -> tuple[float, np.ndarray]:
+    def _compare(self, last: SceneImage, image: SceneImage) -> tuple[float, np.ndarray]:
         """The score of a pair, and the flow from its second frame back to its first."""
-        before, after = (np.rint(each.grey * 255).astype(np.uint8) for each in (last, picture))
+        before, after = (np.rint(each.gray * 255).astype(np.uint8) for each in (last, image))
         if min(before.shape) < 16:  # DIS needs some room; a thumbnail is compared as it is
             forward = backward = np.zeros((*before.shape, 2), np.float32)
         else:
@@ -131,7 +131,7 @@ class TemporalMeter:
         if coverage < 1e-3:
             return 0.0, backward
         # A mean over the channels too; OpenCV takes it many times faster than NumPy does along such a short axis.
-        error = float(np.mean(cv2.mean(cv2.absdiff(picture.rgb, warped), seen.view(np.uint8))[:3]))
+        error = float(np.mean(cv2.mean(cv2.absdiff(image.rgb, warped), seen.view(np.uint8))[:3]))
         return float(np.exp(-error / _ERROR_SCALE) * np.sqrt(coverage)), backward
 
 
@@ -146,7 +146,7 @@ def score_temporal(frames: Iterable[np.ndarray]) -> TemporalScore:
     """The temporal score of frames (height, width, 3), uint8 or float from 0 to 1, in order."""
     meter = TemporalMeter()
     for frame in frames:
-        meter.add(prepare_picture(frame, FLOW_SIDE))
+        meter.add(prepare_image(frame, FLOW_SIDE))
     return meter.finish()
 
 
@@ -162,11 +162,11 @@ def tv_l1_variance(frames: Iterable[np.ndarray], side: int = 256) -> float:
     lengths = []
     last = None
     for frame in frames:
-        picture = prepare_picture(frame, side)
-        if picture is not None and last is not None and last.shape == picture.grey.shape:
-            flow = calculate(last, picture.grey)
+        image = prepare_image(frame, side)
+        if image is not None and last is not None and last.shape == image.gray.shape:
+            flow = calculate(last, image.gray)
             lengths.append(float(np.hypot(flow[0], flow[1]).mean()))
-        last = None if picture is None else picture.grey
+        last = None if image is None else image.gray
     return 1 / (1 + float(np.var(lengths))) if lengths else float("nan")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 #: Seconds of telemetry that are told, and the most that may be asked for.
-USUAL_SECONDS, MOST_SECONDS = 300.0, 7200.0
+USUAL_SECONDS, MAX_SECONDS = 300.0, 7200.0
 
 
 def add_routes() -> bool:
@@ -35,8 +35,8 @@ async def show_telemetry(request: Any) -> Any:
         seconds = float(request.query.get("seconds", USUAL_SECONDS))
     except ValueError:
         seconds = math.nan
-    if not 0 <= seconds <= MOST_SECONDS:
-        wanted = f"`seconds` is {request.query['seconds']!r}, expected a number from 0 to {MOST_SECONDS:.0f}"
+    if not 0 <= seconds <= MAX_SECONDS:
+        wanted = f"`seconds` is {request.query['seconds']!r}, expected a number from 0 to {MAX_SECONDS:.0f}"
         return web.json_response({"error": wanted}, status=400)
     return web.json_response(TELEMETRY.describe(seconds))
 

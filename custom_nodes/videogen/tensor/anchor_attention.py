@@ -54,7 +54,7 @@ def attend_with_anchors(
     so that
 
     - 0 is self-attention as it is;
-    - 0.5 counts every token the same: the tokens of several pictures side by side, as in StoryDiffusion's consistent
+    - 0.5 counts every token the same: the tokens of several images side by side, as in StoryDiffusion's consistent
       self-attention (Zhou et al. 2024), with all tokens of the anchors instead of samples;
     - 1 leaves only the anchors': cross-frame attention of Text2Video-Zero (Khachatryan et al. 2023, eq. 8) with the first
       frame, and sparse-causal attention of Tune-A-Video (Wu et al. 2023) with the first and the previous one.
@@ -82,7 +82,7 @@ def attend_with_anchors(
     before = kept.last if kept and kept.last is not None else first
     own = strength < 1
     if not own and not previous and not whole:
-        # All frames of a chunk look at the same keys: they are one long picture.
+        # All frames of a chunk look at the same keys: they are one long image.
         return attend(queries.flatten(1, 2), *first).reshape(q.shape)
     bias = math.log(strength / (1 - strength)) if own else 0.0
 

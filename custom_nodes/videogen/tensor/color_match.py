@@ -1,4 +1,4 @@
-"""Colour and exposure of frames matched to those of a reference."""
+"""Color and exposure of frames matched to those of a reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FLAT = 1e-3
 
 @dataclass(frozen=True)
 class Method:
-    """How colours are mapped.
+    """How colors are mapped.
 
     Attributes:
         together: L, a and b are mapped together, with how they go along with each other; otherwise each by itself.
@@ -26,20 +26,20 @@ class Method:
     """
 
     together: bool
-    most_gain: float
-    most_shift: float = math.inf
+    max_gain: float
+    max_shift: float = math.inf
 
 
 METHODS: dict[str, Method] = {
-    "clamped": Method(together=False, most_gain=1.25, most_shift=12.0),
-    "mean and spread": Method(together=False, most_gain=4.0),
-    "covariance": Method(together=True, most_gain=4.0),
+    "clamped": Method(together=False, max_gain=1.25, max_shift=12.0),
+    "mean and spread": Method(together=False, max_gain=4.0),
+    "covariance": Method(together=True, max_gain=4.0),
 }
 
 
 @dataclass(frozen=True)
 class ColorStats:
-    """The colours of a picture in Lab: mean (3,) and covariance (3, 3), float64."""
+    """The colors of an image in Lab: mean (3,) and covariance (3, 3), float64."""
 
     mean: Tensor
     covariance: Tensor
@@ -54,7 +54,7 @@ class ColorMap:
 
 
 def measure_colors(lab: Tensor, weights: Tensor | None = None) -> ColorStats | None:
-    """Mean and covariance of a picture's colours.
+    """Mean and covariance of an image's colors.
 
     Args:
         lab: (height, width, 3).
@@ -70,11 +70,11 @@ def measure_colors(lab: Tensor, weights: Tensor | None = None) -> ColorStats | N
         return None
     # Around a value nearby: sums of squares far from zero would lose the digits that the variance is made of.
     around = pixels.mean(dim=0)
-    centred = pixels - around
-    weighted = centred if shares is None else centred * shares
+    centered = pixels - around
+    weighted = centered if shares is None else centered * shares
     # Not every device has float64; what is left to do is small.
     mean = weighted.sum(dim=0).cpu().double() / total
-    second = (weighted.T @ centred).cpu().double() / total
+    second = (weighted.T @ centered).cpu().double() / total
     return ColorStats(around.cpu().double() + mean, second - mean[:, None] * mean[None, :])
 
 
@@ -88,15 +88,15 @@ def average_stats(stats: Iterable[ColorStats]) -> ColorStats:
 
 
 def fit_color_map(frame: ColorStats, reference: ColorStats, method: Method, strength: float = 1.0) -> ColorMap:
-    """The map that gives a frame the reference's colours.
+    """The map that gives a frame the reference's colors.
 
     Each by itself: Reinhard et al. 2001, "Color transfer between images", in Lab: mean and standard deviation. Together: the
     linear map of Monge and Kantorovich (Pitié and Kokaram 2007), which moves one normal distribution onto another with the
     least movement, ``T = F^-1/2 (F^1/2 R F^1/2)^1/2 F^-1/2`` with the covariances F and R; it undoes any cast that is a
-    symmetric, positive map of Lab. `most_gain` bounds the factors (of T, its eigenvalues), `most_shift` the way of the mean.
+    symmetric, positive map of Lab. `max_gain` bounds the factors (of T, its eigenvalues), `max_shift` the way of the mean.
 
     Args:
-        strength: how far colours go on the straight way to where they belong: ``(1 - strength) · lab + strength · map(lab)``.
+        strength: how far colors go on the straight way to where they belong: ``(1 - strength) · lab + strength · map(lab)``.
     """
     flat = _FLAT * torch.eye(3, dtype=torch.float64)
     before, after = frame.covariance + flat, reference.covariance + flat
@@ -105,27 +105,27 @@ def fit_color_map(frame: ColorStats, reference: ColorStats, method: Method, stre
         back = _power(before, -0.5)
         matrix = back @ _power(root @ after @ root, 0.5) @ back
         values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-        matrix = vectors * values.clamp(1 / method.most_gain, method.most_gain) @ vectors.T
+        matrix = vectors * values.clamp(1 / method.max_gain, method.max_gain) @ vectors.T
     else:
-        gains = (after.diagonal() / before.diagonal()).sqrt().clamp(1 / method.most_gain, method.most_gain)
+        gains = (after.diagonal() / before.diagonal()).sqrt().clamp(1 / method.max_gain, method.max_gain)
         matrix = torch.diag(gains)
-    shift = (reference.mean - frame.mean).clamp(-method.most_shift, method.most_shift)
+    shift = (reference.mean - frame.mean).clamp(-method.max_shift, method.max_shift)
     identity = torch.eye(3, dtype=torch.float64)
     offset = frame.mean + shift - matrix @ frame.mean
     return ColorMap(identity + strength * (matrix - identity), strength * offset)
 
 
 def map_colors(lab: Tensor, colors: ColorMap) -> Tensor:
-    """The picture with other colours; (..., 3) in Lab, of the same type."""
+    """The image with other colors; (..., 3) in Lab, of the same type."""
     return lab @ colors.matrix.T.to(lab) + colors.offset.to(lab)
 
 
 def read_lab(image: Tensor, device: torch.device | None = None) -> tuple[Tensor, Tensor | None]:
-    """A picture as Lab and its alpha, both float32: (height, width, 3), and (height, width) or None.
+    """An image as Lab and its alpha, both float32: (height, width, 3), and (height, width) or None.
 
     Args:
-        image: (height, width, channels) with 1 (grey), 3 or 4 channels (alpha), 0…1.
-        device: where they are to be; None is where the picture is.
+        image: (height, width, channels) with 1 (gray), 3 or 4 channels (alpha), 0…1.
+        device: where they are to be; None is where the image is.
     """
     image = image.to(device=device or image.device, dtype=torch.float32)
     rgb = image.expand(-1, -1, 3) if image.shape[-1] == 1 else image[..., :3]
@@ -141,13 +141,13 @@ def match_colors(
     first: int = 1,
     device: torch.device | None = None,
 ) -> Iterator[Tensor]:
-    """Frames with the reference's colours, one after the other, each like its original in shape and type.
+    """Frames with the reference's colors, one after the other, each like its original in shape and type.
 
-    A grey frame keeps its greys: only its lightness is matched. Alpha stays as it is, and what is transparent is not measured.
+    A gray frame keeps its grays: only its lightness is matched. Alpha stays as it is, and what is transparent is not measured.
 
     Args:
         images: (frames, height, width, 1, 3 or 4), 0…1.
-        masks: (1 or frames, height, width): where colours are measured. The whole frame is mapped.
+        masks: (1 or frames, height, width): where colors are measured. The whole frame is mapped.
         first: the number of the first of them, for messages.
         device: where they are worked on and are given back; None is where they are.
 

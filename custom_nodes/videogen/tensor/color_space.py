@@ -18,7 +18,7 @@ _EDGE, _SLOPE, _OFFSET = 216 / 24389, 24389 / 27 / 116, 16 / 116
 
 
 def srgb_to_lab(rgb: Tensor) -> Tensor:
-    """Colours of sRGB as CIE Lab under its own white, D65: L in 0…100, a and b in about -128…128.
+    """Colors of sRGB as CIE Lab under its own white, D65: L in 0…100, a and b in about -128…128.
 
     Args:
         rgb: (..., 3), floating point; what lies outside 0…1 is cut off.
@@ -32,7 +32,7 @@ def srgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_srgb(lab: Tensor) -> Tensor:
-    """The way back, (..., 3); colours that sRGB does not have are cut off at 0 and 1, channel by channel."""
+    """The way back, (..., 3); colors that sRGB does not have are cut off at 0 and 1, channel by channel."""
     _, to_rgb = _matrices(lab.dtype, lab.device)
     lightness, a, b = lab.unbind(-1)
     y = (lightness + 16) / 116
@@ -47,6 +47,6 @@ def lab_to_srgb(lab: Tensor) -> Tensor:
 def _matrices(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """To be multiplied from the right: linear RGB to XYZ in shares of the white, and its inverse."""
     matrix = torch.tensor(_RGB_TO_XYZ, dtype=torch.float64)
-    # White is exactly (1, 1, 1), so that greys have neither a nor b.
+    # White is exactly (1, 1, 1), so that grays have neither a nor b.
     matrix = matrix / matrix.sum(dim=1, keepdim=True)
     return matrix.T.to(device, dtype), torch.linalg.inv(matrix).T.to(device, dtype)

@@ -1,4 +1,4 @@
-"""Cropping a reference picture to the figure that it shows, without any model."""
+"""Cropping a reference image to the figure that it shows, without any model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Longer side in pixels of the picture in which the figure is looked for: a few milliseconds.
+#: Longer side in pixels of the image in which the figure is looked for: a few milliseconds.
 _SEARCH_SIDE = 128
-#: Share of the picture's sides that counts as its border, where the background shows.
+#: Share of the image's sides that counts as its border, where the background shows.
 _BORDER = 0.08
-#: Colours are told apart in so many steps a channel.
+#: Colors are told apart in so many steps a channel.
 _BINS = 12
 #: Room around the figure as a share of its larger side; above the head it is more.
 _MARGIN, _HEADROOM = 0.06, 0.10
-#: A figure takes at least and at most this share of the picture; what is found outside of that is none.
+#: A figure takes at least and at most this share of the image; what is found outside of that is none.
 _SMALLEST, _LARGEST = 0.01, 0.75
-#: How often the colours are looked at again, and how many times as much a colour must be the figure's as the background's.
+#: How often the colors are looked at again, and how many times as much a color must be the figure's as the background's.
 _ROUNDS, _CAUTION = 3, 2.0
 #: By how much what is found must stand out from the rest to count, 0 to 1.
 _CONTRAST = 0.25
@@ -27,9 +27,9 @@ CropBox = tuple[int, int, int, int]
 
 
 def crop_to_figure(image: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The square part of a picture that shows its figure with some head room; the whole picture where none is found.
+    """The square part of an image that shows its figure with some head room; the whole image where none is found.
 
-    A figure that is higher or wider than the picture's shorter side is cut: from a standing person the head stays.
+    A figure that is higher or wider than the image's shorter side is cut: from a standing person the head stays.
 
     Args:
         image: (height, width, 3) in 0…1.
@@ -49,9 +49,9 @@ def crop_to_figure(image: Tensor, mask: Tensor | None = None) -> Tensor:
 def find_figure(image: Tensor) -> Tensor | None:
     """Where the figure is that stands before a background, (height, width) in 0…1, or None where it does not stand out.
 
-    Colours that are frequent in the middle and rare at the border belong to the figure. With ``c`` the picture's colour
+    Colors that are frequent in the middle and rare at the border belong to the figure. With ``c`` the image's color
     histogram weighted by a Gaussian around the middle, ``b`` that of the border (all but the lower edge, at which
-    people often are cut off): ``w = c / (c + 2b)`` by the colour of each pixel, times a wider Gaussian, smoothed. This is
+    people often are cut off): ``w = c / (c + 2b)`` by the color of each pixel, times a wider Gaussian, smoothed. This is
     done again with the histograms of what was found and of the rest.
 
     Args:
@@ -68,19 +68,19 @@ def find_figure(image: Tensor) -> Tensor | None:
     colors = (bins[0] * _BINS + bins[1]) * _BINS + bins[2]
     y = torch.linspace(-1, 1, rows)[:, None]
     x = torch.linspace(-1, 1, columns)[None, :]
-    centre = torch.exp(-(x**2 / 0.18 + y**2 / 0.5))
+    center = torch.exp(-(x**2 / 0.18 + y**2 / 0.5))
     ring = torch.zeros(rows, columns)
     border = max(1, round(_BORDER * min(rows, columns)))
     ring[:border] = 1
     ring[:, :border] = 1
     ring[:, -border:] = 1
     prior = torch.exp(-(x**2 / 0.8 + y**2 / 2.0))
-    inside, outside = centre, ring
+    inside, outside = center, ring
     for _ in range(_ROUNDS):
         ours, others = _histogram(colors, inside), _histogram(colors, outside)
         weight = (ours / (ours + _CAUTION * others + 1e-6))[colors] * prior
         weight = F.avg_pool2d(F.pad(weight[None, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0, 0]
-        # What was found says better than the middle of the picture which colours are the figure's.
+        # What was found says better than the middle of the image which colors are the figure's.
         inside, outside = weight**2, ring + (1 - weight) ** 2
     threshold = _otsu(weight)
     figure = weight > threshold
@@ -114,7 +114,7 @@ def figure_box(mask: Tensor) -> CropBox | None:
 
 
 def square_around(box: CropBox, size: tuple[int, int]) -> CropBox:
-    """The square with some room around a box, moved and shrunk until it lies within a picture of this width and height."""
+    """The square with some room around a box, moved and shrunk until it lies within an image of this width and height."""
     width, height = size
     left, top, right, bottom = box
     larger = max(right - left, bottom - top)
@@ -127,10 +127,10 @@ def square_around(box: CropBox, size: tuple[int, int]) -> CropBox:
 
 
 def _histogram(colors: Tensor, weights: Tensor) -> Tensor:
-    """A smoothed colour histogram whose entries add up to 1, flat."""
+    """A smoothed color histogram whose entries add up to 1, flat."""
     counts = torch.zeros(_BINS**3).index_add_(0, colors.flatten(), weights.flatten())
     cube = counts.view(1, 1, _BINS, _BINS, _BINS)
-    # Neighbouring colours belong together: shading moves a surface from bin to bin.
+    # Neighboring colors belong together: shading moves a surface from bin to bin.
     smooth = F.avg_pool3d(F.pad(cube, (1,) * 6, mode="replicate"), 3, 1).flatten()
     return smooth / smooth.sum()
 
@@ -147,7 +147,7 @@ def _otsu(values: Tensor) -> float:
 
 
 def fit_square(image: Tensor, side: int) -> Tensor:
-    """A picture (height, width, 3) as a whole in the middle of a grey square, (side, side, 3)."""
+    """An image (height, width, 3) as a whole in the middle of a gray square, (side, side, 3)."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

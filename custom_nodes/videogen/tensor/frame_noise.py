@@ -19,7 +19,7 @@ def drift_cosine(drift: float) -> float:
 def frame_correlation(drift: float, distance: int = 1) -> float:
     """How the noise of two frames correlates that lie `distance` frames apart.
 
-    With ``x = cos(drift · 90°)`` it is ``x² + (1 - x²) · x^distance``; for neighbours ``x + x² - x³``, which falls from 1 to 0
+    With ``x = cos(drift · 90°)`` it is ``x² + (1 - x²) · x^distance``; for neighbors ``x + x² - x³``, which falls from 1 to 0
     as drift grows, without a turn. However far apart, x² stays: that is the part which the whole shot shares.
     """
     x = drift_cosine(drift)
@@ -42,7 +42,7 @@ def make_frame_noise(
 
     Every field has a generator of its own, seeded by the seed and the frame's number, on the CPU: a frame's noise depends on
     neither the other frames that are asked for, nor their order, nor the device. `base` is what ComfyUI's own noise nodes
-    make for one picture with `anchor_seed`: with drift 0 all frames are that picture's noise.
+    make for one image with `anchor_seed`: with drift 0 all frames are that image's noise.
 
     Args:
         shape: of one frame's noise, such as (4, height / 8, width / 8).
@@ -82,5 +82,5 @@ def make_frame_noise(
 def _field(shape: Sequence[int], seed: int) -> Tensor:
     """Independent N(0, 1), float32, shape (*shape,)."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    # As one picture of a batch: ComfyUI's own noise has this shape, and the values follow the number of them.
+    # As one image of a batch: ComfyUI's own noise has this shape, and the values follow the number of them.
     return torch.randn((1, *shape), generator=generator, dtype=torch.float32, device="cpu")[0]

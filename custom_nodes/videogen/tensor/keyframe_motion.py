@@ -1,4 +1,4 @@
-"""A moving camera over a picture: parts of it, at fractions of pixels, in the size of the whole."""
+"""A moving camera over an image: parts of it, at fractions of pixels, in the size of the whole."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ _SHARPNESS = -0.5
 _REACH = 2.0
 
 
-def look_at(picture: Tensor, view: View, dims: tuple[int, int] = (-2, -1)) -> Tensor:
-    """The part of a picture that a view shows, in the picture's own size.
+def look_at(image: Tensor, view: View, dims: tuple[int, int] = (-2, -1)) -> Tensor:
+    """The part of an image that a view shows, in the image's own size.
 
-    Each direction by itself with a cubic kernel, which is widened when the part is larger than the picture, so that
-    nothing aliases. Beyond its edges the picture is mirrored: there are no black borders. A view of all of it gives the
-    picture itself.
+    Each direction by itself with a cubic kernel, which is widened when the part is larger than the image, so that
+    nothing aliases. Beyond its edges the image is mirrored: there are no black borders. A view of all of it gives the
+    image itself.
 
-    Not for noise: mixing neighbours makes their variance smaller and correlates them.
+    Not for noise: mixing neighbors makes their variance smaller and correlates them.
 
     Args:
-        picture: (…, height, width, …), floating point; half precision is computed in float32.
+        image: (…, height, width, …), floating point; half precision is computed in float32.
         dims: which dimensions are height and width.
     """
-    result = picture
+    result = image
     for dim, start, size in ((dims[0], view.top, view.height), (dims[1], view.left, view.width)):
         if (start, size) != (0.0, 1.0):
             result = _resample(result, dim, start, size)
     return result
 
 
-def _resample(picture: Tensor, dim: int, start: float, size: float) -> Tensor:
-    count = picture.shape[dim]
+def _resample(image: Tensor, dim: int, start: float, size: float) -> Tensor:
+    count = image.shape[dim]
     indices, weights = _taps(count, start, size)
     # Half precision would lose the sixth bit of eight with every sum.
-    source = picture.float() if picture.dtype in (torch.float16, torch.bfloat16) else picture
+    source = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
     shape = [1] * source.ndim
     shape[dim] = count
     result: Tensor | None = None
@@ -47,22 +47,22 @@ def _resample(picture: Tensor, dim: int, start: float, size: float) -> Tensor:
         weight = weight.view(shape)
         result = part.mul_(weight) if result is None else result.addcmul_(part, weight)
     assert result is not None
-    return result.to(picture.dtype)
+    return result.to(image.dtype)
 
 
 def _taps(count: int, start: float, size: float) -> tuple[Tensor, Tensor]:
     """Which pixels each pixel of the result is made of, and how much of each: (taps, count) both, float64 weights.
 
     Args:
-        start, size: of the view, in shares of the picture.
+        start, size: of the view, in shares of the image.
     """
-    centres = (start + (torch.arange(count, dtype=torch.float64) + 0.5) / count * size) * count - 0.5
+    centers = (start + (torch.arange(count, dtype=torch.float64) + 0.5) / count * size) * count - 0.5
     scale = max(1.0, size)
     reach = _REACH * scale
     taps = math.ceil(2 * reach) + 1
-    first = torch.ceil(centres - reach)
+    first = torch.ceil(centers - reach)
     positions = first + torch.arange(taps, dtype=torch.float64)[:, None]
-    weights = _cubic((positions - centres) / scale)
+    weights = _cubic((positions - centers) / scale)
     weights /= weights.sum(dim=0)
     # Mirrored at the edges of the outermost pixels: …, 1, 0 | 0, 1, 2, …, n-1 | n-1, n-2, …
     folded = positions.long() % (2 * count)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..core.segment.regions import Area, Box, Layer
 
-#: Pixels of a mask's longer side: several for every position of the finest attention layer of a 1080p picture.
+#: Pixels of a mask's longer side: several for every position of the finest attention layer of a 1080p image.
 LONG_SIDE = 512
-#: Ramps have so many steps that float32 adds and multiplies two of them without rounding: neighbours add up to exactly 1.
+#: Ramps have so many steps that float32 adds and multiplies two of them without rounding: neighbors add up to exactly 1.
 _STEPS = 4096
 _ROUNDING = 1e-5
 
@@ -29,7 +29,7 @@ def make_region_masks(
     """One mask for each area, in 0…1; None stands for the whole frame.
 
     With ``S`` the soft shapes of a layer and ``T`` what the layers before have taken, ``M_i = S_i · min(1, (1 − T) / ΣS)`` and
-    ``T ← T + ΣM``: neighbours that share an edge add up to exactly 1 on it, and where areas overlap, those of one layer share
+    ``T ← T + ΣM``: neighbors that share an edge add up to exactly 1 on it, and where areas overlap, those of one layer share
     the place and those of a later one have what is left. Areas on the layer REST get ``share · (1 − T)`` after all others.
 
     So masks with a region, of whatever kind, never add up above 1, and neither do those of any one kind. What the regions
@@ -40,7 +40,7 @@ def make_region_masks(
         size: width and height in pixels of the masks.
         feather: width of the soft edges as a share of the frame's width. Half of it lies on either side of the edge;
             beyond it a mask is exactly 0 or 1. An edge of the frame is hard.
-        files: name → mask picture, (height, width) of any size, 0…1, 1 where its area is.
+        files: name → mask image, (height, width) of any size, 0…1, 1 where its area is.
 
     Returns:
         float32 tensors of shape (height, width).
@@ -68,7 +68,7 @@ def make_region_masks(
 def group_masks(masks: Sequence[Tensor | None]) -> list[list[int]]:
     """The masks, by index, in groups that add up to at most 1 each; those that are everywhere are a group of their own.
 
-    What is resized and normalised together must be no more than 1 together: kinds that add up are not to weaken each other.
+    What is resized and normalized together must be no more than 1 together: kinds that add up are not to weaken each other.
     """
     everywhere = [index for index, mask in enumerate(masks) if mask is None]
     groups = [everywhere] if everywhere else []
@@ -124,9 +124,9 @@ def _shape(area: Area, size: tuple[int, int], feather: float, files: Mapping[str
     if area.box is not None:
         return soft_box(area.box, size, feather)
     width, height = size
-    picture = files[area.file].to(torch.float32)
+    image = files[area.file].to(torch.float32)
     # Shrunk by averaging: a thin line must not fall between the pixels.
-    scaled = F.interpolate(picture[None, None], (height, width), mode="bilinear", align_corners=False, antialias=True)
+    scaled = F.interpolate(image[None, None], (height, width), mode="bilinear", align_corners=False, antialias=True)
     return _round(soften(scaled[0, 0].clamp(0, 1), feather * width))
 
 

@@ -1,6 +1,6 @@
-"""Real AI footage: the animated pictures that come with ComfyUI's workflow templates, and what is to be seen in them.
+"""Real AI footage: the animated images that come with ComfyUI's workflow templates, and what is to be seen in them.
 
-They are read where the packages have put them; their licence is their own, and none of them is in this repository.
+They are read where the packages have put them; their license is their own, and none of them is in this repository.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 PACKAGES = tuple(f"comfyui_workflow_templates_media_{kind}" for kind in ("video", "image", "other", "api"))
-#: Fewer frames than this are a wipe between two pictures, and no clip.
+#: Fewer frames than this are a wipe between two images, and no clip.
 _LEAST_FRAMES = 16
 #: Evenly spaced frames of each clip that are looked at.
 SAMPLES = 5
@@ -51,7 +51,7 @@ KINDS = {
         video_wan2.1_fun_camera_v1.1_1.3B-1 video_wan2_2_14B_fun_camera-1 api_ltxv_text_to_video-1
         api_wan_image_to_video-1""",
 }
-#: Clips whose subject becomes something else, as they are meant to, or leaves the picture: they show no same subject.
+#: Clips whose subject becomes something else, as they are meant to, or leaves the image: they show no same subject.
 TURNING = frozenset(
     (
         "hunyuan_video_text_to_video-1",
@@ -107,13 +107,13 @@ def read_clips(half: str = "") -> list[Clip]:
 
 
 def find_clips() -> Iterator[Path]:
-    """The animated pictures of the packages that are installed."""
+    """The animated images of the packages that are installed."""
     for package in PACKAGES:
         found = importlib.util.find_spec(package)
         for folder in (found.submodule_search_locations or ()) if found else ():
             for path in sorted(Path(folder).rglob("*.webp")):
-                with Image.open(path) as picture:
-                    if getattr(picture, "n_frames", 1) >= _LEAST_FRAMES:
+                with Image.open(path) as image:
+                    if getattr(image, "n_frames", 1) >= _LEAST_FRAMES:
                         yield path
 
 
@@ -163,13 +163,13 @@ def swapped_pairs(clips: Sequence[Clip]) -> list[tuple[np.ndarray, np.ndarray, n
 
 def _read_samples(path: Path) -> tuple[np.ndarray, ...]:
     frames = []
-    with Image.open(path) as picture:
-        count = picture.n_frames  # type: ignore[attr-defined]
+    with Image.open(path) as image:
+        count = image.n_frames  # type: ignore[attr-defined]
         wanted = {round(index * (count - 1) / (SAMPLES - 1)) for index in range(SAMPLES)}
         for number in range(count):  # in order: each frame is a difference to those before it
-            picture.seek(number)
+            image.seek(number)
             if number in wanted:
-                frames.append(np.asarray(picture.convert("RGB")))
+                frames.append(np.asarray(image.convert("RGB")))
     return tuple(frames)
 
 

@@ -48,7 +48,7 @@ CAST = {
         glasses=True,
     ),
 }
-#: Places: two colours of a gradient, that of the ground, and a seed for what stands about.
+#: Places: two colors of a gradient, that of the ground, and a seed for what stands about.
 PLACES: dict[str, tuple[RGB, RGB, RGB, int]] = {
     "field": ((176, 206, 232), (222, 232, 236), (110, 92, 66), 1),
     "forest": ((70, 104, 74), (120, 150, 104), (72, 66, 46), 2),
@@ -88,7 +88,7 @@ def film(
     unit = width / SIZE[0]
     sprite = paint_figure(look, round(0.82 * height * scale))
     ground = paint_place(place, (width * 3 // 2, height), seed)
-    pictures, masks = [], []
+    images, masks = [], []
     for number in range(frames):
         background = _shift(ground, -pan * unit * number - width * 0.15, 0)[:, :width]
         x = width * (0.5 + shift) - sprite.shape[1] / 2 + (number - frames / 2) * speed * unit
@@ -96,9 +96,9 @@ def film(
         # The sprite is premultiplied: moved by parts of a pixel, its edges stay right.
         moved = cv2.warpAffine(sprite, np.array([[1, 0, x], [0, 1, y]], np.float32), (width, height))
         alpha = moved[..., 3:]
-        pictures.append(background * (1 - alpha) + moved[..., :3] * 255)
+        images.append(background * (1 - alpha) + moved[..., :3] * 255)
         masks.append(alpha[..., 0])
-    return Footage(np.rint(np.clip(np.stack(pictures), 0, 255)).astype(np.uint8), np.stack(masks))
+    return Footage(np.rint(np.clip(np.stack(images), 0, 255)).astype(np.uint8), np.stack(masks))
 
 
 def paint_figure(look: Look, height: int) -> np.ndarray:
@@ -115,23 +115,23 @@ def paint_place(place: str, size: tuple[int, int], seed: int = 0) -> np.ndarray:
     random = np.random.default_rng([number, seed])
     width, height = size
     share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-    picture = np.array(top, np.float32) * (1 - share) + np.array(bottom, np.float32) * share
-    picture = np.repeat(picture, width, axis=1)
+    image = np.array(top, np.float32) * (1 - share) + np.array(bottom, np.float32) * share
+    image = np.repeat(image, width, axis=1)
     horizon = round(height * 0.62)
-    picture[horizon:] = ground
+    image[horizon:] = ground
     for _ in range(26):
         x, y = int(random.integers(0, width)), int(random.normal(horizon, height * 0.14))
         tone = np.array(ground if random.random() < 0.6 else top, np.float32) + random.normal(0, 14, 3)
         color = tuple(float(value) for value in np.clip(tone, 0, 255))
-        cv2.rectangle(picture, (x, y - int(random.integers(6, 46))), (x + int(random.integers(4, 26)), y), color, -1)
+        cv2.rectangle(image, (x, y - int(random.integers(6, 46))), (x + int(random.integers(4, 26)), y), color, -1)
     noise = random.normal(0, 7, (height // 3 + 1, width // 3 + 1, 1)).astype(np.float32)
     texture = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-    return cv2.GaussianBlur(np.clip(picture + texture[..., None], 0, 255), (0, 0), 0.8)
+    return cv2.GaussianBlur(np.clip(image + texture[..., None], 0, 255), (0, 0), 0.8)
 
 
-def _shift(picture: np.ndarray, x: float, y: float) -> np.ndarray:
+def _shift(image: np.ndarray, x: float, y: float) -> np.ndarray:
     return cv2.warpAffine(
-        picture, np.array([[1, 0, x], [0, 1, y]], np.float32), picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT
+        image, np.array([[1, 0, x], [0, 1, y]], np.float32), image.shape[1::-1], borderMode=cv2.BORDER_REFLECT
     )
 
 
@@ -139,7 +139,7 @@ def _shift(picture: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def turn_hue(color: RGB, degrees: float) -> RGB:
-    """A colour with another CIELAB hue, as far as sRGB has it."""
+    """A color with another CIELAB hue, as far as sRGB has it."""
     lab = cv2.cvtColor(np.array([[color]], np.float32) / 255, cv2.COLOR_RGB2Lab)[0, 0]
     turn = np.radians(degrees)
     a, b = lab[1] * np.cos(turn) - lab[2] * np.sin(turn), lab[1] * np.sin(turn) + lab[2] * np.cos(turn)
@@ -160,7 +160,7 @@ def with_hue(who: str, degrees: float) -> Look:
 
 
 def mix_looks(first: str, second: str, share: float) -> Look:
-    """A figure on its way from one to the other: colours in between, the second's build from the middle on."""
+    """A figure on its way from one to the other: colors in between, the second's build from the middle on."""
     one, other = CAST[first], CAST[second]
     base = other if share >= 0.5 else one
     mixed = {}
@@ -184,7 +184,7 @@ def warmed(frames: np.ndarray, amount: float) -> np.ndarray:
 
 
 def grainy(frames: np.ndarray, sigma: float, seed: int = 0) -> np.ndarray:
-    """Gaussian grain, sigma in grey levels, new in each frame."""
+    """Gaussian grain, sigma in gray levels, new in each frame."""
     noise = np.random.default_rng(seed).normal(0, sigma, frames.shape)
     return np.rint(np.clip(frames + noise, 0, 255)).astype(np.uint8)
 

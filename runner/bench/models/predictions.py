@@ -200,7 +200,7 @@ class DiffusersPipeline:
     def predict(self, step: Step, inputs: Sequence[AdapterInput] = ()) -> Tensor:
         """What the UNet predicts: (2 × frames, …), first the negative rows, as in the pipeline's own batch."""
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # such as that a mask has another shape than the picture
+            warnings.simplefilter("error")  # such as that a mask has another shape than the image
             return self.model(**self.prepare(step, inputs)).sample
 
     def prepare(self, step: Step, inputs: Sequence[AdapterInput] = ()) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class DiffusersPipeline:
         scaled = (step.latents / (sigma**2 + 1) ** 0.5).to(step.latents)
         more: dict[str, Any] = {}
         if any(given.masks is not None for given in inputs):
-            # Its processor's resizing is left out (the masks have the picture's size), its binarising too.
+            # Its processor's resizing is left out (the masks have the image's size), its binarising too.
             processor = IPAdapterMaskProcessor(do_resize=False, do_binarize=False)
             more["ip_adapter_masks"] = [_masks(processor, given.masks) for given in inputs]
         conditions: dict[str, Any] = {

@@ -22,15 +22,15 @@ TINY_TOWER = VisionTower(width=EMBED_WIDTH, layers=3, feed_forward=48, projectio
 
 
 class CountingEncoder(comfy.clip_vision.ClipVisionModel):
-    """ComfyUI's encoder, which also counts the pictures that go through it, in `pictures`."""
+    """ComfyUI's encoder, which also counts the images that go through it, in `images`."""
 
     def __init__(self, config: Path) -> None:
         super().__init__(str(config))
-        self.pictures = 0
+        self.images = 0
         self.model.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, module: nn.Module, arguments: Any, keywords: dict[str, Tensor]) -> None:
-        self.pictures += len(keywords["pixel_values"])
+        self.images += len(keywords["pixel_values"])
 
 
 def build_encoder(folder: Path, tower: VisionTower = TINY_TOWER, *, name: str = "") -> CountingEncoder:
@@ -51,7 +51,7 @@ def build_siglip(folder: Path) -> comfy.clip_vision.ClipVisionModel:
     encoder = comfy.clip_vision.ClipVisionModel(str(_write_config(folder, TINY_TOWER, "siglip_vision_model")))
     with torch.no_grad():
         for parameter in encoder.model.parameters():
-            parameter.zero_()  # ComfyUI leaves them uninitialised
+            parameter.zero_()  # ComfyUI leaves them uninitialized
     return encoder
 
 

@@ -47,7 +47,7 @@ def build_comfy_model(
     config.set_inference_dtype(dtype, None)
     # Patches of the model's own weights are made on the device on which it rests.
     model = config.get_model(_VELOCITY if unet.family == "SD 2" else {}, device=torch.device(device))
-    model.diffusion_model.load_state_dict(dict(weights))  # strict: ComfyUI leaves what is not loaded uninitialised
+    model.diffusion_model.load_state_dict(dict(weights))  # strict: ComfyUI leaves what is not loaded uninitialized
     model.diffusion_model.to(dtype)
     return comfy.model_patcher.ModelPatcher(
         model, load_device=torch.device(device), offload_device=torch.device(device)

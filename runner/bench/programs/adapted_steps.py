@@ -191,7 +191,7 @@ class Steps:
         )
 
     def _input(self, kind: str, people: int, frames: int) -> AdapterInput:
-        """One image a character; two characters each have a half of the picture."""
+        """One image a character; two characters each have a half of the image."""
         embeds, negative = _draw_embeds(kind, people)
         masks = None if people == 1 else _halves(8 * self.setup.side(frames))
         return AdapterInput(self.states[kind], embeds, negative, WEIGHT, masks)

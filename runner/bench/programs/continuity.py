@@ -22,9 +22,9 @@ from custom_nodes.videogen.core.continuity.calibration import (
     fuse,
     relate_cosine,
 )
-from custom_nodes.videogen.metrics.appearance import Appearance, Backend, Likeness, compare_appearances
+from custom_nodes.videogen.metrics.appearance import Appearance, AppearanceModel, Likeness, compare_appearances
 from custom_nodes.videogen.metrics.descriptor import chroma_histogram, classical_embedding, compare_chroma, count_colors
-from custom_nodes.videogen.metrics.images import FLOW_SIDE, MEASURE_SIDE, prepare_picture
+from custom_nodes.videogen.metrics.images import FLOW_SIDE, MEASURE_SIDE, prepare_image
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject import ratio_mask, weigh_subject
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
@@ -49,12 +49,12 @@ class Pairs:
     replaced: list[Pair]
 
 
-def measure_pairs(clips: Sequence[Clip], backend: Backend) -> Pairs:
+def measure_pairs(clips: Sequence[Clip], backend: AppearanceModel) -> Pairs:
     """Everything that is compared, measured by one backend; no masks, no regions."""
 
     def look(frames: Sequence[np.ndarray]) -> list[Appearance]:
-        pictures = [picture for picture in (prepare_picture(frame, FLOW_SIDE) for frame in frames) if picture]
-        return backend.measure([(picture, weigh_subject(picture.shrink(MEASURE_SIDE))) for picture in pictures])
+        images = [image for image in (prepare_image(frame, FLOW_SIDE) for frame in frames) if image]
+        return backend.measure([(image, weigh_subject(image.shrink(MEASURE_SIDE))) for image in images])
 
     seen = {(clip.name, number): each for clip in clips for number, each in enumerate(look(clip.frames))}
     triples = [look(frames) for frames in swapped_pairs(clips)]
@@ -66,7 +66,7 @@ def measure_pairs(clips: Sequence[Clip], backend: Backend) -> Pairs:
     )
 
 
-def summarise(pairs: Pairs) -> dict[str, Any]:
+def summarize(pairs: Pairs) -> dict[str, Any]:
     """The figures of one backend on one set of clips."""
     scores = {
         name: [compare_appearances(*pair).score for pair in getattr(pairs, name)]
@@ -139,26 +139,28 @@ def measure_costs(rounds: int = 7) -> dict[str, dict[str, float]]:
     costs = {}
     for name, size in (("1080p", (1920, 1080)), ("512p", (912, 512))):
         frames = film("tom", "field", frames=24, size=size).frames
-        small = prepare_picture(frames[0])
+        small = prepare_image(frames[0])
         assert small is not None
-        backend = Backend()
+        backend = AppearanceModel()
         reference = backend.measure_reference(frames[0])
 
-        def whole(frames: np.ndarray = frames, reference: Appearance = reference, backend: Backend = backend) -> object:
+        def whole(
+            frames: np.ndarray = frames, reference: Appearance = reference, backend: AppearanceModel = backend
+        ) -> object:
             subject = SubjectRequest("character", "x", references=(reference,))
             place = SubjectRequest("location", "y")
             return score_segment(frames, SegmentRequest(len(frames), (subject,), place), backend)
 
         def classical(frame: np.ndarray = frames[0]) -> None:
-            picture = prepare_picture(frame)
-            assert picture is not None
-            weight, _ = ratio_mask(picture.lab)
-            colors = count_colors(picture, weight)
-            classical_embedding(picture, weight, colors)
+            image = prepare_image(frame)
+            assert image is not None
+            weight, _ = ratio_mask(image.lab)
+            colors = count_colors(image, weight)
+            classical_embedding(image, weight, colors)
             chroma_histogram(colors)
 
         def shrink(frame: np.ndarray = frames[0]) -> None:
-            prepare_picture(frame)
+            prepare_image(frame)
 
         def mask(lab: np.ndarray = small.lab) -> None:
             ratio_mask(lab)
@@ -241,7 +243,7 @@ def main() -> int:
         print("There is no footage: the packages comfyui-workflow-templates-media-… are not installed.")
         return 2
     costs = measure_costs()  # before torch with its threads is there
-    backends = [Backend()]
+    backends = [AppearanceModel()]
     from ..footage.mobilenet import find_wheel, load_backend
 
     weights = arguments.embedding or find_wheel()
@@ -252,7 +254,7 @@ def main() -> int:
         "what": "pairs of frames of AI clips, no masks; calibration and test half by the names' hashes",
         "clips": {half: len(found) for half, found in clips.items()},
         "backends": {
-            name: {half: summarise(pairs) for half, pairs in halves.items()} for name, halves in measured.items()
+            name: {half: summarize(pairs) for half, pairs in halves.items()} for name, halves in measured.items()
         },
         "costs": costs,
         "machine": describe_machine(),

@@ -1,6 +1,6 @@
 """``videogen bench frames``: what makes frames one shot, in numbers, on one machine in one run.
 
-How alike neighbouring frames become with `drift`, how much closer anchors bring them, and what each node costs beside the bare
+How alike neighboring frames become with `drift`, how much closer anchors bring them, and what each node costs beside the bare
 sampler; on a CUDA device also frames that are sampled at 1080p, and whole segments of the workflows that ship, beside the same
 graph without our nodes and diffusers' own pipeline. Weights are random: how alike frames of a trained model are is not measured
 here, only which way a knob turns.
@@ -109,7 +109,7 @@ def measure(
 
 
 def measure_drift(steps: Any, rounds: int) -> list[dict[str, float]]:
-    """How neighbouring frames correlate: in their noise, as documented and as found, and in the sampled latents."""
+    """How neighboring frames correlate: in their noise, as documented and as found, and in the sampled latents."""
     from custom_nodes.videogen.tensor.frame_noise import frame_correlation
 
     cells = []
@@ -130,7 +130,7 @@ def measure_drift(steps: Any, rounds: int) -> list[dict[str, float]]:
 
 
 def correlate(frames: Any) -> float:
-    """Mean correlation of neighbouring frames."""
+    """Mean correlation of neighboring frames."""
     import torch
 
     flat = frames.double().flatten(1)
@@ -139,7 +139,7 @@ def correlate(frames: Any) -> float:
 
 
 def measure_anchor(steps: Any, rounds: int) -> list[dict[str, Any]]:
-    """How far neighbouring frames lie apart (relative L2), in what the self-attentions give and in the prediction."""
+    """How far neighboring frames lie apart (relative L2), in what the self-attentions give and in the prediction."""
     cells = []
     for previous in (False, True):
         for strength in STRENGTHS:
@@ -231,9 +231,9 @@ def format_tables(result: dict[str, Any]) -> str:
             format_table(
                 [
                     f"`drift` ({where})",
-                    "noise of neighbours, by the formula",
+                    "noise of neighbors, by the formula",
                     "found",
-                    "sampled latents of neighbours",
+                    "sampled latents of neighbors",
                     "of the first and the last",
                 ],
                 rows,
@@ -257,7 +257,7 @@ def format_tables(result: dict[str, Any]) -> str:
                 [
                     f"anchors (drift {DRIFT}, {where})",
                     "strength",
-                    "neighbours apart: self-attention",
+                    "neighbors apart: self-attention",
                     "",
                     "prediction",
                     "",

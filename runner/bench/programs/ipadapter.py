@@ -135,7 +135,7 @@ def measure_batch(steps: Any, frames: int, rounds: int) -> list[dict[str, Any]]:
             "people": case.people,
             "frames": frames,
             "latent": steps.setup.side(frames),
-            **{who: _summarise(pairs[who, case]) for who in PEERS},
+            **{who: _summarize(pairs[who, case]) for who in PEERS},
             "ratio": _ratio(pairs, case, 0),
             "attention_ratio": _ratio(pairs, case, 1),
             "peak_mb": {who: round(first[who, case][1] / 1e6, 1) for who in PEERS},
@@ -151,7 +151,7 @@ def _extras(pairs: Sequence[Pair], clock: int) -> list[float]:
     return [adapted[clock] - without[clock] for without, adapted in pairs]
 
 
-def _summarise(pairs: Sequence[Pair]) -> dict[str, Any]:
+def _summarize(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Milliseconds a step; `attention` is what is added in the cross-attentions alone, 0 where that is not measured."""
     extras = [1000 * extra for extra in _extras(pairs, 0)]
     return {

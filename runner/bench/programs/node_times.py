@@ -25,7 +25,7 @@ from ..models.hidden_inputs import in_graph
 from .random_upscaler import random_upscaler
 from .shot_steps import ShotSteps
 
-#: Frames of the film's size that the nodes for pictures are timed with.
+#: Frames of the film's size that the nodes for images are timed with.
 FILM_FRAMES = 3
 
 
@@ -72,8 +72,8 @@ def _frame_calls(size: tuple[int, int], count: int) -> dict[str, Callable[[], An
 
 
 def _location_call(plan: SegmentPlan, size: tuple[int, int]) -> Callable[[], Any]:
-    location, picture = in_graph(VideoGenLocation, [0]), _draw_frames(1, (1920, 1080))
-    return lambda: location.execute(plan, picture, *size)
+    location, image = in_graph(VideoGenLocation, [0]), _draw_frames(1, (1920, 1080))
+    return lambda: location.execute(plan, image, *size)
 
 
 def _draw_frames(count: int, size: tuple[int, int]) -> Tensor:

@@ -48,7 +48,7 @@ class Clock:
         if kind not in _AFTER:
             self.until_frames = (self.until_frames[0] + taken, max(self.until_frames[1], peak))
 
-    def summarise(self) -> list[dict[str, Any]]:
+    def summarize(self) -> list[dict[str, Any]]:
         """The parts of a segment."""
         return [
             {

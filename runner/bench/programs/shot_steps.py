@@ -36,7 +36,7 @@ class Setup:
     Attributes:
         frames: of a shot.
         side: of the latents.
-        film: width and height of the film's frames, for the nodes that work on pictures.
+        film: width and height of the film's frames, for the nodes that work on images.
         upscaler: the model that Upscale is timed with, on `upscaled` (width, height).
         large: height and width of the latents of the largest frames that a step is measured with; () for none.
     """
@@ -91,7 +91,7 @@ class ShotSteps:
         return noise, latents
 
     def look_apart(self, drift: float, seed: int, **options: Any) -> tuple[float, float]:
-        """How far neighbours lie apart in a step: in the self-attentions' answers on average, and in the prediction."""
+        """How far neighbors lie apart in a step: in the self-attentions' answers on average, and in the prediction."""
         answers: list[Tensor] = []
         model = anchor_frames(self.model, **options).clone()
         model.set_model_attn1_output_patch(lambda answer, _: (answers.append(answer.clone()), answer)[1])

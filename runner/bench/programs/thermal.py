@@ -1,6 +1,6 @@
 """What the guards cost, and whether they read the right card: ``python -m runner.bench.programs.thermal [--device cuda] [--json FILE]``.
 
-- **overhead**: a sampling loop with Guard Model beside the same loop without it, in turns; the pictures must be the same.
+- **overhead**: a sampling loop with Guard Model beside the same loop without it, in turns; the images must be the same.
 - **sample**: processor time of one look of the background sampler, as a share of a core at one a second.
 - **readings** (NVIDIA): ours beside nvidia-smi's of the same second, idle and at work.
 - **mapping** (CUDA): under several values of CUDA_VISIBLE_DEVICES, memory that torch allocates must show up on the card that we
@@ -100,7 +100,7 @@ def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
     import comfy.sample
     import torch
 
-    from custom_nodes.videogen.comfyui.thermal.thermal_wait import Guarding
+    from custom_nodes.videogen.comfyui.thermal.thermal_wait import NodeThermalGuard
     from custom_nodes.videogen.core.thermal.guard import ThermalPolicy
     from custom_nodes.videogen.nodes.guards.thermal_guard import guard_model
 
@@ -115,7 +115,9 @@ def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
     context = [[torch.randn(1, 77, unet.context_width, generator=generator), {}]]
     # Hot cards must not pause a benchmark: the limits are as high as they go.
     patient = {"pause_above": 120.0, "resume_at": 119.0, "throttle": "ignore", "when_over": "go on"}
-    usual, eager = (Guarding(ThermalPolicy(**patient, interval=interval), "auto", "bench") for interval in (10.0, 0.1))
+    usual, eager = (
+        NodeThermalGuard(ThermalPolicy(**patient, interval=interval), "auto", "bench") for interval in (10.0, 0.1)
+    )
     object.__setattr__(eager.policy, "interval", 0.0)
     models = {"without": model, "with": guard_model(model, usual), "look every step": guard_model(model, eager)}
 

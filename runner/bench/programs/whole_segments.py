@@ -4,7 +4,7 @@ and diffusers' pipeline.
 Ours is the graph out of `workflows/<name>.json`, node by node, with random weights in the place of what it loads. The other two
 sample as many frames with the same UNet, steps, guidance, sampler, schedule and size, decode them with an autoencoder of the
 same architecture, and bring them to the film's size with a Lanczos filter. Left out: loading and text encoding, which happen
-once a film; in the totals also what the parts give by themselves: CLIP vision (each picture is encoded once a film), an
+once a film; in the totals also what the parts give by themselves: CLIP vision (each image is encoded once a film), an
 upscale model in the filter's place, and Continuity and Save Segment, which the other two have nothing like.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
@@ -57,7 +57,7 @@ WHO = ("without our nodes", "videogen", "diffusers")
 #: family → width and heads of the adapter's Resampler, as in the published files.
 _RESAMPLERS = {"SD 1.5": (768, 12), "SDXL": (1280, 20)}
 CLIP_VISION, UPSCALE_MODEL = "CLIP vision, {} pictures", "Upscale, RealESRGAN_x4plus's layers"
-_PICTURE_SIZE = (512, 512)
+_IMAGE_SIZE = (512, 512)
 
 
 def measure_segments(device: str, rounds: int, names: Sequence[str] = (), tiny: bool = False) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def measure_workflow(shipped: Shipped, device: str, rounds: int, tiny: bool) -> 
             print(f"{shipped.name}, round {turn}: {', '.join(WHO)}", file=sys.stderr)
         theirs.move("cpu")
         ours.move(device)
-        parts = ours.clock.summarise() + [
+        parts = ours.clock.summarize() + [
             {"part": name, "seconds": round(taken, 3), "peak_gb": gigabytes(peak, device)}
             for name, taken, peak in ours.measure_parts(tiny)
         ]
@@ -133,13 +133,13 @@ def measure_workflow(shipped: Shipped, device: str, rounds: int, tiny: bool) -> 
 
 @contextlib.contextmanager
 def comfy_folders(shipped: Shipped) -> Iterator[None]:
-    """Folders of ComfyUI for a segment; a picture of everybody lies where the nodes look for it."""
+    """Folders of ComfyUI for a segment; an image of everybody lies where the nodes look for it."""
     before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
     with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
         for number, name in enumerate(used_names(shipped.plan, cast_roles(shipped.plan))):
             path = Path(folder, "input", name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.linear_gradient("L").resize(_PICTURE_SIZE).convert("RGB").rotate(20 * number).save(path)
+            Image.linear_gradient("L").resize(_IMAGE_SIZE).convert("RGB").rotate(20 * number).save(path)
         folder_paths.set_input_directory(str(Path(folder, "input")))
         folder_paths.set_output_directory(str(Path(folder, "output")))
         try:
@@ -203,14 +203,14 @@ class OurSegment:
         """(name, seconds, peak) of what the totals leave out, once each after a warm one."""
         plan, (width, height) = self.shipped.plan, self.shipped.size
         if self.encoder is not None:
-            pictures = torch.rand(len(used_names(plan, cast_roles(plan))), *_PICTURE_SIZE, 3)
+            images = torch.rand(len(used_names(plan, cast_roles(plan))), *_IMAGE_SIZE, 3)
 
             def encode() -> None:
-                for picture in pictures:
-                    self.encoder.encode_image(picture[None])
+                for image in images:
+                    self.encoder.encode_image(image[None])
 
             encode()
-            yield CLIP_VISION.format(len(pictures)), *self._once(encode)
+            yield CLIP_VISION.format(len(images)), *self._once(encode)
         frames = torch.rand(plan.frames, height, width, 3, generator=torch.Generator().manual_seed(1))
         with random_upscaler(TINY_ESRGAN if tiny else ESRGAN) as name:
             VideoGenUpscale.execute(frames[:1], name, plan)

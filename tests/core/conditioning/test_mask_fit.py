@@ -39,7 +39,7 @@ def test_masks_of_another_shape(mask: tuple[int, int, int]) -> None:
     assert "one of the same shape" in caught.value.hint
 
 
-def test_a_picture_without_alpha() -> None:
+def test_an_image_without_alpha() -> None:
     with pytest.raises(VideoGenError, match="64×64") as caught:
         require_mask_fit((1, 64, 64), HD)
     assert "without an alpha channel" in caught.value.hint

@@ -93,11 +93,11 @@ def test_a_network_that_nobody_measured_says_so() -> None:
     assert find_calibration("classical").label == "r 0.37 → 0.85, measured"
 
 
-def test_a_cosine_is_related_to_that_of_unrelated_pictures() -> None:
+def test_a_cosine_is_related_to_that_of_unrelated_images() -> None:
     assert relate_cosine(0.5, 0.5) == 0
     assert relate_cosine(1.0, 0.97) == 1
     assert relate_cosine(0.2, 0.5) < 0
-    assert relate_cosine(1.0, 1.0) == 0  # a network that finds all pictures the same tells nobody apart
+    assert relate_cosine(1.0, 1.0) == 0  # a network that finds all images the same tells nobody apart
 
 
 def test_embedding_and_chroma_weigh_six_to_four() -> None:
@@ -222,7 +222,7 @@ def test_a_quiet_segment_need_not_reach_what_it_cannot() -> None:
     assert judge_segment(moving, Thresholds(temporal=0.8)).level == "fail"
 
 
-def test_the_mean_colour_of_several_frames_knows_that_hues_go_round() -> None:
+def test_the_mean_color_of_several_frames_knows_that_hues_go_round() -> None:
     red = [PartColor(50, 40, 350), PartColor(54, 40, 10)]
     mean = average_parts([{"upper": red[0]}, {"upper": red[1], "head": red[0]}])
     assert mean["upper"].hue % 360 == pytest.approx(0, abs=1e-6) or mean["upper"].hue == pytest.approx(360)
@@ -350,9 +350,9 @@ def test_the_largest_change_comes_first_and_small_ones_are_not_worth_a_word() ->
     assert [(drift.part, drift.quantity) for drift in named] == [("upper part", "hue"), ("upper part", "lightness")]
 
 
-def test_a_hue_of_something_nearly_grey_means_nothing() -> None:
-    grey = PartColor(50, 4, 10)
-    assert name_drift({"upper": grey}, [(0, {"upper": PartColor(50, 4, 190)})]) == ()
+def test_a_hue_of_something_nearly_gray_means_nothing() -> None:
+    gray = PartColor(50, 4, 10)
+    assert name_drift({"upper": gray}, [(0, {"upper": PartColor(50, 4, 190)})]) == ()
 
 
 def test_a_part_that_is_not_seen_is_not_judged() -> None:

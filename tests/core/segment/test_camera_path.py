@@ -44,7 +44,7 @@ def test_a_subtle_move_goes_half_as_far() -> None:
 
 @pytest.mark.parametrize("move", CAMERA_MOVES)
 @pytest.mark.parametrize("border", BORDERS)
-def test_the_first_frame_is_the_picture_where_its_edges_are_mirrored(move: str, border: str) -> None:
+def test_the_first_frame_is_the_image_where_its_edges_are_mirrored(move: str, border: str) -> None:
     views = camera_path(move, 1.0, 0.3, 5, border)
     assert len(views) == 5
     if border == "mirror" or move in ("static", "zoom-in"):
@@ -53,13 +53,13 @@ def test_the_first_frame_is_the_picture_where_its_edges_are_mirrored(move: str, 
 
 @pytest.mark.parametrize("move", CAMERA_MOVES)
 @pytest.mark.parametrize("reach", [0.01, 0.25, MAX_REACH, 7.0])
-def test_a_cropped_path_never_leaves_the_picture(move: str, reach: float) -> None:
+def test_a_cropped_path_never_leaves_the_image(move: str, reach: float) -> None:
     for view in camera_path(move, 1.0, reach, 12, "crop"):
         assert view.left > -1e-9
         assert view.top > -1e-9
         assert view.left + view.width < 1 + 1e-9
         assert view.top + view.height < 1 + 1e-9
-        assert view.width == pytest.approx(view.height)  # in shares of a picture: nothing is distorted
+        assert view.width == pytest.approx(view.height)  # in shares of an image: nothing is distorted
         assert view.width > 0.1
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a model for the picture of somebody in the cast."""
+"""What is asked of a model for the image of somebody in the cast."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_who_has_no_description_is_called_by_name(index: int, subject: str) -> N
     assert prompt.startswith(CHARACTER_WORDS if index == 2 else OBJECT_WORDS)
 
 
-def test_the_first_of_several_pictures_is_drawn() -> None:
+def test_the_first_of_several_images_is_drawn() -> None:
     assert plan_member(make_story(), 3).file == "tree.png"
 
 

@@ -1,4 +1,4 @@
-"""Which pictures a segment's cast needs, and what they are called."""
+"""Which images a segment's cast needs, and what they are called."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.segment.references import (
     DEFAULT_WEIGHTS,
     cast_roles,
+    describe_unknown_name,
     mask_name,
-    missing_picture,
-    name_nobody,
+    missing_image,
     reference_names,
-    rename_pictures,
+    rename_images,
     story_cast,
     used_names,
 )
@@ -43,13 +43,13 @@ def roles(number, weights=DEFAULT_WEIGHTS, given=()):
     return {role.entity.name: (role.weight, role.names) for role in found}
 
 
-def test_pictures_are_the_story_s_or_have_the_default_name():
+def test_images_are_the_story_s_or_have_the_default_name():
     anna, ben, *_ = story_cast(story())
     assert reference_names("uber_den_garten", anna) == ("anna.png", "more/anna side.png")
     assert reference_names("uber_den_garten", ben) == ("videogen/uber_den_garten/ben.png",)
 
 
-def test_characters_and_objects_are_kept_the_same_and_a_location_that_has_a_picture():
+def test_characters_and_objects_are_kept_the_same_and_a_location_that_has_an_image():
     assert roles(1) == {
         "anna": (1.2, ("anna.png", "more/anna side.png")),
         "ben": (0.8, ("videogen/uber_den_garten/ben.png",)),
@@ -95,28 +95,28 @@ def test_the_mask_of_a_region(region, name):
 
 def test_what_is_missing_is_named_with_its_place_in_the_story():
     anna, ben, can, *_ = story_cast(story())
-    assert str(missing_picture(anna, "anna.png")) == (
+    assert str(missing_image(anna, "anna.png")) == (
         "characters.anna: its picture 'anna.png' is not in ComfyUI's input folder"
     )
-    assert str(missing_picture(can, "videogen/x/can.png", "the input folder of http://host:1")) == (
+    assert str(missing_image(can, "videogen/x/can.png", "the input folder of http://host:1")) == (
         "objects.can: it has no `reference`, and the picture of its default name 'videogen/x/can.png' is not in the input"
         " folder of http://host:1"
     )
-    assert str(missing_picture(ben, "masks/ben.png")) == (
+    assert str(missing_image(ben, "masks/ben.png")) == (
         "characters.ben: the mask 'masks/ben.png' of its region is not in ComfyUI's input folder"
     )
 
 
 def test_a_name_that_nobody_has():
-    assert name_nobody("ana", story_cast(story())) == "'ana' is nobody in the story (did you mean 'anna'?)"
-    assert name_nobody("zebra", []) == "'zebra' is nobody in the story; there are: nobody and nothing"
+    assert describe_unknown_name("ana", story_cast(story())) == "'ana' is nobody in the story (did you mean 'anna'?)"
+    assert describe_unknown_name("zebra", []) == "'zebra' is nobody in the story; there are: nobody and nothing"
 
 
 # ------------------------------------------------------------------ other names
 
 
-def test_pictures_get_other_names_in_the_story():
-    renamed = rename_pictures(
+def test_images_get_other_names_in_the_story():
+    renamed = rename_images(
         story(),
         DATA,
         {"anna.png": "x/1.png", "videogen/uber_den_garten/can.png": "x/2.png", "masks/ben.png": "x/3.png"},
@@ -131,10 +131,10 @@ def test_pictures_get_other_names_in_the_story():
 
 
 def test_renaming_nothing_changes_nothing():
-    assert rename_pictures(story(), DATA, {"other.png": "x.png"}) == DATA
+    assert rename_images(story(), DATA, {"other.png": "x.png"}) == DATA
 
 
 def test_the_story_itself_is_not_changed():
     before = copy.deepcopy(DATA)
-    rename_pictures(story(), DATA, {"anna.png": "x/1.png"})
+    rename_images(story(), DATA, {"anna.png": "x/1.png"})
     assert before == DATA

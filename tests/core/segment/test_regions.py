@@ -80,7 +80,7 @@ def test_a_thing_with_a_region_makes_it_halves():
     assert boxes([person("anna", "left")], [thing("tree", "right")]) == {"anna": LEFT, "tree": RIGHT}
 
 
-def test_a_thing_in_the_centre_makes_it_thirds():
+def test_a_thing_in_the_center_makes_it_thirds():
     found = boxes([person("anna"), person("ben")], [thing("tree", "centre")])
     assert [found[name][0] for name in ("anna", "tree", "ben")] == [0.0, 0.3333, 0.6667]
 

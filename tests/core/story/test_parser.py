@@ -375,7 +375,7 @@ WRONG = [
         (
             story(style={"kelvin": kelvin}),
             [
-                f"style.kelvin: {found}, expected a colour temperature such as 5500 or [5500, 6000] (1000 to 20000)",
+                f"style.kelvin: {found}, expected a color temperature such as 5500 or [5500, 6000] (1000 to 20000)",
             ],
         )
         for kelvin, found in [
@@ -414,7 +414,7 @@ WRONG = [
     (
         story(characters={"a": {"color": "blue"}}),
         [
-            "characters.a.color: found text ('blue'), expected a colour such as \"#4C9BE8\"",
+            "characters.a.color: found text ('blue'), expected a color such as \"#4C9BE8\"",
         ],
     ),
     (
@@ -455,7 +455,7 @@ WRONG = [
         (
             story(characters={"a": {"region": region}}),
             [
-                f"characters.a.region: {found}, expected left, centre, right, a box [x, y, width, height] in 0…1, or a mask"
+                f"characters.a.region: {found}, expected left, center, right, a box [x, y, width, height] in 0…1, or a mask"
                 " picture",
             ],
         )

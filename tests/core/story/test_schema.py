@@ -296,7 +296,7 @@ PARSER_ONLY = {
     "after a segment that is there": story(transitions=[{"after": 7}]),
     "not after the last one": story(transitions=[{"after": 3}]),
     "one transition a cut": story(transitions=[{"after": 1}, {"after": 1}]),
-    "not longer than its neighbours": story(transitions=[{"after": 1, "seconds": 9}]),
+    "not longer than its neighbors": story(transitions=[{"after": 1, "seconds": 9}]),
     "a file that is there": {"segments": "gone"},
 }
 
@@ -334,7 +334,7 @@ NAME = st.text(st.characters(codec="ascii"), min_size=1, max_size=6) | st.text(m
 SELECTION = st.sampled_from(["1", "1,2", " 1 - 2 ", "1..2", "1–2", 1, 2.0, [1, "2"], "2-1", "", [], 0]) | st.text(
     "012,- ", max_size=6
 )
-PICTURE = st.sampled_from(["a.png", "b/c.WebP", " a.png ", "../a.png", "a..b.jpg", ".a.jpeg"]) | st.text(
+SCENE_IMAGE = st.sampled_from(["a.png", "b/c.WebP", " a.png ", "../a.png", "a..b.jpg", ".a.jpeg"]) | st.text(
     "ab./\\ ~:\n", max_size=8
 ).map(lambda name: f"{name}.png")
 SIDE = st.floats(0, 1) | st.sampled_from([0, 1, 0.5])
@@ -345,9 +345,9 @@ ENTITY = st.fixed_dictionaries(
         "description": TEXT,
         "seed": SEED,
         "segments": SELECTION,
-        "reference": PICTURE | st.lists(PICTURE, max_size=2),
+        "reference": SCENE_IMAGE | st.lists(SCENE_IMAGE, max_size=2),
         "weight": NUMBER,
-        "region": PICTURE
+        "region": SCENE_IMAGE
         | st.sampled_from(["left", "centre", "center", "right", " left"])
         | st.tuples(*[SIDE] * 4).map(list),
         "color": st.sampled_from(["#123456", "#abcdef ", "red"]),
@@ -415,8 +415,8 @@ def test_what_the_parser_accepts_the_schema_accepts(data):
         (lambda value: segment(prompt=value), TEXT),
         (lambda value: story(characters={value: {}}), NAME),
         (lambda value: character(segments=value), SELECTION),
-        (lambda value: character(reference=value), PICTURE),
-        (lambda value: character(region=value), PICTURE),
+        (lambda value: character(reference=value), SCENE_IMAGE),
+        (lambda value: character(region=value), SCENE_IMAGE),
         (lambda value: story(fps=value), NUMBER | st.text("0123456789./+- ", max_size=6)),
         (lambda value: segment(timespan=value), st.tuples(CLOCK, CLOCK).map(" - ".join)),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.thermal.readings import Reading
-from custom_nodes.videogen.core.thermal.telemetry_ring import NotedPause, Sample, TelemetryRing, summarise, tabulate
+from custom_nodes.videogen.core.thermal.telemetry_ring import NotedPause, Sample, TelemetryRing, summarize, tabulate
 from custom_nodes.videogen.core.thermal.wait import Pause
 
 
@@ -50,7 +50,7 @@ def test_a_summary() -> None:
         for second, bytes_used in enumerate(used)
     ]
     pause = NotedPause(1e9, "p", Pause(7.0, 35.5, "86 °C → waiting for 80 °C", 86.0, "cool"))
-    told = summarise(samples, [pause])
+    told = summarize(samples, [pause])
     (device,) = told["devices"]
     assert device["temperature"] == {"min": 60, "mean": 62, "max": 64, "median": 62}
     assert device["memory"] == {"min": 1000, "mean": 3600, "max": 9000, "median": 3000}, (
@@ -68,24 +68,24 @@ def test_a_summary() -> None:
 
 
 def test_a_sensor_that_says_nothing_has_no_numbers() -> None:
-    told = summarise([sample(0, None), sample(1, 0.0)], [])
+    told = summarize([sample(0, None), sample(1, 0.0)], [])
     (device,) = told["devices"]
     assert "temperature" not in device
     assert device["problem"] == "its driver says 0.0 °C, which cannot be"
 
 
 def test_what_was_read_now_and_then() -> None:
-    told = summarise([sample(0, 70.0), sample(1, None), sample(2, 80.0)], [])
+    told = summarize([sample(0, 70.0), sample(1, None), sample(2, 80.0)], [])
     assert told["devices"][0]["temperature"]["mean"] == 75
 
 
 def test_throttling_is_told_as_a_share() -> None:
     samples = [sample(second, throttle=frozenset({"power_cap"} if second else ())) for second in range(4)]
-    assert summarise(samples, [])["devices"][0]["throttle"] == {"power_cap": 0.75}
+    assert summarize(samples, [])["devices"][0]["throttle"] == {"power_cap": 0.75}
 
 
 def test_nothing_at_all() -> None:
-    assert summarise([], []) == {"seconds": 0.0, "samples": 0, "devices": [], "pauses": []}
+    assert summarize([], []) == {"seconds": 0.0, "samples": 0, "devices": [], "pauses": []}
     assert tabulate([]) == {"times": [], "devices": []}
 
 

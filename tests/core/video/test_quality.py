@@ -1,4 +1,4 @@
-"""How large a video is, and where a picture goes in it."""
+"""How large a video is, and where an image goes in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, fit_size, place_picture
+from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, fit_size, place_image
 
 even_side = st.integers(8, 4096).map(lambda half: 2 * half)
 quality = st.sampled_from(list(QUALITIES.values()))
@@ -60,15 +60,15 @@ def test_a_fitted_size_keeps_the_shape_to_a_pixel(width: int, height: int, prese
         ((1920, 800), (1920, 1080), (1920, 800, 0, 140)),
     ],
 )
-def test_a_picture_lies_in_the_middle(
+def test_an_image_lies_in_the_middle(
     source: tuple[int, int], target: tuple[int, int], expected: tuple[int, int, int, int]
 ) -> None:
-    assert place_picture(source, target) == expected
+    assert place_image(source, target) == expected
 
 
 @given(source=st.tuples(even_side, even_side), target=st.tuples(even_side, even_side))
-def test_a_placed_picture_is_even_inside_and_centred(source: tuple[int, int], target: tuple[int, int]) -> None:
-    width, height, x, y = place_picture(source, target)
+def test_a_placed_image_is_even_inside_and_centered(source: tuple[int, int], target: tuple[int, int]) -> None:
+    width, height, x, y = place_image(source, target)
     assert all(number % 2 == 0 for number in (width, height, x, y))
     assert min(x, y) >= 0
     assert x + width <= target[0]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.video.render_size import (
     LEAST_MEGAPIXELS,
-    MOST_MEGAPIXELS,
+    MAX_MEGAPIXELS,
     MULTIPLES,
     NATIVE_MEGAPIXELS,
     fit_cover,
@@ -40,7 +40,7 @@ def test_sizes_that_the_models_are_used_at(
 
 @given(
     st.tuples(st.integers(16, 8192), st.integers(16, 8192)).filter(lambda size: 1 / 8 <= size[0] / size[1] <= 8),
-    st.floats(LEAST_MEGAPIXELS, MOST_MEGAPIXELS),
+    st.floats(LEAST_MEGAPIXELS, MAX_MEGAPIXELS),
     st.sampled_from(MULTIPLES),
 )
 def test_every_size_can_be_sampled_and_is_near_to_what_was_asked(
@@ -65,7 +65,7 @@ def test_a_turned_film_is_close_to_the_turned_size(width: int, height: int, mult
 
 
 @pytest.mark.parametrize("megapixels", [0.0, -1.0, 0.001, 100.0, float("nan")])
-def test_no_number_of_pixels_for_a_picture(megapixels: float) -> None:
+def test_no_number_of_pixels_for_an_image(megapixels: float) -> None:
     with pytest.raises(VideoGenError, match=r"`megapixels` is .*, expected 0.002 to 16"):
         fit_render_size(FULL_HD, megapixels, 64)
 
@@ -84,7 +84,7 @@ def test_an_odd_multiple() -> None:
         ((640, 360), (100, 100), (140, 0, 500, 360)),
     ],
 )
-def test_what_is_kept_of_a_picture(
+def test_what_is_kept_of_an_image(
     source: tuple[int, int], target: tuple[int, int], box: tuple[float, float, float, float]
 ) -> None:
     assert fit_cover(source, target) == pytest.approx(box)

@@ -102,7 +102,7 @@ def test_a_transition_has_each_of_its_places_once(film: tuple[list[ClipFrames], 
     assert places == [(blend, place) for blend in blends for place in range(blend.frames)]
 
 
-def test_the_apple_tree_s_dissolve_costs_two_groups_of_pictures() -> None:
+def test_the_apple_tree_s_dissolve_costs_two_groups_of_images() -> None:
     """2 s between two segments of 8 s at 30 frames a second: 30 frames before the cut, 30 behind it."""
     clip = ClipFrames(240, tuple(range(0, 240, 30)))
     pieces = plan_pieces([clip, clip], [Blend(0, "dissolve", 60)])

@@ -9,13 +9,13 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.video.quality import Quality
-from custom_nodes.videogen.media.film.clips import PictureClip, VideoClip
+from custom_nodes.videogen.media.film.clips import ImageClip, VideoClip
 from tests.support.videos import SIZE, TINY, code_of, draw_code, read_code, write_segment, write_video, write_with_av
 
 
-def codes(clip: VideoClip | PictureClip, start: int, stop: int) -> list[int]:
+def codes(clip: VideoClip | ImageClip, start: int, stop: int) -> list[int]:
     """The numbers in the frames that a clip shows; its brightness plane is the upper two thirds."""
-    return [read_code(picture[: SIZE[1]]) for picture in clip.pictures(start, stop)]
+    return [read_code(image[: SIZE[1]]) for image in clip.images(start, stop)]
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +63,17 @@ def test_a_long_file_is_cut(segment: Path) -> None:
 def test_a_file_of_another_rate_shows_what_is_on_screen_at_the_time(
     tmp_path: Path, rate: int, shown: list[int]
 ) -> None:
-    pictures = [draw_code(frame) for frame in range(12)]
+    images = [draw_code(frame) for frame in range(12)]
     quality = Quality("other", *SIZE, rate, TINY.bitrate)
-    path = write_video(tmp_path / "v.mp4", pictures, count=12, quality=quality)
+    path = write_video(tmp_path / "v.mp4", images, count=12, quality=quality)
     assert codes(VideoClip(path, len(shown), SIZE, 4), 0, len(shown)) == shown
     assert codes(VideoClip(path, len(shown), SIZE, 4), 3, len(shown)) == shown[3:]
 
 
 def test_a_gap_between_frames_shows_the_frame_before_it(tmp_path: Path) -> None:
     """Recordings of screens and phones leave frames out where nothing moves."""
-    pictures = [draw_code(frame) for frame in range(5)]
-    path = write_with_av(tmp_path / "gap.mkv", pictures, stamps=[0, 1, 4, 5, 6])
+    images = [draw_code(frame) for frame in range(5)]
+    path = write_with_av(tmp_path / "gap.mkv", images, stamps=[0, 1, 4, 5, 6])
     clip = VideoClip(path, 7, SIZE, 4)
     assert codes(clip, 0, 7) == [0, 1, 1, 1, 2, 3, 4]
     assert codes(clip, 2, 7) == [1, 1, 2, 3, 4]
@@ -92,17 +92,17 @@ def test_other_containers_and_codecs_are_read(tmp_path: Path, name: str, codec: 
 def test_another_shape_lies_between_black_bars(tmp_path: Path) -> None:
     """A square in a wide film: bars of (128 - 72) / 2 pixels on each side."""
     path = write_segment(tmp_path, 1, 4, size=(144, 144), quality=Quality("square", 144, 144, 4, 900_000))
-    picture = next(iter(VideoClip(path, 4, SIZE, 4).pictures(0, 1)))
-    brightness = picture[: SIZE[1]]
+    image = next(iter(VideoClip(path, 4, SIZE, 4).images(0, 1)))
+    brightness = image[: SIZE[1]]
     assert np.unique(brightness[:, :28]).tolist() == [16]
     assert np.unique(brightness[:, -28:]).tolist() == [16]
     assert read_code(brightness[:, 28:-28]) == code_of(1, 0)
-    colour = picture[SIZE[1] :].reshape(2, SIZE[1] // 2, SIZE[0] // 2)
-    assert np.abs(colour.astype(int) - 128).max() <= 2
+    color = image[SIZE[1] :].reshape(2, SIZE[1] // 2, SIZE[0] // 2)
+    assert np.abs(color.astype(int) - 128).max() <= 2
 
 
-def test_a_still_picture_is_held() -> None:
-    clip = PictureClip(draw_code(77), 3, SIZE)
+def test_a_still_image_is_held() -> None:
+    clip = ImageClip(draw_code(77), 3, SIZE)
     assert codes(clip, 0, 3) == [77, 77, 77]
 
 
@@ -124,4 +124,4 @@ def test_a_file_whose_frames_do_not_decode_is_named(tmp_path: Path, segment: Pat
     clip = VideoClip(path, 10, SIZE, 4)
     for start in (0, 9):
         with pytest.raises(VideoGenError, match=r"segment_07\.mp4 does not decode"):
-            list(clip.pictures(start, 10))
+            list(clip.images(start, 10))

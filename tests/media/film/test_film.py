@@ -125,19 +125,19 @@ def test_a_dissolve_blends_into_the_held_edges_and_changes_nothing_else(
     film = tmp_path / "film.mp4"
     blend = Blend(0, "dissolve", frames)
     report = compile_tiny(film_segments(segments), film, [blend])
-    pictures = read_frames(film)
-    assert len(pictures) == report.frames == 25
+    images = read_frames(film)
+    assert len(images) == report.frames == 25
 
     cut = LENGTHS[1]
     first, last = cut - blend.before, cut + blend.behind
-    assert [read_code(picture) for picture in pictures[:first]] == codes_of((1, 0, first))
-    assert [read_code(picture) for picture in pictures[last:]] == all_codes()[last:]
+    assert [read_code(image) for image in images[:first]] == codes_of((1, 0, first))
+    assert [read_code(image) for image in images[last:]] == all_codes()[last:]
 
     sources = read_frames(segments[1]) + read_frames(segments[2])
     for place, frame in enumerate(range(first, last)):
         outgoing, incoming = sources[min(frame, cut - 1)], sources[max(frame, cut)]
         expected = mix(outgoing, incoming, dissolve_weight(place, frames))
-        assert np.abs(pictures[frame].astype(int) - expected).mean() < 4
+        assert np.abs(images[frame].astype(int) - expected).mean() < 4
     # The film is cut at seconds, four frames each: only those groups are encoded that the dissolve touches.
     assert report.encoded == -(-blend.before // 4) * 4 + -(-blend.behind // 4) * 4
 
@@ -152,7 +152,7 @@ def test_beside_a_dissolve_the_packets_are_copied_all_the_same(tmp_path: Path, s
 def test_dissolves_on_both_sides_of_a_segment(tmp_path: Path, segments: dict[int, Path]) -> None:
     film = tmp_path / "film.mp4"
     report = compile_tiny(film_segments(segments), film, [Blend(0, "dissolve", 4), Blend(1, "dissolve", 4)])
-    codes = [read_code(picture) for picture in read_frames(film)[10:16]]
+    codes = [read_code(image) for image in read_frames(film)[10:16]]
     assert codes == codes_of((2, 2, 8))
     assert report.copied == 4 + 4 + 3
     assert read_stamps(film) == [Fraction(frame, 4) for frame in range(25)]
@@ -179,7 +179,7 @@ def test_mixing_is_exact_to_a_step(weight: float) -> None:
     ],
     ids=["square", "small", "vp9", "mpeg4"],
 )
-def test_a_segment_of_another_kind_is_normalised_and_the_others_are_copied(
+def test_a_segment_of_another_kind_is_normalized_and_the_others_are_copied(
     tmp_path: Path, segments: dict[int, Path], write: Callable[[Path], Path]
 ) -> None:
     folder = tmp_path / "odd"
@@ -187,11 +187,11 @@ def test_a_segment_of_another_kind_is_normalised_and_the_others_are_copied(
     odd = write(folder)
     film = tmp_path / "film.mp4"
     report = compile_tiny(film_segments(segments | {2: odd}), film)
-    pictures = read_frames(film)
+    images = read_frames(film)
     square = read_frames(odd)[0].shape[0] == 144
-    inner = [picture[:, 28:-28] if square else picture for picture in pictures[8:18]]
-    assert [read_code(picture) for picture in inner] == codes_of((2, 0, 10))
-    assert [read_code(picture) for picture in pictures[:8] + pictures[18:]] == codes_of((1, 0, 8), (3, 0, 7))
+    inner = [image[:, 28:-28] if square else image for image in images[8:18]]
+    assert [read_code(image) for image in inner] == codes_of((2, 0, 10))
+    assert [read_code(image) for image in images[:8] + images[18:]] == codes_of((1, 0, 8), (3, 0, 7))
     assert (report.copied, report.encoded) == (15, 10)
 
 
@@ -242,7 +242,7 @@ def test_segments_whose_headers_this_encoder_does_not_write_are_encoded_again(
     assert (without.copied, without.encoded) == (25, 0)
     report = compile_tiny(film_segments(files), film, [Blend(0, "dissolve", 2)])
     assert (report.copied, report.encoded) == (0, 25)
-    codes = [read_code(picture) for index, picture in enumerate(read_frames(film)) if index not in (7, 8)]
+    codes = [read_code(image) for index, image in enumerate(read_frames(film)) if index not in (7, 8)]
     assert codes == all_codes()[:7] + all_codes()[9:]
 
 
@@ -365,11 +365,11 @@ def test_a_missing_segment_is_cut_hard_and_shows_a_slate(tmp_path: Path, story_s
     del files[3]
     film = tmp_path / "film.mp4"
     report = assemble_film(STORY, files, film, quality=DRAFT, reasons={3: "The node failed."})
-    pictures = read_frames(film)
-    assert len(pictures) == 72
+    images = read_frames(film)
+    assert len(images) == 72
     # No dissolve into the slate: the last frame before it is the segment's own, the slate does not move.
-    assert read_code(pictures[47]) == code_of(2, 23)
-    assert np.abs(pictures[48].astype(int) - pictures[71]).mean() < 2
+    assert read_code(images[47]) == code_of(2, 23)
+    assert np.abs(images[48].astype(int) - images[71]).mean() < 2
     assert report.encoded == 72
 
 

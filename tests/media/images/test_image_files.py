@@ -1,4 +1,4 @@
-"""Reference pictures and masks on disk: every kind that people have, and what is wrong with the others."""
+"""Reference images and masks on disk: every kind that people have, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.images.image_files import LONG_SIDE, FileWatch, find_file, read_mask, read_picture
+from custom_nodes.videogen.media.images.image_files import LONG_SIDE, FileWatch, find_file, read_image, read_mask
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def two_colours(size=(6, 4)):
+def two_colors(size=(6, 4)):
     """Red on the left, blue on the right."""
     image = Image.new("RGB", size, RED)
     image.paste(BLUE, (size[0] // 2, 0, *size))
@@ -22,19 +22,19 @@ def two_colours(size=(6, 4)):
 
 
 def read(path, **save):
-    image = save.pop("image", None) or two_colours()
+    image = save.pop("image", None) or two_colors()
     image.save(path, **save)
-    return read_picture(path, path.name)
+    return read_image(path, path.name)
 
 
-# ------------------------------------------------------------------ kinds of pictures
+# ------------------------------------------------------------------ kinds of images
 
 
 @pytest.mark.parametrize(
     ("name", "save"),
     [
         ("plain.png", {}),
-        ("palette.png", {"image": two_colours().convert("P")}),
+        ("palette.png", {"image": two_colors().convert("P")}),
         ("photo.jpg", {"quality": 100, "subsampling": 0}),
         ("lossless.webp", {"lossless": True}),
         ("bitmap.bmp", {}),
@@ -42,61 +42,61 @@ def read(path, **save):
         ("moving.gif", {"save_all": True, "append_images": [Image.new("RGB", (6, 4))]}),
         ("moving.webp", {"lossless": True, "save_all": True, "append_images": [Image.new("RGB", (6, 4))]}),
         ("moving.png", {"save_all": True, "append_images": [Image.new("RGB", (6, 4))]}),
-        ("print.jpg", {"image": two_colours().convert("CMYK"), "quality": 100}),
+        ("print.jpg", {"image": two_colors().convert("CMYK"), "quality": 100}),
     ],
 )
-def test_colours_come_as_they_are(tmp_path, name, save):
-    picture = read(tmp_path / name, **dict(save))
-    assert (picture.rgb.shape, picture.rgb.dtype, picture.alpha) == ((4, 6, 3), np.float32, None)
-    assert picture.rgb[1, 0] == pytest.approx([1, 0, 0], abs=0.03)
-    assert picture.rgb[1, 5] == pytest.approx([0, 0, 1], abs=0.03)
+def test_colors_come_as_they_are(tmp_path, name, save):
+    image = read(tmp_path / name, **dict(save))
+    assert (image.rgb.shape, image.rgb.dtype, image.alpha) == ((4, 6, 3), np.float32, None)
+    assert image.rgb[1, 0] == pytest.approx([1, 0, 0], abs=0.03)
+    assert image.rgb[1, 5] == pytest.approx([0, 0, 1], abs=0.03)
 
 
-def test_grey_and_sixteen_bits_are_scaled(tmp_path):
+def test_gray_and_sixteen_bits_are_scaled(tmp_path):
     levels = np.array([[0, 32768, 65535]], dtype=np.uint16)
-    picture = read(tmp_path / "deep.png", image=Image.fromarray(levels))
-    assert picture.rgb[0, :, 0] == pytest.approx([0, 0.5, 1], abs=0.005)
-    assert np.array_equal(picture.rgb[..., 0], picture.rgb[..., 2])
-    grey = read(tmp_path / "grey.png", image=Image.fromarray(np.array([[0, 128, 255]], dtype=np.uint8)))
-    assert grey.rgb[0, :, 1] == pytest.approx([0, 128 / 255, 1])
-    ink = read(tmp_path / "ink.png", image=two_colours().convert("1"))
+    image = read(tmp_path / "deep.png", image=Image.fromarray(levels))
+    assert image.rgb[0, :, 0] == pytest.approx([0, 0.5, 1], abs=0.005)
+    assert np.array_equal(image.rgb[..., 0], image.rgb[..., 2])
+    gray = read(tmp_path / "gray.png", image=Image.fromarray(np.array([[0, 128, 255]], dtype=np.uint8)))
+    assert gray.rgb[0, :, 1] == pytest.approx([0, 128 / 255, 1])
+    ink = read(tmp_path / "ink.png", image=two_colors().convert("1"))
     assert set(np.unique(ink.rgb)) <= {0.0, 1.0}
 
 
-def test_what_is_transparent_is_grey(tmp_path):
-    image = two_colours().convert("RGBA")
+def test_what_is_transparent_is_gray(tmp_path):
+    image = two_colors().convert("RGBA")
     image.putalpha(Image.fromarray(np.array([[255, 255, 128, 128, 0, 0]] * 4, dtype=np.uint8)))
-    picture = read(tmp_path / "cut.png", image=image)
-    assert picture.alpha[0] == pytest.approx([1, 1, 128 / 255, 128 / 255, 0, 0])
-    assert picture.rgb[0, 0] == pytest.approx([1, 0, 0])
-    assert picture.rgb[0, 5] == pytest.approx([0.5, 0.5, 0.5])
+    found = read(tmp_path / "cut.png", image=image)
+    assert found.alpha[0] == pytest.approx([1, 1, 128 / 255, 128 / 255, 0, 0])
+    assert found.rgb[0, 0] == pytest.approx([1, 0, 0])
+    assert found.rgb[0, 5] == pytest.approx([0.5, 0.5, 0.5])
 
 
-def test_a_transparent_palette_colour_is_transparent(tmp_path):
-    image = two_colours().convert("P", palette=Image.Palette.ADAPTIVE)
-    picture = read(tmp_path / "palette.png", image=image, transparency=image.getpixel((0, 0)))
-    assert picture.alpha[0] == pytest.approx([0, 0, 0, 1, 1, 1])
+def test_a_transparent_palette_color_is_transparent(tmp_path):
+    image = two_colors().convert("P", palette=Image.Palette.ADAPTIVE)
+    found = read(tmp_path / "palette.png", image=image, transparency=image.getpixel((0, 0)))
+    assert found.alpha[0] == pytest.approx([0, 0, 0, 1, 1, 1])
 
 
 @pytest.mark.parametrize("name", ["turned.jpg", "turned.png", "turned.webp"])
 def test_a_photo_is_turned_as_the_camera_held_it(tmp_path, name):
     exif = Image.Exif()
     exif[0x0112] = 6  # lying on its right side
-    picture = read(tmp_path / name, exif=exif)
-    assert picture.rgb.shape == (6, 4, 3)
-    assert picture.rgb[0, 1] == pytest.approx([1, 0, 0], abs=0.15)
-    assert picture.rgb[5, 1] == pytest.approx([0, 0, 1], abs=0.15)
+    image = read(tmp_path / name, exif=exif)
+    assert image.rgb.shape == (6, 4, 3)
+    assert image.rgb[0, 1] == pytest.approx([1, 0, 0], abs=0.15)
+    assert image.rgb[5, 1] == pytest.approx([0, 0, 1], abs=0.15)
 
 
-def test_large_pictures_are_shrunk(tmp_path):
-    assert read(tmp_path / "large.png", image=two_colours((3000, 1500))).rgb.shape == (LONG_SIDE // 2, LONG_SIDE, 3)
+def test_large_images_are_shrunk(tmp_path):
+    assert read(tmp_path / "large.png", image=two_colors((3000, 1500))).rgb.shape == (LONG_SIDE // 2, LONG_SIDE, 3)
 
 
 # ------------------------------------------------------------------ what cannot be used
 
 
 def broken(path):
-    two_colours((300, 300)).save(path)
+    two_colors((300, 300)).save(path)
     path.write_bytes(path.read_bytes()[:-200])
 
 
@@ -116,11 +116,11 @@ def huge(path):
     ],
     ids=["truncated", "text", "empty", "too large", "invisible", "floats"],
 )
-def test_a_file_that_is_no_picture_is_named(tmp_path, make, said):
+def test_a_file_that_is_no_image_is_named(tmp_path, make, said):
     path = tmp_path / "anna.png"
     make(path)
     with pytest.raises(VideoGenError) as caught:
-        read_picture(path, "people/anna.png")
+        read_image(path, "people/anna.png")
     assert caught.value.code == "image-invalid"
     assert caught.value.message.startswith(f"the picture 'people/anna.png' {said}")
 

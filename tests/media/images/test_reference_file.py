@@ -1,4 +1,4 @@
-"""Reference pictures as files: rendered ones are told from a user's own."""
+"""Reference images as files: rendered ones are told from a user's own."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RED = np.full((6, 8, 3), (255, 0, 0), dtype=np.uint8)
 def test_what_is_written_is_known_again(tmp_path: Path, suffix: str) -> None:
     path = write_reference(tmp_path / "cast" / f"anna.{suffix}", RED, "a tall woman, „ganz“ in red")
     assert is_rendered(path)
-    with Image.open(path) as picture:
-        assert picture.size == (8, 6)
-        assert picture.convert("RGB").getpixel((4, 3))[0] > 240
+    with Image.open(path) as image:
+        assert image.size == (8, 6)
+        assert image.convert("RGB").getpixel((4, 3))[0] > 240
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -35,7 +35,7 @@ def test_what_cannot_be_read_is_a_user_s_own(tmp_path: Path, content: bytes) -> 
     assert written == tmp_path / "previous" / "anna_001.png"
 
 
-def test_a_picture_out_of_comfyui_is_a_user_s_own(tmp_path: Path) -> None:
+def test_an_image_out_of_comfyui_is_a_user_s_own(tmp_path: Path) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -44,7 +44,7 @@ def test_a_picture_out_of_comfyui_is_a_user_s_own(tmp_path: Path) -> None:
     assert not is_rendered(tmp_path / "anna.png")
 
 
-def test_each_former_picture_is_kept(tmp_path: Path) -> None:
+def test_each_former_image_is_kept(tmp_path: Path) -> None:
     for value in (10, 120, 250):
         write_reference(tmp_path / "anna.png", np.full((4, 4, 3), value, dtype=np.uint8), "")
     kept = sorted((tmp_path / "previous").iterdir())
@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert caught.value.code == "path-invalid"
 
 
-def test_a_name_without_a_picture_s_ending(tmp_path: Path) -> None:
+def test_a_name_without_an_image_s_ending(tmp_path: Path) -> None:
     with pytest.raises(VideoGenError, match=r"'anna\.bmp' is no name for a picture"):
         write_reference(tmp_path / "anna.bmp", RED, "")
 
@@ -67,18 +67,18 @@ def test_a_name_without_a_picture_s_ending(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ resizing
 
 
-def test_a_part_of_a_picture_is_taken() -> None:
-    picture = np.zeros((8, 16, 3), dtype=np.float32)
-    picture[:, 8:] = 1.0
-    right = resize_lanczos(picture, (32, 32), (8.0, 0.0, 16.0, 8.0))
+def test_a_part_of_an_image_is_taken() -> None:
+    image = np.zeros((8, 16, 3), dtype=np.float32)
+    image[:, 8:] = 1.0
+    right = resize_lanczos(image, (32, 32), (8.0, 0.0, 16.0, 8.0))
     assert right.shape == (32, 32, 3)
     assert right[:, 4:].min() > 0.9
 
 
 def test_nothing_is_rounded_and_nothing_overshoots() -> None:
-    picture = np.linspace(0, 1, 64, dtype=np.float32)[None, :, None].repeat(8, 0).repeat(3, 2)
-    picture[:, 32:] = 1.0
-    larger = resize_lanczos(picture, (200, 20))
+    image = np.linspace(0, 1, 64, dtype=np.float32)[None, :, None].repeat(8, 0).repeat(3, 2)
+    image[:, 32:] = 1.0
+    larger = resize_lanczos(image, (200, 20))
     assert larger.dtype == np.float32
     assert larger.min() >= 0.0
     assert larger.max() <= 1.0

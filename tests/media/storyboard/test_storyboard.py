@@ -82,8 +82,8 @@ def first_frame(plan: SegmentPlan) -> np.ndarray:
     return next(draw_frames(plan))
 
 
-def picture_of(frame: np.ndarray, plan: SegmentPlan) -> np.ndarray:
-    left, top, right, bottom = lay_out(plan.size).picture
+def image_of(frame: np.ndarray, plan: SegmentPlan) -> np.ndarray:
+    left, top, right, bottom = lay_out(plan.size).image
     return frame[top:bottom, left:right]
 
 
@@ -134,19 +134,19 @@ def test_the_same_plan_gives_the_same_bytes_in_another_process() -> None:
     assert frames_digest() == frames_digest() == other.stdout.strip()
 
 
-def test_time_moves_the_picture_and_the_clock() -> None:
+def test_time_moves_the_image_and_the_clock() -> None:
     plan = make_plan(frames=24, fps=Fraction(3))
     frames = list(draw_frames(plan))
     header = lay_out(plan.size).header
     assert not np.array_equal(frames[0][header[1] : header[3]], frames[3][header[1] : header[3]])
-    assert not np.array_equal(picture_of(frames[0], plan), picture_of(frames[3], plan)), "nobody breathes"
+    assert not np.array_equal(image_of(frames[0], plan), image_of(frames[3], plan)), "nobody breathes"
 
 
 def test_the_same_place_is_the_same_scenery_in_every_segment() -> None:
     one, other = make_plan(6), make_plan(20, text="Something else entirely.", description="Anderes")
-    assert np.array_equal(picture_of(first_frame(one), one), picture_of(first_frame(other), other))
+    assert np.array_equal(image_of(first_frame(one), one), image_of(first_frame(other), other))
     elsewhere = make_plan(20, location=dataclasses.replace(FIELD, seed=5001))
-    assert not np.array_equal(picture_of(first_frame(one), one), picture_of(first_frame(elsewhere), elsewhere))
+    assert not np.array_equal(image_of(first_frame(one), one), image_of(first_frame(elsewhere), elsewhere))
 
 
 def test_a_character_has_its_chip_in_its_color_in_every_segment() -> None:
@@ -188,7 +188,7 @@ def test_nothing_is_drawn_outside_of_its_area(size: tuple[int, int]) -> None:
     frame, layout = first_frame(plan), lay_out(size)
     outside = np.ones(frame.shape[:2], dtype=bool)
     overhang = 3  # pixels that letters and the playhead may reach over the edge
-    for left, top, right, bottom in (layout.header, layout.picture, layout.caption, layout.timeline, *layout.columns):
+    for left, top, right, bottom in (layout.header, layout.image, layout.caption, layout.timeline, *layout.columns):
         outside[top - overhang : bottom + overhang, left - overhang : right + overhang] = False
     assert (frame[outside] == BACKGROUND).all()
 
@@ -199,7 +199,7 @@ def test_nothing_is_drawn_outside_of_its_area(size: tuple[int, int]) -> None:
         {"characters": (), "objects": (), "location": None},
         {"text": "", "description": "", "continuity": "", "title": ""},
         {"text": "日本語 مرحبا 😀 \u200f\x00\x07\ud800 \U000f1234", "description": "\n\t"},
-        {"characters": (dataclasses.replace(HERO, region=(0.9, 0.0, 0.5, 1.0), color="no colour", label=""),)},
+        {"characters": (dataclasses.replace(HERO, region=(0.9, 0.0, 0.5, 1.0), color="no color", label=""),)},
         {"characters": (HERO,) * 12, "objects": (GROWN,) * 8},
         {"frames": 1, "number": 1, "count": 1, "start": Fraction(0), "film_duration": Fraction(8)},
         {"count": 9_999, "film_duration": Fraction(79_992)},
@@ -252,23 +252,23 @@ def test_a_gentle_move_goes_less_far() -> None:
     move=st.sampled_from(sorted(CAMERA_MOVES)),
     amount=st.floats(0, 1),
     progress=st.floats(-1, 2),
-    picture=st.tuples(st.integers(16, 4000), st.integers(16, 4000)),
+    image=st.tuples(st.integers(16, 4000), st.integers(16, 4000)),
     film=st.tuples(st.integers(16, 8192), st.integers(16, 8192)),
 )
-def test_the_viewfinder_has_the_films_shape_and_stays_in_the_picture(
-    size: str, move: str, amount: float, progress: float, picture: tuple[int, int], film: tuple[int, int]
+def test_the_viewfinder_has_the_films_shape_and_stays_in_the_image(
+    size: str, move: str, amount: float, progress: float, image: tuple[int, int], film: tuple[int, int]
 ) -> None:
-    left, top, right, bottom = viewfinder_rect(Shot(size, move, amount), picture, film, progress)
+    left, top, right, bottom = viewfinder_rect(Shot(size, move, amount), image, film, progress)
     assert left >= -1e-6
     assert top >= -1e-6
-    assert right <= picture[0] + 1e-6
-    assert bottom <= picture[1] + 1e-6
+    assert right <= image[0] + 1e-6
+    assert bottom <= image[1] + 1e-6
     assert (right - left) / (bottom - top) == pytest.approx(film[0] / film[1])
 
 
 def test_a_pan_to_the_left_brightens_the_left_and_darkens_the_right() -> None:
     plan = make_plan(shot=Shot("wide", "pan-left", 1.0), characters=(), objects=())
-    first, last = (picture_of(frame, plan).mean(axis=(0, 2)) for frame in draw_frames(plan))
+    first, last = (image_of(frame, plan).mean(axis=(0, 2)) for frame in draw_frames(plan))
     quarter = len(first) // 4
     assert last[:quarter].mean() > first[:quarter].mean() + 10
     assert last[-quarter:].mean() < first[-quarter:].mean() - 10
@@ -322,7 +322,7 @@ def test_sapling_and_grown_tree_are_told_apart() -> None:
 def test_red_apples_hang_on_the_grown_tree_only() -> None:
     def red(thing: Entity) -> int:
         plan = make_plan(characters=(), objects=(thing,), size=(960, 540))
-        frame = picture_of(first_frame(plan), plan).astype(int)
+        frame = image_of(first_frame(plan), plan).astype(int)
         return int(((frame[..., 0] > 150) & (frame[..., 1] < 80) & (frame[..., 2] < 80)).sum())
 
     assert red(GROWN) > 200
@@ -422,7 +422,7 @@ def test_long_text_is_cut_at_a_word_and_long_words_are_broken() -> None:
 def test_areas_lie_within_the_frame_and_do_not_overlap(size: tuple[int, int]) -> None:
     layout = lay_out(size)
     areas = [
-        area for area in (layout.header, layout.picture, layout.caption, layout.timeline, *layout.columns) if any(area)
+        area for area in (layout.header, layout.image, layout.caption, layout.timeline, *layout.columns) if any(area)
     ]
     for index, (left, top, right, bottom) in enumerate(areas):
         assert 0 <= left < right <= size[0]
@@ -438,7 +438,7 @@ def test_the_font_has_the_letters_it_is_there_for(font: str) -> None:
     assert not fonts.has_glyph(font, "日"), "the check would find everything"
 
 
-def test_the_font_comes_with_its_licence() -> None:
+def test_the_font_comes_with_its_license() -> None:
     assert "SIL OPEN FONT LICENSE" in (Path(fonts.__file__).parent / "fonts" / "OFL.txt").read_text()
 
 
@@ -477,13 +477,13 @@ def test_a_slate_is_a_frame_of_the_same_family(size: tuple[int, int]) -> None:
     assert slate.dtype == np.uint8
     assert np.array_equal(slate, draw_slate(plan, "Zu wenig Speicher")), "a slate holds still"
     assert slate.std() > 4
-    assert picture_of(slate, plan).mean() < picture_of(frame, plan).mean() - 30, "a gap is darker than any shot"
+    assert image_of(slate, plan).mean() < image_of(frame, plan).mean() - 30, "a gap is darker than any shot"
 
 
 def test_a_slate_says_which_segment_and_why() -> None:
     plan = make_plan(size=(960, 540))
     slate = draw_slate(plan, "Out of memory")
-    assert not np.array_equal(picture_of(slate, plan), picture_of(draw_slate(plan, "No connection"), plan))
+    assert not np.array_equal(image_of(slate, plan), image_of(draw_slate(plan, "No connection"), plan))
     other = make_plan(8, size=(960, 540), start=plan.start)
-    assert not np.array_equal(picture_of(slate, plan), picture_of(draw_slate(other, "Out of memory"), plan))
+    assert not np.array_equal(image_of(slate, plan), image_of(draw_slate(other, "Out of memory"), plan))
     assert draw_slate(plan, "x" * 5_000).shape == draw_slate(plan, "").shape

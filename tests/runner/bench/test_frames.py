@@ -21,7 +21,7 @@ def result() -> dict[str, Any]:
     return measure("cpu", ("drift", "anchor", "cost"), 1, tiny=True)
 
 
-def test_neighbours_grow_apart_with_drift(result: dict[str, Any]) -> None:
+def test_neighbors_grow_apart_with_drift(result: dict[str, Any]) -> None:
     for key in ("noise_documented", "noise", "latents"):
         found = [cell[key] for cell in result["drift"]]
         assert found == sorted(found, reverse=True)

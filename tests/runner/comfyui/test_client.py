@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.comfyui.client import ComfyClient, Queue, describe_node_errors, normalise_url, parse_headers
+from runner.comfyui.client import ComfyClient, Queue, describe_node_errors, normalize_url, parse_headers
 from tests.support.disks import fill, mount_small_disk
 from tests.support.fake_server import STATS, Answer, FakeServer, Request
 
@@ -290,12 +290,12 @@ def test_an_input_file_is_read_with_its_subfolder(server: FakeServer, client: Co
     assert server.requests[0].query == {"filename": "man.png", "subfolder": "cast", "type": "input"}
 
 
-def test_an_uploaded_picture_is_named_as_load_image_finds_it(server: FakeServer, client: ComfyClient) -> None:
+def test_an_uploaded_image_is_named_as_load_image_finds_it(server: FakeServer, client: ComfyClient) -> None:
     server.routes["POST /upload/image"] = {"name": "last (1).png", "subfolder": "videogen", "type": "input"}
-    assert client.upload_picture("last.png", b"png") == "videogen/last (1).png"
+    assert client.upload_image("last.png", b"png") == "videogen/last (1).png"
     assert b'filename="last.png"' in server.requests[0].body
     server.routes["POST /upload/image"] = Answer(500, b"")
-    assert error_of(lambda: client.upload_picture("last.png", b"png")).code == "server-refused"
+    assert error_of(lambda: client.upload_image("last.png", b"png")).code == "server-refused"
 
 
 def test_a_file_is_uploaded_under_its_own_name_and_spares_what_is_there(
@@ -354,7 +354,7 @@ def test_addresses_are_read_as_people_write_them(given: str, url: str, socket_ur
     ["ftp://host", "http://", "http://host:port", "http://host:99999", "http://me:secret@host", "://", "http://[::1"],
 )
 def test_addresses_that_are_none_are_refused(given: str) -> None:
-    error = error_of(lambda: normalise_url(given))
+    error = error_of(lambda: normalize_url(given))
     assert error.code == "option-invalid"
     assert "--server" in error.message
 

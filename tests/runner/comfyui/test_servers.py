@@ -12,7 +12,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui import servers
 from runner.comfyui.client import ComfyClient
-from runner.comfyui.servers import CRASH_SECONDS, CRASHES, LOOKS_AT_REMOTE, OwnServer, RemoteServer
+from runner.comfyui.servers import CRASH_SECONDS, CRASHES, REMOTE_POLL_INTERVALS, OwnServer, RemoteServer
 
 GONE = VideoGenError("server-unreachable", "http://127.0.0.1:1 cannot be reached: nothing listens there")
 
@@ -76,7 +76,7 @@ def test_a_remote_server_is_looked_at_less_and_less_often(monkeypatch: pytest.Mo
     old = server.session
     said: list[str] = []
     assert server.recover(GONE, clock.sleep, said.append)
-    assert tuple(clock.slept) == (*LOOKS_AT_REMOTE, *(LOOKS_AT_REMOTE[-1],) * 3)
+    assert tuple(clock.slept) == (*REMOTE_POLL_INTERVALS, *(REMOTE_POLL_INTERVALS[-1],) * 3)
     assert old.closed
     assert not server.session.closed
     assert said[-1].endswith("is back")
@@ -88,7 +88,7 @@ def test_patience_with_a_remote_server_ends(monkeypatch: pytest.MonkeyPatch, clo
         remote(patience=120.0).recover(GONE, clock.sleep, lambda _: None)
     assert raised.value.code == "server-lost"
     assert raised.value.exit_status == 3
-    assert 120 < sum(clock.slept) < 120 + LOOKS_AT_REMOTE[-1] + 1
+    assert 120 < sum(clock.slept) < 120 + REMOTE_POLL_INTERVALS[-1] + 1
 
 
 def test_a_remote_server_is_not_waited_for_when_the_run_is_stopped(

@@ -1,4 +1,4 @@
-"""Drawing reference pictures before a film: which, with what, and what is kept; the server is written down here."""
+"""Drawing reference images before a film: which, with what, and what is kept; the server is written down here."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from custom_nodes.videogen.media.probe import hash_file
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
 from runner.comfyui.session import Session
-from runner.references.generate import ReferencesRun, find_drawable, find_kept, find_stale, read_record, share_pictures
+from runner.references.generate import ReferencesRun, find_drawable, find_kept, find_stale, read_record, share_images
 from runner.references.graph import ReferencesGraph, adopt_model
-from runner.references.resolve import CastPictures
+from runner.references.resolve import CastImages
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.image_inputs import find_readers
@@ -70,7 +70,7 @@ def make_png(color: str = "red") -> bytes:
 
 
 class FakeServer:
-    """A server that answers every prompt with a picture, after the outcomes of `first`.
+    """A server that answers every prompt with an image, after the outcomes of `first`.
 
     Attributes:
         input_files: what lies in its input folder.
@@ -105,8 +105,8 @@ class FakeServer:
         self.input_files[name] = make_png()
         self.known[prompt_id] = "success"
         subfolder, _, filename = name.rpartition("/")
-        picture = {"filename": filename, "subfolder": subfolder, "type": "input"}
-        return Outcome("success", outputs={"5": {"images": [picture]}}, executed=1.5)
+        image = {"filename": filename, "subfolder": subfolder, "type": "input"}
+        return Outcome("success", outputs={"5": {"images": [image]}}, executed=1.5)
 
     def download(self, file: dict[str, Any], target: Path) -> int:
         name = "/".join(part for part in (file["subfolder"], file["filename"]) if part)
@@ -180,7 +180,7 @@ def missing(name: str) -> Missing:
     return Missing(entity, name, (1,), ("http://a",), ("http://a",))
 
 
-def test_the_first_picture_of_characters_and_objects_can_be_drawn() -> None:
+def test_the_first_image_of_characters_and_objects_can_be_drawn() -> None:
     wanted = [missing("anna.png"), missing("tree.png"), missing("bark.png"), missing("field.png")]
     assert [entity.name for entity in find_drawable(make_story(), wanted)] == ["anna", "tree"]
 
@@ -315,7 +315,7 @@ def test_one_that_cannot_be_drawn_ends_the_run_and_those_before_it_are_kept(dire
     assert set(find_kept(directory.path, make_story(), lambda name: "")) == {"anna.png"}
 
 
-def test_a_broken_picture_is_drawn_again(directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_image_is_drawn_again(directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     server = FakeServer()
     broken = iter([True, False])
     real = FakeServer.download
@@ -334,19 +334,19 @@ def test_a_broken_picture_is_drawn_again(directory: RunDirectory, monkeypatch: p
 # ------------------------------------------------------------------ what still counts
 
 
-def test_another_description_makes_a_picture_stale(directory: RunDirectory) -> None:
+def test_another_description_makes_an_image_stale(directory: RunDirectory) -> None:
     server = FakeServer()
     make_run(directory, server)[0].draw(cast(Server, server))
     changed = make_story(characters={"anna": {**STORY["characters"]["anna"], "description": "a short woman"}})
     assert set(find_kept(directory.path, changed, server.hash_input_file)) == {"tree.png"}
     assert find_stale(directory.path, changed, server.hash_input_file) == {"anna.png"}
     assert find_stale(directory.path, make_story(), server.hash_input_file) == set()
-    # Somebody's own picture under that name stays, whatever the description says.
+    # Somebody's own image under that name stays, whatever the description says.
     server.input_files["anna.png"] = make_png("blue")
     assert find_stale(directory.path, changed, server.hash_input_file) == set()
 
 
-def test_a_picture_that_somebody_has_put_in_its_place_counts(directory: RunDirectory) -> None:
+def test_an_image_that_somebody_has_put_in_its_place_counts(directory: RunDirectory) -> None:
     server = FakeServer()
     make_run(directory, server)[0].draw(cast(Server, server))
     server.input_files["anna.png"] = make_png("blue")
@@ -365,7 +365,7 @@ def test_what_one_server_has_is_brought_to_the_others(directory: RunDirectory) -
     one.url, other.url = "http://a", "http://b"
     one.input_files["anna.png"] = make_png("blue")
     lacking = Missing(make_story().characters[0], "anna.png", (1,), ("http://b",), ("http://a", "http://b"))
-    shared = share_pictures(directory.path, [lacking], cast(Any, [other, one]))
+    shared = share_images(directory.path, [lacking], cast(Any, [other, one]))
     assert shared["anna.png"].read_bytes() == one.input_files["anna.png"]
 
 
@@ -373,25 +373,25 @@ def test_everything_together(directory: RunDirectory) -> None:
     """What a run does: look, find what is missing, draw it, and use it from then on."""
     story, server = make_story(), FakeServer()
     server.input_files |= {"bark.png": make_png(), "field.png": make_png()}
-    pictures = CastPictures(story, STORY, None, directory, workflow())
-    hash_input = pictures.look(server.hash_input_file)
+    images = CastImages(story, STORY, None, directory, workflow())
+    hash_input = images.look(server.hash_input_file)
     node = {"class_type": "VideoGenApplyCharacters", "inputs": {"segment": ["2", 0], "missing": "stop"}}
     readers = find_readers(segment_graph(STORY) | {"7": node})
 
     def find() -> list[Missing]:
-        return find_missing(story, [1, 2, 3], readers, pictures.beside_story(), {server.url: hash_input})
+        return find_missing(story, [1, 2, 3], readers, images.beside_story(), {server.url: hash_input})
 
     assert [one.name for one in find()] == ["anna.png", "tree.png"]
     maker = SimpleNamespace(graph={})
-    run = pictures.plan(cast(Any, maker), find(), cast(Session, server), LineDisplay(), lambda *_, **__: None, 60)
+    run = images.plan(cast(Any, maker), find(), cast(Session, server), LineDisplay(), lambda *_, **__: None, 60)
     assert run is not None
-    pictures.require(find(), run.names)
+    images.require(find(), run.names)
     with pytest.raises(VideoGenError, match="lacks pictures: 2 problems"):
-        pictures.require(find(), ())
-    pictures.drawn |= run.draw(cast(Server, server))
+        images.require(find(), ())
+    images.drawn |= run.draw(cast(Server, server))
     assert find() == []
     assert {
-        name.rpartition("/")[2].split("-")[0] for name in pictures.beside_story().names_for_servers(story).values()
+        name.rpartition("/")[2].split("-")[0] for name in images.beside_story().names_for_servers(story).values()
     } == {
         "anna",
         "tree",

@@ -20,7 +20,7 @@ from custom_nodes.videogen.media import ffmpeg
 from custom_nodes.videogen.media.probe import hash_file
 from runner.comfyui.client import ComfyClient
 from runner.comfyui.outcome import Outcome
-from runner.rendering.collect import Checked, Fetched, fetch_outputs, settle
+from runner.rendering.collect import Fetched, VerifiedFile, fetch_outputs, verify_output
 from tests.support.fake_server import Answer, FakeServer
 from tests.support.videos import SIZE, TINY, code_of, draw_code, read_codes, write_segment, write_with_av
 
@@ -34,7 +34,7 @@ def _without_a_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ffmpeg, "encoder_works", lambda name: name == "libx264")
 
 
-def picture(number: int, kind: str = "PNG", size: tuple[int, int] = SIZE) -> bytes:
+def image(number: int, kind: str = "PNG", size: tuple[int, int] = SIZE) -> bytes:
     data = io.BytesIO()
     Image.fromarray(draw_code(number, size)).save(data, kind, **({"lossless": True} if kind == "WEBP" else {}))
     return data.getvalue()
@@ -55,14 +55,14 @@ def collect(
     record: dict[str, Any] | None = None,
     plan: SegmentPlan = PLAN,
     quality: Quality = TINY,
-) -> Checked:
+) -> VerifiedFile:
     """Fetch and check the files that a prompt has saved."""
     server.routes["GET /view"] = lambda request: Answer(200, files[request.query["filename"]])
     saved = [{"filename": name, "subfolder": "", "type": "output"} for name in files]
     result: dict[str, Any] = {"images": saved} | ({"videogen": [record]} if record else {})
     outcome = Outcome("success", outputs={"4": result})
     fetched = fetch_outputs(ComfyClient(server.url), outcome, folder, plan.file_stem)
-    return settle(fetched, plan, quality, folder)
+    return verify_output(fetched, plan, quality, folder)
 
 
 # ------------------------------------------------------------------ videos
@@ -123,24 +123,24 @@ def test_a_file_that_does_not_decode_is_broken(server: FakeServer, tmp_path: Pat
     assert caught.value.code == "video-broken"
 
 
-# ------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------ images
 
 
-def test_pictures_become_a_video_of_the_segment_s_length(server: FakeServer, tmp_path: Path) -> None:
-    checked = collect(server, tmp_path, {f"{n:05d}.png": picture(n) for n in range(4)})
+def test_images_become_a_video_of_the_segment_s_length(server: FakeServer, tmp_path: Path) -> None:
+    checked = collect(server, tmp_path, {f"{n:05d}.png": image(n) for n in range(4)})
     assert checked.target.name == "segment_01.mp4"
     assert (checked.info.frames, checked.info.fps) == (8, Fraction(4))
     assert read_codes(checked.path) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_one_picture_is_held(server: FakeServer, tmp_path: Path) -> None:
-    checked = collect(server, tmp_path, {"x.png": picture(5)})
+def test_one_image_is_held(server: FakeServer, tmp_path: Path) -> None:
+    checked = collect(server, tmp_path, {"x.png": image(5)})
     assert read_codes(checked.path) == [5] * 8
 
 
 def test_several_stills_in_webp_are_all_taken(server: FakeServer, tmp_path: Path) -> None:
-    """A webp can be an animation, and then one is the whole video; but many are a picture each."""
-    checked = collect(server, tmp_path, {f"{n}.webp": picture(n, "WEBP") for n in range(8)})
+    """A webp can be an animation, and then one is the whole video; but many are an image each."""
+    checked = collect(server, tmp_path, {f"{n}.webp": image(n, "WEBP") for n in range(8)})
     assert read_codes(checked.path) == list(range(8))
 
 
@@ -150,25 +150,25 @@ def test_an_animation_becomes_a_video(server: FakeServer, tmp_path: Path, name: 
     assert read_codes(checked.path) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_transparent_and_grey_pictures_are_pictures_too(server: FakeServer, tmp_path: Path) -> None:
-    grey = io.BytesIO()
-    Image.fromarray(draw_code(9)).convert("L").save(grey, "PNG")
+def test_transparent_and_gray_images_are_images_too(server: FakeServer, tmp_path: Path) -> None:
+    gray = io.BytesIO()
+    Image.fromarray(draw_code(9)).convert("L").save(gray, "PNG")
     transparent = io.BytesIO()
     Image.fromarray(draw_code(9)).convert("RGBA").save(transparent, "PNG")
-    checked = collect(server, tmp_path, {"1.png": grey.getvalue(), "2.png": transparent.getvalue()})
+    checked = collect(server, tmp_path, {"1.png": gray.getvalue(), "2.png": transparent.getvalue()})
     assert read_codes(checked.path) == [9] * 8
 
 
-def test_pictures_of_different_sizes_are_the_segment_s_fault_and_not_the_run_s(
+def test_images_of_different_sizes_are_the_segment_s_fault_and_not_the_run_s(
     server: FakeServer, tmp_path: Path
 ) -> None:
     with pytest.raises(VideoGenError, match=r"64×36 beside 128×72") as caught:
-        collect(server, tmp_path, {"1.png": picture(1), "2.png": picture(2, size=(64, 36))})
+        collect(server, tmp_path, {"1.png": image(1), "2.png": image(2, size=(64, 36))})
     assert caught.value.code == "video-broken"
 
 
 def test_the_downloads_are_gone_once_the_video_is_made(server: FakeServer, tmp_path: Path) -> None:
-    checked = collect(server, tmp_path, {f"{n}.png": picture(n) for n in range(3)})
+    checked = collect(server, tmp_path, {f"{n}.png": image(n) for n in range(3)})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [checked.path]
 
 
@@ -213,8 +213,8 @@ def tone(seconds: float = 0.5) -> bytes:
     return data.getvalue()
 
 
-def test_sound_beside_the_pictures_is_kept_with_the_segment(server: FakeServer, tmp_path: Path) -> None:
-    files = {"sound.flac": tone(), **{f"frame_{n}.png": picture(n) for n in range(4)}}
+def test_sound_beside_the_images_is_kept_with_the_segment(server: FakeServer, tmp_path: Path) -> None:
+    files = {"sound.flac": tone(), **{f"frame_{n}.png": image(n) for n in range(4)}}
     checked = collect(server, tmp_path, files)
     assert checked.info.frames == 2 * TINY.fps
     assert (tmp_path / "segment_01_audio_1.flac").read_bytes() == files["sound.flac"]
@@ -222,7 +222,7 @@ def test_sound_beside_the_pictures_is_kept_with_the_segment(server: FakeServer, 
 
 def test_sound_that_does_not_decode_is_not_accepted(server: FakeServer, tmp_path: Path) -> None:
     with pytest.raises(VideoGenError, match="cannot be read as sound"):
-        collect(server, tmp_path, {"sound.flac": b"noise", "frame.png": picture(1)})
+        collect(server, tmp_path, {"sound.flac": b"noise", "frame.png": image(1)})
 
 
 def test_sound_alone_is_no_segment(server: FakeServer, tmp_path: Path) -> None:

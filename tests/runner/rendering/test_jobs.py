@@ -406,5 +406,5 @@ def test_a_bound_input_takes_the_first_frame(make_jobs: MakeJobs) -> None:
     assert maker.make(1).graph["9"]["inputs"]["image"] == "example.png"
 
 
-def test_a_workflow_that_takes_no_picture_continues_nothing(make_jobs: MakeJobs) -> None:
+def test_a_workflow_that_takes_no_image_continues_nothing(make_jobs: MakeJobs) -> None:
     assert not make_jobs(story=CHAIN).continues(2)

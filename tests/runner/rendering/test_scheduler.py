@@ -210,7 +210,7 @@ def test_a_server_that_hangs_does_not_keep_the_others_from_the_rest() -> None:
 def test_a_server_that_is_out_gets_nothing_and_its_segments_go_to_the_other() -> None:
     scheduler = make_scheduler(None, None, servers=("a", "b"))
     task = take(scheduler, "a")
-    scheduler.take_out("a", "cannot be reached")
+    scheduler.suspend("a", "cannot be reached")
     scheduler.put_back(task)
     waits(scheduler, "a")
     assert take(scheduler, "b").number == 1
@@ -220,20 +220,20 @@ def test_a_server_that_is_out_gets_nothing_and_its_segments_go_to_the_other() ->
 
 def test_a_server_that_is_back_gets_segments_again() -> None:
     scheduler = make_scheduler(None, servers=("a",))
-    scheduler.take_out("a", "cannot be reached")
+    scheduler.suspend("a", "cannot be reached")
     thread, results = in_thread(lambda: scheduler.take("a"))
     thread.join(0.2)
     assert thread.is_alive()
-    scheduler.take_in("a")
+    scheduler.resume("a")
     thread.join(LONG)
     assert results
 
 
 def test_only_servers_that_left_for_good_end_the_run() -> None:
     scheduler = make_scheduler(None, servers=("a", "b"))
-    scheduler.take_out("b", "looked after, and may come back")
+    scheduler.suspend("b", "looked after, and may come back")
     assert scheduler.leave("a", "gone") is False
-    scheduler.take_in("b")
+    scheduler.resume("b")
     assert take(scheduler, "b").number == 1
     assert scheduler.leave("b", "gone too") is True
 

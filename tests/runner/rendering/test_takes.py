@@ -26,7 +26,7 @@ from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.probe import hash_file
-from custom_nodes.videogen.metrics.appearance import Backend
+from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from runner.bench.footage.footage import film
 from runner.cli import build_parser
 from runner.comfyui.outcome import Outcome
@@ -34,7 +34,7 @@ from runner.comfyui.servers import Server
 from runner.rendering.continuity import read_measured
 from runner.rendering.jobs import JobMaker
 from runner.rendering.renderer import Renderer, recover_verified
-from runner.rendering.takes import TakeGate, asks_for_takes, recover_takes
+from runner.rendering.takes import TakeSelector, asks_for_takes, recover_takes
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.image_inputs import find_needs, find_readers
@@ -78,10 +78,8 @@ class ScriptedServer:
     def _render(self, number: int, seed: int, value: float) -> Outcome:
         name = f"{number}_{seed}.mp4"
         quality = QUALITIES["draft"]
-        pictures = (draw_code(seed, (quality.width, quality.height)) for _ in range(12))
-        path = write_video(
-            self.folder / name, pictures, count=12, size=(quality.width, quality.height), quality=quality
-        )
+        images = (draw_code(seed, (quality.width, quality.height)) for _ in range(12))
+        path = write_video(self.folder / name, images, count=12, size=(quality.width, quality.height), quality=quality)
         record = {"sha256": hash_file(path), "seed": seed, "quality": "draft"}
         said = {
             "scores": make_score(value, self.looks.get(number)).to_dict(),
@@ -283,7 +281,7 @@ def test_an_earlier_take_is_better_than_none(run: Callable[..., Run]) -> None:
 def test_a_later_segment_is_held_against_the_first_accepted_one(run: Callable[..., Run]) -> None:
     made = run({1: [0.95], 2: [0.95, 0.95]})
     tom, ida = (
-        Backend().measure_reference(film(who).frames[0], film(who).masks[0]).to_dict() for who in ("tom", "ida")
+        AppearanceModel().measure_reference(film(who).frames[0], film(who).masks[0]).to_dict() for who in ("tom", "ida")
     )
     made.server.looks = {1: tom, 2: ida}
     made.server.scores[2] = [0.95, 0.95, 0.95]
@@ -298,12 +296,12 @@ def test_a_later_segment_is_held_against_the_first_accepted_one(run: Callable[..
 def test_nobody_is_held_against_a_segment_that_fell_short_while_another_has_passed(run: Callable[..., Run]) -> None:
     made = run({1: [0.5, 0.5, 0.5], 2: [0.95]})
     tom, ida = (
-        Backend().measure_reference(film(who).frames[0], film(who).masks[0]).to_dict() for who in ("tom", "ida")
+        AppearanceModel().measure_reference(film(who).frames[0], film(who).masks[0]).to_dict() for who in ("tom", "ida")
     )
     made.server.looks = {1: ida, 2: tom}
     made.go()
     with RunDirectory(made.folder, "Field") as directory:
-        gate = TakeGate(directory, made.story, 3)
+        gate = TakeSelector(directory, made.story, 3)
         assert gate._first_accepted(3, "character tom")[0] == 2  # type: ignore[index]
         assert gate._first_accepted(2, "character tom")[0] == 1, "better than nothing"  # type: ignore[index]
 
@@ -388,7 +386,7 @@ def watched_graph(**widgets: Any) -> Graph:
     return graph
 
 
-def make_key(graph: Graph, pictures: dict[str, str] | None = None) -> str:
+def make_key(graph: Graph, images: dict[str, str] | None = None) -> str:
     maker = JobMaker(
         graph,
         None,
@@ -398,18 +396,18 @@ def make_key(graph: Graph, pictures: dict[str, str] | None = None) -> str:
         settings=[],
         quality=None,
         object_info={},
-        hash_input=lambda name: (pictures or {}).get(name, ""),
+        hash_input=lambda name: (images or {}).get(name, ""),
     )
     return maker.key(1)
 
 
-def test_a_threshold_does_not_make_other_frames_and_a_picture_makes_other_scores() -> None:
+def test_a_threshold_does_not_make_other_frames_and_an_image_makes_other_scores() -> None:
     lax, strict = watched_graph(threshold=0.5, when_below="only report"), watched_graph(threshold=0.9)
     assert make_key(lax) == make_key(strict)
     assert make_key(lax) != make_key(lax, {"videogen/field/tom.png": "1234"})
 
 
-def test_the_node_does_without_pictures() -> None:
+def test_the_node_does_without_images() -> None:
     (reader,) = find_readers(watched_graph())
     (need,) = find_needs(plan_segment(parse_story(STORY, "test"), 1), [reader])
     assert (need.name, need.required) == ("videogen/field/tom.png", False)

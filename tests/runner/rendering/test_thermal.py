@@ -22,7 +22,15 @@ from runner.comfyui.outcome import Outcome
 from runner.comfyui.session import _report
 from runner.rendering.failures import Failure, Remedy, choose_remedy, classify_outcome
 from runner.rendering.scheduler import Scheduler, Task
-from runner.rendering.thermal import ASK_AGAIN, MOST_PAUSES, USUAL, HeatWatch, condense, read_policy, read_readings
+from runner.rendering.thermal import (
+    ASK_AGAIN,
+    MAX_PAUSES,
+    USUAL,
+    ServerThermalMonitor,
+    condense,
+    read_policy,
+    read_readings,
+)
 from runner.rendering.worker import Worker
 from runner.reports.charts import draw_telemetry
 from runner.reports.machine import describe_machine, list_pauses
@@ -58,11 +66,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def watch(clock: Clock) -> HeatWatch:
-    return HeatWatch(clock)
+def watch(clock: Clock) -> ServerThermalMonitor:
+    return ServerThermalMonitor(clock)
 
 
-def look(watch: HeatWatch, server: FakeServer, answer: Any) -> Decision | None:
+def look(watch: ServerThermalMonitor, server: FakeServer, answer: Any) -> Decision | None:
     server.routes[ROUTE] = answer
     return watch.look(ComfyClient(server.url))
 
@@ -70,7 +78,7 @@ def look(watch: HeatWatch, server: FakeServer, answer: Any) -> Decision | None:
 # ------------------------------------------------------------------ looking
 
 
-def test_cool_then_hot_then_cool(watch: HeatWatch, server: FakeServer, clock: Clock) -> None:
+def test_cool_then_hot_then_cool(watch: ServerThermalMonitor, server: FakeServer, clock: Clock) -> None:
     actions = []
     for temperature in (70, 86, 84, 80):
         decision = look(watch, server, telemetry(temperature))
@@ -80,7 +88,9 @@ def test_cool_then_hot_then_cool(watch: HeatWatch, server: FakeServer, clock: Cl
     assert actions == [Action.GO, Action.WAIT, Action.WAIT, Action.GO]
 
 
-def test_it_asks_no_more_often_than_the_policy_looks(watch: HeatWatch, server: FakeServer, clock: Clock) -> None:
+def test_it_asks_no_more_often_than_the_policy_looks(
+    watch: ServerThermalMonitor, server: FakeServer, clock: Clock
+) -> None:
     for _ in range(20):
         look(watch, server, telemetry(70))
         clock.now += 1
@@ -90,7 +100,7 @@ def test_it_asks_no_more_often_than_the_policy_looks(watch: HeatWatch, server: F
 
 @pytest.mark.parametrize("answer", [Answer(404), Answer(500), [], {"x": 1}, b"<html>", telemetry(95, running=False)])
 def test_a_server_that_does_not_tell_is_rarely_asked(
-    watch: HeatWatch, server: FakeServer, clock: Clock, answer: Any
+    watch: ServerThermalMonitor, server: FakeServer, clock: Clock, answer: Any
 ) -> None:
     assert look(watch, server, answer) is None
     clock.now += ASK_AGAIN - 1
@@ -101,12 +111,12 @@ def test_a_server_that_does_not_tell_is_rarely_asked(
     assert len(server.asked(ROUTE)) == 2
 
 
-def test_a_server_that_is_gone_is_none_that_is_hot(watch: HeatWatch) -> None:
+def test_a_server_that_is_gone_is_none_that_is_hot(watch: ServerThermalMonitor) -> None:
     assert watch.look(ComfyClient("http://127.0.0.1:9")) is None
 
 
 def test_a_server_that_goes_away_while_it_is_hot_is_not_called_cool(
-    watch: HeatWatch, server: FakeServer, clock: Clock
+    watch: ServerThermalMonitor, server: FakeServer, clock: Clock
 ) -> None:
     look(watch, server, telemetry(95))
     clock.now += 10
@@ -115,7 +125,7 @@ def test_a_server_that_goes_away_while_it_is_hot_is_not_called_cool(
     assert decision.action is Action.WAIT
 
 
-def test_the_servers_own_policy_counts(watch: HeatWatch, server: FakeServer, clock: Clock) -> None:
+def test_the_servers_own_policy_counts(watch: ServerThermalMonitor, server: FakeServer, clock: Clock) -> None:
     policy = vars(ThermalPolicy(pause_above=60, resume_at=50, interval=2, when_over=STOP_AFTER, max_wait=5))
     decision = look(watch, server, telemetry(65, policy=policy))
     assert decision is not None
@@ -377,7 +387,7 @@ def test_a_server_that_says_nonsense(telemetry: Any) -> None:
 
 
 def test_thousands_of_pauses_do_not_fill_the_journal() -> None:
-    assert len(condense(MEASURED | {"pauses": [PAUSE] * 5000})["telemetry"]["pauses"]) == MOST_PAUSES
+    assert len(condense(MEASURED | {"pauses": [PAUSE] * 5000})["telemetry"]["pauses"]) == MAX_PAUSES
 
 
 def test_the_machine_in_words() -> None:

@@ -17,14 +17,14 @@ from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.probe import hash_file, verify_video
-from custom_nodes.videogen.metrics.appearance import Backend
+from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from runner.bench.footage.footage import Footage, film, with_hue
 from runner.comfyui.outcome import Outcome
-from runner.rendering.collect import Checked
-from runner.rendering.continuity import Measured, exempt_cut, read_measured
-from runner.rendering.takes import TakeGate, place_best
+from runner.rendering.collect import VerifiedFile
+from runner.rendering.continuity import TakeMeasurement, exempt_cut, read_measured
+from runner.rendering.takes import TakeSelector, place_best
 from runner.reports.continuity_record import compare_segments
 from runner.reports.report import report_directory, write_report
 from runner.state.run_directory import RunDirectory
@@ -78,13 +78,13 @@ def shoot(number: int, who: str = "") -> Footage:
 
 
 def measure(footage: Footage, reference: Footage) -> SegmentScore:
-    known = Backend().measure_reference(reference.frames[0], reference.masks[0])
+    known = AppearanceModel().measure_reference(reference.frames[0], reference.masks[0])
     tom = SubjectRequest("character", "tom", "Tom", "a man in a blue shirt", mask=footage.masks, references=(known,))
     place = SubjectRequest("location", "field", "Field")
     return score_segment(footage.frames, SegmentRequest(len(footage.frames), (tom,), place, (480, 270)))
 
 
-def add_take(directory: RunDirectory, gate: TakeGate, number: int, footage: Footage, score: SegmentScore) -> bool:
+def add_take(directory: RunDirectory, gate: TakeSelector, number: int, footage: Footage, score: SegmentScore) -> bool:
     """One take, as the runner would bring it home; whether another one is wanted."""
     quality = QUALITIES["draft"]
     part = directory.segments / f".segment_{number:02d}-00000.mp4.part"
@@ -92,7 +92,9 @@ def add_take(directory: RunDirectory, gate: TakeGate, number: int, footage: Foot
     write_video(
         part.with_suffix(".mp4"), footage.frames, count=len(footage.frames), size=size, quality=quality
     ).replace(part)
-    checked = Checked(part, directory.segments / f"segment_{number:02d}.mp4", verify_video(part), 1, hash_file(part))
+    checked = VerifiedFile(
+        part, directory.segments / f"segment_{number:02d}.mp4", verify_video(part), 1, hash_file(part)
+    )
     seed = 100 + number + len(directory.journal.segment(number).takes)
     result = {
         "key": f"key {number}",
@@ -121,7 +123,7 @@ def add_take(directory: RunDirectory, gate: TakeGate, number: int, footage: Foot
         size=None,
     )
     another = gate.keep(
-        note, number, attempt, attempt, Measured(score, Thresholds(temporal=0.0), True), checked, result
+        note, number, attempt, attempt, TakeMeasurement(score, Thresholds(temporal=0.0), True), checked, result
     )
     if not another:
         place_best(directory, number, note)
@@ -136,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with RunDirectory(folder, "Shirt") as directory:
         record = {"run_id": directory.run_id, "title": "Shirt", "story": STORY, "workflow": {"path": "w.json"}}
         directory.write_json("run.json", record)
-        gate = TakeGate(directory, story, 2)
+        gate = TakeSelector(directory, story, 2)
         for number in range(1, 8):
             first = shoot(number, "ole" if number == 3 else "")
             if add_take(directory, gate, number, first, measure(first, reference)):
@@ -212,14 +214,14 @@ def test_scores_whose_file_is_gone_are_left_out(run: Path, tmp_path: Path) -> No
 
 
 def test_a_film_that_stays_itself_does_not_drift() -> None:
-    looks = {n: [Backend().measure_reference(shoot(1).frames[n], shoot(1).masks[n])] for n in range(4)}
+    looks = {n: [AppearanceModel().measure_reference(shoot(1).frames[n], shoot(1).masks[n])] for n in range(4)}
     found = compare_segments("Tom", looks)
     assert found["drift_start"] is None
     assert found["sentence"].startswith("Tom does not drift")
 
 
 def test_what_two_backends_have_measured_is_not_said_to_be_the_same() -> None:
-    look = Backend().measure_reference(shoot(1).frames[0], shoot(1).masks[0])
+    look = AppearanceModel().measure_reference(shoot(1).frames[0], shoot(1).masks[0])
     other = dataclasses.replace(look, backend="net")
     found = compare_segments("Tom", {1: [look], 2: [other]})
     assert found["matrix"] == [[1.0, None], [None, 1.0]]
@@ -227,23 +229,23 @@ def test_what_two_backends_have_measured_is_not_said_to_be_the_same() -> None:
 
 
 def test_segments_beyond_the_limit_are_said_not_to_be_compared() -> None:
-    look = Backend().measure_reference(shoot(1).frames[0], shoot(1).masks[0])
+    look = AppearanceModel().measure_reference(shoot(1).frames[0], shoot(1).masks[0])
     found = compare_segments("Tom", {1: [look], 2: [look], 3: []})
     assert found["segments"] == [1, 2]
     assert found["sentence"].endswith(" Only the first 2 of 3 segments are compared.")
 
 
 def accept(directory: RunDirectory, story: Story, number: int, footage: Footage) -> tuple[SegmentScore, Verdict]:
-    """Judge a segment whose character has a mask and no picture, and let the best of its takes be its file."""
+    """Judge a segment whose character has a mask and no image, and let the best of its takes be its file."""
     tom = SubjectRequest("character", "tom", "Tom", mask=footage.masks)
     score = score_segment(footage.frames, SegmentRequest(len(footage.frames), (tom,)))
-    gate = TakeGate(directory, story, 1)
-    judged = gate.judge(number, Measured(score, Thresholds(temporal=0.0), True))
+    gate = TakeSelector(directory, story, 1)
+    judged = gate.judge(number, TakeMeasurement(score, Thresholds(temporal=0.0), True))
     add_take(directory, gate, number, footage, score)
     return judged
 
 
-def test_without_a_picture_somebody_who_changes_for_a_few_frames_fails(tmp_path: Path) -> None:
+def test_without_an_image_somebody_who_changes_for_a_few_frames_fails(tmp_path: Path) -> None:
     story = parse_story(STORY, "test")
     tom, ida = (film(who, "field", frames=24, seed=1) for who in ("tom", "ida"))
     frames, masks = tom.frames.copy(), tom.masks.copy()
@@ -261,7 +263,7 @@ def test_without_a_picture_somebody_who_changes_for_a_few_frames_fails(tmp_path:
     assert "in frame 13" in verdict.reasons[0] or "Tom 0." in verdict.reasons[0]
 
 
-def test_without_a_picture_a_shirt_that_turns_is_named_and_fails(tmp_path: Path) -> None:
+def test_without_an_image_a_shirt_that_turns_is_named_and_fails(tmp_path: Path) -> None:
     story = parse_story(STORY, "test")
     with RunDirectory(tmp_path / "run", "Shirt") as directory:
         accept(directory, story, 1, film("tom", "field", frames=24, seed=1))

@@ -22,7 +22,7 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.images.thumbnails import nearest_keys, pick_evenly, read_thumbnails
 from runner.rendering.film import film_inputs
 from runner.reports import page as report_html
-from runner.reports.charts import MOST_BARS, draw_charts
+from runner.reports.charts import MAX_BARS, draw_charts
 from runner.reports.page import THUMBNAILS_FILE, format_duration, relative_link, render_html
 from runner.reports.report import report_directory, write_report
 from runner.state.journal import Journal
@@ -254,7 +254,7 @@ def test_a_run_that_has_not_begun_has_a_report(run: Run) -> None:
     assert "No film yet." in words
 
 
-def test_headings_have_no_gaps_and_pictures_have_descriptions(run: Run) -> None:
+def test_headings_have_no_gaps_and_images_have_descriptions(run: Run) -> None:
     run.add_segment(1)
     submit(run.journal, 2)
     give_up(run.journal, 2)
@@ -290,7 +290,7 @@ def test_a_bar_says_what_it_is() -> None:
 
 def test_thousands_of_segments_are_grouped() -> None:
     work = draw_charts(numbered_report(1000))[0]
-    assert work.wide.count('class="bar"') == 3 * MOST_BARS
+    assert work.wide.count('class="bar"') == 3 * MAX_BARS
     assert "<title>1–10: 9 executed</title>" in work.wide
 
 
@@ -311,7 +311,7 @@ def test_nothing_is_written_when_nothing_has_changed(run: Run) -> None:
     assert target.stat().st_ino != before.st_ino
 
 
-def test_pictures_of_unchanged_files_are_not_read_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_unchanged_files_are_not_read_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run.add_segment(1)
     first = run.write()
     read: list[str] = []
@@ -326,7 +326,7 @@ def test_pictures_of_unchanged_files_are_not_read_again(run: Run, monkeypatch: p
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1, "budget": 52000, "strips": {"a": [[1]]}}'])
-def test_pictures_that_were_kept_badly_are_made_anew(run: Run, content: str) -> None:
+def test_images_that_were_kept_badly_are_made_anew(run: Run, content: str) -> None:
     run.add_segment(1)
     (run.path / THUMBNAILS_FILE).write_text(content)
     assert len([image for image in Page(run.write()).all("img") if " at " in image["alt"]]) == 5
@@ -372,8 +372,8 @@ def test_ten_thousand_segments_make_a_page_that_opens(run: Run) -> None:
 def test_thumbnails_are_evenly_spaced(tmp_path: Path) -> None:
     """Of 9 frames the first, third, fifth, seventh and last; four a second."""
     thumbnails = read_thumbnails(write_segment(tmp_path, 1, 9), box=128, budget=200_000)
-    assert [picture.seconds for picture in thumbnails] == [0, 0.5, 1, 1.5, 2]
-    assert {(picture.width, picture.height) for picture in thumbnails} == {(128, 72)}
+    assert [image.seconds for image in thumbnails] == [0, 0.5, 1, 1.5, 2]
+    assert {(image.width, image.height) for image in thumbnails} == {(128, 72)}
 
 
 def test_a_clip_of_three_frames_has_three_thumbnails(tmp_path: Path) -> None:
@@ -388,8 +388,8 @@ def test_keyframes_stand_in_where_they_are_near(tmp_path: Path) -> None:
         options={"g": "4", "keyint_min": "4", "sc_threshold": "0"},
     )
     thumbnails = read_thumbnails(path, box=128, budget=200_000)
-    assert [picture.seconds for picture in thumbnails] == [0, 2, 5, 7, 9]
-    codes = [read_code(np.asarray(Image.open(io.BytesIO(picture.jpeg)))) for picture in thumbnails]
+    assert [image.seconds for image in thumbnails] == [0, 2, 5, 7, 9]
+    codes = [read_code(np.asarray(Image.open(io.BytesIO(image.jpeg)))) for image in thumbnails]
     assert codes == [0, 8, 20, 28, 36]
 
 

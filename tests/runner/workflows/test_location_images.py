@@ -1,4 +1,4 @@
-"""Pictures of places: which nodes look at them, and what that means for keys, uploads and what `check` says."""
+"""Images of places: which nodes look at them, and what that means for keys, uploads and what `check` says."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
 from runner.rendering.jobs import JobMaker
-from runner.workflows.image_inputs import PlaceReader, find_needs, find_readers
-from runner.workflows.story_images import Missing, StoryPictures, explain_missing, find_missing
+from runner.workflows.image_inputs import LocationImageInput, find_needs, find_readers
+from runner.workflows.story_images import Missing, StoryImages, explain_missing, find_missing
 from runner.workflows.workflow import Workflow
 from tests.support.stories import Graph, segment_graph
 
-#: The field has no picture in the story, the barn has two; segment 3 plays nowhere.
+#: The field has no image in the story, the barn has two; segment 3 plays nowhere.
 STORY: dict[str, Any] = {
     "title": "Garden",
     "fps": 4,
@@ -37,7 +37,7 @@ SEEN = {"20": {"class_type": "VAEEncode", "inputs": {"pixels": ["7", 0]}}}
 
 
 def location_graph(**inputs: Any) -> Graph:
-    """The segment graph with a VideoGenLocation, node 7, whose picture node 20 takes."""
+    """The segment graph with a VideoGenLocation, node 7, whose image node 20 takes."""
     node = {"class_type": "VideoGenLocation", "inputs": {"segment": ["2", 0], "width": 0, "height": 0, **inputs}}
     return segment_graph(STORY) | {"7": node} | copy.deepcopy(SEEN)
 
@@ -63,7 +63,7 @@ def without(graph: Graph, node_id: str, *names: str) -> Graph:
     return graph
 
 
-#: The graphs that read a place's picture, and whether they cannot do without.
+#: The graphs that read a place's image, and whether they cannot do without.
 READING = {
     "Location": (location_graph(), True),
     "Color Match, reference": (color_graph("reference"), True),
@@ -80,7 +80,7 @@ def graph(request: pytest.FixtureRequest) -> Graph:
 
 
 @pytest.mark.parametrize(("graph", "required"), READING.values(), ids=READING)
-def test_the_picture_of_the_place_is_needed_under_its_default_name_too(graph: Graph, required: bool) -> None:
+def test_the_image_of_the_place_is_needed_under_its_default_name_too(graph: Graph, required: bool) -> None:
     def needs(number: int) -> list[tuple[tuple[str, ...], bool]]:
         plan = plan_segment(parse_story(copy.deepcopy(STORY)), number)
         return [(need.names, need.required) for need in find_needs(plan, find_readers(graph))]
@@ -118,8 +118,8 @@ def test_nodes_that_look_at_something_else(graph: Graph) -> None:
 
 
 def test_a_choice_or_a_strength_out_of_another_node_may_be_any() -> None:
-    assert find_readers(color_graph(["40", 0])) == [PlaceReader(False)]
-    assert find_readers(color_graph("reference", strength=["40", 0])) == [PlaceReader(True)]
+    assert find_readers(color_graph(["40", 0])) == [LocationImageInput(False)]
+    assert find_readers(color_graph("reference", strength=["40", 0])) == [LocationImageInput(True)]
 
 
 def test_a_weight_of_0_keeps_a_place_out_of_the_cast_and_not_from_these_nodes() -> None:
@@ -151,7 +151,7 @@ def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
             quality=None,
             object_info=object_info,
             hash_input=lambda name: (files or {}).get(name, ""),
-            pictures=StoryPictures(tmp_path, story.slug),
+            images=StoryImages(tmp_path, story.slug),
         )
 
     return make
@@ -165,13 +165,13 @@ def same(one: list[str], other: list[str]) -> list[bool]:
     return [a == b for a, b in zip(one, other, strict=True)]
 
 
-def test_a_picture_that_comes_or_changes_makes_another_segment_of_it(make_jobs: MakeJobs, graph: Graph) -> None:
+def test_an_image_that_comes_or_changes_makes_another_segment_of_it(make_jobs: MakeJobs, graph: Graph) -> None:
     before, there = keys(make_jobs(graph)), keys(make_jobs(graph, {FIELD: "a"}))
     assert same(before, there) == [False, True, True]
     assert same(there, keys(make_jobs(graph, {FIELD: "b"}))) == [False, True, True]
 
 
-def test_of_several_pictures_the_first_that_is_there_counts(make_jobs: MakeJobs, graph: Graph) -> None:
+def test_of_several_images_the_first_that_is_there_counts(make_jobs: MakeJobs, graph: Graph) -> None:
     second = keys(make_jobs(graph, {"barn side.png": "side"}))
     first = keys(make_jobs(graph, {"barn.png": "barn"}))
     assert same(second, first) == [True, False, True]
@@ -179,12 +179,12 @@ def test_of_several_pictures_the_first_that_is_there_counts(make_jobs: MakeJobs,
     assert keys(make_jobs(graph, {"barn.png": "side"})) == second
 
 
-def test_a_picture_that_nobody_looks_at_changes_no_key(make_jobs: MakeJobs) -> None:
+def test_an_image_that_nobody_looks_at_changes_no_key(make_jobs: MakeJobs) -> None:
     for graph in (color_graph("first frame"), location_graph(image=["30", 0])):
         assert keys(make_jobs(graph)) == keys(make_jobs(graph, {FIELD: "a"}))
 
 
-def test_pictures_that_the_cast_shows_are_no_others_because_colours_are_matched(make_jobs: MakeJobs) -> None:
+def test_images_that_the_cast_shows_are_no_others_because_colors_are_matched(make_jobs: MakeJobs) -> None:
     maker = make_jobs(cast_graph(), {"barn side.png": "side", "barn.png": "barn"})
     assert len(maker.readers) == 2
     before = maker.key(2)
@@ -192,7 +192,7 @@ def test_pictures_that_the_cast_shows_are_no_others_because_colours_are_matched(
     assert maker.key(2) == before
 
 
-def test_a_place_without_a_picture_has_the_key_that_it_had_before_anybody_looked(make_jobs: MakeJobs) -> None:
+def test_a_place_without_an_image_has_the_key_that_it_had_before_anybody_looked(make_jobs: MakeJobs) -> None:
     maker = make_jobs(color_graph())
     before = maker.key(1)
     maker.readers = []
@@ -207,13 +207,13 @@ def write(folder: Path, name: str, data: bytes) -> None:
     (folder / name).write_bytes(data)
 
 
-def test_a_picture_beside_the_story_goes_to_the_server(make_jobs: MakeJobs, graph: Graph, tmp_path: Path) -> None:
+def test_an_image_beside_the_story_goes_to_the_server(make_jobs: MakeJobs, graph: Graph, tmp_path: Path) -> None:
     write(tmp_path, FIELD, b"field")
     write(tmp_path, "barn side.png", b"side")
     maker = make_jobs(graph)
-    (field,), (side,) = maker.pictures_of(1), maker.pictures_of(2)
+    (field,), (side,) = maker.images_of(1), maker.images_of(2)
     assert field.name.startswith("videogen/garden/field-")
-    assert maker.pictures_of(3) == []
+    assert maker.images_of(3) == []
     # Under these names the node looks for them, the first that is there.
     sent = parse_story(json.loads(maker.make(1).graph["1"]["inputs"]["text"]))
     assert sent.locations[0].references == (field.name,)
@@ -221,15 +221,15 @@ def test_a_picture_beside_the_story_goes_to_the_server(make_jobs: MakeJobs, grap
 
 
 def test_a_place_that_the_story_does_not_name_stays_out_of_the_cast(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    """Its picture gets a name of its own on the way, and a place with a name counts among the cast."""
+    """Its image gets a name of its own on the way, and a place with a name counts among the cast."""
     write(tmp_path, FIELD, b"field")
     maker = make_jobs(cast_graph(), {BEN: "ben"})
     sent = parse_story(json.loads(maker.make(1).graph["1"]["inputs"]["text"]))
-    assert sent.locations[0].references == (maker.pictures_of(1)[0].name,)
+    assert sent.locations[0].references == (maker.images_of(1)[0].name,)
     assert [role.entity.name for role in cast_roles(plan_segment(sent, 1))] == ["ben"]
     assert sent.locations[1].weight is None
-    # Wherever the picture lies, the frames are the same, and so is the key.
-    sha256 = maker.pictures_of(1)[0].sha256
+    # Wherever the image lies, the frames are the same, and so is the key.
+    sha256 = maker.images_of(1)[0].sha256
     beside = maker.key(1)
     (tmp_path / FIELD).unlink()
     assert make_jobs(cast_graph(), {BEN: "ben", FIELD: sha256}).key(1) == beside
@@ -244,11 +244,11 @@ def test_a_place_that_the_workflow_shows_stays_in_the_cast(make_jobs: MakeJobs, 
 
 
 def test_nobody_who_looks_at_places_nothing_sent(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    """Apply Characters takes no picture of a place that the story does not name: it must not be told of one."""
+    """Apply Characters takes no image of a place that the story does not name: it must not be told of one."""
     write(tmp_path, FIELD, b"field")
     graph = without(cast_graph(), "7", "segment")
     maker = make_jobs(graph)
-    assert maker.pictures_of(1) == []
+    assert maker.images_of(1) == []
     assert json.loads(maker.make(1).graph["1"]["inputs"]["text"])["locations"] == STORY["locations"]
 
 
@@ -260,7 +260,7 @@ def missing(graph: Graph, folder: Path | None, *servers: dict[str, str]) -> list
     hashes = {
         f"http://{port}": (lambda name, files=files: files.get(name, "")) for port, files in enumerate(servers, 1)
     }
-    return find_missing(story, [1, 2, 3], find_readers(graph), StoryPictures(folder, story.slug), hashes)
+    return find_missing(story, [1, 2, 3], find_readers(graph), StoryImages(folder, story.slug), hashes)
 
 
 def lines(found: list[Missing]) -> list[str]:
@@ -284,13 +284,13 @@ def test_what_stops_the_node_is_told_before(graph: Graph) -> None:
     assert "character_references" not in hint
 
 
-def test_one_picture_of_several_is_enough(tmp_path: Path) -> None:
+def test_one_image_of_several_is_enough(tmp_path: Path) -> None:
     write(tmp_path, FIELD, b"field")
     for files in ({"barn side.png": "side"}, {"barn.png": "barn"}):
         assert [one.entity for one in missing(location_graph(), tmp_path, files)] == [None]
 
 
-def test_several_servers_look_at_the_same_picture() -> None:
+def test_several_servers_look_at_the_same_image() -> None:
     both = {FIELD: "field", "barn side.png": "side"}
     assert lines(missing(location_graph(), None, both, both | {FIELD: "other", "barn.png": "barn"}))[:2] == [
         "locations.field: 'videogen/garden/field.png' is not the same file on http://1 and http://2",
@@ -347,18 +347,18 @@ def check(graph: Graph, object_info: dict[str, Any], files: dict[str, str]) -> l
 
 
 @pytest.mark.parametrize("graph", STRICT, ids=[name for name, (_, required) in READING.items() if required])
-def test_check_names_the_pictures_in_one_message_with_the_rest(graph: Graph, object_info: dict[str, Any]) -> None:
+def test_check_names_the_images_in_one_message_with_the_rest(graph: Graph, object_info: dict[str, Any]) -> None:
     graph = copy.deepcopy(graph)
     graph["4"]["inputs"]["codec"] = "av1"
     graph["9"] = {"class_type": "VHS_VideoCombine", "inputs": {}}
-    wrong, pictures = check(graph, object_info, {"barn.png": "barn"})
+    wrong, images = check(graph, object_info, {"barn.png": "barn"})
     assert "VHS_VideoCombine" in wrong
     assert "'codec' is 'av1'" in wrong
-    assert f"'{FIELD}' is not in the input folder of http://host:1" in pictures
-    assert "segments 3 have no location" in pictures
-    assert "barn.png" not in pictures
+    assert f"'{FIELD}' is not in the input folder of http://host:1" in images
+    assert "segments 3 have no location" in images
+    assert "barn.png" not in images
 
 
-def test_check_says_nothing_where_a_picture_is_not_needed(object_info: dict[str, Any]) -> None:
+def test_check_says_nothing_where_an_image_is_not_needed(object_info: dict[str, Any]) -> None:
     assert check(color_graph(), object_info, {}) == []
     assert check(location_graph(image=["3", 0]), object_info, {}) == []

@@ -1,4 +1,4 @@
-"""Pictures of a story's cast: who reads them, what is missing, under which names servers get them, and what keys hold on to."""
+"""Images of a story's cast: who reads them, what is missing, under which names servers get them, and what keys hold on to."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from runner.rendering.failures import Variant
 from runner.rendering.jobs import JobMaker
 from runner.rendering.renderer import Renderer
 from runner.rendering.scheduler import Task
-from runner.workflows.image_inputs import find_needs, find_readers, find_strangers
-from runner.workflows.story_images import StoryPictures, find_missing, read_unchanged
+from runner.workflows.image_inputs import find_needs, find_readers, find_unknown_references
+from runner.workflows.story_images import StoryImages, find_missing, read_unchanged
 from tests.support.stories import Graph, segment_graph
 
 STORY: dict[str, Any] = {
@@ -68,7 +68,7 @@ def test_a_workflow_without_such_a_node_reads_nothing() -> None:
     assert needs(1, segment_graph(STORY)) == {}
 
 
-def test_a_segment_needs_the_pictures_and_masks_of_its_cast() -> None:
+def test_a_segment_needs_the_images_and_masks_of_its_cast() -> None:
     assert needs(1, cast_graph()) == dict.fromkeys(
         ["anna.png", "people/anna side.png", "tree.png", "anna_mask.png"], True
     )
@@ -105,7 +105,7 @@ def test_what_the_graph_shows_needs_no_file() -> None:
     ],
     ids=["another pack's node", "a name out of a node", "dangling", "a circle"],
 )
-def test_pictures_from_who_knows_where_may_be_of_anybody(more: Graph) -> None:
+def test_images_from_who_knows_where_may_be_of_anybody(more: Graph) -> None:
     found = needs(2, cast_graph(references=["20", 0]) | more)
     assert found["anna.png"] is False
     assert found["anna_mask.png"] is True
@@ -121,7 +121,7 @@ def test_of_two_nodes_the_stricter_counts() -> None:
 def test_a_reference_to_nobody_is_named() -> None:
     story = parse_story(copy.deepcopy(STORY))
     graph = cast_graph() | {"20": reference("bem"), "21": reference("tree"), "22": reference(["1", 0])}
-    assert [str(problem) for problem in find_strangers(graph, story)] == [
+    assert [str(problem) for problem in find_unknown_references(graph, story)] == [
         "node 20 (VideoGenReference): 'bem' is nobody in the story (did you mean 'ben'?)"
     ]
 
@@ -135,7 +135,7 @@ def missing(folder: Path | None, *servers: dict[str, str], numbers: tuple[int, .
     hash_inputs = {
         f"http://host:{port}": (lambda name, files=files: files.get(name, "")) for port, files in enumerate(servers, 1)
     }
-    found = find_missing(story, numbers, find_readers(cast_graph()), StoryPictures(folder, story.slug), hash_inputs)
+    found = find_missing(story, numbers, find_readers(cast_graph()), StoryImages(folder, story.slug), hash_inputs)
     return [str(one.explain()) for one in found]
 
 
@@ -207,7 +207,7 @@ def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
             quality=None,
             object_info=object_info,
             hash_input=lambda name: (files if files is not None else ALL).get(name, ""),
-            pictures=StoryPictures(tmp_path, parsed.slug),
+            images=StoryImages(tmp_path, parsed.slug),
             **options,
         )
 
@@ -224,16 +224,14 @@ def sent_story(maker: JobMaker, number: int = 1, **options: Any) -> dict[str, An
     return json.loads(maker.make(number, **options).graph["1"]["inputs"]["text"])
 
 
-def test_pictures_beside_the_story_go_to_the_server_under_names_of_their_own(
-    make_jobs: MakeJobs, tmp_path: Path
-) -> None:
+def test_images_beside_the_story_go_to_the_server_under_names_of_their_own(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "anna.png").write_bytes(b"anna")
     (tmp_path / "anna_mask.png").write_bytes(b"mask")
     maker = make_jobs()
-    names = [picture.name for picture in maker.pictures_of(1)]
+    names = [image.name for image in maker.images_of(1)]
     assert names == ["videogen/garden/anna-55579b557896.png", "videogen/garden/anna_mask-48bf9b4f142a.png"]
-    assert [read_unchanged(picture) for picture in maker.pictures_of(1)] == [b"anna", b"mask"]
-    assert maker.pictures_of(3) == []
+    assert [read_unchanged(image) for image in maker.images_of(1)] == [b"anna", b"mask"]
+    assert maker.images_of(3) == []
     sent = parse_story(sent_story(maker))
     assert sent.characters[0].references == (names[0], "people/anna side.png")
     assert sent.characters[0].region == names[1]
@@ -249,11 +247,11 @@ def test_a_further_attempt_has_the_names_too(make_jobs: MakeJobs, tmp_path: Path
     assert story["size"] == [160, 90]
 
 
-def test_a_picture_of_the_default_name_is_named_in_the_story_that_is_sent(make_jobs: MakeJobs, tmp_path: Path) -> None:
+def test_an_image_of_the_default_name_is_named_in_the_story_that_is_sent(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "videogen" / "garden").mkdir(parents=True)
     (tmp_path / BEN).write_bytes(b"ben")
     maker = make_jobs()
-    assert sent_story(maker)["characters"]["ben"]["reference"] == [maker.pictures_of(3)[0].name]
+    assert sent_story(maker)["characters"]["ben"]["reference"] == [maker.images_of(3)[0].name]
 
 
 def test_the_editor_s_workflow_has_the_names_that_the_server_knows(make_jobs: MakeJobs, tmp_path: Path) -> None:
@@ -269,15 +267,15 @@ def test_without_a_node_that_reads_them_nothing_is_renamed(make_jobs: MakeJobs, 
     (tmp_path / "anna.png").write_bytes(b"anna")
     maker = make_jobs(graph=segment_graph(STORY))
     assert sent_story(maker) == STORY
-    assert maker.pictures_of(1) == []
+    assert maker.images_of(1) == []
 
 
-def test_a_picture_that_changes_during_a_run_stops_it(make_jobs: MakeJobs, tmp_path: Path) -> None:
+def test_an_image_that_changes_during_a_run_stops_it(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "anna.png").write_bytes(b"anna")
-    [picture] = make_jobs().pictures_of(1)
-    picture.path.write_bytes(b"another")
+    [image] = make_jobs().images_of(1)
+    image.path.write_bytes(b"another")
     with pytest.raises(VideoGenError, match=r"anna\.png has changed since the run began") as caught:
-        read_unchanged(picture)
+        read_unchanged(image)
     assert caught.value.code == "path-invalid"
 
 
@@ -287,7 +285,7 @@ def test_a_link_that_leads_out_of_the_story_s_folder_is_refused(tmp_path: Path) 
     (tmp_path / "secret.png").write_bytes(b"x")
     (folder / "anna.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(VideoGenError) as caught:
-        StoryPictures(folder, "garden").find("anna.png")
+        StoryImages(folder, "garden").find("anna.png")
     assert caught.value.code == "path-invalid"
 
 
@@ -301,16 +299,16 @@ def test_a_link_that_leads_out_of_the_story_s_folder_is_refused(tmp_path: Path) 
 )
 def test_names_on_servers_are_plain(tmp_path: Path, name: str, sent: str) -> None:
     (tmp_path / name).write_bytes(b"x")
-    picture = StoryPictures(tmp_path, "garden").find(name)
-    assert picture is not None
-    assert picture.name.startswith(f"videogen/garden/{sent}-")
-    assert picture.name.isascii()
+    image = StoryImages(tmp_path, "garden").find(name)
+    assert image is not None
+    assert image.name.startswith(f"videogen/garden/{sent}-")
+    assert image.name.isascii()
 
 
 # ------------------------------------------------------------------ keys
 
 
-def test_the_bytes_of_a_segment_s_pictures_and_masks_are_part_of_its_key(make_jobs: MakeJobs) -> None:
+def test_the_bytes_of_a_segment_s_images_and_masks_are_part_of_its_key(make_jobs: MakeJobs) -> None:
     before = {number: make_jobs().key(number) for number in (1, 2, 3)}
     for name in ("anna.png", "people/anna side.png", "anna_mask.png"):
         maker = make_jobs(files={**ALL, name: "another"})
@@ -330,15 +328,15 @@ def test_names_are_not_part_of_the_key(make_jobs: MakeJobs) -> None:
     assert make_jobs(renamed, files=files).key(1) == make_jobs().key(1)
 
 
-def test_where_a_picture_lies_is_not_part_of_the_key(make_jobs: MakeJobs, tmp_path: Path) -> None:
+def test_where_an_image_lies_is_not_part_of_the_key(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "tree.png").write_bytes(b"tree")
     beside = make_jobs().key(3)
-    picture = make_jobs().pictures_of(3)[0]
+    image = make_jobs().images_of(3)[0]
     (tmp_path / "tree.png").unlink()
-    assert make_jobs(files={**ALL, "tree.png": picture.sha256}).key(3) == beside
+    assert make_jobs(files={**ALL, "tree.png": image.sha256}).key(3) == beside
 
 
-def test_the_picture_beside_the_story_comes_before_the_server_s(make_jobs: MakeJobs, tmp_path: Path) -> None:
+def test_the_image_beside_the_story_comes_before_the_server_s(make_jobs: MakeJobs, tmp_path: Path) -> None:
     before = make_jobs().key(3)
     (tmp_path / "tree.png").write_bytes(b"tree")
     assert make_jobs().key(3) != before
@@ -356,12 +354,12 @@ def test_the_picture_beside_the_story_comes_before_the_server_s(make_jobs: MakeJ
     ],
     ids=["order", "fewer", "region", "another mask", "weight", "off"],
 )
-def test_what_a_story_says_of_its_pictures_is_part_of_the_key(make_jobs: MakeJobs, story: dict[str, Any]) -> None:
+def test_what_a_story_says_of_its_images_is_part_of_the_key(make_jobs: MakeJobs, story: dict[str, Any]) -> None:
     assert make_jobs(story).key(1) != make_jobs().key(1)
     assert make_jobs(story).key(3) == make_jobs().key(3)
 
 
-def test_pictures_that_the_node_does_not_read_are_no_part_of_the_key(make_jobs: MakeJobs) -> None:
+def test_images_that_the_node_does_not_read_are_no_part_of_the_key(make_jobs: MakeJobs) -> None:
     off = cast_graph(object_weight=0.0)
     assert make_jobs(graph=off, files={**ALL, "tree.png": "x"}).key(3) == make_jobs(graph=off).key(3)
 

@@ -422,7 +422,7 @@ def test_an_empty_model_folder_is_told(object_info: dict[str, Any]) -> None:
     ]
 
 
-def test_a_missing_picture_is_named(object_info: dict[str, Any]) -> None:
+def test_a_missing_image_is_named(object_info: dict[str, Any]) -> None:
     graph = image_graph() | {"20": {"class_type": "LoadImage", "inputs": {"image": "man.png"}}}
     assert find_problems(graph, object_info) == [
         "node 20 (LoadImage): the file 'man.png' is not in the server's input folder"

@@ -41,7 +41,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 
 def test_nan_is_read_as_null_as_the_editor_does_it(tmp_path: Path) -> None:
-    """ComfyUI itself writes it into a picture's prompt: ``"is_changed": [NaN]``."""
+    """ComfyUI itself writes it into an image's prompt: ``"is_changed": [NaN]``."""
     path = write(tmp_path, '{"1": {"class_type": "LoadImage", "inputs": {}, "is_changed": [NaN]}}')
     assert load_workflow(path).api == {"1": {"class_type": "LoadImage", "inputs": {}, "is_changed": [None]}}
 

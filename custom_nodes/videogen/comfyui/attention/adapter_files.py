@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...core.errors import VideoGenError
 from ...tensor.ip_adapter.adapter import IPAdapter
-from ...tensor.ip_adapter.checkpoint import GET_ONE, State, published_names, recognise
+from ...tensor.ip_adapter.checkpoint import GET_ONE, State, published_names, recognize
 
 FILE_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
@@ -37,7 +37,7 @@ def load_adapter(path: Path) -> IPAdapter:
     """The adapter in a file.
 
     Raises:
-        VideoGenError: `adapter-unreadable` or `adapter-invalid`; see `read_adapter_file` and `recognise`.
+        VideoGenError: `adapter-unreadable` or `adapter-invalid`; see `read_adapter_file` and `recognize`.
     """
     return IPAdapter.from_state(read_adapter_file(path), path.name)
 
@@ -75,7 +75,7 @@ def _read_safetensors(path: Path) -> State:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - not a mapping
             # Of a checkpoint of many gigabytes that was picked by mistake, only the header is read.
-            recognise(
+            recognize(
                 published_names({key: torch.empty(shape, device="meta") for key, shape in shapes.items()}), path.name
             )
             return published_names({key: file.get_tensor(key) for key in shapes})

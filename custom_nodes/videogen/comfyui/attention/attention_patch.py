@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...core.errors import VideoGenError
 from ...tensor.ip_adapter.adapter import IPAdapter
-from .image_attention import ImageSight
+from .image_attention import ImageAttentionState
 
 BlockKey = tuple[str, int, int]
 Patch = Callable[..., Tensor]
@@ -154,7 +154,7 @@ class ImagePatch:
         previous: the patch that has stood there.
     """
 
-    def __init__(self, sight: ImageSight, layer: int, previous: Patch | None = None) -> None:
+    def __init__(self, sight: ImageAttentionState, layer: int, previous: Patch | None = None) -> None:
         self.sight, self.layer, self.previous = sight, layer, previous
         self._added: list[tuple[Patch, dict[str, Any]]] = []
 
@@ -198,7 +198,7 @@ class ImagePatch:
         return out
 
 
-def apply_image_conditions(model: Any, conditions: Sequence[ImageCondition], *, normalise_masks: bool = False) -> Any:
+def apply_image_conditions(model: Any, conditions: Sequence[ImageCondition], *, normalize_masks: bool = False) -> Any:
     """A clone of a model that sees images; the model itself when none of them has any effect.
 
     The images of one call share their products with the queries, and those of several calls add up. They come on top of
@@ -207,7 +207,7 @@ def apply_image_conditions(model: Any, conditions: Sequence[ImageCondition], *, 
 
     Args:
         model: a MODEL (ComfyUI's ModelPatcher).
-        normalise_masks: divide the masks by their sum where it is above 1.
+        normalize_masks: divide the masks by their sum where it is above 1.
 
     Raises:
         VideoGenError: see `require_fit`.
@@ -218,7 +218,7 @@ def apply_image_conditions(model: Any, conditions: Sequence[ImageCondition], *, 
     acting = [condition for condition in conditions if condition.acts()]
     if not acting:
         return model
-    sight = ImageSight(acting, normalise_masks=normalise_masks)
+    sight = ImageAttentionState(acting, normalize_masks=normalize_masks)
     sight.read_schedule(model)
     patched = model.clone()
     replaced = patched.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})

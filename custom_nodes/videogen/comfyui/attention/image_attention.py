@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import VideoGenError
-from ...core.lru_cache import ByteCache
+from ...core.lru_cache import SizedLRUCache
 from ...tensor.ip_adapter.adapter import IPAdapter
 from ...tensor.ip_adapter.attention import RowPlan, Run, TokenSet, join_groups
 from ...tensor.ip_adapter.masks import MaskStack
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Keys and values of one reference take 0.2 MB (SD 1.5, plain) to 12 MB (SDXL, plus, single precision): room for a cast.
 CACHE_BYTES = 256 * 1024 * 1024
-_key_values: ByteCache[tuple[Tensor, Tensor]] = ByteCache(CACHE_BYTES)
+_key_values: SizedLRUCache[tuple[Tensor, Tensor]] = SizedLRUCache(CACHE_BYTES)
 
 #: Plans of rows that are kept: batches that ComfyUI splits, and context windows, make several. Beyond it the oldest go.
 MAX_LAYOUTS = 64
@@ -35,16 +35,16 @@ _SEES_IMAGES = {"positive": True, "negative": False, "middle": False, "empty_neg
 _BEFORE_ALL = 999999999.9
 
 
-class ImageSight:
+class ImageAttentionState:
     """The conditions of one call of `apply_image_conditions`, shared by the patches of all layers and of all clones.
 
     What it keeps of a sampling goes with its end (`forget`); nothing of it depends on what was sampled before.
     """
 
-    def __init__(self, conditions: Sequence[ImageCondition], *, normalise_masks: bool = False) -> None:
+    def __init__(self, conditions: Sequence[ImageCondition], *, normalize_masks: bool = False) -> None:
         self.conditions = tuple(conditions)
         self._digests = [(_digest(c.tokens), _digest(c.negative_tokens)) for c in self.conditions]
-        self._masks = MaskStack([c.mask for c in self.conditions], normalise=normalise_masks)
+        self._masks = MaskStack([c.mask for c in self.conditions], normalize=normalize_masks)
         self._spans = [(_BEFORE_ALL, 0.0)] * len(self.conditions)
         self._always = all(c.start <= 0 and c.end >= 1 for c in self.conditions)
         self._all = tuple(range(len(self.conditions)))
@@ -53,7 +53,7 @@ class ImageSight:
         self._tokens: dict[Any, TokenSet] = {}
         self._plans: dict[Any, dict[int, RowPlan | None]] = {}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ImageSight:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ImageAttentionState:
         return self
 
     def acts_in(self, layer: int) -> bool:
@@ -137,7 +137,7 @@ class ImageSight:
     def _plan(self, query: Tensor, layer: int, options: Mapping[str, Any], active: tuple[int, ...]) -> RowPlan | None:
         positive = self._positive_chunks(options)
         rows, size = _layout(query, len(positive), options)
-        masked = any(self.conditions[number].mask is not None for number in active) or self._masks.is_normalised
+        masked = any(self.conditions[number].mask is not None for number in active) or self._masks.is_normalized
         numbered = any(len(self.conditions[number].tokens) > 1 or self._masks.frames[number] > 1 for number in active)
         frames = tuple(frame_indices(options, rows)) if numbered else None
         layout = (positive, rows, size() if masked else None, frames, active, query.device, query.dtype)
@@ -171,8 +171,8 @@ class ImageSight:
             masks = [_take_frames(resized[number], frames) for number in seen]
         runs: list[Run] = []
         for sees_images in positive:
-            for start, stop, pictures in self._runs(seen, sees_images, rows, frames):
-                tokens = self._token_set(query, layer, heads, seen, pictures)
+            for start, stop, images in self._runs(seen, sees_images, rows, frames):
+                tokens = self._token_set(query, layer, heads, seen, images)
                 part = tuple(None if m is None else m[start:stop] if len(m) > 1 else m for m in masks)
                 runs.append(Run(stop - start, tokens, part))
         return RowPlan(runs)
@@ -188,26 +188,26 @@ class ImageSight:
             return [(0, rows, (0,) * len(seen))]
         runs: list[tuple[int, int, tuple[int, ...]]] = []
         for row, frame in enumerate(frames):
-            pictures = tuple(min(frame, count - 1) for count in counts)
-            if runs and runs[-1][2] == pictures:
-                runs[-1] = (runs[-1][0], row + 1, pictures)
+            images = tuple(min(frame, count - 1) for count in counts)
+            if runs and runs[-1][2] == images:
+                runs[-1] = (runs[-1][0], row + 1, images)
             else:
-                runs.append((row, row + 1, pictures))
+                runs.append((row, row + 1, images))
         return runs
 
     def _token_set(
-        self, query: Tensor, layer: int, heads: int, seen: tuple[int, ...], pictures: tuple[int, ...]
+        self, query: Tensor, layer: int, heads: int, seen: tuple[int, ...], images: tuple[int, ...]
     ) -> TokenSet:
-        key = (layer, seen, pictures, query.device, query.dtype)
+        key = (layer, seen, images, query.device, query.dtype)
         if key not in self._tokens:
             groups = []
-            for number, picture in zip(seen, pictures, strict=True):
+            for number, image in zip(seen, images, strict=True):
                 condition = self.conditions[number]
-                negative = picture < 0
+                negative = image < 0
                 tokens = condition.negative_tokens if negative else condition.tokens
                 digest = self._digests[number][negative]
                 keys, values = _key_value(condition.adapter, layer, tokens, digest, query.device)
-                row = 0 if negative else picture
+                row = 0 if negative else image
                 groups.append((keys[row], values[row], condition.weights[layer]))
             self._tokens[key] = join_groups(groups, heads, query.dtype)
         return self._tokens[key]
@@ -243,10 +243,10 @@ def _layout(query: Tensor, chunks: int, options: Mapping[str, Any]) -> tuple[int
             " into regions or tiles there",
             "Take that node out, such as HyperTile or an attention couple, or the IP-Adapter; regions can be had by masks.",
         )
-    return batch // chunks, lambda: _picture_size(query.shape[1], options)
+    return batch // chunks, lambda: _image_size(query.shape[1], options)
 
 
-def _picture_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
+def _image_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
     shape = options.get("activations_shape")
     if shape is not None and shape[-2] * shape[-1] == queries:
         return int(shape[-2]), int(shape[-1])

@@ -49,21 +49,21 @@ class Encoder:
     embed_width: int
     serial: int
 
-    def encode(self, picture: Tensor, source: str, *, crop: bool) -> Tensor:
-        """What a picture (1, height, width, 3) gives.
+    def encode(self, image: Tensor, source: str, *, crop: bool) -> Tensor:
+        """What an image (1, height, width, 3) gives.
 
         Args:
             source: "image_embeds" for (1, embed width), "penultimate_hidden_states" for (1, patches + 1, hidden width).
-            crop: cut the middle square out; otherwise the picture is stretched to a square.
+            crop: cut the middle square out; otherwise the image is stretched to a square.
         """
-        return self.clip_vision.encode_image(picture, crop=crop)[source].float()
+        return self.clip_vision.encode_image(image, crop=crop)[source].float()
 
-    def encode_mean_colour(self) -> Tensor:
+    def encode_mean_color(self) -> Tensor:
         """The penultimate hidden states (1, patches + 1, hidden width) of pixels that are exactly 0 after preprocessing.
 
         That is what the authors take for the unconditional side of adapters that look at hidden states
-        (``torch.zeros_like(clip_image)`` in IPAdapterPlus.get_image_embeds), and diffusers with them. No picture of 8-bit
-        colours gives exact zeros, so the model is called itself.
+        (``torch.zeros_like(clip_image)`` in IPAdapterPlus.get_image_embeds), and diffusers with them. No image of 8-bit
+        colors gives exact zeros, so the model is called itself.
         """
         comfy.model_management.load_models_gpu([self.clip_vision.patcher])
         size = self.clip_vision.image_size

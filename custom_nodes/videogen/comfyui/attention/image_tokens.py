@@ -1,4 +1,4 @@
-"""Pictures to image tokens: each picture is encoded once, and its tokens are kept for the segments that follow."""
+"""Images to image tokens: each image is encoded once, and its tokens are kept for the segments that follow."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor
 
 from ...core.conditioning.layer_weights import check_choice
 from ...core.errors import VideoGenError
-from ...core.lru_cache import ByteCache
+from ...core.lru_cache import SizedLRUCache
 from ...tensor.ip_adapter.adapter import IPAdapter
 from .image_encoder import Encoder, require_encoder
 
 log = logging.getLogger(__name__)
 
-#: How a picture that is no square gets into the encoder's square: its middle is cut out, it is filled up with CLIP's mean
-#: colour, or it is stretched.
+#: How an image that is no square gets into the encoder's square: its middle is cut out, it is filled up with CLIP's mean
+#: color, or it is stretched.
 CROPS = ("center", "pad", "stretch")
 
-#: What is made of several pictures: tokens for each of them; the mean of what the encoder gives, or the first without the
+#: What is made of several images: tokens for each of them; the mean of what the encoder gives, or the first without the
 #: mean of the others, before the projection (as `combine_embeds` does in ComfyUI_IPAdapter_plus).
 BLENDS = ("each", "average", "subtract")
 
-#: Tokens of a picture take 12 KB (SD 1.5, plain) to 2 MB (full-face): room for thousands of references.
+#: Tokens of an image take 12 KB (SD 1.5, plain) to 2 MB (full-face): room for thousands of references.
 CACHE_BYTES = 64 * 1024 * 1024
-_cache: ByteCache[Tensor] = ByteCache(CACHE_BYTES)
+_cache: SizedLRUCache[Tensor] = SizedLRUCache(CACHE_BYTES)
 
 
 @torch.no_grad()
@@ -43,16 +43,16 @@ def encode_images(
     blend: str = "each",
     name: str = "image",
 ) -> tuple[Tensor, Tensor]:
-    """Image tokens of pictures, and what the negative prompt sees instead.
+    """Image tokens of images, and what the negative prompt sees instead.
 
-    Only pictures that this adapter and this encoder have not seen are encoded, one by one: in a batch the last bits of a
+    Only images that this adapter and this encoder have not seen are encoded, one by one: in a batch the last bits of a
     result depend on the company, and a segment would depend on what was rendered before it.
 
     Args:
         clip_vision: ComfyUI's encoder; it is brought to its device by ComfyUI's own model management.
         images: (n, height, width, 1, 3 or 4), 0…1; alpha is ignored.
         crop: one of `CROPS`.
-        blend: one of `BLENDS`; all but "each" give tokens as of one picture.
+        blend: one of `BLENDS`; all but "each" give tokens as of one image.
         name: the input's name, for messages.
 
     Returns:
@@ -64,8 +64,8 @@ def encode_images(
     """
     check_choice("crop", crop, CROPS)
     encoder = require_encoder(adapter, clip_vision)
-    pictures = check_images(images, name)
-    if blend == "subtract" and len(pictures) == 1:
+    images = check_images(images, name)
+    if blend == "subtract" and len(images) == 1:
         raise VideoGenError("image-invalid", f"`{name}` has 1 picture: subtract takes the others away from the first")
     source = adapter.info.embed_source
     encoded = 0
@@ -74,10 +74,10 @@ def encode_images(
         nonlocal encoded
         comfy.model_management.throw_exception_if_processing_interrupted()
         encoded += 1
-        picture = pictures[index : index + 1].to(torch.float32)
+        pixels = images[index : index + 1].to(torch.float32)
         if crop == "pad":
-            picture = pad_to_square(picture, clip_vision.image_mean)
-        return encoder.encode(picture, source, crop=crop == "center")
+            pixels = pad_to_square(pixels, clip_vision.image_mean)
+        return encoder.encode(pixels, source, crop=crop == "center")
 
     def keep(key: tuple[Any, ...], make: Callable[[], Tensor]) -> Tensor:
         key = (adapter.digest, adapter.dtype, encoder.serial, *key)
@@ -87,30 +87,28 @@ def encode_images(
             _cache.put(key, tokens, tokens.nbytes)
         return tokens
 
-    digests = [hash_picture(picture) for picture in pictures]
+    digests = [hash_image(pixels) for pixels in images]
     if blend == "each":
         tokens = torch.cat([keep((crop, digest), partial(embed, index)) for index, digest in enumerate(digests)])
     else:
-        tokens = keep(
-            (crop, blend, *digests), lambda: _BLEND[blend](torch.cat([embed(i) for i in range(len(pictures))]))
-        )
+        tokens = keep((crop, blend, *digests), lambda: _BLEND[blend](torch.cat([embed(i) for i in range(len(images))])))
     negative = keep(("negative",), lambda: _negative_embeds(adapter, encoder))
-    log.info("%s: %d of %d pictures encoded, the others were known", adapter.name, encoded, len(pictures))
+    log.info("%s: %d of %d images encoded, the others were known", adapter.name, encoded, len(images))
     return tokens, negative
 
 
 def check_images(images: Any, name: str = "image") -> Tensor:
-    """The pictures as (n, height, width, 3), if they can be encoded.
+    """The images as (n, height, width, 3), if they can be encoded.
 
     Raises:
-        VideoGenError: `image-invalid` for another shape, no pictures, or values that are not numbers.
+        VideoGenError: `image-invalid` for another shape, no images, or values that are not numbers.
     """
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape[1:]:
         found = f"has shape {tuple(images.shape)}" if isinstance(images, Tensor) else f"is {type(images).__name__}"
         raise VideoGenError("image-invalid", f"`{name}` {found}, expected (pictures, height, width, 3)")
     if len(images) == 0:
         raise VideoGenError("image-invalid", f"`{name}` has 0 pictures, expected at least one")
-    low, high = torch.aminmax(images.flatten(1), dim=1)  # both pass NaN on, and nothing of the pictures' size is made
+    low, high = torch.aminmax(images.flatten(1), dim=1)  # both pass NaN on, and nothing of the images' size is made
     finite = torch.isfinite(low) & torch.isfinite(high)
     if not finite.all():
         raise VideoGenError(
@@ -121,23 +119,21 @@ def check_images(images: Any, name: str = "image") -> Tensor:
     return images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images[..., :3]
 
 
-def hash_picture(picture: Tensor) -> str:
-    """SHA-256 of a picture's size, type and pixels, in hexadecimal digits."""
-    picture = picture.detach().cpu().contiguous()
-    sha = hashlib.sha256(f"{picture.dtype} {tuple(picture.shape)}\n".encode())
-    sha.update(picture.reshape(-1).view(torch.uint8).numpy().data)
+def hash_image(image: Tensor) -> str:
+    """SHA-256 of an image's size, type and pixels, in hexadecimal digits."""
+    image = image.detach().cpu().contiguous()
+    sha = hashlib.sha256(f"{image.dtype} {tuple(image.shape)}\n".encode())
+    sha.update(image.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
 
 
-def pad_to_square(pictures: Tensor, colour: Sequence[float]) -> Tensor:
-    """Pictures (n, height, width, 3) in the middle of squares of one colour."""
-    count, height, width, channels = pictures.shape
+def pad_to_square(images: Tensor, color: Sequence[float]) -> Tensor:
+    """Images (n, height, width, 3) in the middle of squares of one color."""
+    count, height, width, channels = images.shape
     side = max(height, width)
-    square = (
-        torch.tensor(colour, dtype=pictures.dtype, device=pictures.device).expand(count, side, side, channels).clone()
-    )
+    square = torch.tensor(color, dtype=images.dtype, device=images.device).expand(count, side, side, channels).clone()
     top, left = (side - height) // 2, (side - width) // 2
-    square[:, top : top + height, left : left + width] = pictures
+    square[:, top : top + height, left : left + width] = images
     return square
 
 
@@ -151,4 +147,4 @@ def _negative_embeds(adapter: IPAdapter, encoder: Encoder) -> Tensor:
     """What the encoder is said to have given for the negative prompt: as the authors and diffusers do it."""
     if adapter.info.embed_source == "image_embeds":
         return torch.zeros(1, adapter.info.embed_width)
-    return encoder.encode_mean_colour()
+    return encoder.encode_mean_color()

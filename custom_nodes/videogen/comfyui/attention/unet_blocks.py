@@ -55,7 +55,7 @@ def choose_blocks(unet: UNetModel, choice: str) -> list[BlockKey]:
 
 
 def attention_levels(unet: UNetModel) -> dict[BlockKey, int]:
-    """How often the picture has been halved where each transformer layer works, from the input to the output."""
+    """How often the image has been halved where each transformer layer works, from the input to the output."""
     levels: dict[BlockKey, int] = {}
     level = 0
 

@@ -22,7 +22,7 @@ _WRAPPER_KEY = "videogen_frame_passes"
 
 
 @dataclass
-class FramePass:
+class FrameBatch:
     """What the attention layers know of the pass that is running.
 
     Attributes:
@@ -37,7 +37,7 @@ class FramePass:
 
 
 @dataclass(frozen=True)
-class FramePasses:
+class FrameBatches:
     """Wraps the model's call of a step.
 
     Attributes:
@@ -73,7 +73,7 @@ class FramePasses:
         chunks = max(1, len(options.get("cond_or_uncond", ())))
         rows = x.shape[0]
         frames = rows // chunks
-        state = FramePass(active=self._is_active(options))
+        state = FrameBatch(active=self._is_active(options))
         if not 0 < self.frames_per_pass < frames or rows % chunks or "ad_params" in options:
             # AnimateDiff looks along all frames at once: there a step is never cut.
             return executor(x, t, c_concat, c_crossattn, control, {**options, PASS_KEY: state}, **others)

@@ -1,4 +1,4 @@
-"""Where pictures are worked on."""
+"""Where images are worked on."""
 
 from __future__ import annotations
 

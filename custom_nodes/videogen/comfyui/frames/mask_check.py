@@ -41,7 +41,7 @@ def check_mask(mask: Any, name: str = "mask") -> Tensor:
 
 
 def require_mask_count(masks: Tensor, count: int, of: str = "frames") -> None:
-    """Raise `mask-invalid` unless there is one mask for all of `count` frames (or pictures), or one for each."""
+    """Raise `mask-invalid` unless there is one mask for all of `count` frames (or images), or one for each."""
     if len(masks) not in (1, count):
         raise VideoGenError("mask-invalid", f"`mask` has {len(masks)} masks for {count} {of}, expected 1 or {count}")
 

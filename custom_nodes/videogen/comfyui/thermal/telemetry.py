@@ -11,7 +11,7 @@ from comfy_execution.progress import get_progress_state
 
 from ...core.thermal.guard import Decision, ThermalPolicy
 from ...core.thermal.readings import Reading
-from ...core.thermal.telemetry_ring import NotedPause, TelemetryRing, summarise, tabulate
+from ...core.thermal.telemetry_ring import NotedPause, TelemetryRing, summarize, tabulate
 from ...core.thermal.wait import Pause
 from ...hardware.sampler import Sampler
 from .watched_devices import ALL, AUTO, SENSORS, read_watched
@@ -77,7 +77,7 @@ class Telemetry:
         prompt = running_prompt()
         try:
             self.sampler.sample()  # a short prompt may not have one yet
-            return summarise(self.ring.of_prompt(prompt), self.ring.pauses(prompt))
+            return summarize(self.ring.of_prompt(prompt), self.ring.pauses(prompt))
         except Exception:  # what was rendered must not be lost for it
             log.warning("videogen: there is no telemetry of this prompt", exc_info=True)
             return None

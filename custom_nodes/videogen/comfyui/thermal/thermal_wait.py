@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 THERMAL_EVENT = "videogen.thermal"
 
 
-class Guarding:
+class NodeThermalGuard:
     """A guard of one node: looks at its devices when it is time to, and waits.
 
     Args:

@@ -9,7 +9,7 @@ import comfy.model_management
 import torch
 
 from ...core.thermal.readings import Reading
-from ...hardware.card_keys import CardKey, format_bus, normalise_uuid, read_visible
+from ...hardware.card_keys import CardKey, format_bus, normalize_uuid, read_visible
 from ...hardware.sensors import Sensors
 
 #: `auto`: what ComfyUI computes on. `all`: every card of this machine, and the processor where ComfyUI computes on it.
@@ -56,7 +56,7 @@ def find_card(index: int, sensors: Sensors) -> CardKey:
     read the way CUDA does it.
     """
     found: Any = torch.cuda.get_device_properties(index)
-    uuid = normalise_uuid(str(getattr(found, "uuid", "")))
+    uuid = normalize_uuid(str(getattr(found, "uuid", "")))
     visible = read_visible(os.environ) if torch.version.hip is None else None
     if visible and index < len(visible) and visible[index].upper().startswith("MIG-"):
         uuid = visible[index]  # torch gives the instance's UUID without saying that it is one

@@ -47,11 +47,11 @@ class Calibration:
 
 #: Backend → its map from r = (cos − lo) / (1 − lo).
 CALIBRATIONS = {each.backend: each for each in (Calibration(CLASSICAL, 0.37), Calibration("mobilenet-v2", 0.38))}
-#: The classical backend where neither side has colour. Much less tells them apart then: of the pairs of one subject two
+#: The classical backend where neither side has color. Much less tells them apart then: of the pairs of one subject two
 #: thirds pass, where 5 % of the others do.
-GREY_CALIBRATION = Calibration("classical, without colour", 0.83)
-#: The map of chroma, from `compare_chroma` in metrics/descriptor.py. Colours that have nothing to do with each other still
-#: reach 0.05: skin, shadows and grey are everywhere.
+GRAY_CALIBRATION = Calibration("classical, without color", 0.83)
+#: The map of chroma, from `compare_chroma` in metrics/descriptor.py. Colors that have nothing to do with each other still
+#: reach 0.05: skin, shadows and gray are everywhere.
 CHROMA_CALIBRATION = Calibration("chroma", 0.30, floor=0.05)
 
 
@@ -63,16 +63,16 @@ def find_calibration(backend: str) -> Calibration:
 
 
 def relate_cosine(cosine: float, unrelated: float) -> float:
-    """r = (cos − lo) / (1 − lo): 0 for what is as far apart as unrelated pictures, 1 for the same.
+    """r = (cos − lo) / (1 − lo): 0 for what is as far apart as unrelated images, 1 for the same.
 
     Args:
-        unrelated: lo, the mean cosine to pictures that have nothing to do with it.
+        unrelated: lo, the mean cosine to images that have nothing to do with it.
     """
     return (cosine - unrelated) / max(1e-3, 1 - unrelated)
 
 
 def fuse(embedding: float, chroma: float | None) -> float:
-    """A subject's score out of the two calibrated similarities; `chroma` is None where there is no colour to compare."""
+    """A subject's score out of the two calibrated similarities; `chroma` is None where there is no color to compare."""
     return embedding if chroma is None else EMBEDDING_SHARE * embedding + CHROMA_SHARE * chroma
 
 

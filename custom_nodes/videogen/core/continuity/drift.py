@@ -19,20 +19,20 @@ _CLOTHES: dict[str, str] = {
     r"|uniform|tunic|\w*[hH]emd|\w*[mM]antel|\w*[jJ]acke|\w*[bB]luse|\w*[kK]leid|Weste|Anzug)",
     "lower": r"(?:trousers|pants|jeans|shorts|skirt|leggings|\w*[hH]ose|(?-i:\w*[Rr]ock(?<!\brock)))",
 }
-#: From which change on something is worth a sentence: hue in degrees, lightness in L, colour in chroma.
+#: From which change on something is worth a sentence: hue in degrees, lightness in L, color in chroma.
 NOTICEABLE = {"hue": 12.0, "lightness": 7.0, "colour": 9.0}
 _WORDS = {
     "hue": "hue {change:+.0f}°",
     "lightness": "lightness {change:+.0f}",
-    "colour": "colourfulness {change:+.0f}",
+    "colour": "colorfulness {change:+.0f}",
 }
-#: Chroma (CIELAB) below which a hue means little: skin and greyish clothes turn with every change of light.
+#: Chroma (CIELAB) below which a hue means little: skin and grayish clothes turn with every change of light.
 MIN_CHROMA = 15.0
 
 
 @dataclass(frozen=True)
 class PartColor:
-    """The colour of one part: CIELAB lightness, chroma, and hue in degrees."""
+    """The color of one part: CIELAB lightness, chroma, and hue in degrees."""
 
     lightness: float
     chroma: float
@@ -40,7 +40,7 @@ class PartColor:
 
 
 def average_parts(frames: Sequence[Mapping[str, PartColor]]) -> dict[str, PartColor]:
-    """The mean colour of each part over several frames, those that do not have it left out."""
+    """The mean color of each part over several frames, those that do not have it left out."""
     found: dict[str, PartColor] = {}
     for part in dict.fromkeys(name for colors in frames for name in colors):
         seen = [colors[part] for colors in frames if part in colors]
@@ -71,8 +71,8 @@ def name_drift(
     """Say what differs from the reference, the largest change first.
 
     Args:
-        reference: part → its colour in the reference.
-        frames: (0-based number, part → its colour) for every frame that was looked at, in order.
+        reference: part → its color in the reference.
+        frames: (0-based number, part → its color) for every frame that was looked at, in order.
 
     Returns:
         One entry for each part and quantity that changes noticeably: its longest run of frames, with the median change. The
@@ -150,7 +150,7 @@ def _change(before: PartColor, after: PartColor, quantity: str) -> float | None:
 
 
 def _longest_run(changes: Sequence[tuple[int, float]], noticeable: float) -> list[tuple[int, float]]:
-    """The longest run of neighbouring entries that change noticeably, all in the same direction."""
+    """The longest run of neighboring entries that change noticeably, all in the same direction."""
     best: list[tuple[int, float]] = []
     current: list[tuple[int, float]] = []
     for number, value in changes:

@@ -33,8 +33,8 @@ class Thresholds:
         temporal: temporal score of a segment; a static one is capped there and so passes, flagged.
         light_warn, light_fail: step of the mean Lab (ΔE 1976) across a cut within one location. Natural footage has a
             99th percentile of 1.0 from frame to frame.
-        kelvin_margin: mired by which the estimated colour temperature may lie outside the story's range: an estimate off a
-            single picture is not better than that.
+        kelvin_margin: mired by which the estimated color temperature may lie outside the story's range: an estimate off a
+            single image is not better than that.
         hue_drift: degrees by which a part of a character (its shirt) may change its hue. A score does not say it all: in AI
             footage a subject that turns round changes more than one whose shirt becomes violet.
         extra_takes: how often a segment that fails is rendered again.
@@ -179,7 +179,7 @@ def mired_outside(kelvin: float, span: tuple[float, float]) -> float:
     return max(0.0, value - warm, cool - value)
 
 
-#: Words of a story's lighting → the median lightness (CIELAB L) that such a picture has, from … to. The first that is found.
+#: Words of a story's lighting → the median lightness (CIELAB L) that such an image has, from … to. The first that is found.
 _LIGHTNESS_WORDS = (
     (("night", "moonlight", "nacht", "mondlicht"), (3, 45)),
     (("dusk", "dawn", "twilight", "dämmerung", "low-key", "low key", "candle", "kerze"), (10, 60)),

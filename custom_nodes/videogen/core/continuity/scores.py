@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SampleScore:
-    """One frame of a segment against one picture of the subject.
+    """One frame of a segment against one image of the subject.
 
     Attributes:
         frame: 0-based number in the segment.
         against: ``reference`` or ``first segment``.
-        score: the fused one, 0 to 1; `embedding` and `chroma` are its calibrated parts (chroma None where there is no colour),
+        score: the fused one, 0 to 1; `embedding` and `chroma` are its calibrated parts (chroma None where there is no color),
             `cosine` the raw value.
         face: cosine of two faces, where the face models are there and see one on both sides; not part of the score.
     """
@@ -39,7 +39,7 @@ class Drift:
 
     Attributes:
         part: ``shirt``, ``upper part``, ``whole subject`` …
-        quantity: ``hue`` (degrees), ``lightness`` (CIELAB L) or ``colour`` (CIELAB chroma).
+        quantity: ``hue`` (degrees), ``lightness`` (CIELAB L) or ``color`` (CIELAB chroma).
         change: by how much, with sign.
         first, last: 0-based frames.
     """
@@ -63,7 +63,7 @@ class Look:
 
 @dataclass(frozen=True)
 class FrameParts:
-    """The colours of a subject's parts in a frame (0-based): part → CIELAB lightness, chroma, hue in degrees."""
+    """The colors of a subject's parts in a frame (0-based): part → CIELAB lightness, chroma, hue in degrees."""
 
     frame: int
     colors: dict[str, tuple[float, ...]]
@@ -81,7 +81,7 @@ class SubjectScore:
         backend, calibration: what measured, and what its numbers mean. Scores of different backends are not comparable.
         weights: where the subject was looked for: ``mask``, ``alpha``, ``region``, ``ratio`` or ``location``; empty
             when it was seen nowhere.
-        looks, parts: what it looked like in the sampled frames, and its colours in all of them, for comparisons with other
+        looks, parts: what it looked like in the sampled frames, and its colors in all of them, for comparisons with other
             segments.
     """
 
@@ -109,10 +109,10 @@ class TemporalScore:
     Attributes:
         score: 0 to 1, or None when there are not two frames to compare; `note` says why.
         mean, minimum: of the frame pairs' scores, before duplicates and the cap.
-        curve: a score for each pair of neighbours.
-        duplicates: fraction of pairs that show the same picture.
+        curve: a score for each pair of neighbors.
+        duplicates: fraction of pairs that show the same image.
         static: the median flow is below 0.3 pixels; the score is capped.
-        median_flow, mean_flow: pixels of the measured picture a frame.
+        median_flow, mean_flow: pixels of the measured image a frame.
         because: the reason of a low score, as the end of a sentence.
         tv_l1_variance: the recipe of others, for comparison; None unless it was asked for.
     """
@@ -155,7 +155,7 @@ class LightScore:
     """A segment's light, beside the story's.
 
     Attributes:
-        kelvin: estimated correlated colour temperature, or None where hardly anything is near grey.
+        kelvin: estimated correlated color temperature, or None where hardly anything is near gray.
         lightness: median CIELAB L of the location.
         story_kelvin, story_lightness: what the story says, as (lowest, highest), or None.
     """

@@ -1,16 +1,16 @@
-"""Where the camera looks at each frame of a shot, as a part of one picture."""
+"""Where the camera looks at each frame of a shot, as a part of one image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: What stands in for what lies outside the picture. With "mirror" it is mirrored at its edges, with "crop" the camera starts
+#: What stands in for what lies outside the image. With "mirror" it is mirrored at its edges, with "crop" the camera starts
 #: so close that it never gets there.
 BORDERS = ("mirror", "crop")
-#: How far a camera may go: more of a picture than this is not left to look at.
+#: How far a camera may go: more of an image than this is not left to look at.
 MAX_REACH = 0.8
 
-#: move -> where the view goes, in picture widths and heights: x to the right, y down.
+#: move -> where the view goes, in image widths and heights: x to the right, y down.
 _DIRECTIONS = {
     "pan-left": (-1, 0),
     "pan-right": (1, 0),
@@ -22,7 +22,7 @@ _DIRECTIONS = {
 
 @dataclass(frozen=True)
 class View:
-    """The part of a picture that fills the frame, in shares of the picture's width and height; 0, 0, 1, 1 is all of it."""
+    """The part of an image that fills the frame, in shares of the image's width and height; 0, 0, 1, 1 is all of it."""
 
     left: float = 0.0
     top: float = 0.0
@@ -31,16 +31,16 @@ class View:
 
 
 def camera_path(move: str, amount: float, reach: float, frames: int, border: str = BORDERS[0]) -> list[View]:
-    """What each frame of a shot sees of its first picture.
+    """What each frame of a shot sees of its first image.
 
     The camera sets in and ends gently (smoothstep), as in the storyboard. A pan to the left moves the view to the left, so that
-    what is in the picture moves to the right; tilts likewise; tracking goes to the right, as the storyboard draws it: without
-    depth it is a pan. Zooming in ends with the middle part, zooming out goes the same way back, beyond the picture's edges.
+    what is in the image moves to the right; tilts likewise; tracking goes to the right, as the storyboard draws it: without
+    depth it is a pan. Zooming in ends with the middle part, zooming out goes the same way back, beyond the image's edges.
 
     Args:
         move: a key of `core.shots.CAMERA_MOVES`.
         amount: of the shot, 0 to 1.
-        reach: how far the camera goes at amount 1, as a share of the picture's width or height; a zoom leaves this share out.
+        reach: how far the camera goes at amount 1, as a share of the image's width or height; a zoom leaves this share out.
             0 to `MAX_REACH`.
         border: one of `BORDERS`.
     """
@@ -60,7 +60,7 @@ def _look(move: str, way: float) -> View:
 
 
 def _stay_inside(views: list[View]) -> list[View]:
-    """The same way, so much closer that it stays inside the picture, and in its middle."""
+    """The same way, so much closer that it stays inside the image, and in its middle."""
     left, top = min(view.left for view in views), min(view.top for view in views)
     width = max(view.left + view.width for view in views) - left
     height = max(view.top + view.height for view in views) - top

@@ -1,4 +1,4 @@
-"""What is asked of a model that draws the reference picture of somebody or something in the cast."""
+"""What is asked of a model that draws the reference image of somebody or something in the cast."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CastMember:
     """A character or object, and what it takes to draw its reference.
 
     Attributes:
-        file: where the picture belongs, in ComfyUI's input folder.
+        file: where the image belongs, in ComfyUI's input folder.
         count: how many members the cast has.
     """
 
@@ -44,7 +44,7 @@ class CastMember:
 
 
 def drawable_cast(story: Story) -> list[Entity]:
-    """Who gets a picture of their own: characters, then objects, in the story's order. Places are drawn by every frame."""
+    """Who gets an image of their own: characters, then objects, in the story's order. Places are drawn by every frame."""
     return [*story.characters, *story.objects]
 
 

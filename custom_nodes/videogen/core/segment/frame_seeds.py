@@ -1,4 +1,4 @@
-"""Which seed what is made from: the frames of a shot, what its frames share, a reference picture."""
+"""Which seed what is made from: the frames of a shot, what its frames share, a reference image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def anchor_seed(plan: SegmentPlan, anchor: str) -> int:
 
 
 def entity_seed(entity: Entity, slug: str) -> int:
-    """The seed of a character, object or location, which its reference picture is made from.
+    """The seed of a character, object or location, which its reference image is made from.
 
     Without one in the story it follows from the story's slug, the kind and the name, so that it is the same in every run
     and for every segment.
@@ -35,7 +35,7 @@ def entity_seed(entity: Entity, slug: str) -> int:
 def frame_seed(seed: int, frame: int) -> int:
     """The seed of what frame `frame` (from 0) has for itself, of all 64 bits.
 
-    Hashed, as neighbouring numbers would be the seeds of other segments' shared parts.
+    Hashed, as neighboring numbers would be the seeds of other segments' shared parts.
     """
     return _hash(f"{seed}:{frame}")
 

@@ -11,7 +11,7 @@ _KELVIN = re.compile(r"\d\s*K(?:elvin)?\b")
 
 
 def describe_location(plan: SegmentPlan) -> str:
-    """The prompt for a picture of a segment's location: its description, the story's light, the light's colour temperature.
+    """The prompt for an image of a segment's location: its description, the story's light, the light's color temperature.
 
     The temperature is left out where the words on the light give one already. Empty when the story says nothing of all this.
     """
@@ -21,7 +21,7 @@ def describe_location(plan: SegmentPlan) -> str:
 
 
 def describe_kelvin(kelvin: tuple[int, int] | None) -> str:
-    """``(5500, 6000)``: ``"neutral colour temperature of 5500 to 6000 K"``."""
+    """``(5500, 6000)``: ``"neutral color temperature of 5500 to 6000 K"``."""
     if kelvin is None:
         return ""
     low, high = kelvin

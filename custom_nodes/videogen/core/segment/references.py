@@ -1,4 +1,4 @@
-"""Which pictures show the cast of a segment: what they are called, and who needs one."""
+"""Which images show the cast of a segment: what they are called, and who needs one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORY_KEYS = {"character": "characters", "object": "objects", "location": "locat
 DEFAULT_WEIGHTS = {"character": 0.8, "object": 0.5, "location": 0.3}
 #: What `missing` can be of a node that shows the cast.
 STOP, GO_ON = "stop", "go on without"
-#: What `anchor` can be of a node that may look at the picture of a place.
+#: What `anchor` can be of a node that may look at the image of a place.
 REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE = (
     "reference, else first frame",
     "reference",
@@ -37,11 +37,11 @@ HOW_TO_SHOW_PLACE = (
 
 @dataclass(frozen=True)
 class Role:
-    """Somebody or something that a picture keeps the same in a segment.
+    """Somebody or something that an image keeps the same in a segment.
 
     Attributes:
         weight: how strongly, above 0.
-        names: files of its pictures in ComfyUI's input folder; empty when the workflow itself gives the pictures.
+        names: files of its images in ComfyUI's input folder; empty when the workflow itself gives the images.
     """
 
     entity: Entity
@@ -50,7 +50,7 @@ class Role:
 
 
 def default_reference(slug: str, entity: Entity) -> str:
-    """Where the picture of an entity lies whose story names none: ``videogen/apple_tree/sapling.png``.
+    """Where the image of an entity lies whose story names none: ``videogen/apple_tree/sapling.png``.
 
     Args:
         slug: of the story.
@@ -59,12 +59,12 @@ def default_reference(slug: str, entity: Entity) -> str:
 
 
 def reference_names(slug: str, entity: Entity) -> tuple[str, ...]:
-    """Names in ComfyUI's input folder of the pictures that show an entity: the story's, else the default one."""
+    """Names in ComfyUI's input folder of the images that show an entity: the story's, else the default one."""
     return tuple(name.replace("\\", "/") for name in entity.references) or (default_reference(slug, entity),)
 
 
 def mask_name(entity: Entity) -> str:
-    """Name in ComfyUI's input folder of the mask picture that says where an entity is, or ""."""
+    """Name in ComfyUI's input folder of the mask image that says where an entity is, or ""."""
     region = entity.region
     return region.replace("\\", "/") if isinstance(region, str) and region not in REGIONS else ""
 
@@ -72,14 +72,14 @@ def mask_name(entity: Entity) -> str:
 def cast_roles(
     plan: SegmentPlan, weights: Mapping[str, float] = DEFAULT_WEIGHTS, given: Container[str] = ()
 ) -> list[Role]:
-    """Who is kept the same by pictures in a segment.
+    """Who is kept the same by images in a segment.
 
-    Characters and objects always are; the location only where the story or the workflow gives a picture of it. The story's
+    Characters and objects always are; the location only where the story or the workflow gives an image of it. The story's
     own weight counts; one of 0 leaves an entity out, and a kind's weight of 0 leaves all of that kind out.
 
     Args:
         weights: kind → weight of those whose story gives none.
-        given: names of entities whose pictures the workflow gives.
+        given: names of entities whose images the workflow gives.
     """
     roles = []
     for entity in cast_of(plan):
@@ -101,8 +101,8 @@ def used_names(plan: SegmentPlan, roles: Sequence[Role]) -> list[str]:
     return list(dict.fromkeys(name for name in (*(name for role in roles for name in role.names), *masks) if name))
 
 
-def missing_picture(entity: Entity, name: str, where: str = "ComfyUI's input folder") -> Problem:
-    """The sentence on a picture or mask that is not there."""
+def missing_image(entity: Entity, name: str, where: str = "ComfyUI's input folder") -> Problem:
+    """The sentence on an image or mask that is not there."""
     if name == mask_name(entity):
         return Problem(story_place(entity), f"the mask {name!r} of its region is not in {where}")
     said = "its picture" if entity.references else "it has no `reference`, and the picture of its default name"
@@ -114,8 +114,8 @@ def story_place(entity: Entity) -> str:
     return place(STORY_KEYS[entity.kind], entity.name)
 
 
-def name_nobody(name: str, cast: Iterable[Entity]) -> str:
-    """The sentence on a picture that the workflow gives of somebody whom a cast does not have."""
+def describe_unknown_name(name: str, cast: Iterable[Entity]) -> str:
+    """The sentence on an image that the workflow gives of somebody whom a cast does not have."""
     names = [entity.name for entity in cast]
     known = did_you_mean(name, names) or f"; there are: {', '.join(map(repr, names)) or 'nobody and nothing'}"
     return f"{name!r} is nobody in the story{known}"
@@ -126,7 +126,7 @@ def story_cast(story: Story) -> list[Entity]:
     return [*story.characters, *story.objects, *story.locations]
 
 
-def rename_pictures(
+def rename_images(
     story: Story,
     data: dict[str, Any],
     new_names: Mapping[str, str],
@@ -134,13 +134,13 @@ def rename_pictures(
     *,
     unnamed_places: bool = False,
 ) -> dict[str, Any]:
-    """A story's plain data with other names for its pictures and masks.
+    """A story's plain data with other names for its images and masks.
 
     Args:
         data: the plain data of `story`; it is not changed.
         new_names: name as the story has it, or the default name → the new one. Others stay as they are.
-        given: names of entities whose pictures the workflow gives.
-        unnamed_places: pictures of the default name of locations for which the story names none get their new name too.
+        given: names of entities whose images the workflow gives.
+        unnamed_places: images of the default name of locations for which the story names none get their new name too.
     """
     changed = dict(data)
     for entity in story_cast(story):

@@ -38,7 +38,7 @@ class Area:
 
     Attributes:
         box: its place; None when it is `file` that says it, or when it is on the layer REST.
-        file: name of a mask picture, or "".
+        file: name of a mask image, or "".
         share: on the layer REST, which part of what the regions leave it gets: 1 / the number of its kind there.
     """
 
@@ -58,8 +58,8 @@ def lay_out(
 ) -> list[Area]:
     """The areas of a segment's characters, objects and location, in this order.
 
-    - A box or a mask picture counts as it is given.
-    - ``left``, ``centre`` and ``right`` are columns of one grid: halves, thirds as soon as a centre is among them, and
+    - A box or a mask image counts as it is given.
+    - ``left``, ``center`` and ``right`` are columns of one grid: halves, thirds as soon as a center is among them, and
       more when more characters are in the shot. Alone in the shot they are two thirds of the frame (`ALONE`).
     - Of two or more characters, those without a region get the columns that are left, in the order of the cast.
     - A character without a region who is alone, or beside others with boxes and masks only, covers what the regions
@@ -102,7 +102,7 @@ def _columns(characters: Sequence[Entity], objects: Sequence[Entity]) -> dict[tu
     places = {"left": 0, "centre": count // 2, "right": count - 1}
     left_over = [column for column in range(count) if column not in {places[name] for name in claimed}]
     chosen = {(entity.kind, entity.name): places[str(entity.region)] for entity in named}
-    # More columns than people can only be left over beside a centre.
+    # More columns than people can only be left over beside a center.
     chosen |= {(entity.kind, entity.name): column for entity, column in zip(free, left_over, strict=False)}
     return {key: (column / count, 0.0, 1 / count, 1.0) for key, column in chosen.items()}
 

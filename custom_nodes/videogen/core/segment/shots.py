@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-#: size -> (label, share of the picture's height that a standing person takes)
+#: size -> (label, share of the image's height that a standing person takes)
 SHOT_SIZES: dict[str, tuple[str, float]] = {
     "extreme-wide": ("Extreme wide shot", 0.22),
     "wide": ("Wide shot", 0.36),

@@ -9,18 +9,18 @@ from ..timing import exact
 from .model import CAST_COLORS, Entity
 from .schema import ENTITY_KEYS, MAX_ENTITIES, MAX_SEED, REGIONS, is_inside
 from .selection import parse_selection
-from .validation import Checker, found, place
+from .validation import Validator, found, place
 
 
 def parse_entities(
-    check: Checker, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
+    check: Validator, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
 ) -> tuple[Entity, ...]:
     """The entities under one key of a story.
 
     Args:
         key: ``characters``, ``objects`` or ``locations``.
         count: how many segments the story has.
-        color_offset: how many colours the entities before these have taken.
+        color_offset: how many colors the entities before these have taken.
     """
     entities: list[Entity] = []
     items = check.mapping(story.get(key, {}), key)
@@ -36,7 +36,7 @@ def parse_entities(
     return tuple(entities)
 
 
-def _entity(check: Checker, item: Any, kind: str, name: str, where: str, count: int, color_index: int) -> Entity:
+def _entity(check: Validator, item: Any, kind: str, name: str, where: str, count: int, color_index: int) -> Entity:
     fields = check.mapping(item, where, ENTITY_KEYS)
     numbers: tuple[int, ...] = tuple(range(1, count + 1))
     # Without any segment there is nothing to compare with, and that is reported already.
@@ -46,7 +46,7 @@ def _entity(check: Checker, item: Any, kind: str, name: str, where: str, count: 
     weight = check.number(fields, "weight", where, default=None, low=0, high=3)
     color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
-        check.report(f"{where}.color", f'{found(color)}, expected a colour such as "#4C9BE8"')
+        check.report(f"{where}.color", f'{found(color)}, expected a color such as "#4C9BE8"')
     return Entity(
         kind=kind,
         name=name,
@@ -61,7 +61,7 @@ def _entity(check: Checker, item: Any, kind: str, name: str, where: str, count: 
     )
 
 
-def _references(check: Checker, value: Any, where: str) -> tuple[str, ...]:
+def _references(check: Validator, value: Any, where: str) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
         check.report(where, f"{found(value)}, expected the name of a picture in ComfyUI's input folder, or a list")
@@ -73,7 +73,7 @@ def _references(check: Checker, value: Any, where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _region(check: Checker, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
+def _region(check: Validator, value: Any, where: str) -> str | tuple[float, float, float, float] | None:
     if isinstance(value, str):
         if value in REGIONS:
             return "centre" if value == "center" else value
@@ -89,12 +89,12 @@ def _region(check: Checker, value: Any, where: str) -> str | tuple[float, float,
                 return float(x), float(y), float(width), float(height)
     check.report(
         where,
-        f"{found(value)}, expected left, centre, right, a box [x, y, width, height] in 0…1, or a mask picture",
+        f"{found(value)}, expected left, center, right, a box [x, y, width, height] in 0…1, or a mask picture",
     )
     return None
 
 
-def check_one_location(check: Checker, locations: tuple[Entity, ...]) -> None:
+def check_one_location(check: Validator, locations: tuple[Entity, ...]) -> None:
     """A segment is at one place at most."""
     taken: dict[int, str] = {}
     for location in locations:

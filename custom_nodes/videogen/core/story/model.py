@@ -10,7 +10,7 @@ from functools import cached_property
 
 from ..errors import VideoGenError
 
-#: Colours of the chips, in the order in which the cast is listed; told apart by people with colour-blindness too.
+#: Colors of the chips, in the order in which the cast is listed; told apart by people with color-blindness too.
 CAST_COLORS = (
     "#4C9BE8",
     "#E8A13C",
@@ -31,7 +31,7 @@ class Style:
 
     Attributes:
         lighting: words on the light, part of every prompt.
-        kelvin: colour temperature as (lowest, highest), or None.
+        kelvin: color temperature as (lowest, highest), or None.
         master_prompt: the text of the master prompt; context for models that take one.
     """
 
@@ -51,9 +51,9 @@ class Entity:
         kind: ``character``, ``object`` or ``location``.
         name: its key in the story.
         segments: numbers (1-based) of the segments in which it appears.
-        references: files of reference pictures.
+        references: files of reference images.
         weight: how strongly the reference holds, 0 to 3, or None for the workflow's own.
-        region: ``left``, ``centre``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
+        region: ``left``, ``center``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
         color: ``#rrggbb`` of its chip.
     """
 

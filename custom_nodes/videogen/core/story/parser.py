@@ -31,7 +31,7 @@ from .schema import (
     STYLE_KEYS,
 )
 from .transition_parser import parse_transitions
-from .validation import Checker, TooManyProblems, did_you_mean, found, whole_number
+from .validation import TooManyProblems, Validator, did_you_mean, found, whole_number
 
 ReadFile = Callable[[str], str]
 
@@ -60,7 +60,7 @@ class _StoryParser:
     def __init__(self, name: str, read_file: ReadFile | None) -> None:
         self.name = name
         self.read_file = read_file
-        self.check = Checker()
+        self.check = Validator()
         self.warnings: list[str] = []
 
     def parse(self, data: Any) -> Story:
@@ -296,7 +296,7 @@ class _StoryParser:
             return numbers[0], numbers[1]
         self.check.report(
             "style.kelvin",
-            f"{found(value)}, expected a colour temperature such as 5500 or [5500, 6000] (1000 to 20000)",
+            f"{found(value)}, expected a color temperature such as 5500 or [5500, 6000] (1000 to 20000)",
         )
         return None
 

@@ -9,10 +9,10 @@ from ..timing import format_seconds
 from .model import Segment, Transition
 from .schema import TRANSITION_KEYS
 from .transitions import TRANSITIONS
-from .validation import Checker, found
+from .validation import Validator, found
 
 
-def parse_transitions(check: Checker, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
+def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
     """All transitions, in the order of the film; each fits into the segments on both sides of it."""
     if not isinstance(value, list):
         check.report("transitions", f"{found(value)}, expected a list")
@@ -48,17 +48,17 @@ def parse_transitions(check: Checker, value: Any, segments: list[Segment]) -> tu
     return tuple(transitions[after] for after in sorted(transitions))
 
 
-def _check_length(check: Checker, where: str, after: int, seconds: Fraction, segments: list[Segment]) -> None:
-    for neighbour in segments[after - 1 : after + 1]:
-        if seconds > neighbour.duration:
+def _check_length(check: Validator, where: str, after: int, seconds: Fraction, segments: list[Segment]) -> None:
+    for neighbor in segments[after - 1 : after + 1]:
+        if seconds > neighbor.duration:
             check.report(
                 f"{where}.seconds",
-                f"{format_seconds(seconds)} is longer than segment {neighbour.number}"
-                f" ({format_seconds(neighbour.duration)})",
+                f"{format_seconds(seconds)} is longer than segment {neighbor.number}"
+                f" ({format_seconds(neighbor.duration)})",
             )
 
 
-def _check_room(check: Checker, transitions: dict[int, Transition], segments: list[Segment]) -> None:
+def _check_room(check: Validator, transitions: dict[int, Transition], segments: list[Segment]) -> None:
     for after, transition in transitions.items():
         following = transitions.get(after + 1)
         room = segments[after].duration

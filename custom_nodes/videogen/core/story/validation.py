@@ -62,7 +62,7 @@ def whole_number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-class Checker:
+class Validator:
     """Reads fields out of mappings; what is wrong goes into `problems`, and a default takes its place."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Checker:
         value = fields[key]
         at = place(where, key)
         if not isinstance(value, str):
-            # What YAML makes of `title: 1984`, of `title: no`, and of a colour's # without quotes.
+            # What YAML makes of `title: 1984`, of `title: no`, and of a color's # without quotes.
             advice = "; leave the key out, or put the text in quotes" if value is None else ""
             advice = "; put it in quotes" if isinstance(value, (int, float, datetime.date)) else advice
             self.report(at, f"{found(value)}, expected text{advice}")

@@ -94,7 +94,7 @@ class TelemetryRing:
             return [one for one in self._pauses if prompt is None or one.prompt == prompt]
 
 
-def summarise(samples: Sequence[Sample], pauses: Iterable[NotedPause]) -> dict[str, Any]:
+def summarize(samples: Sequence[Sample], pauses: Iterable[NotedPause]) -> dict[str, Any]:
     """What a prompt has cost the machine: for each device minimum, mean, maximum and median of what was measured.
 
     The median of the memory is what is used for most of the time, the maximum may have been a spike of a second.
@@ -108,12 +108,12 @@ def summarise(samples: Sequence[Sample], pauses: Iterable[NotedPause]) -> dict[s
     return {
         "seconds": round(seconds, 1),
         "samples": len(samples),
-        "devices": [_summarise_device(readings) for readings in by_device.values()],
+        "devices": [_summarize_device(readings) for readings in by_device.values()],
         "pauses": [pause.to_json() for pause in pauses],
     }
 
 
-def _summarise_device(readings: Sequence[Reading]) -> dict[str, Any]:
+def _summarize_device(readings: Sequence[Reading]) -> dict[str, Any]:
     last = readings[-1]
     told: dict[str, Any] = {"device": last.device, "name": last.name, "kind": last.kind}
     for measure, (name, digits) in MEASURES.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .quality import Quality, place_picture
+from .quality import Quality, place_image
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ CODEC_PREFERENCE: dict[str, tuple[str, ...]] = {
 }
 
 # On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players guess BT.601 for small
-# pictures without tags.
+# images without tags.
 _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 
 
@@ -93,7 +93,7 @@ def build_encode_arguments(
     """
     filters = []
     if source_format == "rgb24":
-        width, height, x, y = place_picture(source_size, size)
+        width, height, x, y = place_image(source_size, size)
         filters.append(
             f"scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
             ":in_range=full:out_range=tv:out_color_matrix=bt709"

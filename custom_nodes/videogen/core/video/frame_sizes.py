@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: One latent pixel of SD 1.5, SD 2 and SDXL is this many pixels of the picture, in each direction.
+#: One latent pixel of SD 1.5, SD 2 and SDXL is this many pixels of the image, in each direction.
 LATENT_PIXELS = 8
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Quality:
-    """An output format: the box that the picture is fitted into, frames a second, and bits a second."""
+    """An output format: the box that the image is fitted into, frames a second, and bits a second."""
 
     name: str
     width: int
@@ -31,7 +31,7 @@ QUALITIES: dict[str, Quality] = {
 def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     """Width and height of the video for frames of `size`: the largest even size that fits the preset's box.
 
-    The box turns with the picture, so that a portrait story of 1080×1920 gets 1080×1920 out of ``high``.
+    The box turns with the image, so that a portrait story of 1080×1920 gets 1080×1920 out of ``high``.
     """
     width, height = size
     box = (quality.width, quality.height) if width >= height else (quality.height, quality.width)
@@ -40,8 +40,8 @@ def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     return min(box[0], _nearest_even(width * scale)), min(box[1], _nearest_even(height * scale))
 
 
-def place_picture(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where a picture goes in one of another shape: (width, height, x, y), all even, bars around it.
+def place_image(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where an image goes in one of another shape: (width, height, x, y), all even, bars around it.
 
     Shapes that differ by less than 1 % (rounding to whole pixels) are stretched: a bar of one pixel looks like a fault.
     """

@@ -8,11 +8,11 @@ from ..errors import VideoGenError
 
 #: Sides that are multiples of this stay even down to the deepest level of the networks: the sizes that SDXL was trained at.
 MULTIPLES = (8, 16, 32, 64)
-#: Kind of model → pixels of a picture, in millions, at which it draws best. SD 1.5 was trained at 512 × 512; somewhat more
-#: than that suits a wide picture and does not yet double its subject. SD 2.1 (768-v) and SDXL: the size of their training.
+#: Kind of model → pixels of an image, in millions, at which it draws best. SD 1.5 was trained at 512 × 512; somewhat more
+#: than that suits a wide image and does not yet double its subject. SD 2.1 (768-v) and SDXL: the size of their training.
 NATIVE_MEGAPIXELS = {"SD 1.5": 0.45, "SD 2": 0.59, "SDXL": 1.03}
 #: Neither so small that nothing can be seen, nor so large that a mistyped number fills the memory.
-LEAST_MEGAPIXELS, MOST_MEGAPIXELS = 0.002, 16.0
+LEAST_MEGAPIXELS, MAX_MEGAPIXELS = 0.002, 16.0
 #: How much more a wrong shape counts than a wrong number of pixels: what does not have the film's shape is cropped.
 _SHAPE_COUNTS = 3.0
 
@@ -24,15 +24,15 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
 
     Args:
         size: width and height of the film; only their ratio counts.
-        megapixels: millions of pixels, `LEAST_MEGAPIXELS` to `MOST_MEGAPIXELS`.
+        megapixels: millions of pixels, `LEAST_MEGAPIXELS` to `MAX_MEGAPIXELS`.
         multiple: one of `MULTIPLES`.
 
     Raises:
         VideoGenError: `widget-invalid`.
     """
-    if not LEAST_MEGAPIXELS <= megapixels <= MOST_MEGAPIXELS:
+    if not LEAST_MEGAPIXELS <= megapixels <= MAX_MEGAPIXELS:
         raise VideoGenError(
-            "widget-invalid", f"`megapixels` is {megapixels:g}, expected {LEAST_MEGAPIXELS:g} to {MOST_MEGAPIXELS:g}"
+            "widget-invalid", f"`megapixels` is {megapixels:g}, expected {LEAST_MEGAPIXELS:g} to {MAX_MEGAPIXELS:g}"
         )
     if multiple not in MULTIPLES:
         raise VideoGenError(
@@ -52,7 +52,7 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
 
 
 def fit_cover(source: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The middle part of a picture that has the target's shape, as (left, top, right, bottom) in the picture's pixels."""
+    """The middle part of an image that has the target's shape, as (left, top, right, bottom) in the image's pixels."""
     (width, height), ratio = source, target[0] / target[1]
     cut_width, cut_height = min(float(width), height * ratio), min(float(height), width / ratio)
     left, top = (width - cut_width) / 2, (height - cut_height) / 2

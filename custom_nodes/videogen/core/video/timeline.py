@@ -104,7 +104,7 @@ def blend_at(blends: Sequence[Blend], clips: Sequence[ClipFrames], clip: int, fr
 
 
 def dissolve_weight(place: int, frames: int) -> float:
-    """How much of the incoming picture is seen at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
+    """How much of the incoming image is seen at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
 
     The curve is smoothstep, 3t² - 2t³ (Perlin 1985), over t = (place + 1) / (frames + 1).
     """

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from ...core.errors import VideoGenError
-from ...core.video.quality import place_picture
+from ...core.video.quality import place_image
 
 
 class Clip(Protocol):
@@ -29,7 +29,7 @@ class Clip(Protocol):
     header: bytes | None
     keyframes: tuple[int, ...]
 
-    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
+    def images(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """Film frames [start, stop) as yuv420p (BT.709, limited): uint8, shape (height * 3 / 2, width)."""
         ...
 
@@ -57,7 +57,7 @@ class VideoClip:
                 context = stream.codec_context
                 self.codec = context.name
                 self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or fps)
-                same_picture = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
+                same_image = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
                 header = bytes(context.extradata or b"")
         except (av.error.FFmpegError, OSError) as error:
             raise VideoGenError("video-broken", f"{path} cannot be read as a video: {error}") from None
@@ -67,34 +67,34 @@ class VideoClip:
         self._origin = stamps[0]
         self.source_frames = self._index_at(stamps[-1]) + 1
         # A file that leaves frames out has fewer packets than places for them.
-        if same_picture and self.source_fps == fps and len(packets) == self.source_frames == frames:
+        if same_image and self.source_fps == fps and len(packets) == self.source_frames == frames:
             self.header = header
             order = {pts: index for index, pts in enumerate(stamps)}
             self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
 
-    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """See `Clip.pictures`."""
+    def images(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.images`."""
         wanted = start
         shown: av.VideoFrame | None = None
-        picture: np.ndarray | None = None
+        image: np.ndarray | None = None
         for index, frame in self._decode(self._source_index(start)):
             # A film frame shows the source frame that is on screen at its time: the last one before it, in a gap.
             while shown is not None and wanted < stop and self._source_index(wanted) < index:
-                picture = _to_yuv(shown, self.size) if picture is None else picture
-                yield picture
+                image = _to_yuv(shown, self.size) if image is None else image
+                yield image
                 wanted += 1
-            shown, picture = frame, None
+            shown, image = frame, None
             while wanted < stop and self._source_index(wanted) == index:
-                picture = _to_yuv(shown, self.size) if picture is None else picture
-                yield picture
+                image = _to_yuv(shown, self.size) if image is None else image
+                yield image
                 wanted += 1
             if wanted >= stop:
                 return
         if shown is None:
             raise VideoGenError("video-broken", f"{self.path} does not decode")
-        picture = _to_yuv(shown, self.size)
+        image = _to_yuv(shown, self.size)
         for _ in range(wanted, stop):
-            yield picture
+            yield image
 
     def _source_index(self, frame: int) -> int:
         return min(int(Fraction(frame, self.fps) * self.source_fps), self.source_frames - 1)
@@ -118,40 +118,40 @@ class VideoClip:
             raise VideoGenError("video-broken", f"{self.path} does not decode: {error}") from None
 
 
-class PictureClip:
-    """A still RGB picture (uint8, shape (height, width, 3)) of the film's size, held for `frames` frames."""
+class ImageClip:
+    """A still RGB image (uint8, shape (height, width, 3)) of the film's size, held for `frames` frames."""
 
     codec = ""
     header: bytes | None = None
     keyframes: tuple[int, ...] = ()
 
-    def __init__(self, picture: np.ndarray, frames: int, size: tuple[int, int]) -> None:
+    def __init__(self, image: np.ndarray, frames: int, size: tuple[int, int]) -> None:
         self.frames = frames
-        self._picture = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"), size)
+        self._image = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"), size)
 
-    def pictures(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """See `Clip.pictures`."""
+    def images(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.images`."""
         for _ in range(start, stop):
-            yield self._picture
+            yield self._image
 
 
 def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     if frame.format.name == "yuv420p" and (frame.width, frame.height) == size:
         return frame.to_ndarray()
-    width, height, x, y = place_picture((frame.width, frame.height), size)
-    picture = frame.reformat(
+    width, height, x, y = place_image((frame.width, frame.height), size)
+    image = frame.reformat(
         width, height, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="LANCZOS"
     ).to_ndarray()
     if (width, height) == size:
-        return picture
-    return _pad(picture, (width, height), size, x, y)
+        return image
+    return _pad(image, (width, height), size, x, y)
 
 
-def _pad(picture: np.ndarray, inner: tuple[int, int], size: tuple[int, int], x: int, y: int) -> np.ndarray:
-    """A yuv420p picture in the middle of a black one; all numbers are even."""
+def _pad(image: np.ndarray, inner: tuple[int, int], size: tuple[int, int], x: int, y: int) -> np.ndarray:
+    """A yuv420p image in the middle of a black one; all numbers are even."""
     planes = []
     offset = 0
-    flat = picture.reshape(-1)
+    flat = image.reshape(-1)
     for divisor, black in ((1, 16), (2, 128), (2, 128)):
         width, height = inner[0] // divisor, inner[1] // divisor
         plane = np.full((size[1] // divisor, size[0] // divisor), black, np.uint8)

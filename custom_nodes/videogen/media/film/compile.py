@@ -20,7 +20,7 @@ from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at,
 from ..ffmpeg import choose_encoder
 from ..os_errors import disk_full, explain_os_error
 from ..writer import VideoWriter
-from .clips import Clip, PictureClip, VideoClip
+from .clips import Clip, ImageClip, VideoClip
 from .remux import PacketSource, join_packets
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class FilmSegment:
     Attributes:
         path: its video file; or None, then `slate` is shown instead.
         frames: how many frames it takes in the film.
-        slate: an RGB picture, uint8, shape (height, width, 3), for a segment that is missing.
+        slate: an RGB image, uint8, shape (height, width, 3), for a segment that is missing.
     """
 
     path: Path | None
@@ -76,7 +76,7 @@ def compile_film(
     transition touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
 
     Args:
-        size, quality: the film's picture size, frames a second, and bit rate for what is encoded.
+        size, quality: the film's image size, frames a second, and bit rate for what is encoded.
         progress: called with (frames done, frames in all).
 
     Raises:
@@ -87,7 +87,7 @@ def compile_film(
         if segment.path:
             clips.append(VideoClip(segment.path, segment.frames, size, quality.fps))
         else:
-            clips.append(PictureClip(_slate(segment), segment.frames, size))
+            clips.append(ImageClip(_slate(segment), segment.frames, size))
     encoder = _encoder_for(clips)
     reference = _common_header(clips)
     with tempfile.TemporaryDirectory(prefix=".film-", dir=_folder(output)) as scratch:
@@ -158,30 +158,30 @@ class _Film:
             encoder=self.encoder,
             source_format="yuv420p",
         ) as writer:
-            for picture in self._pictures(piece, frames):
-                writer.write(picture)
+            for image in self._images(piece, frames):
+                writer.write(image)
                 self._advance(1, total)
 
-    def _pictures(self, piece: Encoded, frames: Sequence[ClipFrames]) -> Iterator[np.ndarray]:
+    def _images(self, piece: Encoded, frames: Sequence[ClipFrames]) -> Iterator[np.ndarray]:
         held: dict[tuple[int, int], np.ndarray] = {}
 
         def edge(clip: int, frame: int) -> np.ndarray:
             if (clip, frame) not in held:
-                held[clip, frame] = next(iter(self.clips[clip].pictures(frame, frame + 1)))
+                held[clip, frame] = next(iter(self.clips[clip].images(frame, frame + 1)))
             return held[clip, frame]
 
         for clip, start, stop in piece.spans:
-            for frame, picture in enumerate(self.clips[clip].pictures(start, stop), start):
+            for frame, image in enumerate(self.clips[clip].images(start, stop), start):
                 found = blend_at(self.blends, frames, clip, frame)
                 if found is None:
-                    yield picture
+                    yield image
                     continue
                 blend, place = found
                 weight = dissolve_weight(place, blend.frames)
                 if clip == blend.after:
-                    yield mix(picture, edge(clip + 1, 0), weight)
+                    yield mix(image, edge(clip + 1, 0), weight)
                 else:
-                    yield mix(edge(clip - 1, frames[clip - 1].frames - 1), picture, weight)
+                    yield mix(edge(clip - 1, frames[clip - 1].frames - 1), image, weight)
 
     def _advance(self, frames: int, total: int) -> None:
         self.done += frames
@@ -190,8 +190,8 @@ class _Film:
 
 
 def mix(outgoing: np.ndarray, incoming: np.ndarray, weight: float) -> np.ndarray:
-    """Two uint8 pictures of one shape, with `weight` (0 to 1) of the incoming one."""
-    # In 16 bits: 256 steps are finer than the picture's own, and half as much memory as floats.
+    """Two uint8 images of one shape, with `weight` (0 to 1) of the incoming one."""
+    # In 16 bits: 256 steps are finer than the image's own, and half as much memory as floats.
     share = round(weight * 256)
     mixed = outgoing.astype(np.uint16) * (256 - share) + incoming.astype(np.uint16) * share + 128
     return (mixed >> 8).astype(np.uint8)

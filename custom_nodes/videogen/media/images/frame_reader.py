@@ -1,4 +1,4 @@
-"""Frames as RGB pictures, out of a video, an animated picture, or a folder of pictures."""
+"""Frames as RGB images, out of a video, an animated image, or a folder of images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.errors import VideoGenError
 from ..probe import probe_video
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 ANIMATION_SUFFIXES = (".webp", ".gif", ".png", ".apng")
 
 #: Longest hold in frames that is looked for, the side in pixels in which frames are compared, and what share of all change
@@ -40,25 +40,25 @@ class FrameSource:
 
 
 def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
-    """Count the frames of a video, an animated picture, a picture, or a folder of pictures.
+    """Count the frames of a video, an animated image, an image, or a folder of images.
 
     Args:
         fps: take that many frames a second of a video, instead of all of them: a film of 30 frames a second that shows each
-            picture ten times has three.
+            image ten times has three.
 
     Raises:
         VideoGenError: `path-invalid` when there is nothing, `video-broken` when it cannot be read.
     """
     if path.is_dir():
-        files = list_pictures(path)
+        files = list_images(path)
         if not files:
-            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(PICTURE_SUFFIXES)})")
+            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(IMAGE_SUFFIXES)})")
         return FrameSource(path, len(files), None)
     if not path.is_file():
         raise VideoGenError("path-invalid", f"{path} is not there")
-    if path.suffix.lower() in (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES):
-        with _open_picture(path) as picture:
-            return FrameSource(path, int(getattr(picture, "n_frames", 1)), None)
+    if path.suffix.lower() in (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES):
+        with _open_image(path) as image:
+            return FrameSource(path, int(getattr(image, "n_frames", 1)), None)
     info = probe_video(path)
     if fps is None or fps >= info.fps:
         return FrameSource(path, info.frames, info.fps)
@@ -66,21 +66,21 @@ def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
 
 
 def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
-    """Its frames in order, one at a time: uint8, (height, width, 3), or 4 where a picture has an alpha channel.
+    """Its frames in order, one at a time: uint8, (height, width, 3), or 4 where an image has an alpha channel.
 
     Raises:
         VideoGenError: `video-broken`.
     """
     if source.path.is_dir():
-        for path in list_pictures(source.path):
-            yield read_picture(path)
-    elif source.path.suffix.lower() in (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES):
-        with _open_picture(source.path) as picture:
+        for path in list_images(source.path):
+            yield read_image(path)
+    elif source.path.suffix.lower() in (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES):
+        with _open_image(source.path) as image:
             # One after the other: webp and gif frames are differences to those before them.
             for number in range(source.count):
                 try:
-                    picture.seek(number)
-                    frame = _to_array(picture)
+                    image.seek(number)
+                    frame = _to_array(image)
                 except (OSError, EOFError, SyntaxError) as error:
                     raise VideoGenError(
                         "video-broken", f"frame {number + 1} of {source.path} does not decode: {error}"
@@ -91,9 +91,9 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
 
 
 def count_holds(source: FrameSource) -> int:
-    """How many frames of a video show each picture before the next one comes, when that is regular; otherwise 1.
+    """How many frames of a video show each image before the next one comes, when that is regular; otherwise 1.
 
-    A segment of 24 pictures in a video of 24 frames a second holds each for 8 frames. Encoders change held frames a little,
+    A segment of 24 images in a video of 24 frames a second holds each for 8 frames. Encoders change held frames a little,
     while they make them sharper: what counts is that most of what changes does so at the beginning of a hold. Twice the true
     hold leaves half of it outside, and a video that moves all the time at least as much.
 
@@ -123,7 +123,7 @@ def find_hold(changes: Sequence[float]) -> int:
 
 
 def slow_down(source: FrameSource, step: Fraction | int) -> FrameSource:
-    """The same video, of which every `step`-th frame is taken: each picture once, where it is held for that many."""
+    """The same video, of which every `step`-th frame is taken: each image once, where it is held for that many."""
     assert source.fps is not None
     return FrameSource(
         source.path, max(1, int((source.count - 1) / Fraction(step)) + 1), source.fps / step, Fraction(step)
@@ -137,25 +137,25 @@ def list_videos(folder: Path) -> list[Path]:
     return sorted(path for path in where.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """A picture, turned upright as its EXIF says: uint8, (height, width, 3 or 4).
+def read_image(path: Path) -> np.ndarray:
+    """An image, turned upright as its EXIF says: uint8, (height, width, 3 or 4).
 
     Raises:
-        VideoGenError: `path-invalid` when it is not there, `video-broken` when it is no picture.
+        VideoGenError: `path-invalid` when it is not there, `video-broken` when it is no image.
     """
     if not path.is_file():
         what = "is a folder, expected a picture" if path.is_dir() else "is not there"
         raise VideoGenError("path-invalid", f"{path} {what}")
-    with _open_picture(path) as picture:
+    with _open_image(path) as image:
         try:
-            return _to_array(ImageOps.exif_transpose(picture))
+            return _to_array(ImageOps.exif_transpose(image))
         except (OSError, SyntaxError) as error:
             raise VideoGenError("video-broken", f"{path} cannot be read as a picture: {error}") from None
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+def list_images(folder: Path) -> list[Path]:
+    """The images in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
 
 
 def _decode(source: FrameSource) -> Iterator[np.ndarray]:
@@ -175,13 +175,13 @@ def _decode(source: FrameSource) -> Iterator[np.ndarray]:
         raise VideoGenError("video-broken", f"{source.path} has no frames in it")
 
 
-def _open_picture(path: Path) -> Image.Image:
+def _open_image(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise VideoGenError("video-broken", f"{path} cannot be read as a picture: {error}") from None
 
 
-def _to_array(picture: Image.Image) -> np.ndarray:
-    has_alpha = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-    return np.asarray(picture.convert("RGBA" if has_alpha else "RGB"))
+def _to_array(image: Image.Image) -> np.ndarray:
+    has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))

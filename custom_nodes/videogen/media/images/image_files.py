@@ -1,4 +1,4 @@
-"""Reference pictures and mask pictures on disk: finding them, reading them, and noticing that they have changed."""
+"""Reference images and mask images on disk: finding them, reading them, and noticing that they have changed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ...core.errors import VideoGenError
 
 #: More pixels than any camera takes; decoding them would take gigabytes.
 MAX_PIXELS = 120_000_000
-#: Pictures are shrunk to this longer side: encoders see 224 to 336 pixels of it.
+#: Images are shrunk to this longer side: encoders see 224 to 336 pixels of it.
 LONG_SIDE = 2048
-#: What shows through a transparent picture: it says nothing about the background.
-_GREY = 0.5
+#: What shows through a transparent image: it says nothing about the background.
+_GRAY = 0.5
 #: By how much a mask's width to height may differ from the frame's.
 _SHAPE_SLACK = 0.03
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as it is used.
+class SceneImage:
+    """An image as it is used.
 
     Attributes:
-        rgb: (height, width, 3), float32 in 0…1; grey where it is transparent.
+        rgb: (height, width, 3), float32 in 0…1; gray where it is transparent.
         alpha: (height, width), float32, 1 where it is opaque; None when all of it is.
     """
 
@@ -50,34 +50,34 @@ def find_file(folder: Path, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def read_picture(path: Path, name: str) -> Picture:
-    """A reference picture: the first frame of an animation, turned as its camera held it, shrunk to `LONG_SIDE`.
+def read_image(path: Path, name: str) -> SceneImage:
+    """A reference image: the first frame of an animation, turned as its camera held it, shrunk to `LONG_SIDE`.
 
     Args:
         name: what messages call it.
 
     Raises:
-        VideoGenError: `image-invalid`, when it is no picture, broken, too large, or transparent all over.
+        VideoGenError: `image-invalid`, when it is no image, broken, too large, or transparent all over.
     """
     image = _open(path, name)
     rgba = _levels(image.convert("RGBA"))
     rgb, alpha = rgba[..., :3], rgba[..., 3]
     if alpha.min() == 1:
-        return Picture(np.ascontiguousarray(rgb), None)
+        return SceneImage(np.ascontiguousarray(rgb), None)
     if alpha.max() < 0.05:
         raise VideoGenError("image-invalid", f"the picture {name!r} is transparent all over", "Give another picture.")
     opaque = alpha[..., None]
-    return Picture((rgb * opaque + _GREY * (1 - opaque)).astype(np.float32), alpha)
+    return SceneImage((rgb * opaque + _GRAY * (1 - opaque)).astype(np.float32), alpha)
 
 
 def read_mask(path: Path, name: str, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """A mask picture, (height, width), float32 in 0…1: its brightness, and 0 where it is transparent.
+    """A mask image, (height, width), float32 in 0…1: its brightness, and 0 where it is transparent.
 
     Args:
         frame: width and height of the frames, whose shape the mask must have.
 
     Raises:
-        VideoGenError: `image-invalid` like `read_picture`; `mask-invalid` when it has another shape than the frames, or is
+        VideoGenError: `image-invalid` like `read_image`; `mask-invalid` when it has another shape than the frames, or is
             black all over.
     """
     image = _open(path, name)
@@ -126,7 +126,7 @@ def _open(path: Path, name: str) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Any picture in a mode that resizes and converts well; 16 bits a channel are scaled, which Pillow would clip."""
+    """Any image in a mode that resizes and converts well; 16 bits a channel are scaled, which Pillow would clip."""
     exif = image.getexif()
     if image.mode == "F":
         raise ValueError("it has floating-point values")
@@ -139,7 +139,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
     else:
         image.load()
-    # ImageOps looks the orientation up in the picture that it turns.
+    # ImageOps looks the orientation up in the image that it turns.
     image.info["exif"] = exif.tobytes()
     return image
 

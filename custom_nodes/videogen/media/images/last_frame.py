@@ -30,6 +30,6 @@ def read_last_frame(path: Path) -> bytes:
         raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
     if last is None:
         raise VideoGenError("video-broken", f"{path} has no frames in it")
-    picture = io.BytesIO()
-    last.to_image().save(picture, format="PNG")
-    return picture.getvalue()
+    image = io.BytesIO()
+    last.to_image().save(image, format="PNG")
+    return image.getvalue()

@@ -1,4 +1,4 @@
-"""Reference pictures as files, with a mark that tells rendered ones from a user's own."""
+"""Reference images as files, with a mark that tells rendered ones from a user's own."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ...core.errors import VideoGenError
 from ..backups import find_free_name, keep_previous
 from ..os_errors import explain_os_error
 
-#: Key of the text chunk in a PNG; in other formats it stands in the description of the picture (EXIF).
+#: Key of the text chunk in a PNG; in other formats it stands in the description of the image (EXIF).
 MARK = "videogen-reference"
 _DESCRIPTION = 0x010E
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def is_rendered(path: Path) -> bool:
-    """Whether a picture was written by `write_reference`; anything else, damaged files too, is a user's own."""
+    """Whether an image was written by `write_reference`; anything else, damaged files too, is a user's own."""
     try:
-        with Image.open(path) as picture:
-            if MARK in (getattr(picture, "text", None) or {}):
+        with Image.open(path) as image:
+            if MARK in (getattr(image, "text", None) or {}):
                 return True
-            return str(picture.getexif().get(_DESCRIPTION, "")).startswith(MARK)
+            return str(image.getexif().get(_DESCRIPTION, "")).startswith(MARK)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that no picture can have.
+    """Refuse a name that no image can have.
 
     Raises:
         VideoGenError: `path-invalid`.
@@ -43,9 +43,9 @@ def check_name(path: Path) -> None:
 
 
 def write_reference(path: Path, pixels: np.ndarray, text: str, *, spare_own: bool = True) -> Path:
-    """Write a reference picture; gives the path that it got.
+    """Write a reference image; gives the path that it got.
 
-    What lies there already is kept in ``previous/`` beside it. A user's own picture stays where it is, unless `spare_own` is
+    What lies there already is kept in ``previous/`` beside it. A user's own image stays where it is, unless `spare_own` is
     off: then the new one gets the next free name in ``previous/``.
 
     Args:
@@ -73,15 +73,15 @@ def write_reference(path: Path, pixels: np.ndarray, text: str, *, spare_own: boo
 
 
 def _write(path: Path, suffix: str, pixels: np.ndarray, text: str) -> None:
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     with path.open("wb") as file:
         if suffix == ".png":
             info = PngImagePlugin.PngInfo()
             info.add_itxt(MARK, text)
-            picture.save(file, "PNG", pnginfo=info)
+            image.save(file, "PNG", pnginfo=info)
         else:
             exif = Image.Exif()
             exif[_DESCRIPTION] = f"{MARK}: {text.encode('ascii', 'replace').decode()}"
-            picture.save(file, _FORMATS[suffix], exif=exif, quality=95)
+            image.save(file, _FORMATS[suffix], exif=exif, quality=95)
         file.flush()
         os.fsync(file.fileno())

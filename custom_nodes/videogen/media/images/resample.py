@@ -1,4 +1,4 @@
-"""Resizing pictures with a Lanczos filter, in floating point."""
+"""Resizing images with a Lanczos filter, in floating point."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from PIL import Image
 Box = tuple[float, float, float, float]
 
 
-def resize_lanczos(picture: np.ndarray, size: tuple[int, int], box: Box | None = None) -> np.ndarray:
-    """A picture, or a part of it, in another size.
+def resize_lanczos(image: np.ndarray, size: tuple[int, int], box: Box | None = None) -> np.ndarray:
+    """An image, or a part of it, in another size.
 
-    Pillow's Lanczos filter (three lobes, widened when the picture gets smaller, so that nothing aliases), one channel at a
-    time in 32-bit floating point: unlike the filter of 8-bit pictures it rounds nothing. Overshoots are cut off.
+    Pillow's Lanczos filter (three lobes, widened when the image gets smaller, so that nothing aliases), one channel at a
+    time in 32-bit floating point: unlike the filter of 8-bit images it rounds nothing. Overshoots are cut off.
 
     Args:
-        picture: (height, width, channels), float32 in 0…1.
+        image: (height, width, channels), float32 in 0…1.
         size: width and height wanted.
         box: the part to take, as (left, top, right, bottom) in pixels; fractions are meant.
 
     Returns:
         (height, width, channels), float32 in 0…1.
     """
-    result = np.empty((size[1], size[0], picture.shape[2]), dtype=np.float32)
-    for channel in range(picture.shape[2]):
-        plane = Image.fromarray(np.ascontiguousarray(picture[..., channel], dtype=np.float32))
+    result = np.empty((size[1], size[0], image.shape[2]), dtype=np.float32)
+    for channel in range(image.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(image[..., channel], dtype=np.float32))
         result[..., channel] = np.asarray(plane.resize(size, Image.Resampling.LANCZOS, box=box))
     return np.clip(result, 0.0, 1.0, out=result)

@@ -1,4 +1,4 @@
-"""A few small pictures out of a video, for an overview."""
+"""A few small images out of a video, for an overview."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
     Only the keyframes are decoded where they lie near enough, which is ten times faster with 8 s of 1080p.
 
     Args:
-        box: longest side of the pictures in pixels.
+        box: longest side of the images in pixels.
         budget: bytes that all of them may take together; their quality gives way.
 
     Raises:
@@ -58,12 +58,12 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
     if not found:
         raise VideoGenError("video-broken", f"{path} has no frames in it")
     for quality in _QUALITIES:
-        jpegs = [_encode(picture, quality) for _, picture in found]
+        jpegs = [_encode(image, quality) for _, image in found]
         if sum(map(len, jpegs)) <= budget:
             break
     return tuple(
-        Thumbnail(round(seconds, 3), picture.width, picture.height, jpeg)
-        for (seconds, picture), jpeg in zip(found, jpegs, strict=True)
+        Thumbnail(round(seconds, 3), image.width, image.height, jpeg)
+        for (seconds, image), jpeg in zip(found, jpegs, strict=True)
     )
 
 
@@ -79,21 +79,21 @@ def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
             base = stream.time_base or Fraction(1, av.time_base)
             stamps = sorted(packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None)
         stamp = stamps[min(len(stamps) - 1, max(0, int(share * len(stamps))))]
-        picture = _shrink(_decode_exactly(path, [stamp])[0], box)
+        image = _shrink(_decode_exactly(path, [stamp])[0], box)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
-    return Thumbnail(round(float((stamp - stamps[0]) * base), 3), picture.width, picture.height, _encode(picture, 70))
+    return Thumbnail(round(float((stamp - stamps[0]) * base), 3), image.width, image.height, _encode(image, 70))
 
 
 def shrink_thumbnail(thumbnail: Thumbnail, box: int) -> Thumbnail:
-    """The same picture, smaller.
+    """The same image, smaller.
 
     Args:
         box: longest side in pixels.
     """
-    with Image.open(io.BytesIO(thumbnail.jpeg)) as picture:
-        picture.thumbnail((box, box))
-        return Thumbnail(thumbnail.seconds, picture.width, picture.height, _encode(picture, 60))
+    with Image.open(io.BytesIO(thumbnail.jpeg)) as image:
+        image.thumbnail((box, box))
+        return Thumbnail(thumbnail.seconds, image.width, image.height, _encode(image, 60))
 
 
 def pick_evenly(stamps: Sequence[int], count: int) -> list[int]:
@@ -138,7 +138,7 @@ def _shrink(frame: av.VideoFrame, box: int) -> Image.Image:
     return frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_image()
 
 
-def _encode(picture: Image.Image, quality: int) -> bytes:
+def _encode(image: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
-    picture.save(file, format="JPEG", quality=quality, optimize=True, progressive=True)
+    image.save(file, format="JPEG", quality=quality, optimize=True, progressive=True)
     return file.getvalue()

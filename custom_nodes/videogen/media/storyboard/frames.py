@@ -10,7 +10,7 @@ from PIL import Image
 from ...core.segment.plan import SegmentPlan
 from .drawing.canvas import Canvas
 from .drawing.theme import BACKGROUND, WHITE
-from .scene.picture import Picture
+from .scene.scene_image import SceneImage
 from .sheet.layout import Layout, lay_out
 from .sheet.panel import draw_clock, draw_words
 from .sheet.timeline import draw_playhead, draw_timeline
@@ -19,7 +19,7 @@ from .sheet.timeline import draw_playhead, draw_timeline
 def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
     """Draw the storyboard frames of a segment, one at a time.
 
-    The picture shows the place, its people and things, and the camera's frame on its way through; around it stand the
+    The image shows the place, its people and things, and the camera's frame on its way through; around it stand the
     segment's number, timecode, description, cast, prompt, and the film's timeline.
 
     Yields:
@@ -27,8 +27,8 @@ def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
         bytes, always, with the same fonts and Pillow.
     """
     layout = lay_out(plan.size)
-    left, top, right, bottom = layout.picture
-    picture = Picture(plan, (right - left, bottom - top), layout.unit)
+    left, top, right, bottom = layout.image
+    image = SceneImage(plan, (right - left, bottom - top), layout.unit)
     base = Image.new("RGB", plan.size, BACKGROUND)
     draw_words(base, layout, plan)
     draw_timeline(base, layout, plan)
@@ -38,7 +38,7 @@ def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
         # A function of its own, so that nothing of one frame is still held while the next is drawn.
         since = index / plan.fps
         frame = base.copy()
-        frame.paste(picture.draw(float(since), index / max(1, plan.frames - 1)), (left, top), mask)
+        frame.paste(image.draw(float(since), index / max(1, plan.frames - 1)), (left, top), mask)
         draw_clock(frame, layout, plan, plan.start + since)
         draw_playhead(frame, layout, plan, plan.start + since)
         return np.array(frame)
@@ -48,10 +48,10 @@ def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
 
 
 def rounded_mask(layout: Layout) -> Image.Image | None:
-    """The picture's area with rounded corners, or None where it fills the frame."""
+    """The image's area with rounded corners, or None where it fills the frame."""
     if layout.mode == "minimal":
         return None
-    left, top, right, bottom = layout.picture
+    left, top, right, bottom = layout.image
     width, height = right - left, bottom - top
     radius = min(round(12 * layout.unit), width // 2, height // 2)
     mask = Image.new("L", (width, height), 255)

@@ -14,7 +14,7 @@ from ...core.timing import format_timecode
 from .drawing.theme import BACKGROUND, SECONDARY, SMALLEST_TYPE, WARNING, type_style
 from .drawing.typeset import TextStyle, draw_line, wrap
 from .frames import rounded_mask
-from .scene.picture import Picture
+from .scene.scene_image import SceneImage
 from .sheet.icons import draw_missing_icon
 from .sheet.layout import Layout, lay_out
 from .sheet.panel import draw_clock, draw_words
@@ -31,7 +31,7 @@ def draw_slate(plan: SegmentPlan, reason: str) -> np.ndarray:
         an array of shape (height, width, 3), uint8, RGB, for `plan.size`.
     """
     layout = lay_out(plan.size)
-    left, top, right, bottom = layout.picture
+    left, top, right, bottom = layout.image
     frame = Image.new("RGB", plan.size, BACKGROUND)
     draw_words(frame, layout, plan)
     draw_clock(frame, layout, plan, plan.start)
@@ -85,7 +85,7 @@ def _faded_place(plan: SegmentPlan, size: tuple[int, int]) -> Image.Image:
     """The place without its figures, out of focus and nearly dark: the gap still belongs to the film."""
     empty = dataclasses.replace(plan, characters=(), objects=(), shot=Shot("wide", "static", 0.0))
     small = (max(1, size[0] // 4), max(1, size[1] // 4))
-    place = Picture(empty, small, 0.0).scenery().filter(ImageFilter.GaussianBlur(max(0.5, small[1] * 0.02)))
-    grey = place.convert("L").convert("RGB")
-    muted = Image.blend(place, grey, 0.6).resize(size, Image.Resampling.BICUBIC)
+    place = SceneImage(empty, small, 0.0).scenery().filter(ImageFilter.GaussianBlur(max(0.5, small[1] * 0.02)))
+    gray = place.convert("L").convert("RGB")
+    muted = Image.blend(place, gray, 0.6).resize(size, Image.Resampling.BICUBIC)
     return Image.blend(muted, Image.new("RGB", size, BACKGROUND), 0.80)

@@ -1,4 +1,4 @@
-"""VideoGenApplyCharacters: everybody and everything of a segment that has a picture looks like it, in its place."""
+"""VideoGenApplyCharacters: everybody and everything of a segment that has an image looks like it, in its place."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from .references import ReferencesSocket, need_references
 
 #: As in a story: how strongly a reference holds.
 HIGHEST_WEIGHT = 3.0
-#: Side in pixels of the squares in which the pictures are shown that were used.
+#: Side in pixels of the squares in which the images are shown that were used.
 SHOWN_SIDE = 336
-#: How a picture becomes the encoder's square. A standing person whose middle is cut out has no head.
+#: How an image becomes the encoder's square. A standing person whose middle is cut out has no head.
 _CROPS = {"character": "pad", "object": "pad", "location": "center"}
 
 
@@ -125,7 +125,7 @@ class VideoGenApplyCharacters(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> int:
-        # ComfyUI asks this before anything runs and shows only widgets: the segment, and so the names of its pictures, is not
+        # ComfyUI asks this before anything runs and shows only widgets: the segment, and so the names of its images, is not
         # known. NaN would sample every frame again each time. So the files that were read are remembered, and the answer is
         # another one only when one of them, or one that was missing, has changed since.
         return files_read.count_changes()
@@ -158,7 +158,7 @@ class VideoGenApplyCharacters(io.ComfyNode):
         size = mask_size(plan.size)
         masks = place_members(cast, size, feather)
         patched = show_cast(model, adapter, clip_vision, cast, masks, weight_type, (start_at, end_at))
-        return io.NodeOutput(patched, show_masks(masks, size), show_pictures(cast), describe_cast(cast, masks))
+        return io.NodeOutput(patched, show_masks(masks, size), show_images(cast), describe_cast(cast, masks))
 
 
 def place_members(cast: Cast, size: tuple[int, int], feather: float) -> list[Tensor | None]:
@@ -181,7 +181,7 @@ def show_cast(
 
     Args:
         masks: one for each member.
-        span: from when to when the pictures act, shares of the sampling.
+        span: from when to when the images act, shares of the sampling.
     """
     layers = cross_attention_keys(model.get_model_object("diffusion_model"))
     for group in group_masks(masks):
@@ -196,16 +196,16 @@ def show_cast(
             conditions.append(
                 ImageCondition(adapter, tokens, negative, weights, mask=region, start=span[0], end=span[1])
             )
-        model = apply_image_conditions(model, conditions, normalise_masks=masks[group[0]] is not None)
+        model = apply_image_conditions(model, conditions, normalize_masks=masks[group[0]] is not None)
     return model
 
 
 def encode_member(adapter: IPAdapter, clip_vision: Any, member: Member) -> tuple[Tensor, Tensor]:
-    """The image tokens of all pictures of one member, (1, tokens, width): they share its weight; and the negative ones."""
+    """The image tokens of all images of one member, (1, tokens, width): they share its weight; and the negative ones."""
     entity = member.role.entity
     encoded = [
-        encode_images(adapter, clip_vision, picture[None], crop=_CROPS[entity.kind], name=entity.name)
-        for picture in member.pictures
+        encode_images(adapter, clip_vision, image[None], crop=_CROPS[entity.kind], name=entity.name)
+        for image in member.images
     ]
     return torch.cat([tokens for tokens, _ in encoded], dim=1), encoded[0][1]
 
@@ -217,9 +217,9 @@ def show_masks(masks: Sequence[Tensor | None], size: tuple[int, int]) -> Tensor:
     return torch.stack(shown) if shown else torch.zeros(1, height, width)
 
 
-def show_pictures(cast: Cast) -> Tensor:
-    """All pictures as squares, (pictures, side, side, 3); one grey one when there are none."""
-    squares = [fit_square(picture, SHOWN_SIDE) for member in cast.members for picture in member.pictures]
+def show_images(cast: Cast) -> Tensor:
+    """All images as squares, (images, side, side, 3); one gray one when there are none."""
+    squares = [fit_square(image, SHOWN_SIDE) for member in cast.members for image in member.images]
     return torch.stack(squares) if squares else torch.full((1, SHOWN_SIDE, SHOWN_SIDE, 3), 0.5)
 
 
@@ -227,7 +227,7 @@ def describe_cast(cast: Cast, masks: Sequence[Tensor | None]) -> str:
     """A line for each member, in the order of the masks, then who is missing."""
     lines = []
     for member, mask in zip(cast.members, masks, strict=True):
-        entity, count = member.role.entity, len(member.pictures)
+        entity, count = member.role.entity, len(member.images)
         share = 1.0 if mask is None else float(mask.mean())
         place = f"{share:.0%} of the frame" if share else "no room beside the others"
         lines.append(

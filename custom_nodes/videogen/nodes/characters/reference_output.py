@@ -1,4 +1,4 @@
-"""VideoGenCastMember and VideoGenSaveReference: one picture of each character and object, where the other nodes find it."""
+"""VideoGenCastMember and VideoGenSaveReference: one image of each character and object, where the other nodes find it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...media.images.reference_file import check_name, is_rendered, write_refere
 from ...media.probe import hash_file
 from ..film.film_output import check_images, to_rgb
 
-#: What to do about a picture that is there.
+#: What to do about an image that is there.
 REPLACE_RENDERED, REPLACE_ANY, KEEP = "replace rendered", "replace any", "keep"
 EXISTING_CHOICES = [REPLACE_RENDERED, REPLACE_ANY, KEEP]
 MAX_MEMBERS = 10_000
@@ -134,7 +134,7 @@ class VideoGenSaveReference(io.ComfyNode):
 
 
 def inside_input(file: str) -> Path:
-    """A picture by its name inside ComfyUI's input folder: a shared workflow must not reach outside it.
+    """An image by its name inside ComfyUI's input folder: a shared workflow must not reach outside it.
 
     Raises:
         VideoGenError: `path-invalid`.

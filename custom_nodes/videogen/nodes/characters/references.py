@@ -1,4 +1,4 @@
-"""VideoGenReference: a picture out of the graph that shows somebody of the story, and the REFERENCES socket."""
+"""VideoGenReference: an image out of the graph that shows somebody of the story, and the REFERENCES socket."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ReferencesSocket = io.Custom("REFERENCES")
 
 
 @dataclass(frozen=True)
-class ShownBy:
-    """A picture of somebody or something.
+class ReferenceImage:
+    """An image of somebody or something.
 
     Attributes:
         image: (height, width, 3) in 0…1.
@@ -30,18 +30,18 @@ class ShownBy:
 
 @dataclass(frozen=True)
 class References:
-    """What a REFERENCES socket carries: pictures by the names of those whom they show, in the order of the nodes."""
+    """What a REFERENCES socket carries: images by the names of those whom they show, in the order of the nodes."""
 
-    pictures: tuple[tuple[str, ShownBy], ...] = ()
+    images: tuple[tuple[str, ReferenceImage], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Whom the pictures show, each once."""
-        return tuple(dict.fromkeys(name for name, _ in self.pictures))
+        """Whom the images show, each once."""
+        return tuple(dict.fromkeys(name for name, _ in self.images))
 
-    def of(self, name: str) -> list[ShownBy]:
-        """The pictures of one of them."""
-        return [picture for shown, picture in self.pictures if shown == name]
+    def of(self, name: str) -> list[ReferenceImage]:
+        """The images of one of them."""
+        return [image for shown, image in self.images if shown == name]
 
 
 class VideoGenReference(io.ComfyNode):
@@ -91,10 +91,10 @@ class VideoGenReference(io.ComfyNode):
         images = check_images(image)
         figures = match_masks(check_mask(mask), images) if mask is not None and bool(mask.any()) else None
         shown = [
-            (name, ShownBy(picture, figures[index] if figures is not None else None))
-            for index, picture in enumerate(images)
+            (name, ReferenceImage(shown_image, figures[index] if figures is not None else None))
+            for index, shown_image in enumerate(images)
         ]
-        return io.NodeOutput(References((*before.pictures, *shown)))
+        return io.NodeOutput(References((*before.images, *shown)))
 
 
 def check_name(name: str) -> str:

@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...comfyui.cast_images import Cast, files_read, read_cast
-from ...comfyui.clip_vision_backend import make_backend
+from ...comfyui.clip_vision_backend import make_appearance_model
 from ...comfyui.frames.mask_check import check_mask, require_mask_count
 from ...comfyui.sockets import SegmentSocket, need_segment
 from ...core.continuity.calibration import SAME_SUBJECT
@@ -22,7 +22,7 @@ from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
 from ...core.segment.references import DEFAULT_WEIGHTS, cast_of
 from ...core.story.model import Entity
-from ...metrics.appearance import Appearance, Backend
+from ...metrics.appearance import Appearance, AppearanceModel
 from ...metrics.segment_meter import SegmentRequest, score_segment
 from ...metrics.subject_meter import SubjectRequest
 from ..characters.references import ReferencesSocket, need_references
@@ -33,7 +33,7 @@ _FOUND_BY = {
     "mask": "in its mask",
     "region": "in its region",
     "location": "all that is no subject",
-    "ratio": "found by its colours: a mask or a region is surer",
+    "ratio": "found by its colors: a mask or a region is surer",
 }
 
 
@@ -87,7 +87,7 @@ class VideoGenContinuity(io.ComfyNode):
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="From Load CLIP Vision: looks at who somebody is. Without it colours and textures are compared.",
+                    tooltip="From Load CLIP Vision: looks at who somebody is. Without it colors and textures are compared.",
                 ),
                 io.Mask.Input(
                     "mask",
@@ -110,7 +110,7 @@ class VideoGenContinuity(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> int:
-        return files_read.count_changes()  # as in Apply Characters: another number when a picture has changed
+        return files_read.count_changes()  # as in Apply Characters: another number when an image has changed
 
     @classmethod
     def execute(
@@ -133,7 +133,7 @@ class VideoGenContinuity(io.ComfyNode):
         )
         cast = read_cast(plan, DEFAULT_WEIGHTS, need_references(references), must_be_there=False, to_figure=False)
         masks = read_masks(mask, mask_of, plan, len(images))
-        backend, unused = make_backend(clip_vision)
+        backend, unused = make_appearance_model(clip_vision)
         request, notes = make_request(plan, cast, masks, backend, len(images))
         notes += unused
         score = score_segment(frames_of(images), request, backend)
@@ -216,7 +216,7 @@ def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int)
 
 
 def make_request(
-    plan: SegmentPlan, cast: Cast, masks: dict[str, np.ndarray], backend: Backend, count: int
+    plan: SegmentPlan, cast: Cast, masks: dict[str, np.ndarray], backend: AppearanceModel, count: int
 ) -> tuple[SegmentRequest, list[str]]:
     """Whom to look for in a segment, where, and what to compare with; and sentences on what is not there."""
     boxes = {(area.entity.kind, area.entity.name): area.box for area in cast.areas}
@@ -227,8 +227,8 @@ def make_request(
         entity = member.role.entity
         try:
             looks[entity.kind, entity.name] = tuple(
-                backend.measure_reference(picture.cpu().numpy(), _shown_in(entity, picture, figure))
-                for picture, figure in zip(member.pictures, member.figures, strict=True)
+                backend.measure_reference(image.cpu().numpy(), _shown_in(entity, image, figure))
+                for image, figure in zip(member.images, member.figures, strict=True)
             )
         except VideoGenError as error:
             notes.append(f"the pictures of {entity.label} cannot be compared with: {error.message}")
@@ -252,11 +252,11 @@ def make_request(
     ), notes
 
 
-def _shown_in(entity: Entity, picture: Tensor, figure: Tensor | None) -> np.ndarray | None:
-    """Where a reference picture shows somebody; None leaves it to the picture. A place is all of its picture."""
+def _shown_in(entity: Entity, image: Tensor, figure: Tensor | None) -> np.ndarray | None:
+    """Where a reference image shows somebody; None leaves it to the image. A place is all of its image."""
     if figure is not None:
         return figure.cpu().numpy()
-    return np.ones(picture.shape[:2], np.float32) if entity.kind == "location" else None
+    return np.ones(image.shape[:2], np.float32) if entity.kind == "location" else None
 
 
 def worst_character(score: SegmentScore) -> float:

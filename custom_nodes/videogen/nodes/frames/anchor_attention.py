@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...comfyui.attention.unet_blocks import BLOCK_CHOICES, BlockKey, choose_blocks, need_image_unet
-from ...comfyui.frames.frame_batches import PASS_KEY, FramePass, FramePasses
+from ...comfyui.frames.frame_batches import PASS_KEY, FrameBatch, FrameBatches
 from ...core.errors import VideoGenError
 from ...core.story.schema import MAX_FRAMES
 from ...tensor.anchor_attention import attend_with_anchors, keep_anchors
@@ -115,7 +115,7 @@ class AnchorPatch:
                 q, k, v, heads, attn_precision=extra_options.get("attn_precision"), transformer_options=extra_options
             )
 
-        state: FramePass = extra_options.get(PASS_KEY) or FramePass()
+        state: FrameBatch = extra_options.get(PASS_KEY) or FrameBatch()
         if not state.active:
             return attend(q, k, v)
         if q.shape[0] != k.shape[0]:
@@ -176,7 +176,7 @@ def anchor_frames(
         strength: 0 leaves attention alone, bit by bit.
         start, end: share of the sampling, as ComfyUI counts it.
         blocks: a key of `BLOCK_CHOICES`.
-        frames_per_pass: see `FramePasses`.
+        frames_per_pass: see `FrameBatches`.
 
     Raises:
         VideoGenError: `model-unsupported`, unless the model has a UNet for images.
@@ -192,7 +192,7 @@ def anchor_frames(
         base = base.base if isinstance(base, AnchorPatch) else base
         patched.set_model_attn1_replace(AnchorPatch(key, strength, previous, base), *key)
     sampling = model.get_model_object("model_sampling")
-    FramePasses(
+    FrameBatches(
         frames_per_pass,
         sigma_start=math.inf if start <= 0 else float(sampling.percent_to_sigma(start)),
         sigma_end=0.0 if end >= 1 else float(sampling.percent_to_sigma(end)),

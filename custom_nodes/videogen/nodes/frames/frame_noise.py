@@ -41,7 +41,7 @@ class VideoGenFrameNoise(io.ComfyNode):
                     step=0.01,
                     tooltip="0: all frames have the same noise, so hardly anything moves. 1: each has its own, as"
                     " without this node."
-                    " 0.35: neighbours correlate by 0.96.",
+                    " 0.35: neighbors correlate by 0.96.",
                 ),
                 io.Combo.Input(
                     "anchor",
@@ -176,7 +176,7 @@ def empty_batch(size: tuple[int, int], frames: int) -> dict[str, Any]:
 
 
 def check_count(latent: Any, plan: SegmentPlan) -> None:
-    """Refuse a batch that is neither one picture nor the segment's frames: whatever comes out of it would be stretched over
+    """Refuse a batch that is neither one image nor the segment's frames: whatever comes out of it would be stretched over
     the segment's duration. A part of the frames says by `batch_index` which ones it has, as after Latent From Batch.
 
     Raises:
@@ -192,7 +192,7 @@ def check_count(latent: Any, plan: SegmentPlan) -> None:
 
 
 def spread(latent: Any, frames: int) -> dict[str, Any]:
-    """A LATENT of several frames as it is; one of a single picture as all frames, with its noise mask.
+    """A LATENT of several frames as it is; one of a single image as all frames, with its noise mask.
 
     Raises:
         VideoGenError: `latent-invalid`.
@@ -213,7 +213,7 @@ def add_noise(model: Any, latent: dict[str, Any], noise: FrameNoise, sigmas: Ten
     first of `sigmas`. Plain KSampler always adds noise of its own and cannot be used.
 
     Raises:
-        VideoGenError: `model-unsupported` for models that mix noise and picture instead of adding them (flow: Flux, SD 3).
+        VideoGenError: `model-unsupported` for models that mix noise and image instead of adding them (flow: Flux, SD 3).
     """
     sampling = model.get_model_object("model_sampling")
     largest = float(sampling.sigma_max)

@@ -1,4 +1,4 @@
-"""VideoGenKeyframeMotion: the shot's camera moves over a picture or a latent."""
+"""VideoGenKeyframeMotion: the shot's camera moves over an image or a latent."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def choose_shot(plan: SegmentPlan | None, move: str) -> Shot:
 def move_over_images(images: Tensor, path: Callable[[int], Sequence[View]]) -> Tensor:
     """Frames along a camera's path; (count, height, width, channels) like `images`, or as many as the path has.
 
-    Where the camera stands still, the frames are the pictures, bit by bit.
+    Where the camera stands still, the frames are the images, bit by bit.
 
     Raises:
         VideoGenError: `frames-invalid`.

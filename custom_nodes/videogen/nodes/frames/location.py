@@ -1,4 +1,4 @@
-"""VideoGenLocation and VideoGenColorMatch: where a shot plays, and colours that stay the same in it."""
+"""VideoGenLocation and VideoGenColorMatch: where a shot plays, and colors that stay the same in it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from ...core.segment.references import (
     FIRST_FRAME,
     REFERENCE,
     REFERENCE_OR_FIRST,
-    missing_picture,
+    missing_image,
     reference_names,
 )
 from ...core.video.frame_sizes import model_size
 from ...core.video.render_size import fit_cover
-from ...media.images.image_files import read_picture
+from ...media.images.image_files import read_image
 from ...tensor.color_match import (
     METHODS,
     ColorStats,
@@ -89,7 +89,7 @@ class VideoGenLocation(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> int:
-        return files_read.count_changes()  # the segment, and with it the picture's name, is not known yet
+        return files_read.count_changes()  # the segment, and with it the image's name, is not known yet
 
     @classmethod
     def execute(
@@ -98,13 +98,13 @@ class VideoGenLocation(io.ComfyNode):
         plan = need_segment(segment)
         size = model_size((width or plan.size[0], height or plan.size[1]))
 
-        def make_picture() -> Tensor:
-            return fit_picture(read_location(plan) if image is None else first_picture(image), size)
+        def make_image() -> Tensor:
+            return fit_image(read_location(plan) if image is None else first_image(image), size)
 
-        # Prompt and seed are of use without a picture.
-        picture = make_if_linked(cls.hidden, 0, make_picture)
+        # Prompt and seed are of use without an image.
+        start = make_if_linked(cls.hidden, 0, make_image)
         seed = plan.seed if plan.location is None else entity_seed(plan.location, plan.slug)
-        return io.NodeOutput(picture, describe_location(plan), seed)
+        return io.NodeOutput(start, describe_location(plan), seed)
 
 
 class VideoGenColorMatch(io.ComfyNode):
@@ -114,7 +114,7 @@ class VideoGenColorMatch(io.ComfyNode):
             node_id="VideoGenColorMatch",
             display_name="Color Match",
             category="videogen/frames",
-            description="Gives all frames the colours and the exposure of one picture, so that nothing drifts and no"
+            description="Gives all frames the colors and the exposure of one picture, so that nothing drifts and no"
             " cut shows.",
             inputs=[
                 io.Image.Input("images"),
@@ -122,7 +122,7 @@ class VideoGenColorMatch(io.ComfyNode):
                     "anchor",
                     options=[REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE],
                     default=REFERENCE_OR_FIRST,
-                    tooltip="Whose colours count: the reference (`reference`, or the picture of the segment's"
+                    tooltip="Whose colors count: the reference (`reference`, or the picture of the segment's"
                     " location), the first frame,"
                     " or the average of all frames.",
                 ),
@@ -132,7 +132,7 @@ class VideoGenColorMatch(io.ComfyNode):
                     default="clamped",
                     tooltip="clamped: small corrections only, right when the reference shows something else. mean and"
                     " spread: any. "
-                    "covariance: any, and all colours together, right when it shows the same.",
+                    "covariance: any, and all colors together, right when it shows the same.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -149,7 +149,7 @@ class VideoGenColorMatch(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where colours are compared, such as the background; one, or one a frame. All of a"
+                    tooltip="White where colors are compared, such as the background; one, or one a frame. All of a"
                     " frame is changed.",
                 ),
             ],
@@ -176,13 +176,13 @@ class VideoGenColorMatch(io.ComfyNode):
             return io.NodeOutput(images)
         masks = match_size(check_mask(mask), images) if mask is not None else None
         check_numbers(images, "images")
-        pictures = find_reference(reference, segment, anchor) if anchor in (REFERENCE_OR_FIRST, REFERENCE) else None
-        if pictures is not None:
-            goal = average_stats(measure(pictures, None, "reference"))
+        goal_images = find_reference(reference, segment, anchor) if anchor in (REFERENCE_OR_FIRST, REFERENCE) else None
+        if goal_images is not None:
+            goal = average_stats(measure(goal_images, None, "reference"))
         else:
             goal = average_stats(measure(images if anchor == AVERAGE else images[:1], masks, "images"))
         # The first frame is the reference itself.
-        kept = 1 if pictures is None and anchor != AVERAGE else 0
+        kept = 1 if goal_images is None and anchor != AVERAGE else 0
         result = torch.empty_like(images)
         result[:kept] = images[:kept]
         progress = comfy.utils.ProgressBar(len(images) - kept)
@@ -195,7 +195,7 @@ class VideoGenColorMatch(io.ComfyNode):
                 progress.update(1)
         except ValueError as error:
             raise VideoGenError(
-                "mask-invalid", f"`mask`: {error}", "Paint white where colours are to be compared."
+                "mask-invalid", f"`mask`: {error}", "Paint white where colors are to be compared."
             ) from None
         return io.NodeOutput(result)
 
@@ -204,7 +204,7 @@ class VideoGenColorMatch(io.ComfyNode):
 
 
 def read_location(plan: SegmentPlan) -> Tensor:
-    """The reference picture of a segment's location, (height, width, 3), out of ComfyUI's input folder.
+    """The reference image of a segment's location, (height, width, 3), out of ComfyUI's input folder.
 
     Of several the first that is there.
 
@@ -222,40 +222,40 @@ def read_location(plan: SegmentPlan) -> Tensor:
     for name in names:
         path = look_up(folder, name)
         if path is not None:
-            return torch.from_numpy(read_picture(path, name).rgb)
+            return torch.from_numpy(read_image(path, name).rgb)
     raise VideoGenError(
         "reference-missing",
-        str(missing_picture(plan.location, names[0])),
+        str(missing_image(plan.location, names[0])),
         "Put a picture of that name there, or connect one.",
     )
 
 
-def first_picture(images: Tensor) -> Tensor:
-    """(height, width, 3), of a batch of pictures.
+def first_image(images: Tensor) -> Tensor:
+    """(height, width, 3), of a batch of images.
 
     Raises:
         VideoGenError: `frames-invalid`.
     """
     check_images(images)
     check_numbers(images[:1], "image")
-    picture = images[0]
-    return picture.expand(-1, -1, 3) if picture.shape[-1] == 1 else picture[..., :3]
+    image = images[0]
+    return image.expand(-1, -1, 3) if image.shape[-1] == 1 else image[..., :3]
 
 
-def fit_picture(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """A picture as an IMAGE of this size (width, height): its middle part in that shape, (1, height, width, 3)."""
-    height, width = picture.shape[:2]
-    return resize_lanczos(picture, size, fit_cover((width, height), size))[None]
+def fit_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """An image as an IMAGE of this size (width, height): its middle part in that shape, (1, height, width, 3)."""
+    height, width = image.shape[:2]
+    return resize_lanczos(image, size, fit_cover((width, height), size))[None]
 
 
-# ------------------------------------------------------------------ colours
+# ------------------------------------------------------------------ colors
 
 
 def find_reference(reference: Tensor | None, segment: SegmentPlan | None, anchor: str = REFERENCE) -> Tensor | None:
-    """The pictures whose colours count; None where `anchor` can do without.
+    """The images whose colors count; None where `anchor` can do without.
 
     Raises:
-        VideoGenError: `reference-missing`, when there is neither a picture nor a location with one and there has to be.
+        VideoGenError: `reference-missing`, when there is neither an image nor a location with one and there has to be.
     """
     if reference is not None:
         check_images(reference)
@@ -274,15 +274,15 @@ def find_reference(reference: Tensor | None, segment: SegmentPlan | None, anchor
     except VideoGenError as error:
         if error.code != "reference-missing" or anchor != REFERENCE_OR_FIRST:
             raise
-        log.info("the first frame's colours count: %s", error.message)
+        log.info("the first frame's colors count: %s", error.message)
         return None
 
 
 def measure(images: Tensor, masks: Tensor | None, name: str) -> list[ColorStats]:
-    """The colours of each picture.
+    """The colors of each image.
 
     Raises:
-        VideoGenError: `mask-invalid`, when nothing of a picture counts.
+        VideoGenError: `mask-invalid`, when nothing of an image counts.
     """
     every = []
     for index, image in enumerate(images):

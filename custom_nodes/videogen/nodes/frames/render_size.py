@@ -9,11 +9,11 @@ from comfy_api.latest import io
 from ...comfyui.sockets import SegmentSocket, need_segment
 from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
-from ...core.video.render_size import MOST_MEGAPIXELS, MULTIPLES, NATIVE_MEGAPIXELS, fit_render_size
+from ...core.video.render_size import MAX_MEGAPIXELS, MULTIPLES, NATIVE_MEGAPIXELS, fit_render_size
 
 #: Width of the text that a UNet's cross-attention reads → what kind of model it is.
 _FAMILIES = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}
-LEAST_SCALE, MOST_SCALE = 0.1, 4.0
+LEAST_SCALE, MAX_SCALE = 0.1, 4.0
 
 
 class VideoGenRenderSize(io.ComfyNode):
@@ -29,7 +29,7 @@ class VideoGenRenderSize(io.ComfyNode):
                     "megapixels",
                     default=0.0,
                     min=0.0,
-                    max=MOST_MEGAPIXELS,
+                    max=MAX_MEGAPIXELS,
                     step=0.01,
                     round=0.0001,
                     tooltip="Millions of pixels a frame. 0: what the connected model was made for.",
@@ -44,7 +44,7 @@ class VideoGenRenderSize(io.ComfyNode):
                     "scale",
                     default=1.0,
                     min=LEAST_SCALE,
-                    max=MOST_SCALE,
+                    max=MAX_SCALE,
                     step=0.05,
                     round=0.001,
                     tooltip="Makes both sides larger or smaller: 0.5 is a quick draft. The headless runner lowers it when"

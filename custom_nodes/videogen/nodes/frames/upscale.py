@@ -35,7 +35,7 @@ PREFERRED = (
     "RealESRGAN_x2plus.pth",
     "RealESRGAN_x2.pth",
 )
-#: Pixels of a tile's side, and by how many neighbours overlap; where memory is short the tiles become smaller.
+#: Pixels of a tile's side, and by how many neighbors overlap; where memory is short the tiles become smaller.
 TILE, OVERLAP, SMALLEST_TILE = 512, 32, 64
 #: Upscale models take about this many times a tile's own memory; the core's estimate.
 _MEMORY_FACTOR = 384.0
@@ -100,7 +100,7 @@ class VideoGenUpscale(io.ComfyNode):
         try:
             for index in range(count):
                 comfy.model_management.throw_exception_if_processing_interrupted()
-                frame = images[index, ..., :3].expand(-1, -1, 3)  # grey becomes three channels, alpha is dropped
+                frame = images[index, ..., :3].expand(-1, -1, 3)  # gray becomes three channels, alpha is dropped
                 require_finite(frame, f"frame {index + 1}", "a VAE in half precision: start ComfyUI with --fp32-vae")
                 if upscale is not None:
                     frame = upscale(frame)
@@ -208,11 +208,11 @@ def make_upscaler(name: str, images: torch.Tensor) -> Upscale:
 
     def upscale(frame: torch.Tensor) -> torch.Tensor:
         nonlocal tile
-        picture = frame.movedim(-1, 0).unsqueeze(0).to(device=device, dtype=torch.float32)
+        image = frame.movedim(-1, 0).unsqueeze(0).to(device=device, dtype=torch.float32)
         while True:
             try:
                 larger = comfy.utils.tiled_scale(
-                    picture, run, tile_x=tile, tile_y=tile, overlap=OVERLAP, upscale_amount=model.scale
+                    image, run, tile_x=tile, tile_y=tile, overlap=OVERLAP, upscale_amount=model.scale
                 )
                 return larger[0].movedim(0, -1).clamp(0.0, 1.0)
             except comfy.model_management.OOM_EXCEPTION:

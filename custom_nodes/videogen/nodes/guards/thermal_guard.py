@@ -12,14 +12,14 @@ from comfy_api.latest import io
 
 from ...comfyui.sockets import AnySocket
 from ...comfyui.thermal.telemetry import TELEMETRY
-from ...comfyui.thermal.thermal_wait import Guarding
+from ...comfyui.thermal.thermal_wait import NodeThermalGuard
 from ...comfyui.thermal.watched_devices import AUTO, DEVICE_CHOICES, read_watched
 from ...core.errors import VideoGenError
 from ...core.thermal.guard import GO_ON_AFTER, STOP_AFTER, THROTTLE_CHOICES, Action, ThermalGuard, ThermalPolicy
 
 #: Under this name the guard's wrapper stands in a model, beside those of others.
 WRAPPER_KEY = "videogen_thermal_guard"
-SHORTEST_MINUTES, LONGEST_MINUTES = 0.01, 1440.0
+SHORTEST_MINUTES, MAX_MINUTES = 0.01, 1440.0
 
 
 class VideoGenThermalGuard(io.ComfyNode):
@@ -78,7 +78,7 @@ class VideoGenGuardModel(io.ComfyNode):
         return io.NodeOutput(guard_model(model, start_guard(inputs, cls.hidden.unique_id)))
 
 
-def guard_model(model: ModelPatcher, guarding: Guarding) -> ModelPatcher:
+def guard_model(model: ModelPatcher, guarding: NodeThermalGuard) -> ModelPatcher:
     """A clone of a model that looks at the temperature before each prediction of the noise.
 
     Every sampler calls for that at least once a step, whatever guider and conditioning it has; wrappers of others stay
@@ -89,7 +89,7 @@ def guard_model(model: ModelPatcher, guarding: Guarding) -> ModelPatcher:
     return guarded
 
 
-def _make_wrapper(guarding: Guarding) -> Callable[..., torch.Tensor]:
+def _make_wrapper(guarding: NodeThermalGuard) -> Callable[..., torch.Tensor]:
     def wait_first(executor: Callable[..., torch.Tensor], *arguments: Any, **options: Any) -> torch.Tensor:
         guarding.wait()
         return executor(*arguments, **options)
@@ -97,12 +97,12 @@ def _make_wrapper(guarding: Guarding) -> Callable[..., torch.Tensor]:
     return wait_first
 
 
-def start_guard(inputs: dict[str, Any], node_id: str | None) -> Guarding:
+def start_guard(inputs: dict[str, Any], node_id: str | None) -> NodeThermalGuard:
     """A guard by a node's inputs, with the sampling of telemetry under way."""
     policy, devices = read_policy(inputs)
     TELEMETRY.note_policy(policy)
     TELEMETRY.start(devices)
-    return Guarding(policy, devices, str(node_id or ""))
+    return NodeThermalGuard(policy, devices, str(node_id or ""))
 
 
 # ------------------------------------------------------------------ the inputs that both have
@@ -140,7 +140,7 @@ def policy_inputs() -> list[io.Input]:
             "max_minutes",
             default=usual.max_wait / 60,
             min=SHORTEST_MINUTES,
-            max=LONGEST_MINUTES,
+            max=MAX_MINUTES,
             step=1.0,
             tooltip="The longest that one pause lasts.",
         ),
@@ -208,10 +208,10 @@ def read_policy(inputs: dict[str, Any]) -> tuple[ThermalPolicy, str]:
     """
     given = {name: inputs[name] for name in _POLICY_FIELDS if name in inputs}
     minutes = inputs.get("max_minutes", ThermalPolicy.max_wait / 60)
-    if not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
+    if not SHORTEST_MINUTES <= minutes <= MAX_MINUTES:
         raise VideoGenError(
             "guard-invalid",
-            f"`max_minutes` is {minutes:g}, expected {SHORTEST_MINUTES:g} to {LONGEST_MINUTES:g} minutes",
+            f"`max_minutes` is {minutes:g}, expected {SHORTEST_MINUTES:g} to {MAX_MINUTES:g} minutes",
         )
     given["max_wait"] = minutes * 60
     devices = inputs.get("devices", AUTO)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import VideoGenError
-from .checkpoint import AdapterInfo, recognise
+from .checkpoint import AdapterInfo, recognize
 from .projection import build_projection
 
 
@@ -42,7 +42,7 @@ class IPAdapter:
         Raises:
             VideoGenError: `adapter-invalid`.
         """
-        info = recognise(state, name)
+        info = recognize(state, name)
         for key, tensor in state.items():
             if not _is_finite(tensor):
                 raise VideoGenError(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import VideoGenError
-from .foreign_files import name_foreign_kind
+from .file_kinds import name_file_kind
 
 State = dict[str, Tensor]
 
@@ -99,16 +99,16 @@ def published_names(state: Mapping[str, Tensor]) -> State:
     return renamed
 
 
-# ------------------------------------------------------------------ recognising
+# ------------------------------------------------------------------ recognizing
 
 
-def recognise(state: Mapping[str, Tensor], name: str) -> AdapterInfo:
+def recognize(state: Mapping[str, Tensor], name: str) -> AdapterInfo:
     """What an adapter is, from the shapes of its tensors (on any device, also `meta`); its file's name is for messages only.
 
     Raises:
         VideoGenError: `adapter-invalid`, for another kind of file, or shapes that do not go together.
     """
-    foreign = name_foreign_kind(state)
+    foreign = name_file_kind(state)
     layers = {int(match[1]) for key in state if (match := _LAYER_KEY.fullmatch(key))}
     has_projection = any(key.startswith("image_proj.") for key in state)
     if foreign is not None:
@@ -120,7 +120,7 @@ def recognise(state: Mapping[str, Tensor], name: str) -> AdapterInfo:
         raise VideoGenError("adapter-invalid", f"{name} is not an IP-Adapter: it has {missing} tensors", GET_ONE)
     numbers = tuple(sorted(layers))
     widths, context = _layer_widths(state, numbers, name)
-    projection, tokens, source, embed_width = _recognise_projection(state, context, name)
+    projection, tokens, source, embed_width = _recognize_projection(state, context, name)
     return AdapterInfo(
         family=FAMILIES.get(context)
         or FAMILIES_BY_LAYERS.get(len(widths), f"a base model with {context}-wide text tokens"),
@@ -155,7 +155,7 @@ def _layer_widths(state: Mapping[str, Tensor], numbers: tuple[int, ...], name: s
     return tuple(widths), contexts.pop()
 
 
-def _recognise_projection(state: Mapping[str, Tensor], context: int, name: str) -> tuple[str, int, str, int]:
+def _recognize_projection(state: Mapping[str, Tensor], context: int, name: str) -> tuple[str, int, str, int]:
     """``(projection, tokens, embed_source, embed_width)``."""
 
     def shape(key: str, dimensions: int = 2) -> tuple[int, ...]:

@@ -19,12 +19,12 @@ class MaskStack:
 
     Args:
         masks: (1 or frames, height, width) for each condition, 0…1, of any sizes; None is everywhere.
-        normalise: keep the sum over all conditions at or below 1: ``m_i = clamp(m_i, 0, 1) / max(1, Σ clamp(m_j, 0, 1))``.
+        normalize: keep the sum over all conditions at or below 1: ``m_i = clamp(m_i, 0, 1) / max(1, Σ clamp(m_j, 0, 1))``.
     """
 
-    def __init__(self, masks: Sequence[Tensor | None], *, normalise: bool = False) -> None:
+    def __init__(self, masks: Sequence[Tensor | None], *, normalize: bool = False) -> None:
         self._masks = tuple(masks)
-        self.is_normalised = normalise and len(self._masks) > 0
+        self.is_normalized = normalize and len(self._masks) > 0
         self._kept: dict[tuple[Size, torch.device, torch.dtype], tuple[Tensor | None, ...]] = {}
 
     @property
@@ -39,8 +39,8 @@ class MaskStack:
             while len(self._kept) >= MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
             resized = [None if mask is None else resize_mask(mask.to(device), size) for mask in self._masks]
-            if self.is_normalised:
-                resized = list(normalise_masks(resized, size, device))
+            if self.is_normalized:
+                resized = list(normalize_masks(resized, size, device))
             self._kept[key] = tuple(None if mask is None else mask.flatten(1).to(dtype) for mask in resized)
         return self._kept[key]
 
@@ -60,7 +60,7 @@ def resize_mask(mask: Tensor, size: Size) -> Tensor:
     return functional.interpolate(mask[:, None], size=size, mode="bicubic")[:, 0]
 
 
-def normalise_masks(masks: Sequence[Tensor | None], size: Size, device: torch.device) -> tuple[Tensor, ...]:
+def normalize_masks(masks: Sequence[Tensor | None], size: Size, device: torch.device) -> tuple[Tensor, ...]:
     """Masks of one size that nowhere add up to more than 1; see `MaskStack`."""
     everywhere = torch.ones(1, *size, device=device)
     clamped = [everywhere if mask is None else mask.clamp(0, 1) for mask in masks]

@@ -15,7 +15,7 @@ class VisionTower:
         width: channels of a token of its hidden states.
         feed_forward: channels in the middle of an MLP.
         projection: channels of `image_embeds`.
-        patch: pixels along an edge of a patch; the picture is always 224×224.
+        patch: pixels along an edge of a patch; the image is always 224×224.
     """
 
     width: int

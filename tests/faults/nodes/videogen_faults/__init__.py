@@ -1,6 +1,6 @@
 """Nodes that fail on demand; for tests only, loaded by ``--extra-model-paths-config``.
 
-Each passes pictures through, unless its `seeds` ("101,102", or "*" for all) name the seed that it gets. With `times` it
+Each passes images through, unless its `seeds` ("101,102", or "*" for all) name the seed that it gets. With `times` it
 fails so often and then no more, which it counts in the file `record`: a line for every time that it was executed.
 """
 
@@ -66,7 +66,7 @@ class FaultExit(_FaultNode):
 
 
 class FaultOutOfMemory(_FaultNode):
-    """Runs out of memory while the pictures have more than `limit` pixels."""
+    """Runs out of memory while the images have more than `limit` pixels."""
 
     MORE: ClassVar[dict] = {"limit": ("INT", {"default": 0, "min": 0, "max": 2**31})}
 
@@ -102,8 +102,8 @@ class FaultSleep(_FaultNode):
                 bar.update(1)
 
 
-class FaultFirstPicture:
-    """A picture as often as it takes, for segments that begin from the last frame of the one before."""
+class FaultFirstImage:
+    """An image as often as it takes, for segments that begin from the last frame of the one before."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "execute"
@@ -128,5 +128,5 @@ def count_lines(path, beginning):
 
 
 NODE_CLASS_MAPPINGS = {
-    cls.__name__: cls for cls in (FaultExit, FaultOutOfMemory, FaultError, FaultSleep, FaultFirstPicture)
+    cls.__name__: cls for cls in (FaultExit, FaultOutOfMemory, FaultError, FaultSleep, FaultFirstImage)
 }

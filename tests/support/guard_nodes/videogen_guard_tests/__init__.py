@@ -71,7 +71,7 @@ class GuardTestModel:
 
 
 class GuardTestDigest:
-    """The hash of a latent's every bit, and pictures of it."""
+    """The hash of a latent's every bit, and images of it."""
 
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "digest"
@@ -84,8 +84,8 @@ class GuardTestDigest:
 
     def digest(self, samples):
         latent = samples["samples"].contiguous()
-        pictures = torch.sigmoid(latent[:, :3]).movedim(1, -1)
-        return {"ui": {"sha256": [hashlib.sha256(latent.numpy().tobytes()).hexdigest()]}, "result": (pictures,)}
+        images = torch.sigmoid(latent[:, :3]).movedim(1, -1)
+        return {"ui": {"sha256": [hashlib.sha256(latent.numpy().tobytes()).hexdigest()]}, "result": (images,)}
 
 
 class GuardTestClock:

@@ -11,20 +11,20 @@ from PIL import Image, ImageDraw
 from .colors import RGB
 
 Point = tuple[float, float]
-#: One colour, or two: at the top and at the bottom of the shape.
+#: One color, or two: at the top and at the bottom of the shape.
 Fill = RGB | tuple[RGB, RGB]
 
 
 class Canvas:
-    """An RGBA picture to draw on; a unit is `scale` pixels, and (0, 0) lies at pixel `origin`.
+    """An RGBA image to draw on; a unit is `scale` pixels, and (0, 0) lies at pixel `origin`.
 
-    Every shape is rasterised on its own at several times the resolution, within its bounding box, and laid over the
-    picture; so edges are smooth without a large copy of the whole picture in memory.
+    Every shape is rasterized on its own at several times the resolution, within its bounding box, and laid over the
+    image; so edges are smooth without a large copy of the whole image in memory.
     """
 
     def __init__(self, size: tuple[int, int], scale: float = 1.0, origin: Point = (0.0, 0.0)) -> None:
         # Red, green, blue and alpha, premultiplied. Held as "CMYK", for Pillow just four channels: pasting through a
-        # mask then blends all four alike, which for colours multiplied with their alpha is "over". `finish` divides.
+        # mask then blends all four alike, which for colors multiplied with their alpha is "over". `finish` divides.
         self._image = Image.new("CMYK", (max(1, size[0]), max(1, size[1])), (0, 0, 0, 0))
         self.scale = scale
         self.origin = origin
@@ -34,14 +34,14 @@ class Canvas:
         return self._image.size
 
     def finish(self) -> Image.Image:
-        """The picture, RGBA with straight alpha. The canvas is used up."""
+        """The image, RGBA with straight alpha. The canvas is used up."""
         size, values = self._image.size, self._image.tobytes()
-        # Let go before the copies are made: three of a large picture at once would be too many.
+        # Let go before the copies are made: three of a large image at once would be too many.
         self._image = Image.new("CMYK", (1, 1))
         return Image.frombuffer("RGBa", size, values, "raw", "RGBa", 0, 1).convert("RGBA")
 
     def shift(self, x: float, y: float, scale: float = 1.0) -> Canvas:
-        """The same picture under other coordinates: (0, 0) at (x, y), a unit `scale` of the old ones."""
+        """The same image under other coordinates: (0, 0) at (x, y), a unit `scale` of the old ones."""
         other = Canvas.__new__(Canvas)
         other._image = self._image
         other.scale = self.scale * scale
@@ -49,7 +49,7 @@ class Canvas:
         return other
 
     def view(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of the picture in units."""
+        """Left, top, right and bottom of the image in units."""
         (ox, oy), (width, height) = self.origin, self.size
         return -ox / self.scale, -oy / self.scale, (width - ox) / self.scale, (height - oy) / self.scale
 
@@ -69,7 +69,7 @@ class Canvas:
         mask = Image.new("L", ((box[2] - box[0]) * factor, (box[3] - box[1]) * factor), 0)
         draw = ImageDraw.Draw(mask)
         for outline in pixels:
-            # Pillow colours the pixels on the outline too: half a pixel is taken back.
+            # Pillow colors the pixels on the outline too: half a pixel is taken back.
             draw.polygon([((x - box[0]) * factor - 0.5, (y - box[1]) * factor - 0.5) for x, y in outline], fill=255)
         self._lay(mask.reduce(factor), box, (min(ys), max(ys)), fill, alpha)
 

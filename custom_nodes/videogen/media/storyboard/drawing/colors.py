@@ -1,4 +1,4 @@
-"""Colours as RGB triples, and the light that falls on them."""
+"""Colors as RGB triples, and the light that falls on them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def luminance(color: RGB) -> float:
 
 @dataclass(frozen=True)
 class Light:
-    """What the light does to a colour.
+    """What the light does to a color.
 
     Attributes:
         gain: factors for red, green and blue.
@@ -81,7 +81,7 @@ _GAIN_BY_TIME = {"day": (1.0, 1.0, 1.0), "dusk": (1.04, 0.86, 0.80), "night": (0
 
 
 def read_light(words: str, kelvin: tuple[int, int] | None) -> Light:
-    """The light of a scene, out of words on place and lighting and the colour temperature in kelvin."""
+    """The light of a scene, out of words on place and lighting and the color temperature in kelvin."""
     time = "night" if _NIGHT.search(words) else "dusk" if _DUSK.search(words) else "day"
     red, green, blue = _GAIN_BY_TIME[time]
     if kelvin:

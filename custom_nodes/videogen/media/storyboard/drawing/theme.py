@@ -1,4 +1,4 @@
-"""The design: colours, type sizes and spacing. Lengths are in units of the layout, about 1/1080 of a film's height."""
+"""The design: colors, type sizes and spacing. Lengths are in units of the layout, about 1/1080 of a film's height."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACCENT: RGB = (255, 196, 84)
 WARNING: RGB = (240, 122, 98)
 WHITE: RGB = (255, 255, 255)
 
-#: name -> (size, line height, colour, bold)
+#: name -> (size, line height, color, bold)
 _TYPE: dict[str, tuple[float, float, RGB, bool]] = {
     "number": (46, 56, TEXT, True),
     "clock": (38, 56, TEXT, True),

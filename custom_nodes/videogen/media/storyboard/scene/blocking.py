@@ -15,7 +15,7 @@ from .props import Painter, read_prop
 from .viewfinder import viewfinder_rect
 from .words import read_look, says, words_of
 
-_PERSON_METRES = 1.78
+_PERSON_METERS = 1.78
 # Share of the frame's height above a standing person's head; the feet follow from the size of the shot.
 _HEADROOM = {
     "extreme-wide": 0.56,
@@ -43,10 +43,10 @@ _REGIONS = {"left": 0.24, "centre": 0.5, "center": 0.5, "right": 0.76}
 
 @dataclass(frozen=True)
 class Figure:
-    """Somebody or something in the picture.
+    """Somebody or something in the image.
 
     Attributes:
-        x, base, height: middle, ground and height in pixels of the picture.
+        x, base, height: middle, ground and height in pixels of the image.
         aspect: width over height.
         depth: 0 in front; larger stands further back and is drawn earlier.
         sway: pixels by which its top moves to each side.
@@ -71,10 +71,10 @@ class Figure:
 
 @dataclass
 class _Actor:
-    """A figure before it is placed; `metres` its true height."""
+    """A figure before it is placed; `meters` its true height."""
 
     entity: Entity
-    metres: float
+    meters: float
     aspect: float
     paint: Painter
     sways: bool
@@ -82,23 +82,23 @@ class _Actor:
     initial: str = ""
 
 
-def place_figures(plan: SegmentPlan, picture: tuple[int, int], light: Light, horizon: float) -> list[Figure]:
+def place_figures(plan: SegmentPlan, image: tuple[int, int], light: Light, horizon: float) -> list[Figure]:
     """The figures of a segment, back to front.
 
     Args:
-        picture: width and height in pixels of the picture that shows the wider scene.
-        horizon: share of the picture's height above the horizon.
+        image: width and height in pixels of the image that shows the wider scene.
+        horizon: share of the image's height above the horizon.
     """
     people = [_person(entity) for entity in plan.characters]
     things = [_thing(entity) for entity in plan.objects]
-    first = viewfinder_rect(plan.shot, picture, plan.size, 0.0)
-    last = viewfinder_rect(plan.shot, picture, plan.size, 1.0)
+    first = viewfinder_rect(plan.shot, image, plan.size, 0.0)
+    last = viewfinder_rect(plan.shot, image, plan.size, 1.0)
     # A zoom is staged for its first frame, a pan or tilt for the middle of its way.
     if plan.shot.move.startswith("zoom"):
         frame = first
     else:
         frame = tuple((a + b) / 2 for a, b in zip(first, last, strict=True))  # type: ignore[assignment]
-    stage = _Stage(plan, frame, picture, horizon, frame[0], frame[2])
+    stage = _Stage(plan, frame, image, horizon, frame[0], frame[2])
     crowd = _order(people, things)
     if not crowd:
         return []
@@ -109,16 +109,16 @@ def place_figures(plan: SegmentPlan, picture: tuple[int, int], light: Light, hor
         middle = (narrow[0] + narrow[2]) / 2
         stage = dataclasses.replace(stage, left=max(frame[0], middle - half), right=min(frame[2], middle + half))
     width = stage.right - stage.left
-    scale = stage.person / _PERSON_METRES
+    scale = stage.person / _PERSON_METERS
     if not people:
         # Things alone are the subject: the tallest of them is as large as a person in this shot, within limits.
-        tallest = max(actor.metres for actor in things)
+        tallest = max(actor.meters for actor in things)
         share = min(0.80, max(0.42, SHOT_SIZES[plan.shot.size][1] * 0.84))
         if plan.shot.size == "extreme-wide":
             share = 0.40
         scale = (frame[3] - frame[1]) * share / tallest
     wanted = sum(_breadth(actor, scale, stage, width) for actor in crowd)
-    # When they would stand shoulder into shoulder, everybody steps back, rather than some out of the picture.
+    # When they would stand shoulder into shoulder, everybody steps back, rather than some out of the image.
     squeeze = min(1.0, width * (1.10 if len(crowd) > 3 else 1.0) / max(1.0, wanted))
     figures = [
         _place(stage, actor, place, scale * squeeze, alone=not people)
@@ -129,11 +129,11 @@ def place_figures(plan: SegmentPlan, picture: tuple[int, int], light: Light, hor
 
 @dataclass(frozen=True)
 class _Stage:
-    """Where there is to stand: between `left` and `right`, in the camera's `frame`, in pixels of the picture."""
+    """Where there is to stand: between `left` and `right`, in the camera's `frame`, in pixels of the image."""
 
     plan: SegmentPlan
     frame: tuple[float, float, float, float]
-    picture: tuple[int, int]
+    image: tuple[int, int]
     horizon: float
     left: float
     right: float
@@ -159,9 +159,9 @@ def _person(entity: Entity) -> _Actor:
         draw_person(canvas, look, light)
 
     young = says(r"toddler|baby|small child|kleinkind", words_of(entity))
-    metres = 0.95 if young else 1.32 if look.child else _PERSON_METRES * (0.95 if look.feminine else 1.0)
+    meters = 0.95 if young else 1.32 if look.child else _PERSON_METERS * (0.95 if look.feminine else 1.0)
     return _Actor(
-        entity, metres, PERSON_ASPECT, paint, False, (0.045 if look.hat else 0.01) + (0.035 if look.child else 0.0)
+        entity, meters, PERSON_ASPECT, paint, False, (0.045 if look.hat else 0.01) + (0.035 if look.child else 0.0)
     )
 
 
@@ -174,23 +174,23 @@ def _order(people: list[_Actor], things: list[_Actor]) -> list[_Actor]:
     """From left to right: people in the middle, things to both sides of them, the tallest next to them."""
     left: list[_Actor] = []
     right: list[_Actor] = []
-    for index, thing in enumerate(sorted(things, key=lambda actor: -actor.metres)):
+    for index, thing in enumerate(sorted(things, key=lambda actor: -actor.meters)):
         (right if index % 2 == 0 else left).append(thing)
     return [*reversed(left), *people, *right]
 
 
 def _breadth(actor: _Actor, scale: float, stage: _Stage, width: float) -> float:
-    """Pixels of the picture's width that an actor takes; what is large may stand behind the others."""
+    """Pixels of the image's width that an actor takes; what is large may stand behind the others."""
     if actor.entity.kind == "character":
         # Shoulders, not the brim of a hat.
-        return PERSON_ASPECT * 0.78 * actor.metres * scale
+        return PERSON_ASPECT * 0.78 * actor.meters * scale
     return min(actor.aspect * _shown(actor, scale, stage), width * 0.30)
 
 
 def _shown(actor: _Actor, scale: float, stage: _Stage) -> float:
     """Height in pixels at which an actor is drawn before anybody steps back."""
     return min(
-        max(actor.metres * scale, _SMALLEST * stage.height),
+        max(actor.meters * scale, _SMALLEST * stage.height),
         1.05 * stage.height if actor.entity.kind == "object" else 1e9,
     )
 
@@ -249,13 +249,13 @@ def _fill_gaps(
 
 
 def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool) -> Figure:
-    true = actor.metres * scale
+    true = actor.meters * scale
     is_person = actor.entity.kind == "character"
     bottom, height = stage.frame[3], stage.height
     # Whoever stepped back stands nearer to the horizon; the head stays in its place as long as the feet are in sight.
     head = stage.feet - stage.person
     feet = (
-        min(stage.feet, max(head + _PERSON_METRES * scale, bottom - height * 0.06))
+        min(stage.feet, max(head + _PERSON_METERS * scale, bottom - height * 0.06))
         if stage.feet > bottom
         else stage.feet
     )
@@ -265,7 +265,7 @@ def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool)
     if is_person:
         return _figure(stage, actor, x, feet, true, 0.0)
     ceiling = stage.frame[1] + height * 0.05
-    eye = stage.horizon * stage.picture[1]
+    eye = stage.horizon * stage.image[1]
     base, size, depth = feet, true, 0.1
     widest = 0.80 * (stage.frame[2] - stage.frame[0])
     if base - size < ceiling or size * actor.aspect > widest:
@@ -282,5 +282,5 @@ def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool)
 
 
 def _figure(stage: _Stage, actor: _Actor, x: float, base: float, size: float, depth: float) -> Figure:
-    sway = stage.picture[1] * (0.0032 if actor.sways else 0.0016 if actor.entity.kind == "character" else 0.0)
+    sway = stage.image[1] * (0.0032 if actor.sways else 0.0016 if actor.entity.kind == "character" else 0.0)
     return Figure(actor.entity, x, base, size, actor.aspect, actor.paint, depth, sway, actor.crown, actor.initial)

@@ -269,20 +269,20 @@ def _furniture(canvas: Canvas, light: Light, side: int, wood: RGB) -> None:
             place += width + 0.002
             index += 1
     trees.draw_potted_plant(canvas.shift(side * 0.86, 0.53, 0.19), light, 7, (98, 146, 92))
-    picture = side * 0.02
-    canvas.box(picture - 0.085, 0.20, picture + 0.085, 0.335, lighten(wood, 0.1), radius=0.003)
-    canvas.box(picture - 0.074, 0.211, picture + 0.074, 0.324, light((238, 236, 226)))
+    image = side * 0.02
+    canvas.box(image - 0.085, 0.20, image + 0.085, 0.335, lighten(wood, 0.1), radius=0.003)
+    canvas.box(image - 0.074, 0.211, image + 0.074, 0.324, light((238, 236, 226)))
     canvas.polygon(
         [
-            (picture - 0.074, 0.324),
-            (picture - 0.03, 0.262),
-            (picture + 0.012, 0.30),
-            (picture + 0.04, 0.275),
-            (picture + 0.074, 0.324),
+            (image - 0.074, 0.324),
+            (image - 0.03, 0.262),
+            (image + 0.012, 0.30),
+            (image + 0.04, 0.275),
+            (image + 0.074, 0.324),
         ],
         light((136, 166, 150)),
     )
-    canvas.ellipse(picture + 0.036, 0.245, 0.012, 0.012, light((230, 176, 110)))
+    canvas.ellipse(image + 0.036, 0.245, 0.012, 0.012, light((230, 176, 110)))
 
 
 BUILT_PLACES: dict[str, Landscape] = {

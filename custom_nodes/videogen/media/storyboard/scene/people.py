@@ -157,7 +157,7 @@ def _arms(canvas: Canvas, sleeve: RGB, skin: RGB, pose: int) -> None:
     for side, (shoulder, elbow, hand) in zip((-1, 1), reach[pose], strict=True):
         color = sleeve if side < 0 else darken(sleeve, 0.10)
         cuff = (elbow[0] + (hand[0] - elbow[0]) * 0.80, elbow[1] + (hand[1] - elbow[1]) * 0.80)
-        # A darker rim sets the arm off against the shirt of the same colour.
+        # A darker rim sets the arm off against the shirt of the same color.
         canvas.stroke(curve([shoulder, elbow, cuff], closed=False), 0.056, darken(sleeve, 0.45), 0.22, end=0.044)
         canvas.stroke([cuff, hand], 0.030, skin, end=0.028)
         canvas.ellipse(hand[0], hand[1] + 0.010, 0.0175, 0.0205, skin)

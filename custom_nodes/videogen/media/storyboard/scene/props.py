@@ -21,7 +21,7 @@ class Prop:
     """An object to be drawn.
 
     Attributes:
-        height: metres.
+        height: meters.
         aspect: width over height.
         sways: whether the wind moves it.
         initial: a letter that is set on it, for objects without a symbol of their own.
@@ -35,7 +35,7 @@ class Prop:
     initial: str = ""
 
 
-# kind -> (words, height in metres, width over height); the first whose words are found counts. Two passes: key and
+# kind -> (words, height in meters, width over height); the first whose words are found counts. Two passes: key and
 # label first, so that "the house behind the tree" in a description does not turn a tree into a house.
 _KINDS: tuple[tuple[str, str, float, float], ...] = (
     ("can", r"watering[- ]?cans?|gie(?:ß|ss)kanne\w*", 0.42, 1.45),
@@ -131,7 +131,7 @@ _FRUIT_COLORS: tuple[tuple[str, RGB], ...] = (
     (r"\w*orange\w*", (238, 148, 52)),
     (r"\w*lemon\w*|\w*zitrone\w*", (240, 212, 74)),
 )
-_METRES = re.compile(
+_METERS = re.compile(
     r"(\d+(?:[.,]\d+)?)(?:\s*(?:-|–|to|bis)\s*(\d+(?:[.,]\d+)?))?\s*(m|cm|meters?|metres?|meter[n]?|"
     r"centimet\w+|zentimeter\w*)\b",
     re.I,
@@ -148,7 +148,7 @@ def read_prop(entity: Entity) -> Prop:
         if says(_GROWN, naming):
             young = False
         kind, height, aspect = ("sapling", 1.3, 0.52) if young else ("tree", 3.5, 0.98)
-    measured = _METRES.search(entity.description)
+    measured = _METERS.search(entity.description)
     if measured and kind in ("sapling", "tree", "conifer", "bush", "house", "thing"):
         values = [float(value.replace(",", ".")) for value in measured.groups()[:2] if value]
         unit = 0.01 if measured[3].lower().startswith(("c", "z")) else 1.0

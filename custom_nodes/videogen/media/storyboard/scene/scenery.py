@@ -1,4 +1,4 @@
-"""The place behind the figures: which kind of scenery a location is, and its layers as pictures."""
+"""The place behind the figures: which kind of scenery a location is, and its layers as images."""
 
 from __future__ import annotations
 
@@ -66,18 +66,18 @@ class Scene:
 
     @property
     def horizon(self) -> float:
-        """Share of the picture's height above the horizon."""
+        """Share of the image's height above the horizon."""
         return HORIZON.get(self.kind, _DEFAULT_HORIZON)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The pictures of a scene, back to front.
+    """The images of a scene, back to front.
 
     Attributes:
-        sky: RGB, as large as the picture.
+        sky: RGB, as large as the image.
         clouds, far, near, front: RGBA with the top left corner at which they lie; they reach beyond the
-            picture's sides.
+            image's sides.
     """
 
     sky: Image.Image
@@ -110,7 +110,7 @@ def paint_layers(scene: Scene, size: tuple[int, int], zoom: float = 1.0, pad: in
     """Paint a scene.
 
     Args:
-        size: of the picture in pixels.
+        size: of the image in pixels.
         zoom: 1 for a wide shot; a closer one sees less of the place, and that out of focus.
         pad: pixels by which the layers reach beyond the left and right edge.
     """
@@ -173,28 +173,28 @@ def _sky(scene: Scene, size: tuple[int, int], zoom: float) -> Image.Image:
     noise = np.random.default_rng(scene.seed).random((64, min(size[0], 256), 1), dtype=np.float32) - 0.5
     noise = np.tile(noise, (1, -(-size[0] // noise.shape[1]), 1))[:, : size[0]]
     across = np.exp(-(((np.arange(size[0], dtype=np.float32) + 0.5) / size[1] - x * aspect) ** 2) / spread)
-    picture = np.empty((size[1], size[0], 3), np.uint8)
-    # In bands: a large picture in floating point would take a multiple of its memory.
+    pixels = np.empty((size[1], size[0], 3), np.uint8)
+    # In bands: a large pixels in floating point would take a multiple of its memory.
     for first in range(0, size[1], 64):
         rows = (np.arange(first, min(size[1], first + 64), dtype=np.float32)[:, None] + 0.5) / size[1]
         # The gradient ends at the horizon.
         band = _gradient(stops, np.clip(rows / scene.horizon, 0, 1))[:, None, :]
         share = (np.exp(-((rows - y) ** 2) / spread) * across * strength)[:, :, None]
-        picture[first : first + 64] = np.clip(np.rint(band + (glow - band) * share + noise[: len(rows)]), 0, 255)
-    image = Image.fromarray(picture)
+        pixels[first : first + 64] = np.clip(np.rint(band + (glow - band) * share + noise[: len(rows)]), 0, 255)
+    image = Image.fromarray(pixels)
     if scene.kind != "room":
         _sun_or_stars(image, scene, (x * size[0], y * size[1]), random)
     return image
 
 
 def _gradient(stops: tuple[RGB, RGB, RGB], places: np.ndarray) -> np.ndarray:
-    """Colours at places from 0 to 1, shape (n, 1), as an array of shape (n, 3)."""
+    """Colors at places from 0 to 1, shape (n, 1), as an array of shape (n, 3)."""
     top, middle, low = (np.array(color, dtype=np.float32) for color in stops)
     return np.where(places < 0.6, top + (middle - top) * places / 0.6, middle + (low - middle) * (places - 0.6) / 0.4)
 
 
-def _sun_or_stars(picture: Image.Image, scene: Scene, place: tuple[float, float], random: np.random.Generator) -> None:
-    width, height = picture.size
+def _sun_or_stars(image: Image.Image, scene: Scene, place: tuple[float, float], random: np.random.Generator) -> None:
+    width, height = image.size
     # Nothing of this lies below the horizon.
     canvas = Canvas((width, max(1, round(height * scene.horizon))), height)
     x, y = place[0] / height, place[1] / height
@@ -211,11 +211,11 @@ def _sun_or_stars(picture: Image.Image, scene: Scene, place: tuple[float, float]
     elif not scene.light.overcast:
         canvas.ellipse(x, y, 0.046, 0.046, (255, 252, 236) if scene.light.time == "day" else (255, 236, 190), 0.95)
     layer = canvas.finish()
-    picture.paste(layer, (0, 0), layer)
+    image.paste(layer, (0, 0), layer)
 
 
 def _clouds(scene: Scene, size: tuple[int, int], zoom: float) -> tuple[Image.Image, int, int] | None:
-    """A band of clouds, an eighth wider than the picture: it drifts to the left."""
+    """A band of clouds, an eighth wider than the image: it drifts to the left."""
     light, height = scene.light, size[1]
     width = size[0] + max(8, size[0] // 8)
     canvas = Canvas((width, round(height * scene.horizon * 0.86)), height, (size[0] / 2, 0))

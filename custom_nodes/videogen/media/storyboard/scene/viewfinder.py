@@ -12,7 +12,7 @@ from ..drawing.canvas import Canvas
 from ..drawing.colors import RGB
 
 Box = tuple[float, float, float, float]
-#: Share of the picture that stays outside the widest frame, on each side.
+#: Share of the image that stays outside the widest frame, on each side.
 _MARGIN = 0.045
 # What a zoom closes in on, as a share of the widest frame's height: the faces, or the whole figures of a wide shot.
 _FOCUS = {
@@ -28,18 +28,18 @@ _DIM: RGB = (14, 16, 22)
 _DIM_ALPHA = 112
 
 
-def viewfinder_rect(shot: Shot, picture: tuple[int, int], film: tuple[int, int], progress: float) -> Box:
-    """The camera's frame as (left, top, right, bottom) in pixels of the picture, in the film's proportions.
+def viewfinder_rect(shot: Shot, image: tuple[int, int], film: tuple[int, int], progress: float) -> Box:
+    """The camera's frame as (left, top, right, bottom) in pixels of the image, in the film's proportions.
 
     Args:
-        picture: width and height in pixels of the picture that shows the wider scene.
+        image: width and height in pixels of the image that shows the wider scene.
         film: width and height of the film; only their ratio counts.
         progress: 0 at the segment's first moment, 1 at its last; the move sets in and ends gently.
 
     A pan to the left moves the frame to the left, a tilt up moves it up, zooming in makes it smaller, tracking moves
-    it to the right; `shot.amount` says how far. It never leaves the picture.
+    it to the right; `shot.amount` says how far. It never leaves the image.
     """
-    width, height = picture
+    width, height = image
     aspect = film[0] / film[1]
     room_x, room_y = width * (1 - 2 * _MARGIN), height * (1 - 2 * _MARGIN)
     full = min(room_y, room_x / aspect)
@@ -101,20 +101,20 @@ def draw_ghosts(image: Image.Image, shot: Shot, film: tuple[int, int], weight: f
 
 
 def paint_arrows(
-    shot: Shot, picture: tuple[int, int], film: tuple[int, int], weight: float, color: RGB
+    shot: Shot, image: tuple[int, int], film: tuple[int, int], weight: float, color: RGB
 ) -> list[tuple[Image.Image, int, int]]:
-    """Arrows from the first frame to the last, as RGBA pictures and their places. None for a static camera."""
+    """Arrows from the first frame to the last, as RGBA images and their places. None for a static camera."""
     if shot.move == "static" or shot.amount <= 0:
         return []
-    start, end = (viewfinder_rect(shot, picture, film, progress) for progress in (0.0, 1.0))
+    start, end = (viewfinder_rect(shot, image, film, progress) for progress in (0.0, 1.0))
     if shot.move.startswith("zoom"):
         corners = (((start[x], start[y]), (end[x], end[y])) for x in (0, 2) for y in (1, 3))
         ways = [(_between(a, b, 0.22), _between(a, b, 0.78)) for a, b in corners]
     elif shot.move.startswith("tilt"):
-        x = min(start[2] + weight * 8, (start[2] + picture[0]) / 2)
+        x = min(start[2] + weight * 8, (start[2] + image[0]) / 2)
         ways = [((x, _middle(start)[1]), (x, _middle(end)[1]))]
     else:
-        y = min(start[3] + weight * 8, (start[3] + picture[1]) / 2)
+        y = min(start[3] + weight * 8, (start[3] + image[1]) / 2)
         ways = [((_middle(start)[0], y), (_middle(end)[0], y))]
     arrows = []
     for tail, tip in ways:
@@ -173,7 +173,7 @@ def _sorted(x0: float, y0: float, x1: float, y1: float) -> Box:
 
 
 def _fill(image: Image.Image, box: Box, color: RGB, alpha: float) -> None:
-    """A rectangle at fractions of pixels: what it covers of a pixel is how much it colours it, so it moves smoothly."""
+    """A rectangle at fractions of pixels: what it covers of a pixel is how much it colors it, so it moves smoothly."""
     left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     if left >= right or top >= bottom:

@@ -94,13 +94,13 @@ def says(pattern: str, text: str) -> bool:
 
 
 def find_color(garment: str, text: str) -> RGB | None:
-    """The colour that stands with a garment: "blue checked shirt", "Hemd in Blau"."""
+    """The color that stands with a garment: "blue checked shirt", "Hemd in Blau"."""
     for match in re.finditer(rf"\b(?:{garment})", text, re.I):
         # Not beyond a comma, a full stop or an "and": there the next garment begins.
         before = re.split(r"[,.;:]|\b(?:and|und|with|mit)\b", text[max(0, match.start() - 60) : match.start()])[-1]
         after = re.split(r"[,.;:]|\b(?:and|und|with|mit)\b", text[match.end() : match.end() + 30])[0]
         inside = match.group().lower()
-        # The colour next to the noun counts: the last one before it.
+        # The color next to the noun counts: the last one before it.
         candidates = [
             (found.end(), -rank, color)
             for rank, (words, color) in enumerate(_COLOR_WORDS)
@@ -112,7 +112,7 @@ def find_color(garment: str, text: str) -> RGB | None:
             for words, color in _COLOR_WORDS:
                 if re.search(rf"\b{words}\b", after, re.I):
                     return color
-        # "Jeanshemd", "Blauhemd": the colour is part of the noun.
+        # "Jeanshemd", "Blauhemd": the color is part of the noun.
         if inside.startswith("jeans"):
             return _DENIM
         for words, color in _COLOR_WORDS:

@@ -1,4 +1,4 @@
-"""The chips of cast, objects and place: picture, colour and name, the same in every segment."""
+"""The chips of cast, objects and place: image, color and name, the same in every segment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pictures: the faces on chips, and marks for shot size and camera move."""
+"""Small images: the faces on chips, and marks for shot size and camera move."""
 
 from __future__ import annotations
 
@@ -21,42 +21,40 @@ from ..scene.words import read_look
 
 
 def draw_avatar(entity: Entity, plan: SegmentPlan, diameter: int) -> Image.Image:
-    """A round picture of somebody, something or a place, on its colour; RGBA, `diameter` pixels wide and high.
+    """A round image of somebody, something or a place, on its color; RGBA, `diameter` pixels wide and high.
 
-    The colour stays around the picture as a ring.
+    The color stays around the image as a ring.
     """
     diameter, color = max(4, diameter), parse_color(entity.color)
     if entity.kind == "location":
         return _draw_place(read_scene(plan), color, diameter)
     disc = Canvas((diameter, diameter), diameter)
     disc.ellipse(0.5, 0.5, 0.5, 0.5, color)
-    picture = disc.finish()
+    image = disc.finish()
     figure = Canvas((diameter, diameter), diameter)
     if entity.kind == "character":
         draw_person(figure.shift(0.5, 0.16, 3.1), read_look(entity, color), Light())
         # Shoulders end at the disc's edge.
-        empty = Image.new("RGBA", picture.size, (0, 0, 0, 0))
-        picture.alpha_composite(Image.composite(figure.finish(), empty, picture.getchannel("A")))
-        return picture
+        empty = Image.new("RGBA", image.size, (0, 0, 0, 0))
+        image.alpha_composite(Image.composite(figure.finish(), empty, image.getchannel("A")))
+        return image
     prop = read_prop(entity)
     height = min(0.70, 0.74 / prop.aspect)
     figure.ellipse(0.5, 0.5, 0.41, 0.41, mix(color, WHITE, 0.78))
     prop.paint(figure.shift(0.5, 0.5 - height / 2, height), Light())
-    picture.alpha_composite(figure.finish())
+    image.alpha_composite(figure.finish())
     if prop.initial:
         ink: RGB = (24, 28, 34) if luminance(color) > 0.35 else WHITE
         size = max(4, round(diameter * 0.40))
-        draw_line(
-            picture, diameter / 2, diameter * 0.47 - size / 2, prop.initial, TextStyle(size, size, ink, True), "m"
-        )
-    return picture
+        draw_line(image, diameter / 2, diameter * 0.47 - size / 2, prop.initial, TextStyle(size, size, ink, True), "m")
+    return image
 
 
 @lru_cache(maxsize=32)
 def _draw_place(scene: Scene, color: RGB, diameter: int) -> Image.Image:
     disc = Canvas((diameter, diameter), diameter)
     disc.ellipse(0.5, 0.5, 0.5, 0.5, color)
-    picture = disc.finish()
+    image = disc.finish()
     size = max(4, round(diameter * 0.82))
     layers = paint_layers(scene, (size * 2, size * 2), 0.9)
     view = layers.sky
@@ -66,8 +64,8 @@ def _draw_place(scene: Scene, color: RGB, diameter: int) -> Image.Image:
     mask = Canvas((size, size), size)
     mask.ellipse(0.5, 0.5, 0.5, 0.5, WHITE)
     offset = (diameter - size) // 2
-    picture.paste(view.resize((size, size), Image.Resampling.LANCZOS), (offset, offset), mask.finish().getchannel("A"))
-    return picture
+    image.paste(view.resize((size, size), Image.Resampling.LANCZOS), (offset, offset), mask.finish().getchannel("A"))
+    return image
 
 
 def draw_size_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
@@ -130,7 +128,7 @@ def _arrow(canvas: Canvas, tail: tuple[float, float], tip: tuple[float, float], 
 
 
 def draw_missing_icon(pixels: int, color: RGB) -> Image.Image:
-    """An empty picture frame with a stroke through it."""
+    """An empty image frame with a stroke through it."""
     canvas = Canvas((pixels, pixels), pixels)
     outline = box_points(0.08, 0.20, 0.92, 0.80, 0.08)
     canvas.stroke([*outline, outline[0]], 0.055, color)

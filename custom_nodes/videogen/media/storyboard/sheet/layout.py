@@ -13,7 +13,7 @@ class Layout:
     """The areas of a frame, in pixels.
 
     Attributes:
-        mode: ``full``; ``compact`` without the columns of text; ``minimal``: picture and timeline, nothing else.
+        mode: ``full``; ``compact`` without the columns of text; ``minimal``: image and timeline, nothing else.
         unit: pixels of one unit of the design.
         caption: description and shot, beside or under each other.
         columns: one or two areas for cast and prompt; none unless `mode` is ``full``.
@@ -23,7 +23,7 @@ class Layout:
     unit: float
     stacked: bool
     header: Rect
-    picture: Rect
+    image: Rect
     caption: Rect
     columns: tuple[Rect, ...]
     timeline: Rect
@@ -49,21 +49,21 @@ def lay_out(size: tuple[int, int]) -> Layout:
     top = header[3] + round(18 * unit)
     if compact:
         caption = (left, timeline[1] - round(52 * unit), right, timeline[1] - round(10 * unit))
-        picture = (left, top, right, caption[1] - round(12 * unit))
-        if picture[3] - picture[1] < 0.35 * height:
+        image = (left, top, right, caption[1] - round(12 * unit))
+        if image[3] - image[1] < 0.35 * height:
             return _minimal(size)
-        return Layout("compact", unit, stacked, header, picture, caption, (), timeline)
+        return Layout("compact", unit, stacked, header, image, caption, (), timeline)
     if not stacked:
         panel = max(round(360 * unit), min(round(width * 0.22), round(520 * unit)))
         split = right - panel
         caption_height = round(76 * unit)
-        picture = (left, top, split - gap, timeline[1] - caption_height - round(34 * unit))
-        caption = (left, picture[3] + round(18 * unit), picture[2], picture[3] + round(18 * unit) + caption_height)
-        return Layout("full", unit, stacked, header, picture, caption, ((split, top, right, caption[3]),), timeline)
+        image = (left, top, split - gap, timeline[1] - caption_height - round(34 * unit))
+        caption = (left, image[3] + round(18 * unit), image[2], image[3] + round(18 * unit) + caption_height)
+        return Layout("full", unit, stacked, header, image, caption, ((split, top, right, caption[3]),), timeline)
     bottom = min(
         top + round((right - left) * 1.24), top + round((timeline[1] - top) * (0.62 if aspect < 0.8 else 0.55))
     )
-    picture = (left, top, right, bottom)
+    image = (left, top, right, bottom)
     caption = (left, bottom + round(18 * unit), right, bottom + round((18 + 132) * unit))
     below, end = caption[3] + round(18 * unit), timeline[1] - round(20 * unit)
     middle = (left + right) // 2
@@ -71,7 +71,7 @@ def lay_out(size: tuple[int, int]) -> Layout:
         columns: tuple[Rect, ...] = ((left, below, middle - gap // 2, end), (middle + gap // 2, below, right, end))
     else:
         columns = ((left, below, right, end),)
-    return Layout("full", unit, stacked, header, picture, caption, columns, timeline)
+    return Layout("full", unit, stacked, header, image, caption, columns, timeline)
 
 
 def _minimal(size: tuple[int, int]) -> Layout:

@@ -34,7 +34,7 @@ def draw_timeline(image: Image.Image, layout: Layout, plan: SegmentPlan, *, miss
     reach = (int(right) + 8, int(bottom + (bottom - top)) + 3)
     canvas = Canvas((reach[0] - corner[0], reach[1] - corner[1]), 1.0, (-corner[0], -corner[1]))
     gap = max(1.0, min(5 * layout.unit, (right - left) / max(1, plan.count) * 0.22))
-    # With ticks narrower than this the segments would be a grey haze: one plain bar then.
+    # With ticks narrower than this the segments would be a gray haze: one plain bar then.
     ticked = (right - left) / max(1, plan.count) >= 5 and layout.mode != "minimal"
     radius = (bottom - top) / 2 if layout.mode != "minimal" else 0
     current = _span(plan, left, right)

@@ -144,6 +144,6 @@ FOREIGN_KINDS: tuple[tuple[Callable[[State], bool], str, str], ...] = (
 )
 
 
-def name_foreign_kind(state: State) -> tuple[str, str] | None:
+def name_file_kind(state: State) -> tuple[str, str] | None:
     """``("a LoRA", "it belongs into …")`` for a file that is something else than an IP-Adapter, as far as that can be told."""
     return next(((kind, advice) for fits, kind, advice in FOREIGN_KINDS if fits(state)), None)

@@ -1,4 +1,4 @@
-"""The picture of a segment: scenery, figures and the camera's frame, moving."""
+"""The image of a segment: scenery, figures and the camera's frame, moving."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BREATH = 3.6  # seconds
 _layers = lru_cache(maxsize=2)(paint_layers)
 
 
-class Picture:
+class SceneImage:
     """All that can be drawn ahead is drawn once; `draw` composes a moment of it."""
 
     def __init__(self, plan: SegmentPlan, size: tuple[int, int], unit: float) -> None:
@@ -41,7 +41,7 @@ class Picture:
         self._marks = _paint_marks(plan, [sprite.figure for sprite in self._sprites], size, unit)
 
     def draw(self, seconds: float, progress: float) -> Image.Image:
-        """The picture, RGB, `seconds` after the segment's start, which is `progress` (0 to 1) of its camera move."""
+        """The image, RGB, `seconds` after the segment's start, which is `progress` (0 to 1) of its camera move."""
         image = self.scenery(seconds, progress)
         for index, sprite in enumerate(self._sprites):
             sprite.draw(image, seconds, 0.7 * index)
@@ -75,7 +75,7 @@ class Picture:
 
 
 class _Sprite:
-    """A figure's picture, cropped to what can be seen, and where it lies."""
+    """A figure's image, cropped to what can be seen, and where it lies."""
 
     def __init__(self, figure: Figure, painted: tuple[Image.Image, int, int] | None) -> None:
         self.figure = figure
@@ -84,7 +84,7 @@ class _Sprite:
     def draw(self, image: Image.Image, seconds: float, phase: float) -> None:
         if self._painted is None:
             return
-        picture, left, top = self._painted
+        sprite, left, top = self._painted
         figure = self.figure
         turn = 2 * math.pi * seconds / _BREATH + phase
         lean = figure.sway * math.sin(turn * 0.61)
@@ -95,8 +95,8 @@ class _Sprite:
             ground = figure.base - top
             grown = 1 / (1 + breath)
             source = (1, shear, -shear * ground, 0, grown, ground * (1 - grown))
-            picture = picture.transform(picture.size, Image.Transform.AFFINE, source, Image.Resampling.BILINEAR)
-        image.paste(picture, (left, top), picture)
+            sprite = sprite.transform(sprite.size, Image.Transform.AFFINE, source, Image.Resampling.BILINEAR)
+        image.paste(sprite, (left, top), sprite)
 
 
 def _paint_figure(figure: Figure, size: tuple[int, int], light: Light) -> tuple[Image.Image, int, int] | None:
@@ -174,7 +174,7 @@ def _paint_marks(
 
 
 def _tag(text: str, style: TextStyle, dot: RGB | None, unit: float) -> Image.Image:
-    """A small dark label with a dot of colour."""
+    """A small dark label with a dot of color."""
     pad, height = 10 * unit, style.leading
     lead = 16 * unit if dot else 0.0
     canvas = Canvas((max(1, math.ceil(style.width(text) + 2 * pad + lead)), height))
