@@ -208,7 +208,7 @@ class ReferencesRun:
             read_image(partial, member.file)
         except VideoGenError as error:
             partial.unlink(missing_ok=True)
-            raise VideoGenError("video-broken", error.message, error.hint) from None
+            raise VideoGenError("media-broken", error.message, error.hint) from None
         partial.replace(target)
         return target
 

@@ -41,7 +41,7 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
     """Download the video of a prompt, or its images, under names of our own: the server's are never used as paths.
 
     Raises:
-        VideoGenError: `output-missing`, `video-broken` when the bytes are not those that the server's node hashed.
+        VideoGenError: `output-missing`, `media-broken` when the bytes are not those that the server's node hashed.
     """
     everything, record = find_video_files(outcome)
     sounds = [file for file in everything if is_sound(file["filename"])]
@@ -54,7 +54,7 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
         total += client.download(file, path)
         paths.append(path)
     if record and len(paths) == 1 and hash_file(paths[0]) != record["sha256"]:
-        raise VideoGenError("video-broken", f"{files[0]['filename']} arrived with other bytes than the server wrote")
+        raise VideoGenError("media-broken", f"{files[0]['filename']} arrived with other bytes than the server wrote")
     return Fetched(tuple(paths), record, total)
 
 
@@ -102,7 +102,7 @@ def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder:
         folder: where the file is to lie.
 
     Raises:
-        VideoGenError: `video-broken`.
+        VideoGenError: `media-broken`.
     """
     path = fetched.paths[0]
     suffix = Path(path.stem).suffix
@@ -140,7 +140,7 @@ def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality,
         for image in _images(paths):
             if image.shape != first.shape:
                 raise VideoGenError(
-                    "video-broken",
+                    "media-broken",
                     f"the prompt has saved pictures of different sizes: {image.shape[1]}×{image.shape[0]}"
                     f" beside {first.shape[1]}×{first.shape[0]}",
                 )
@@ -166,4 +166,4 @@ def _images(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
             if count > 1:
                 return
         except (OSError, UnidentifiedImageError, av.error.FFmpegError) as error:
-            raise VideoGenError("video-broken", f"{path.stem} cannot be read as a picture: {error}") from None
+            raise VideoGenError("media-broken", f"{path.stem} cannot be read as a picture: {error}") from None

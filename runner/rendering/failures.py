@@ -67,7 +67,7 @@ _BY_CODE = {
     "submission-rejected": Failure.VALIDATION,
     "predecessor-missing": Failure.PREDECESSOR,
     "output-missing": Failure.OUTPUT_BROKEN,
-    "video-broken": Failure.OUTPUT_BROKEN,
+    "media-broken": Failure.OUTPUT_BROKEN,
     "encode-failed": Failure.OUTPUT_BROKEN,
     "server-unreachable": Failure.SERVER_GONE,
     "server-lost": Failure.SERVER_GONE,

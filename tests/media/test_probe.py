@@ -33,7 +33,7 @@ def test_a_video_that_is_cut_off_is_broken(tmp_path: Path, video: Path, share: f
     cut.write_bytes(video.read_bytes()[: int(video.stat().st_size * share)])
     with pytest.raises(VideoGenError, match="cut") as caught:
         verify_video(cut, frames=10)
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 def test_a_video_whose_bytes_were_damaged_is_broken(tmp_path: Path, video: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_video_whose_bytes_were_damaged_is_broken(tmp_path: Path, video: Path)
     damaged.write_bytes(data)
     with pytest.raises(VideoGenError) as caught:
         verify_video(damaged, frames=10)
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_what_is_no_video_is_broken(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(VideoGenError, match=r"no_video\.mp4") as caught:
         verify_video(path)
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 def test_a_missing_file_and_a_folder_are_broken_videos(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.mp4", tmp_path):
         with pytest.raises(VideoGenError, match=path.name) as caught:
             probe_video(path)
-        assert caught.value.code == "video-broken"
+        assert caught.value.code == "media-broken"
 
 
 def test_a_file_with_only_sound_has_no_video_in_it(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_frame_of_another_shape_or_type_is_refused(tmp_path: Path, frame: np.n
 def test_a_video_without_a_frame_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoGenError) as caught:
         write_video(tmp_path / "v.mp4", [], count=4)
-    assert caught.value.code in ("video-broken", "encode-failed")
+    assert caught.value.code in ("media-broken", "encode-failed")
     assert files_in(tmp_path) == []
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-BAD_INPUT, NO_SERVER, SEGMENTS_FAILED = 2, 3, 1
+#: Exit statuses of the command line.
+SEGMENTS_FAILED, BAD_INPUT, NO_SERVER, INTERNAL_ERROR = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "sensor-unreadable": ErrorCode("a strict guard cannot read a temperature", SEGMENTS_FAILED),
     "ffmpeg-missing": ErrorCode("no ffmpeg was found", BAD_INPUT),
     "encode-failed": ErrorCode("ffmpeg could not write a video", SEGMENTS_FAILED),
-    "video-broken": ErrorCode("a video file does not decode, or is not what it should be", SEGMENTS_FAILED),
+    "media-broken": ErrorCode(
+        "a video, image or sound file does not decode, or is not what it should be", SEGMENTS_FAILED
+    ),
     "backend-mismatch": ErrorCode("continuity scores of different backends were to be compared", BAD_INPUT),
     "embedding-failed": ErrorCode("an image network gave no usable vector for a continuity score", BAD_INPUT),
     "metric-missing": ErrorCode("a metric that was asked for needs what is not installed", BAD_INPUT),
@@ -53,7 +56,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT
     ),
     "film-incomplete": ErrorCode("segments are missing and no slate was wanted", SEGMENTS_FAILED),
-    "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", BAD_INPUT),
+    "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", SEGMENTS_FAILED),
     "path-invalid": ErrorCode(
         "a file or folder cannot be used: missing, not writable, or outside its place", BAD_INPUT
     ),
@@ -73,7 +76,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "server-stalled": ErrorCode("the server answers, but its prompt makes no progress", NO_SERVER),
     "prompt-lost": ErrorCode("the server has forgotten a prompt", NO_SERVER),
     "predecessor-missing": ErrorCode("a segment continues one that was not rendered", SEGMENTS_FAILED),
-    "runner-failed": ErrorCode("a mistake in the runner itself", SEGMENTS_FAILED),
+    "runner-failed": ErrorCode("an internal error in videogen", INTERNAL_ERROR),
     "server-refused": ErrorCode("the server answered a request with an error", NO_SERVER),
     "submission-rejected": ErrorCode("the server refused a prompt or dropped one of its outputs", BAD_INPUT),
     "reference-failed": ErrorCode("a reference picture could not be drawn before the segments", SEGMENTS_FAILED),
@@ -82,17 +85,21 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "output-missing": ErrorCode("a finished prompt has no video or picture in its outputs", SEGMENTS_FAILED),
 }
 
+#: Codes of earlier releases, as journals and scripts have them → what they are called now.
+FORMER_CODES = {"video-broken": "media-broken"}
+
 
 class VideoGenError(Exception):
     """Something the user can act on.
 
     Args:
-        code: a key of `ERROR_CODES`.
+        code: a key of `ERROR_CODES`, or of `FORMER_CODES`.
         message: what is wrong and where, with the value found and the one expected. One sentence or a list.
         hint: the next step; may be empty when the message already says it.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
+        code = FORMER_CODES.get(code, code)
         if code not in ERROR_CODES:
             raise KeyError(f"error code {code!r} is not registered in ERROR_CODES")
         super().__init__(message)
@@ -127,3 +134,20 @@ class ProblemList(VideoGenError):
         count = len(self.problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         super().__init__(code, f"{what}: {count} problem{'s' if count != 1 else ''}\n{lines}", hint)
+
+
+class TooHotError(VideoGenError):
+    """A device stayed too hot for as long as a thermal guard was to wait.
+
+    A type of its own, because a server tells a client the type of what a node raised, and no code.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__("too-hot", message, hint)
+
+
+class SensorUnreadableError(VideoGenError):
+    """A strict thermal guard cannot read a temperature."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__("sensor-unreadable", message, hint)

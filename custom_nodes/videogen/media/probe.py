@@ -39,12 +39,12 @@ def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
         decode: decode every frame too (about 1 s for 8 s of 1080p), instead of only reading the packets.
 
     Raises:
-        VideoGenError: `video-broken`, when the file is missing, cut off, has no video, or does not decode.
+        VideoGenError: `media-broken`, when the file is missing, cut off, has no video, or does not decode.
     """
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise VideoGenError("video-broken", f"{path} has no video in it")
+                raise VideoGenError("media-broken", f"{path} has no video in it")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             if decode:
@@ -53,7 +53,7 @@ def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
                 frames = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
             rate = stream.average_rate or stream.guessed_rate
             if not frames or not rate:
-                raise VideoGenError("video-broken", f"{path} has no frames in it")
+                raise VideoGenError("media-broken", f"{path} has no frames in it")
             return VideoInfo(
                 stream.codec_context.width,
                 stream.codec_context.height,
@@ -64,7 +64,7 @@ def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
             )
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise VideoGenError("video-broken", f"{path} cannot be read as a video: {reason}") from None
+        raise VideoGenError("media-broken", f"{path} cannot be read as a video: {reason}") from None
 
 
 def verify_video(
@@ -78,7 +78,7 @@ def verify_video(
     """`probe_video`, and the file is what it should be.
 
     Raises:
-        VideoGenError: `video-broken`, with what was found and what was expected.
+        VideoGenError: `media-broken`, with what was found and what was expected.
     """
     info = probe_video(path, decode=decode)
     wrong = []
@@ -89,7 +89,7 @@ def verify_video(
     if fps is not None and info.fps != fps:
         wrong.append(f"{float(info.fps):g} frames a second, expected {fps}")
     if wrong:
-        raise VideoGenError("video-broken", f"{path} has {'; '.join(wrong)}")
+        raise VideoGenError("media-broken", f"{path} has {'; '.join(wrong)}")
     return info
 
 
@@ -97,7 +97,7 @@ def verify_sound(path: Path) -> float:
     """Decode a sound file; gives its length in seconds.
 
     Raises:
-        VideoGenError: `video-broken`, when it has no sound in it or does not decode.
+        VideoGenError: `media-broken`, when it has no sound in it or does not decode.
     """
     samples, rate = 0, 0
     try:
@@ -106,9 +106,9 @@ def verify_sound(path: Path) -> float:
                 samples += frame.samples
                 rate = frame.sample_rate
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("video-broken", f"{path} cannot be read as sound: {error}") from None
+        raise VideoGenError("media-broken", f"{path} cannot be read as sound: {error}") from None
     if not samples:
-        raise VideoGenError("video-broken", f"{path} has no sound in it")
+        raise VideoGenError("media-broken", f"{path} has no sound in it")
     return samples / rate
 
 

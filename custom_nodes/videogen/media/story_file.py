@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,27 @@ from ..core.story.model import Story
 from ..core.story.parser import ReadFile, parse_story, parse_story_text
 
 MAX_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class LoadedStory:
+    """A story as it was read.
+
+    Attributes:
+        story: the validated story.
+        data: the same as plain data that carries everything itself: what the file names is part of it.
+        folder: where files beside the story are, such as images of its cast; None for a story without a file.
+    """
+
+    story: Story
+    data: dict[str, Any]
+    folder: Path | None = None
+
+    def with_quality(self, quality: str | None) -> LoadedStory:
+        """The same story with another quality preset; None keeps its own."""
+        if not quality:
+            return self
+        return replace(self, story=replace(self.story, quality=quality), data={**self.data, "quality": quality})
 
 
 def load_story(path: Path) -> Story:

@@ -112,7 +112,7 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with pytest.raises(VideoGenError, match=r"segment_07\.mp4") as caught:
         VideoClip(path, 4, SIZE, 4)
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 def test_a_file_whose_frames_do_not_decode_is_named(tmp_path: Path, segment: Path) -> None:

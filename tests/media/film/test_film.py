@@ -273,7 +273,7 @@ def test_a_broken_segment_is_named_and_the_older_film_stays(tmp_path: Path, segm
     broken.write_bytes(segments[2].read_bytes()[:600])
     with pytest.raises(VideoGenError, match=r"segment_02\.mp4") as caught:
         compile_tiny(film_segments(segments | {2: broken}), film)
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
     assert film.read_bytes() == b"the older film"
     assert files_in(tmp_path) == ["film.mp4", "segment_02.mp4"]
 

@@ -82,7 +82,7 @@ def test_other_bytes_than_the_server_wrote_are_broken(server: FakeServer, tmp_pa
     source = write_segment(tmp_path / "server", 1, 8)
     with pytest.raises(VideoGenError, match="other bytes") as caught:
         collect(server, tmp_path, {"x.mp4": source.read_bytes()}, {"sha256": "0" * 64})
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 @pytest.mark.parametrize(("frames", "size"), [(7, SIZE), (8, (160, 90))])
@@ -92,7 +92,7 @@ def test_our_own_file_must_be_what_the_story_wants(
     source = write_segment(tmp_path / "server", 1, frames, size=size)
     with pytest.raises(VideoGenError, match="expected") as caught:
         collect(server, tmp_path, {"x.mp4": source.read_bytes()}, {"sha256": hash_file(source)})
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 def test_our_own_file_may_have_the_quality_that_is_set_in_the_workflow(server: FakeServer, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_container_that_no_film_is_made_of_becomes_an_mp4(server: FakeServer, 
 def test_a_file_that_does_not_decode_is_broken(server: FakeServer, tmp_path: Path, name: str, content: bytes) -> None:
     with pytest.raises(VideoGenError) as caught:
         collect(server, tmp_path, {name: content})
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 # ------------------------------------------------------------------ images
@@ -164,7 +164,7 @@ def test_images_of_different_sizes_are_the_segment_s_fault_and_not_the_run_s(
 ) -> None:
     with pytest.raises(VideoGenError, match=r"64×36 beside 128×72") as caught:
         collect(server, tmp_path, {"1.png": image(1), "2.png": image(2, size=(64, 36))})
-    assert caught.value.code == "video-broken"
+    assert caught.value.code == "media-broken"
 
 
 def test_the_downloads_are_gone_once_the_video_is_made(server: FakeServer, tmp_path: Path) -> None:

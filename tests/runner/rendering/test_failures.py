@@ -140,7 +140,7 @@ def test_an_interrupted_prompt_is_no_error_of_a_node() -> None:
         ("submission-rejected", Failure.VALIDATION),
         ("predecessor-missing", Failure.PREDECESSOR),
         ("output-missing", Failure.OUTPUT_BROKEN),
-        ("video-broken", Failure.OUTPUT_BROKEN),
+        ("media-broken", Failure.OUTPUT_BROKEN),
         ("server-unreachable", Failure.SERVER_GONE),
         ("server-lost", Failure.SERVER_GONE),
         ("server-refused", Failure.SERVER_GONE),

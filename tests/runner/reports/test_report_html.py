@@ -403,7 +403,7 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "a.mp4", tmp_path / "missing.mp4"):
         with pytest.raises(VideoGenError, match=path.name) as caught:
             read_thumbnails(path)
-        assert caught.value.code == "video-broken"
+        assert caught.value.code == "media-broken"
 
 
 def test_spacing() -> None:

@@ -49,7 +49,7 @@ class VideoClip:
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
-                    raise VideoGenError("video-broken", f"{path} has no video in it")
+                    raise VideoGenError("media-broken", f"{path} has no video in it")
                 stream = container.streams.video[0]
                 assert stream.time_base is not None
                 self._time_base = stream.time_base
@@ -60,9 +60,9 @@ class VideoClip:
                 same_image = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
                 header = bytes(context.extradata or b"")
         except (av.error.FFmpegError, OSError) as error:
-            raise VideoGenError("video-broken", f"{path} cannot be read as a video: {error}") from None
+            raise VideoGenError("media-broken", f"{path} cannot be read as a video: {error}") from None
         if not packets:
-            raise VideoGenError("video-broken", f"{path} has no frames in it")
+            raise VideoGenError("media-broken", f"{path} has no frames in it")
         stamps = sorted(pts for pts, _ in packets)
         self._origin = stamps[0]
         self.source_frames = self._index_at(stamps[-1]) + 1
@@ -91,7 +91,7 @@ class VideoClip:
             if wanted >= stop:
                 return
         if shown is None:
-            raise VideoGenError("video-broken", f"{self.path} does not decode")
+            raise VideoGenError("media-broken", f"{self.path} does not decode")
         image = _to_yuv(shown, self.size)
         for _ in range(wanted, stop):
             yield image
@@ -115,7 +115,7 @@ class VideoClip:
                     assert frame.pts is not None
                     yield self._index_at(frame.pts), frame
         except (av.error.FFmpegError, OSError) as error:
-            raise VideoGenError("video-broken", f"{self.path} does not decode: {error}") from None
+            raise VideoGenError("media-broken", f"{self.path} does not decode: {error}") from None
 
 
 class ImageClip:

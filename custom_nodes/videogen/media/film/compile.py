@@ -80,7 +80,7 @@ def compile_film(
         progress: called with (frames done, frames in all).
 
     Raises:
-        VideoGenError: `video-broken`, `encode-failed`, `disk-full`; an older film of that name stays then.
+        VideoGenError: `media-broken`, `encode-failed`, `disk-full`; an older film of that name stays then.
     """
     clips: list[Clip] = []
     for segment in segments:

@@ -31,7 +31,7 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
     concat adds up rounded durations instead, which drifts, and stumbles over the files' edit lists.
 
     Raises:
-        VideoGenError: `video-broken` for a source that cannot be read, or when the result is not whole.
+        VideoGenError: `media-broken` for a source that cannot be read, or when the result is not whole.
     """
     partial = output.with_name(f".{output.name}.{os.getpid()}.part")
     indices = [_read_order(source) for source in sources]
@@ -80,6 +80,6 @@ def _read_order(source: PacketSource) -> list[tuple[int, int]]:
             stream = container.streams.video[0]
             stamps = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
     except (av.error.FFmpegError, OSError) as error:
-        raise VideoGenError("video-broken", f"{source.path} cannot be read as a video: {error}") from None
+        raise VideoGenError("media-broken", f"{source.path} cannot be read as a video: {error}") from None
     shown = {pts: index for index, pts in enumerate(sorted(stamps))}
     return [(pts, shown[pts] - source.start) for pts in stamps if source.start <= shown[pts] < source.stop]

@@ -47,7 +47,7 @@ def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
             image ten times has three.
 
     Raises:
-        VideoGenError: `path-invalid` when there is nothing, `video-broken` when it cannot be read.
+        VideoGenError: `path-invalid` when there is nothing, `media-broken` when it cannot be read.
     """
     if path.is_dir():
         files = list_images(path)
@@ -69,7 +69,7 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
     """Its frames in order, one at a time: uint8, (height, width, 3), or 4 where an image has an alpha channel.
 
     Raises:
-        VideoGenError: `video-broken`.
+        VideoGenError: `media-broken`.
     """
     if source.path.is_dir():
         for path in list_images(source.path):
@@ -83,7 +83,7 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
                     frame = _to_array(image)
                 except (OSError, EOFError, SyntaxError) as error:
                     raise VideoGenError(
-                        "video-broken", f"frame {number + 1} of {source.path} does not decode: {error}"
+                        "media-broken", f"frame {number + 1} of {source.path} does not decode: {error}"
                     ) from None
                 yield frame
     else:
@@ -98,7 +98,7 @@ def count_holds(source: FrameSource) -> int:
     hold leaves half of it outside, and a video that moves all the time at least as much.
 
     Raises:
-        VideoGenError: `video-broken`.
+        VideoGenError: `media-broken`.
     """
     if source.fps is None or source.step != 1:
         return 1
@@ -141,7 +141,7 @@ def read_image(path: Path) -> np.ndarray:
     """An image, turned upright as its EXIF says: uint8, (height, width, 3 or 4).
 
     Raises:
-        VideoGenError: `path-invalid` when it is not there, `video-broken` when it is no image.
+        VideoGenError: `path-invalid` when it is not there, `media-broken` when it is no image.
     """
     if not path.is_file():
         what = "is a folder, expected a picture" if path.is_dir() else "is not there"
@@ -150,7 +150,7 @@ def read_image(path: Path) -> np.ndarray:
         try:
             return _to_array(ImageOps.exif_transpose(image))
         except (OSError, SyntaxError) as error:
-            raise VideoGenError("video-broken", f"{path} cannot be read as a picture: {error}") from None
+            raise VideoGenError("media-broken", f"{path} cannot be read as a picture: {error}") from None
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -170,16 +170,16 @@ def _decode(source: FrameSource) -> Iterator[np.ndarray]:
                     yield frame.to_ndarray(format="rgb24")
                     wanted += 1
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("video-broken", f"{source.path} does not decode: {error}") from None
+        raise VideoGenError("media-broken", f"{source.path} does not decode: {error}") from None
     if not wanted:
-        raise VideoGenError("video-broken", f"{source.path} has no frames in it")
+        raise VideoGenError("media-broken", f"{source.path} has no frames in it")
 
 
 def _open_image(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise VideoGenError("video-broken", f"{path} cannot be read as a picture: {error}") from None
+        raise VideoGenError("media-broken", f"{path} cannot be read as a picture: {error}") from None
 
 
 def _to_array(image: Image.Image) -> np.ndarray:

@@ -14,7 +14,7 @@ def read_last_frame(path: Path) -> bytes:
     """The last frame as a PNG.
 
     Raises:
-        VideoGenError: `video-broken`.
+        VideoGenError: `media-broken`.
     """
     last = None
     try:
@@ -27,9 +27,9 @@ def read_last_frame(path: Path) -> bytes:
             for frame in container.decode(stream):
                 last = frame
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+        raise VideoGenError("media-broken", f"{path} does not decode: {error}") from None
     if last is None:
-        raise VideoGenError("video-broken", f"{path} has no frames in it")
+        raise VideoGenError("media-broken", f"{path} has no frames in it")
     image = io.BytesIO()
     last.to_image().save(image, format="PNG")
     return image.getvalue()

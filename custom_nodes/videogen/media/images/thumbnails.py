@@ -37,7 +37,7 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
         budget: bytes that all of them may take together; their quality gives way.
 
     Raises:
-        VideoGenError: `video-broken`.
+        VideoGenError: `media-broken`.
     """
     try:
         with av.open(str(path)) as container:
@@ -54,9 +54,9 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
             (float(((frame.pts or 0) - stamps[0]) * base), _shrink(frame, box)) for frame in frames if frame is not None
         ]
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+        raise VideoGenError("media-broken", f"{path} does not decode: {error}") from None
     if not found:
-        raise VideoGenError("video-broken", f"{path} has no frames in it")
+        raise VideoGenError("media-broken", f"{path} has no frames in it")
     for quality in _QUALITIES:
         jpegs = [_encode(image, quality) for _, image in found]
         if sum(map(len, jpegs)) <= budget:
@@ -71,7 +71,7 @@ def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
     """The frame at a share (0 to 1) of a video's length.
 
     Raises:
-        VideoGenError: `video-broken`.
+        VideoGenError: `media-broken`.
     """
     try:
         with av.open(str(path)) as container:
@@ -81,7 +81,7 @@ def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
         stamp = stamps[min(len(stamps) - 1, max(0, int(share * len(stamps))))]
         image = _shrink(_decode_exactly(path, [stamp])[0], box)
     except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("video-broken", f"{path} does not decode: {error}") from None
+        raise VideoGenError("media-broken", f"{path} does not decode: {error}") from None
     return Thumbnail(round(float((stamp - stamps[0]) * base), 3), image.width, image.height, _encode(image, 70))
 
 
