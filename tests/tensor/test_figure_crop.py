@@ -10,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from custom_nodes.videogen.media.storyboard.scene.scene_image import SceneImage
 from PIL import Image
 
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.media.story_file import load_story
+from custom_nodes.videogen.media.storyboard.scene.scene_image import SceneImage
 from custom_nodes.videogen.tensor.figure_crop import crop_to_figure, figure_box, find_figure, fit_square, square_around
 from runner.comfyui.installation import PROJECT
 
