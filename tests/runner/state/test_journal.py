@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from runner.state.events import Event, FilmDone, RunFinished, RunnerError
 from runner.state.journal import Journal
 from tests.support.disks import fill, mount_small_disk
+from tests.support.journal_events import RESULT, done, failed, fetched, finish, running, submitted, verified
 
-DONE = {"file": "segments/segment_01.mp4", "bytes": 5, "sha256": "a" * 64}
+FINISHED = RunFinished(rendered=0, kept=0, failed=[], seconds=1.0, status=0)
 
 
-def replay(path: Path, *events: tuple[str, dict[str, Any]]) -> Journal:
+def replay(path: Path, *events: Event) -> Journal:
     """Write events, and open the journal again."""
     journal = Journal(path)
-    for event, data in events:
-        journal.append(event, **data)
+    for event in events:
+        journal.append(event)
     journal.close()
     return Journal(path, read_only=True)
+
+
+def film_done(frames: int) -> FilmDone:
+    return FilmDone(
+        inputs=[],
+        file="film.mp4",
+        bytes=1,
+        seconds=1.0,
+        frames=frames,
+        fps=24,
+        size=[16, 16],
+        copied=0,
+        encoded=frames,
+        encoder="libx264",
+        missing=[],
+    )
 
 
 @pytest.fixture
@@ -31,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_an_event_is_one_line_with_its_time(path: Path) -> None:
     journal = Journal(path)
-    record = journal.append("run-started", title="Äpfel\nund Birnen\r\n\u2028")
+    record = journal.append(RunnerError(message="Äpfel\nund Birnen\r\n\u2028", trace=""))
     journal.close()
     assert record["time"] > 1e9
     (line,) = path.read_bytes().splitlines()
@@ -40,7 +57,7 @@ def test_an_event_is_one_line_with_its_time(path: Path) -> None:
 
 def test_an_event_is_in_the_file_before_it_is_acted_on(path: Path) -> None:
     journal = Journal(path)
-    journal.append("segment-submitted", segment=1, key="k", attempt=0)
+    journal.append(submitted(1))
     assert json.loads(path.read_text())["event"] == "segment-submitted"
     journal.close()
 
@@ -50,49 +67,54 @@ def test_nothing_has_happened_to_a_segment_that_is_not_in_it(path: Path) -> None
     assert (state.state, state.key, state.attempts, state.result, state.error) == ("pending", "", 0, {}, {})
 
 
+WAY = [submitted(1), running(1), fetched(1), verified(1), done(1)]
+
+
 @pytest.mark.parametrize(
     ("events", "state"),
     [
-        ([("submitted", {"key": "k", "attempt": 0})], "submitted"),
-        ([("submitted", {"key": "k", "attempt": 0}), ("running", {})], "running"),
-        ([("submitted", {"key": "k", "attempt": 0}), ("running", {}), ("fetched", {"bytes": 5})], "fetched"),
-        ([("verified", {"key": "k", **DONE})], "verified"),
-        ([("done", {"key": "k", **DONE})], "done"),
-        ([("failed", {"key": "k", "code": "render-failed"})], "failed"),
-        ([("done", {"key": "k", **DONE}), ("of-another-version", {})], "done"),
+        (WAY[:1], "submitted"),
+        (WAY[:2], "running"),
+        (WAY[:3], "fetched"),
+        (WAY[:4], "verified"),
+        (WAY, "done"),
+        ([failed(1)], "failed"),
     ],
 )
-def test_the_last_event_says_where_a_segment_stands(
-    path: Path, events: list[tuple[str, dict[str, Any]]], state: str
-) -> None:
-    journal = replay(path, *((f"segment-{kind}", {"segment": 1, **data}) for kind, data in events))
+def test_the_last_event_says_where_a_segment_stands(path: Path, events: list[Event], state: str) -> None:
+    journal = replay(path, *events)
     assert journal.segment(1).state == state
     assert journal.segment(2).state == "pending"
 
 
+def test_an_event_of_another_version_changes_nothing(path: Path) -> None:
+    replay(path, *WAY)
+    with path.open("ab") as file:
+        file.write(b'{"event":"segment-of-another-version","segment":1}\n')
+    assert Journal(path, read_only=True).segment(1).state == "done"
+
+
 def test_a_finished_segment_has_its_file(path: Path) -> None:
-    state = replay(path, ("segment-done", {"segment": 1, "key": "k", **DONE})).segment(1)
+    state = replay(path, *WAY).segment(1)
     assert state.key == "k"
-    assert {name: state.result[name] for name in DONE} == DONE
+    assert {name: state.result[name] for name in RESULT} == RESULT
 
 
 def test_submissions_of_one_key_are_counted_and_another_key_begins_anew(path: Path) -> None:
-    submitted = [("segment-submitted", {"segment": 1, "key": key, "attempt": n}) for key, n in [("a", 0), ("a", 1)]]
-    state = replay(path, *submitted).segment(1)
+    state = replay(path, submitted(1, "a", 0), submitted(1, "a", 1)).segment(1)
     assert (state.attempts, state.attempt, state.submitted["attempt"]) == (2, 1, 1)
-    state = replay(path, ("segment-submitted", {"segment": 1, "key": "b", "attempt": 0})).segment(1)
+    state = replay(path, submitted(1, "b", 0)).segment(1)
     assert (state.key, state.attempts, state.attempt) == ("b", 1, 0)
 
 
 def test_a_failed_segment_has_its_reason_until_it_is_done(path: Path) -> None:
-    failed = {"segment": 1, "key": "k", "code": "render-failed", "message": "node 3: oh", "hint": ""}
-    state = replay(path, ("segment-failed", failed)).segment(1)
+    state = replay(path, failed(1)).segment(1)
     assert (state.state, state.error) == ("failed", {"code": "render-failed", "message": "node 3: oh", "hint": ""})
-    assert replay(path, ("segment-done", {"segment": 1, "key": "k", **DONE})).segment(1).error == {}
+    assert replay(path, *WAY).segment(1).error == {}
 
 
 def test_the_last_event_of_each_kind_is_at_hand(path: Path) -> None:
-    journal = replay(path, ("film-done", {"frames": 1}), ("film-done", {"frames": 2}), ("run-finished", {}))
+    journal = replay(path, film_done(1), film_done(2), FINISHED)
     assert journal.latest["film-done"]["frames"] == 2
     assert "run-started" not in journal.latest
 
@@ -101,11 +123,11 @@ def test_the_last_event_of_each_kind_is_at_hand(path: Path) -> None:
 
 
 def test_a_last_line_that_a_crash_cut_off_is_forgotten(path: Path) -> None:
-    replay(path, ("segment-done", {"segment": 1, "key": "k", **DONE}))
+    replay(path, *WAY)
     with path.open("ab") as file:
         file.write(b'{"event":"segment-done","segment":2,"ke')
     assert Journal(path, read_only=True).segment(2).state == "pending"
-    journal = replay(path, ("segment-done", {"segment": 3, "key": "k", **DONE}))
+    journal = replay(path, submitted(3), fetched(3), verified(3), done(3))
     assert [journal.segment(number).state for number in (1, 2, 3)] == ["done", "pending", "done"]
 
 
@@ -139,18 +161,23 @@ def test_a_folder_in_its_place_is_named(path: Path) -> None:
     assert caught.value.code == "path-invalid"
 
 
+def finish_many(journal: Journal) -> None:
+    for number in range(2, 100):
+        finish(journal, number, "k" * 200)
+
+
 def test_a_full_disk_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
     with mount_small_disk(tmp_path / "disk", 200) as disk:
         path = disk / "journal.jsonl"
         journal = Journal(path)
-        journal.append("segment-done", segment=1, key="k", **DONE)
+        finish(journal, 1)
         ballast = fill(disk)
         with pytest.raises(VideoGenError) as caught:
-            [journal.append("segment-done", segment=number, key="k" * 200, **DONE) for number in range(2, 100)]
+            finish_many(journal)
         assert caught.value.code == "disk-full"
         ballast.unlink()
-        journal.append("segment-done", segment=1000, key="k", **DONE)
+        finish(journal, 1000)
         journal.close()
         again = Journal(path, read_only=True)
         assert [again.segment(number).state for number in (1, 1000)] == ["done", "done"]
-        assert again.segments.keys() == journal.segments.keys()
+        assert again.segments == journal.segments
