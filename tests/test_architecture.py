@@ -1,45 +1,109 @@
-"""Which part may import which: the arrows of the design, read off the source."""
+"""Which room may import which: the table of docs/architecture.md, held against the source."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from custom_nodes.videogen.core.errors import ERROR_CODES
-
 PROJECT = Path(__file__).resolve().parents[1]
 PACK = PROJECT / "custom_nodes" / "videogen"
-LAYERS = ("core", "media", "metrics", "tensor", "comfyui", "nodes", "hardware")
 
-#: What each layer may import of the project.
-MAY_IMPORT = {
-    "core": {"core"},
-    "media": {"core", "media"},
-    "metrics": {"core", "metrics"},
-    "tensor": {"core", "tensor"},
-    "hardware": {"core", "hardware"},
-    "comfyui": {"core", "media", "metrics", "tensor", "comfyui", "hardware"},
-    "nodes": {"core", "media", "metrics", "tensor", "comfyui", "nodes", "hardware"},
-    "runner": {"core", "media", "metrics", "runner", "hardware"},
+#: Room → the rooms that it may import, beside itself. A room is a folder with Python files, named from `custom_nodes/videogen/`
+#: or, for the runner, from the top. A name with ``/*`` means the room and all rooms inside it.
+#: docs/architecture.md has the same table.
+ROOMS: dict[str, set[str]] = {
+    "core": set(),
+    "core/video": {"core"},
+    "core/story": {"core", "core/video"},
+    "core/segment": {"core", "core/story"},
+    "core/continuity": {"core"},
+    "core/thermal": {"core"},
+    "core/conditioning": {"core"},
+    "media": {"core/*"},
+    "media/images": {"core/*", "media"},
+    "media/storyboard/drawing": {"core/*"},
+    "media/storyboard/scene": {"core/*", "media/storyboard/drawing"},
+    "media/storyboard/sheet": {"core/*", "media/storyboard/drawing", "media/storyboard/scene"},
+    "media/storyboard": {
+        "core/*",
+        "media/storyboard/drawing",
+        "media/storyboard/scene",
+        "media/storyboard/sheet",
+    },
+    "media/film": {"core/*", "media", "media/storyboard"},
+    "metrics": {"core/*"},
+    "tensor": {"core/*"},
+    "tensor/ip_adapter": {"core/*"},
+    "hardware": {"core/*"},
+    "comfyui": {"core/*", "media/*", "metrics", "tensor/*", "hardware", "comfyui/attention", "comfyui/frames"},
+    "comfyui/frames": {"core/*", "media/*", "tensor/*"},
+    "comfyui/attention": {"core/*", "tensor/*", "comfyui", "comfyui/frames"},
+    "comfyui/thermal": {"core/*", "hardware"},
+    "nodes/story": {"core/*", "media/*", "comfyui/*"},
+    "nodes/characters": {"core/*", "media/*", "tensor/*", "comfyui/*"},
+    "nodes/frames": {"core/*", "media/*", "tensor/*", "comfyui/*"},
+    "nodes/guards": {"core/*", "comfyui/*"},
+    "nodes/film": {"core/*", "media/*", "metrics", "comfyui/*"},
+    "routes": {"comfyui/*"},
+    "": {"nodes/*", "routes", "comfyui/*"},  # extension.py
+    "runner/setup": set(),
+    "runner/state": {"core/*", "media"},
+    "runner/comfyui": {"core/*", "media"},
+    "runner/workflows": {"core/*", "media/*", "runner/comfyui"},
+    "runner/rendering": {"core/*", "media/*", "metrics", "runner/comfyui", "runner/workflows", "runner/state"},
+    "runner/references": {
+        "core/*",
+        "media/*",
+        "runner/comfyui",
+        "runner/workflows",
+        "runner/state",
+        "runner/rendering",
+    },
+    "runner/reports": {"core/*", "media/*", "metrics", "runner/state", "runner/rendering", "runner/references"},
+    "runner": {
+        "core/*",
+        "media/*",
+        "metrics",
+        "hardware",
+        "runner/comfyui",
+        "runner/workflows",
+        "runner/state",
+        "runner/rendering",
+        "runner/references",
+        "runner/reports",
+        "runner/setup",
+        "runner/commands",
+    },
+    "runner/commands": {"core/*", "media/*", "runner/*"},
+    "runner/bench": {"core/*", "media/*", "runner/comfyui", "runner/state", "runner/rendering"},
 }
+#: These run in ComfyUI's Python, as programs of their own, and measure everything.
+IN_COMFYUI = {
+    "runner/bench/programs",
+    "runner/bench/models",
+    "runner/bench/models/random_weights",
+    "runner/bench/footage",
+}
+
 COMFYUI = {
     "comfy",
     "comfy_api",
     "comfy_api_nodes",
     "comfy_execution",
     "comfy_extras",
-    "folder_paths",
-    "nodes",
-    "server",
     "execution",
+    "folder_paths",
     "latent_preview",
     "node_helpers",
+    "nodes",
+    "server",
 }
 TORCH = {"torch", "torchvision", "torchaudio", "transformers", "diffusers"}
 #: Modules of the standard library that reach files, processes or the network.
@@ -66,109 +130,234 @@ OUTSIDE_WORLD = {
     "urllib",
     "zipfile",
 }
-#: What else a layer may not touch, and what it may have beside the standard library (None: anything else).
+#: What else the rooms of a floor may not touch, and what they may have beside the standard library (None: anything else).
 FORBIDDEN = {
     "core": OUTSIDE_WORLD,
     "media": COMFYUI | TORCH,
     "metrics": COMFYUI | TORCH,
     "tensor": COMFYUI | OUTSIDE_WORLD,
     "hardware": COMFYUI | TORCH,
-    "comfyui": set(),
-    "nodes": set(),
     "runner": COMFYUI | TORCH,
 }
-THIRD_PARTY = {
+THIRD_PARTY: dict[str, set[str]] = {
     "core": {"yaml"},
-    "media": None,
     "metrics": {"numpy", "cv2", "skimage"},
     "tensor": {"torch"},
-    "comfyui": None,
-    "nodes": None,
-    "runner": None,
     "hardware": {"psutil"},
 }
 
 
-def imports_of(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str, bool]]:
-    """(line, dotted name, relative?) of every import, also of those inside functions.
+# ------------------------------------------------------------------ reading the source
 
-    A relative one is resolved from its `package`, such as ``("custom_nodes", "videogen", "core")``.
+
+def room_of(folder: Path) -> str:
+    """The name of a folder's room."""
+    if folder.is_relative_to(PACK):
+        return "" if folder == PACK else folder.relative_to(PACK).as_posix()
+    return folder.relative_to(PROJECT).as_posix()
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name → file, of everything in the pack and the runner."""
+    found = {}
+    for path in [*sorted(PACK.rglob("*.py")), *sorted((PROJECT / "runner").rglob("*.py"))]:
+        parts = path.relative_to(PROJECT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+ALL_ROOMS = sorted({room_of(path.parent) for path in MODULES.values()})
+
+
+def imports_of(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str, bool]]:
+    """(line, dotted name, relative?) of every import, also of those inside functions and for types only.
+
+    A relative one is resolved from its `package`, such as ``("custom_nodes", "videogen", "core")``. A name that is imported
+    from a package is a module where there is one of that name.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name, False) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.lineno, node.module or "", False
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1]
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ((node.lineno, ".".join((*base, name)), True) for name in names)
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            source = ".".join((*base, *(node.module.split(".") if node.module else ())))
+            inner = [f"{source}.{alias.name}" for alias in node.names]
+            names = {name if name in MODULES else source for name in inner} if node.module else set(inner)
+            yield from ((node.lineno, name, bool(node.level)) for name in sorted(names))
 
 
-def wrong_imports(source: str, layer: str, package: tuple[str, ...]) -> list[str]:
-    """The imports of a module that its layer must not have, each with its line."""
-    wrong = []
-    for line, name, relative in imports_of(ast.parse(source), package):
-        parts = name.split(".")
-        own = parts[0] == "runner" or parts[:2] == ["custom_nodes", "videogen"]
-        target = parts[0] if parts[0] == "runner" else parts[2] if own and len(parts) > 2 else ""
-        third_party = parts[0] not in sys.stdlib_module_names
-        allowed = THIRD_PARTY[layer]
-        if own:
-            bad = target not in MAY_IMPORT[layer] or (layer != "runner" and not relative)
-        else:
-            bad = parts[0] in FORBIDDEN[layer] or (third_party and allowed is not None and parts[0] not in allowed)
-        if bad:
-            wrong.append(f"line {line} imports {name}")
-    return wrong
-
-
-def modules_of(layer: str) -> list[Path]:
-    folder = PROJECT / "runner" if layer == "runner" else PACK / layer
-    return sorted(folder.rglob("*.py"))
+@functools.cache
+def imports_in(path: Path) -> list[tuple[int, str, bool]]:
+    """The imports of one of our files."""
+    return list(imports_of(ast.parse(path.read_text(encoding="utf-8")), package_of(path)))
 
 
 def package_of(path: Path) -> tuple[str, ...]:
     return path.relative_to(PROJECT).parent.parts
 
 
-@pytest.mark.parametrize("layer", [*LAYERS, "runner"])
-def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
+def room_of_module(name: str) -> str | None:
+    """The room of one of our modules; None for a module of others."""
+    parts = name.split(".")
+    while parts:
+        path = MODULES.get(".".join(parts))
+        if path is not None:
+            return room_of(path.parent)
+        parts.pop()
+    if name.startswith(("runner.", "custom_nodes.videogen.")):  # a room that does not exist
+        return name.removeprefix("custom_nodes.videogen.").rpartition(".")[0].replace(".", "/") or name
+    return None
+
+
+def allows(room: str, target: str) -> bool:
+    allowed = ROOMS.get(room, set())
+    parents = [target.rsplit("/", count)[0] for count in range(target.count("/") + 1)]
+    return target == room or target in allowed or any(f"{parent}/*" in allowed for parent in parents)
+
+
+def wrong_imports(imports: Iterable[tuple[int, str, bool]], room: str) -> list[str]:
+    """The imports of a module that its room must not have, each with its line."""
+    wrong = []
+    floor = room.split("/")[0]
+    for line, name, relative in imports:
+        top = name.split(".")[0]
+        target = room_of_module(name)
+        if target is not None:
+            in_pack = floor != "runner"
+            bad = room not in IN_COMFYUI and (not allows(room, target) or (in_pack and not relative))
+        else:
+            known = THIRD_PARTY.get(floor)
+            foreign = top not in sys.stdlib_module_names
+            forbidden = FORBIDDEN.get(floor, set()) if room not in IN_COMFYUI else set()
+            bad = top in forbidden or top == "tests" or (foreign and known is not None and top not in known)
+        if bad:
+            wrong.append(f"line {line} imports {name}")
+    return wrong
+
+
+# ------------------------------------------------------------------ arrows
+
+
+@pytest.mark.parametrize("room", ALL_ROOMS)
+def test_a_room_imports_only_what_the_table_allows(room: str) -> None:
+    assert room in ROOMS or room in IN_COMFYUI, "it has no row in the table"
     wrong = {
         str(path.relative_to(PROJECT)): found
-        for path in modules_of(layer)
-        if (found := wrong_imports(path.read_text(encoding="utf-8"), layer, package_of(path)))
+        for path in MODULES.values()
+        if room_of(path.parent) == room and (found := wrong_imports(imports_in(path), room))
     }
     assert wrong == {}
 
 
+def test_the_table_has_no_room_that_does_not_exist_and_no_arrow_that_no_one_takes() -> None:
+    assert set(ROOMS) - set(ALL_ROOMS) == set()
+    taken: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for path in MODULES.values():
+        room = room_of(path.parent)
+        for _, name, _ in imports_in(path):
+            target = room_of_module(name)
+            if room in taken and target is not None:
+                taken[room].add(target)
+    unused = {
+        room: sorted(
+            allowed
+            for allowed in targets
+            if not any(
+                target == allowed or f"{target}/".startswith(allowed.removesuffix("*")) for target in taken[room]
+            )
+        )
+        for room, targets in ROOMS.items()
+    }
+    assert {room: targets for room, targets in unused.items() if targets} == {}
+
+
+def test_the_table_in_the_architecture_is_this_one() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]*)` \| [^|]+ \| ([^|]*) \|$", text, re.MULTILINE)
+    written = {name: set(re.findall(r"`([^`]+)`", allowed)) for name, allowed in rows}
+    expected = {room or "extension.py": allowed for room, allowed in ROOMS.items()}
+    assert written == expected | {room: {"everything"} for room in IN_COMFYUI}
+
+
+def test_no_two_files_import_each_other() -> None:
+    arrows = {
+        module: {name for _, name, _ in imports_in(path) if name in MODULES and name != module}
+        for module, path in MODULES.items()
+    }
+    # A package's own names come from its modules: those import their package only to reach its other modules.
+    assert find_circles(arrows) == []
+
+
+def find_circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other (Tarjan's strongly connected components), largest first."""
+    index: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        index[module] = lowest[module] = len(index)
+        stack.append(module)
+        for target in sorted(arrows.get(module, ())):
+            if target not in index:
+                visit(target)
+                lowest[module] = min(lowest[module], lowest[target])
+            elif target in stack:
+                lowest[module] = min(lowest[module], index[target])
+        if lowest[module] == index[module]:
+            circle = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(circle) > 1:
+                circles.append(sorted(circle))
+
+    for module in sorted(arrows):
+        if module not in index:
+            visit(module)
+    return sorted(circles, key=len, reverse=True)
+
+
+def test_circles_are_found() -> None:
+    assert find_circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert find_circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
 @pytest.mark.parametrize(
-    ("layer", "source"),
+    ("room", "source"),
     [
         ("core", "from ..media.probe import probe_video"),
         ("core", "import numpy"),
         ("core", "def late():\n    from pathlib import Path"),
+        ("core", "from .story.model import Story"),
+        ("core/story", "from ..segment.plan import plan_segment"),
         ("media", "import torch"),
-        ("media", "from ..tensor import noise"),
-        ("media", "from custom_nodes.videogen.core import story"),
+        ("media", "from ..tensor import frame_noise"),
+        ("media", "from custom_nodes.videogen.core.timing import Fraction"),
         ("tensor", "import comfy.model_management"),
-        ("nodes", "from runner.comfyui.client import ComfyClient"),
-        ("runner", "from custom_nodes.videogen.nodes.story.story import NODES"),
+        ("nodes/story", "from runner.comfyui.client import ComfyClient"),
+        ("runner/state", "from ..rendering.worker import Worker"),
+        ("runner/workflows", "from custom_nodes.videogen.nodes.story.story import NODES"),
         ("runner", "import torch.nn"),
+        ("runner/bench", "from .programs import thermal"),
+        ("runner/bench/models", "from tests.support import stories"),
         ("metrics", "import torch"),
         ("metrics", "from ..media import probe"),
         ("hardware", "import torch"),
-        ("hardware", "from ..nodes import telemetry"),
+        ("hardware", "from ..nodes.story import story"),
         ("hardware", "import numpy"),
+        ("comfyui", "from ..nodes.characters import characters"),
     ],
 )
-def test_an_arrow_that_runs_the_other_way_is_found(layer: str, source: str) -> None:
-    package = ("runner",) if layer == "runner" else ("custom_nodes", "videogen", layer)
-    assert len(wrong_imports(source, layer, package)) == 1
+def test_an_arrow_that_runs_the_other_way_is_found(room: str, source: str) -> None:
+    package = tuple(room.split("/")) if room.startswith("runner") else ("custom_nodes", "videogen", *room.split("/"))
+    assert len(wrong_imports(imports_of(ast.parse(source), package), room)) == 1
+
+
+# ------------------------------------------------------------------ what follows from it
 
 
 def test_core_opens_no_file() -> None:
-    for path in modules_of("core"):
+    for path in sorted((PACK / "core").rglob("*.py")):
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         opened = [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "open"]
         assert not opened, f"{path.name} opens a file in line {opened}"
@@ -178,7 +367,7 @@ def test_the_pack_imports_itself_relatively_only() -> None:
     """ComfyUI names the module after its path: ``import custom_nodes.videogen`` or ``import core`` finds nothing there."""
     own_names = {path.stem for path in PACK.iterdir()} | {"custom_nodes", "runner"}
     for path in sorted(PACK.rglob("*.py")):
-        for line, name, relative in imports_of(ast.parse(path.read_text(encoding="utf-8")), package_of(path)):
+        for line, name, relative in imports_in(path):
             # `nodes` and `server` are ComfyUI's own modules, which a node may well need.
             own = name.split(".")[0] in own_names - COMFYUI
             assert relative or not own, f"{path.relative_to(PROJECT)}, line {line}: {name}"
@@ -194,57 +383,3 @@ def test_the_command_line_starts_without_torch_and_without_the_converter() -> No
     script = "import sys, runner.cli; print(sorted({'torch', 'comfy', 'comfy_cli'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-# ------------------------------------------------------------------ the registry of errors
-
-
-def raised_codes() -> dict[str, str]:
-    """Every code that is given to VideoGenError or ProblemList, and one place where."""
-    codes: dict[str, str] = {}
-    for path in [*PACK.rglob("*.py"), *(PROJECT / "runner").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
-            if name not in ("VideoGenError", "ProblemList"):
-                continue
-            if isinstance(node.args[0], ast.Attribute) and node.args[0].attr == "code":
-                continue  # the code of another error, which was raised elsewhere
-            where = f"{path.relative_to(PROJECT)}:{node.lineno}"
-            words = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
-            assert words, f"{where} raises a code that is not written out there"
-            codes.update(dict.fromkeys(words, where))
-    return codes
-
-
-def test_every_code_that_is_raised_is_registered() -> None:
-    assert {code: where for code, where in raised_codes().items() if code not in ERROR_CODES} == {}
-
-
-def test_every_registered_code_is_raised_somewhere() -> None:
-    assert set(ERROR_CODES) - set(raised_codes()) == set()
-
-
-def test_every_code_has_a_meaning_and_an_exit_status() -> None:
-    for code, entry in ERROR_CODES.items():
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)+", code)
-        assert entry.meaning
-        assert entry.exit_status in (1, 2, 3, 4)
-
-
-# ------------------------------------------------------------------ what is committed
-
-
-def test_no_file_names_a_path_of_one_machine() -> None:
-    git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        listing = subprocess.run(git, cwd=PROJECT, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a git checkout")
-    machine_path = re.compile(r"(?<![\w.:/-])/(?:work|root)/\w")
-    named = []
-    for name in filter(None, listing.decode().split("\0")):
-        path = PROJECT / name
-        data = path.read_bytes() if path.is_file() else b""
-        if b"\0" not in data and machine_path.search(data.decode("utf-8", "replace")):
-            named.append(name)
-    assert named == []

@@ -1,0 +1,50 @@
+"""The registry of error codes, held against the codes that are raised."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from custom_nodes.videogen.core.errors import ERROR_CODES, FORMER_CODES
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACK = PROJECT / "custom_nodes" / "videogen"
+
+
+def raised_codes() -> dict[str, str]:
+    """Every code that is given to VideoGenError or ProblemList, and one place where."""
+    codes: dict[str, str] = {}
+    for path in [*PACK.rglob("*.py"), *(PROJECT / "runner").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if name not in ("VideoGenError", "ProblemList"):
+                continue
+            if isinstance(node.args[0], ast.Attribute) and node.args[0].attr == "code":
+                continue  # the code of another error, which was raised elsewhere
+            where = f"{path.relative_to(PROJECT)}:{node.lineno}"
+            words = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
+            assert words, f"{where} raises a code that is not written out there"
+            codes.update(dict.fromkeys(words, where))
+    return codes
+
+
+def test_every_code_that_is_raised_is_registered() -> None:
+    assert {code: where for code, where in raised_codes().items() if code not in ERROR_CODES} == {}
+
+
+def test_every_registered_code_is_raised_somewhere() -> None:
+    assert set(ERROR_CODES) - set(raised_codes()) == set()
+
+
+def test_every_code_has_a_meaning_and_an_exit_status() -> None:
+    for code, entry in ERROR_CODES.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)+", code)
+        assert entry.meaning
+        assert entry.exit_status in (1, 2, 3, 4)
+
+
+def test_a_former_code_is_not_in_use_and_leads_to_one_that_is() -> None:
+    for former, code in FORMER_CODES.items():
+        assert former not in ERROR_CODES
+        assert code in ERROR_CODES
