@@ -10,13 +10,14 @@ from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.core.story.model import Story
 
 from .comfyui.client import ComfyClient
+from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from .references.generate import find_drawable
 from .references.graph import MEMBER_NODE, ReferencesGraph
 from .workflows.image_inputs import find_readers, find_unknown_references
 from .workflows.model_sizes import ModelSizes
 from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
-from .workflows.workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
+from .workflows.workflow import Workflow, convert_workflow
 
 
 def check_on_server(

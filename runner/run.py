@@ -24,6 +24,7 @@ from custom_nodes.videogen.media.probe import hash_file
 
 from .comfyui.client import ComfyClient
 from .comfyui.embedded import EmbeddedServer
+from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph
 from .comfyui.installation import find_installation
 from .comfyui.servers import OwnServer, RemoteServer, Server
 from .comfyui.session import Session
@@ -39,16 +40,7 @@ from .state.progress import Display
 from .state.run_directory import RunDirectory, check_space, read_run
 from .workflows.image_inputs import find_unknown_references
 from .workflows.validate import require_fit
-from .workflows.workflow import (
-    CONVERSION_FILE,
-    SEGMENT_NODE,
-    STORY_NODE,
-    Graph,
-    Workflow,
-    convert_workflow,
-    describe_conversion,
-    load_conversion,
-)
+from .workflows.workflow import CONVERSION_FILE, Workflow, convert_workflow, describe_conversion, load_conversion
 
 #: The first with the node schema that the pack is written in (comfy_api.latest).
 OLDEST_COMFYUI = tuple(map(int, COMFYUI_AT_LEAST.split(".")))

@@ -15,9 +15,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan, digest, plan_segment
 from custom_nodes.videogen.core.story.model import Story
 
-from ..workflows.image_inputs import find_needs, find_readers
-from ..workflows.story_images import StoryImage, StoryImages, data_for_servers, record_with_bytes
-from ..workflows.workflow import (
+from ..comfyui.graph import (
     CONTINUITY_NODE,
     FILM_NODE,
     RENDER_SIZE_NODE,
@@ -29,6 +27,8 @@ from ..workflows.workflow import (
     is_link,
     nodes_of,
 )
+from ..workflows.image_inputs import find_needs, find_readers
+from ..workflows.story_images import StoryImage, StoryImages, data_for_servers, record_with_bytes
 from .failures import Variant
 
 #: What --bind can set, and where in a segment its value comes from.

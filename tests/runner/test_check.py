@@ -9,7 +9,8 @@ from typing import Any, cast
 from custom_nodes.videogen.core.story.parser import parse_story
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
-from runner.workflows.workflow import Graph, Workflow
+from runner.comfyui.graph import Graph
+from runner.workflows.workflow import Workflow
 from tests.support.graphs import image_graph
 from tests.support.stories import segment_graph, small_story
 

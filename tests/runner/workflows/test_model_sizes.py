@@ -11,9 +11,10 @@ import pytest
 
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
+from runner.comfyui.graph import Graph
 from runner.workflows.model_sizes import AT_MOST, ModelSizes, ask_size
 from runner.workflows.validate import check_graph
-from runner.workflows.workflow import Graph, Workflow
+from runner.workflows.workflow import Workflow
 from tests.support.fake_server import Answer, FakeServer
 from tests.support.graphs import image_graph
 
