@@ -159,6 +159,6 @@ def test_check_asks_for_sizes(server: FakeServer, object_info: dict[str, Any]) -
     server.routes["HEAD /hub/wan.safetensors"] = answer(SIZE)
     server.routes["GET /object_info"] = object_info
     workflow = Workflow(Path("film.json"), {"nodes": nodes, "links": []}, graph)
-    (said,), _ = check_on_server(cast(ComfyClient, ComfyClient(server.url)), workflow, None, None, None)
+    (said,) = check_on_server(cast(ComfyClient, ComfyClient(server.url)), workflow, None, None).problems
     assert "/hub/wan.safetensors (1.23 GB)" in said
     assert "VideoGenSegment" in said
