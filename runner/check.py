@@ -1,39 +1,59 @@
-"""`videogen check`: everything that is missing or wrong, before anything runs and in one message."""
+"""Whether a workflow and a story fit a server: everything that is missing or wrong, before anything runs."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
 from custom_nodes.videogen.core.segment.references import reference_names
-from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.media.story_file import LoadedStory
 
 from .comfyui.client import ComfyClient
+from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from .references.generate import find_drawable
 from .references.graph import MEMBER_NODE, ReferencesGraph
 from .workflows.image_inputs import find_readers, find_unknown_references
 from .workflows.model_sizes import ModelSizes
 from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
-from .workflows.workflow import SEGMENT_NODE, STORY_NODE, Graph, Workflow, convert_workflow, nodes_of
+from .workflows.workflow import Workflow, convert_workflow
+
+
+@dataclass
+class CheckResult:
+    """What a check has found.
+
+    Attributes:
+        problems: paragraphs for people; with one of them nothing can run.
+        notes: sentences for people on what is good to know.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, other: CheckResult) -> None:
+        """Append what another check has found."""
+        self.problems += other.problems
+        self.notes += other.notes
 
 
 def check_on_server(
-    client: ComfyClient, workflow: Workflow, story: Story | None, story_folder: Path | None, references: Workflow | None
-) -> tuple[list[str], list[str]]:
-    """What keeps a workflow from running on a server, and what is only to be known.
+    client: ComfyClient, workflow: Workflow, loaded: LoadedStory | None, references: Workflow | None
+) -> CheckResult:
+    """Check a workflow and a story against a server.
 
     Args:
-        story_folder: where images of the cast may lie.
-        references: draws those that are missing; None: they are not drawn.
+        loaded: None when it cannot be read: then the workflow alone is checked.
+        references: draws missing reference images; None: they are not drawn.
 
-    Returns:
-        (problems, notes): paragraphs for people.
+    Raises:
+        VideoGenError: `workflow-invalid`, when it cannot be converted, or what the client raises.
     """
     info = client.object_info()
     graph = convert_workflow(workflow, info)
     sizes = ModelSizes()
+    result = CheckResult()
     found = check_graph(_with_story(graph), info, workflow, client.list_models, sizes.ask)
     chosen = nodes_of(graph, SEGMENT_NODE)
     if len(chosen) != 1 and not nodes_of(graph, MEMBER_NODE):  # one that draws references has its own way
@@ -41,29 +61,28 @@ def check_on_server(
         found.append(Problem("", f"{what}, expected one; without one it can be run with --bind"))
     lacking: list[Problem] = []
     hint = ""
-    notes: list[str] = []
-    if story is not None:
+    if loaded is not None:
+        story = loaded.story
         found += find_unknown_references(graph, story)
         missing = find_missing(
             story,
             [segment.number for segment in story.segments],
             find_readers(graph),
-            StoryImages(story_folder, story.slug),
+            StoryImages(loaded.folder, story.slug),
             {client.url: client.hash_input_file},
         )
         drawn = find_drawable(story, missing) if references else []
         if drawn and references:
             names = ", ".join(entity.name for entity in drawn)
-            notes.append(f"Note: missing reference pictures are drawn first, with {references.path.name}: {names}")
+            result.notes.append(f"missing reference pictures are drawn first, with {references.path.name}: {names}")
             found += _check_references(references, graph, info, client, sizes, found)
         soon = {reference_names(story.slug, entity)[0] for entity in drawn}
         lacking, hint = explain_missing(one for one in missing if one.name not in soon)
-    problems = []
     if found:
-        problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
+        result.problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
     if lacking:
-        problems.append(str(ProblemList("reference-missing", "the story's pictures", lacking, hint)))
-    return problems, notes
+        result.problems.append(str(ProblemList("reference-missing", "the story's pictures", lacking, hint)))
+    return result
 
 
 def _check_references(
@@ -74,7 +93,7 @@ def _check_references(
     sizes: ModelSizes,
     known: list[Problem],
 ) -> list[Problem]:
-    """What of the references workflow does not fit, without what the film's workflow lacks too."""
+    """Problems of the references workflow, without those that the film's workflow has too."""
     try:
         found = ReferencesGraph(references, info, film).check(info, client.list_models, sizes.ask)
     except VideoGenError as error:
@@ -85,12 +104,12 @@ def _check_references(
 
 
 def _subject(where: str) -> str:
-    """Which model or class a problem is of, without the nodes' numbers, which differ between workflows; "" for a value."""
+    """The model or class that a problem concerns, without node numbers, which differ between workflows; "" for a value."""
     return "" if where.startswith("node ") else re.sub(r" \(nodes? [^()]*\)$", "", where)
 
 
 def _with_story(graph: Graph) -> Graph:
-    """The story of a run comes from the runner: what the widgets of VideoGenStory hold does not matter to a check."""
+    """The graph with an empty VideoGenStory: a run fills in the story, so that the node's widgets do not matter."""
     return {
         key: {**node, "inputs": {"file": "text below", "text": ""}} if node["class_type"] == STORY_NODE else node
         for key, node in graph.items()

@@ -8,9 +8,9 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
-from ..workflows.workflow import Graph
 from .client import ComfyClient
 from .events import EventStream
+from .graph import Graph
 from .outcome import Outcome, read_outcome
 
 #: Seconds of silence on the socket after which history is asked; it is asked now and then in any case.

@@ -21,6 +21,7 @@ from custom_nodes.videogen.media.images.reference_file import check_name
 from custom_nodes.videogen.media.probe import hash_file
 
 from ..comfyui.client import ComfyClient
+from ..comfyui.graph import nodes_of
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
 from ..comfyui.session import Session
@@ -28,7 +29,6 @@ from ..rendering.failures import Failure, classify_error, classify_outcome
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
 from ..workflows.story_images import HashInput, Missing
-from ..workflows.workflow import nodes_of
 from .graph import SAVE_REFERENCE_NODE, ReferencesGraph
 
 #: In a run directory: the images under their names, and what is known of each.

@@ -11,10 +11,11 @@ from custom_nodes.videogen.core.errors import Problem, VideoGenError
 from custom_nodes.videogen.core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS, CastMember, plan_member
 from custom_nodes.videogen.core.story.model import Story
 
+from ..comfyui.graph import RENDER_SIZE_NODE, STORY_NODE, Graph, is_link, nodes_of
 from ..comfyui.installation import PROJECT
 from ..workflows.missing_parts import AskSizes, ListModels
 from ..workflows.validate import check_graph
-from ..workflows.workflow import RENDER_SIZE_NODE, STORY_NODE, Graph, Workflow, convert_workflow, is_link, nodes_of
+from ..workflows.workflow import Workflow, convert_workflow
 
 MEMBER_NODE, SAVE_REFERENCE_NODE = "VideoGenCastMember", "VideoGenSaveReference"
 DEFAULT_REFERENCES = PROJECT / "workflows" / "character_references.json"

@@ -5,19 +5,15 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan, digest, plan_segment
 from custom_nodes.videogen.core.story.model import Story
 
-from ..workflows.image_inputs import find_needs, find_readers
-from ..workflows.story_images import StoryImage, StoryImages, data_for_servers, record_with_bytes
-from ..workflows.workflow import (
+from ..comfyui.graph import (
     CONTINUITY_NODE,
     FILM_NODE,
     RENDER_SIZE_NODE,
@@ -29,24 +25,13 @@ from ..workflows.workflow import (
     is_link,
     nodes_of,
 )
+from ..workflows.bindings import BINDABLE, FIRST_FRAME, parse_binding, parse_setting
+from ..workflows.image_inputs import find_needs, find_readers
+from ..workflows.story_images import StoryImage, StoryImages, data_for_servers, record_with_bytes
 from .failures import Variant
 
-#: What --bind can set, and where in a segment its value comes from.
-BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
-    "prompt": lambda plan: plan.prompt,
-    "negative": lambda plan: plan.negative,
-    "seed": lambda plan: plan.seed,
-    "frames": lambda plan: plan.frames,
-    "fps": lambda plan: _number(plan.fps),
-    "width": lambda plan: plan.size[0],
-    "height": lambda plan: plan.size[1],
-    "name": lambda plan: plan.file_stem,
-}
 #: The least that VideoGenRenderSize takes.
 SMALLEST_SCALE = 0.1
-#: Takes the last frame of the segment before, for segments that continue it.
-FIRST_FRAME = "first_frame"
-_TARGET = re.compile(r"([^=]+)=([^.=]+(?:\.[^.=]+)*)\.([^.=]+)")
 
 
 @dataclass(frozen=True)
@@ -270,23 +255,14 @@ class JobMaker:
         return bound or titled
 
     def _parse_binding(self, text: str) -> tuple[str, str, str]:
-        match = _TARGET.fullmatch(text)
-        names = [*BINDABLE, FIRST_FRAME]
-        if not match or match[1] not in names:
-            raise VideoGenError(
-                "binding-invalid",
-                f"--bind {text!r} cannot be read, expected NAME=NODE.INPUT with NAME one of {', '.join(names)}",
-            )
-        node_id, input_name = self._find_input(match[2], match[3], f"--bind {text}")
-        return match[1], node_id, input_name
+        target = parse_binding(text)
+        node_id, input_name = self._find_input(target.node, target.input, target.option)
+        return target.value, node_id, input_name
 
     def _apply_setting(self, text: str) -> None:
-        target, separator, value = text.partition("=")
-        node, dot, input_name = target.rpartition(".")
-        if not separator or not dot:
-            raise VideoGenError("binding-invalid", f"--set {text!r} cannot be read, expected NODE.INPUT=VALUE")
-        node_id, input_name = self._find_input(node, input_name, f"--set {text}")
-        self.graph[node_id]["inputs"][input_name] = _parse_value(value)
+        target = parse_setting(text)
+        node_id, input_name = self._find_input(target.node, target.input, target.option)
+        self.graph[node_id]["inputs"][input_name] = _parse_value(target.value)
 
     def _find_input(self, node: str, input_name: str, option: str) -> tuple[str, str]:
         """A node by its id, or by its class when there is only one of it; and one of its inputs."""
@@ -323,7 +299,3 @@ def _parse_value(text: str) -> Any:
         return json.loads(text, parse_constant=lambda name: text)
     except (ValueError, RecursionError):
         return text
-
-
-def _number(value: Fraction) -> int | float:
-    return int(value) if value.denominator == 1 else float(value)

@@ -27,9 +27,9 @@ from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.media.backups import keep_previous
 from custom_nodes.videogen.media.os_errors import explain_os_error
 
+from ..comfyui.graph import CONTINUITY_NODE, Graph
 from ..state.journal import SegmentState
 from ..state.run_directory import RunDirectory, write_json_whole
-from ..workflows.workflow import CONTINUITY_NODE, Graph
 from .collect import VerifiedFile
 from .continuity import TakeMeasurement, compare_cut, compare_with_accepted, subjects_of, summarize
 

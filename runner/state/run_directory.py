@@ -6,24 +6,17 @@ import contextlib
 import json
 import os
 import shutil
-import time
 import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, TextIO
-
-import psutil
+from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.backups import find_free_name, keep_previous
 from custom_nodes.videogen.media.os_errors import explain_os_error
 
 from .journal import Journal
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from .run_lock import LOCK_FILES, RunLock
 
 
 class RunDirectory:
@@ -43,11 +36,9 @@ class RunDirectory:
         self.segments = self.path / "segments"
         self.film = self.path / "film.mp4"
         self.server_folder = self.path / "server"
-        self._lock_file = self.path / "runner.lock"
-        self._held: TextIO | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock()
+            self._lock = RunLock(self.path)
             try:
                 self.run_id = self._open(title, fresh)
             except BaseException:
@@ -91,7 +82,7 @@ class RunDirectory:
         return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
 
     def _refuse_other_things(self) -> None:
-        ours = ("segments", "takes", "scores", "runner.lock", "previous", "server")
+        ours = LOCK_FILES | {"segments", "takes", "scores", "previous", "server"}
         for path in self.path.iterdir():
             if path.name not in ours and not (path.name.startswith(".") and path.name.endswith(".part")):
                 raise VideoGenError(
@@ -108,103 +99,10 @@ class RunDirectory:
             keep_previous(file)
             file.unlink(missing_ok=True)
 
-    def _lock(self) -> None:
-        """Take the lock, unless a live runner has it; a lock whose owner is dead counts for nothing.
-
-        Where the system can lock files, that decides: two runners that find a dead one's lock in the same instant cannot
-        both take it over, and a clock that jumps does not make a live owner look dead.
-        """
-        for _ in range(5):
-            if self._take_lock_file() if fcntl is not None else self._take_lock_by_pid():
-                return
-        raise VideoGenError(
-            "run-directory-busy", f"{self._lock_file} cannot be taken", "Remove it, if no runner works there."
-        )
-
-    def _take_lock_file(self) -> bool:
-        """Lock the lock file; False when it is to be tried again."""
-        file = self._lock_file.open("a+", encoding="utf-8")
-        try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._refuse(self._read_pid())
-            except OSError:  # a file system without locks
-                file.close()
-                if self._lock_file.stat().st_size == 0:
-                    self._lock_file.unlink()
-                return self._take_lock_by_pid()
-            if not self._is_same_file(file.fileno()):
-                file.close()  # its owner ended, and removed it, between our opening and our locking it
-                return False
-            if self._lock_file.stat().st_size and (owner := self._owner()) is not None:
-                self._refuse(owner)
-            file.truncate(0)
-            self._write_owner(file)
-        except BaseException:
-            file.close()
-            raise
-        self._held = file
-        return True
-
-    def _take_lock_by_pid(self) -> bool:
-        try:
-            with self._lock_file.open("x", encoding="utf-8") as file:
-                self._write_owner(file)
-            return True
-        except FileExistsError:
-            owner = self._owner()
-            if owner is not None:
-                self._refuse(owner)
-            self._lock_file.unlink(missing_ok=True)
-            return False
-
-    @staticmethod
-    def _write_owner(file: TextIO) -> None:
-        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time()}, file)
-        file.flush()
-
-    def _is_same_file(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), self._lock_file.stat())
-        except FileNotFoundError:
-            return False
-
-    def _refuse(self, owner: int | None) -> NoReturn:
-        who = f"a runner with process number {owner}" if owner and owner > 0 else "another runner"
-        raise VideoGenError(
-            "run-directory-busy",
-            f"{who} is working in {self.path}",
-            "Wait for it, stop it, or choose another folder with --out.",
-        ) from None
-
-    def _read_pid(self) -> int | None:
-        for _ in range(10):  # it is empty for an instant, while its owner writes into it
-            try:
-                return int(json.loads(self._lock_file.read_text(encoding="utf-8"))["pid"])
-            except (OSError, ValueError, KeyError, TypeError):
-                time.sleep(0.02)
-        return None
-
-    def _owner(self) -> int | None:
-        try:
-            record = json.loads(self._lock_file.read_text(encoding="utf-8"))
-            process = psutil.Process(int(record["pid"]))
-            # Process numbers are used again; the time of its start tells whether it is the same process.
-            return process.pid if abs(process.create_time() - float(record["started"])) < 2 else None
-        except (OSError, psutil.Error, TypeError, KeyError):
-            return None
-        except ValueError:
-            # A lock that is just being written is empty for an instant.
-            time.sleep(0.2)
-            return -1 if self._lock_file.exists() and time.time() - self._lock_file.stat().st_mtime < 1 else None
-
     def close(self) -> None:
         if hasattr(self, "journal"):
             self.journal.close()
-        self._lock_file.unlink(missing_ok=True)
-        if self._held is not None:
-            self._held.close()
+        self._lock.release()
 
     def __enter__(self) -> RunDirectory:
         return self

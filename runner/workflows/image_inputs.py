@@ -23,7 +23,7 @@ from custom_nodes.videogen.core.segment.references import (
 )
 from custom_nodes.videogen.core.story.model import Entity, Story
 
-from .workflow import CONTINUITY_NODE, Graph, is_link, nodes_of
+from ..comfyui.graph import CONTINUITY_NODE, Graph, is_link, nodes_of
 
 #: The nodes that read the images of a segment's cast, and the one that gives images of the graph instead.
 CAST_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)

@@ -9,8 +9,9 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem
 
+from ..comfyui.graph import Graph, is_link
 from .model_catalog import find_folder, find_published, format_size, looks_like_model, same_folder
-from .workflow import Graph, Workflow, is_link
+from .workflow import Workflow
 
 #: Names of the files in a folder below ``models``, or None when the server does not tell.
 ListModels = Callable[[str], list[str] | None]

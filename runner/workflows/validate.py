@@ -9,8 +9,9 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList
 
+from ..comfyui.graph import Graph, is_link
 from .missing_parts import AskSizes, ListModels, find_missing_models, find_missing_nodes, is_model_input, read_choices
-from .workflow import Graph, Workflow, is_link
+from .workflow import Workflow
 
 _NUMBERS = {"INT": (int,), "FLOAT": (int, float)}
 

@@ -13,19 +13,8 @@ from typing import Any
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import digest
 
+from ..comfyui.graph import STORY_NODE, Graph
 from ..comfyui.installation import PROJECT
-
-Graph = dict[str, dict[str, Any]]
-
-STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE, STORYBOARD_NODE = (
-    "VideoGenStory",
-    "VideoGenSegment",
-    "VideoGenSaveSegment",
-    "VideoGenCompileFilm",
-    "VideoGenStoryboardFrames",
-)
-RENDER_SIZE_NODE = "VideoGenRenderSize"
-CONTINUITY_NODE, FRAME_CHECK_NODE = "VideoGenContinuity", "VideoGenFrameCheck"
 
 #: In a run directory: the converted workflow of the last run, and what converted it.
 CONVERSION_FILE = "graph.json"
@@ -148,13 +137,3 @@ def load_conversion(folder: Path, workflow: Workflow, version: str) -> tuple[Gra
         return record["graph"], record["object_info"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def nodes_of(graph: Graph, class_type: str) -> list[str]:
-    """Ids of the nodes of one class."""
-    return [node_id for node_id, node in graph.items() if node["class_type"] == class_type]
-
-
-def is_link(value: Any) -> bool:
-    """Whether an input's value is a link: [node id, output number]."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)

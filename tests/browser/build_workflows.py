@@ -63,7 +63,8 @@ def main() -> None:
     parser.add_argument("--screenshots", type=Path, metavar="FOLDER", help="what the editor shows with each one open")
     parser.add_argument("--folder", type=Path, help="write there instead, and no templates")
     arguments = parser.parse_args()
-    story, data = load_story_data(DEFAULT_STORY)
+    loaded = load_story_data(DEFAULT_STORY)
+    story, data = loaded.story, loaded.data
     plans = all_plans(data)
     for folder in (arguments.screenshots, arguments.folder, TEMPLATES):
         if folder:

@@ -242,7 +242,7 @@ def test_no_template_without_a_workflow() -> None:
 
 
 def test_the_story_in_it_is_the_one_that_ships(name: str) -> None:
-    _, data = load_story_data(DEFAULT_STORY)
+    data = load_story_data(DEFAULT_STORY).data
     text = load_workflow(PATHS[name]).story_text()
     again = "the story has changed: run `python -m tests.browser.build_workflows`"
     assert text == json.dumps(data, ensure_ascii=False, indent=2), again

@@ -285,7 +285,7 @@ def _make_stage(plan: Plan, folder: Path) -> Stage:
     for number, segment in enumerate(stage.story["segments"], 1):
         segment["seed"] = plan.seed * 10_000 + number
     if plan.story:
-        _, stage.story = load_story_data(Path(plan.story))
+        stage.story = load_story_data(Path(plan.story)).data
         stage.story = {
             "title": stage.story["title"],
             "fps": 3,

@@ -142,7 +142,7 @@ def test_without_an_installation_the_set_up_is_named(tmp_path: Path, monkeypatch
     def missing() -> Installation:
         raise VideoGenError("not-installed", "there is no ComfyUI set up to start", "Run `python3 install.py`.")
 
-    monkeypatch.setattr("runner.run.find_installation", missing)
+    monkeypatch.setattr("runner.run.server_connections.find_installation", missing)
     ended = make_stage(tmp_path, segments=1).run()
     assert ended.status == 3, ended
     assert "install.py" in ended.err

@@ -120,7 +120,7 @@ def test_ctrl_c_ends_in_order_and_the_same_command_goes_on(tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     ended = finish(process, 60)
     assert ended.status == 130, ended
-    assert "carries on from here" in ended.err
+    assert "run the same command again to resume" in ended.err
     assert stage.events("run-interrupted")
     assert not find_comfyuis(stage.directory)
     assert not (stage.directory / "runner.lock").exists()
@@ -245,7 +245,7 @@ def test_a_full_disk_ends_the_run_and_keeps_everything(
     fault_server: ComfyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str, leave: int
 ) -> None:
     """At the journal, at a segment's file, or at the film, wherever the space ends."""
-    monkeypatch.setattr("runner.run.check_space", lambda *_: None)
+    monkeypatch.setattr("runner.run.execution.check_space", lambda *_: None)
     stage = make_stage(tmp_path / "stage", SLOW, segments=3, options=("--server", fault_server.url))
     with full_disk(tmp_path, stage) as disk:
         ballast: list[Path] = []

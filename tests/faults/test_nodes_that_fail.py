@@ -181,7 +181,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.faults.wrapped_runner import find_other_installation
 
     arguments = fault_arguments(tmp_path / "comfyui")
-    monkeypatch.setattr("runner.run.find_installation", lambda: find_other_installation(arguments))
+    monkeypatch.setattr("runner.run.server_connections.find_installation", lambda: find_other_installation(arguments))
 
 
 @pytest.mark.usefixtures("embedded")

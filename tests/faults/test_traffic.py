@@ -320,7 +320,7 @@ def test_a_server_that_is_away_for_some_seconds_is_waited_for(proxy: Proxy, tmp_
 def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_done(
     proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.run.RemoteServer", impatient_server(patience=2.0))
+    monkeypatch.setattr("runner.run.server_connections.RemoteServer", impatient_server(patience=2.0))
     stage = make_stage(tmp_path, SLOW, segments=3, options=("--server", proxy.url))
 
     def go_away() -> None:
@@ -332,7 +332,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_done(
     ended = stage.run()
     thread.join()
     assert ended.status == 3, ended
-    assert "the same command again carries on" in ended.err
+    assert "run the same command again to resume" in ended.err
     stage.check_complete([1])
     proxy.listen()
     assert stage.run().status == 0

@@ -20,8 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import cli, run
+from runner import cli
 from runner.comfyui.installation import Installation, find_installation
+from runner.run import server_connections
 from runner.state.journal import Journal
 
 
@@ -80,7 +81,7 @@ def main() -> int:
         jump_clock(int(every))
     if arguments := environment.get("VIDEOGEN_TEST_COMFYUI"):
         more = json.loads(arguments)
-        run.find_installation = lambda: find_other_installation(more)
+        server_connections.find_installation = lambda: find_other_installation(more)
     return cli.main(sys.argv[1:])
 
 

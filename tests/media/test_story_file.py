@@ -12,7 +12,7 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.media.story_file import load_story, load_story_data
+from custom_nodes.videogen.media.story_file import load_story, load_story_data, load_story_text
 
 SEGMENTS = [{"prompt": "a tree"}, {"prompt": "a house"}]
 
@@ -140,7 +140,8 @@ FULL = {
 def test_the_data_alone_makes_the_same_story(tmp_path: Path) -> None:
     write_story(tmp_path, "Soft light.\nNo text.", "look.md")
     write_story(tmp_path, "- prompt: one\n  timespan: 00:00 - 00:08\n- {prompt: two, seed: 5}\n", "segments.yaml")
-    story, data = load_story_data(write_story(tmp_path, FULL))
+    loaded = load_story_data(write_story(tmp_path, FULL))
+    story, data = loaded.story, loaded.data
     assert parse_story(data) == story
     assert parse_story(json.loads(json.dumps(data))) == story
     assert data["style"]["master_prompt"] == "Soft light.\nNo text."
@@ -148,9 +149,33 @@ def test_the_data_alone_makes_the_same_story(tmp_path: Path) -> None:
 
 
 def test_a_plain_list_becomes_an_object_with_its_title(tmp_path: Path) -> None:
-    story, data = load_story_data(write_story(tmp_path, SEGMENTS))
+    loaded = load_story_data(write_story(tmp_path, SEGMENTS))
+    story, data = loaded.story, loaded.data
     assert data == {"title": "my film", "segments": SEGMENTS}
     assert parse_story(data) == story
+
+
+def test_the_folder_is_the_file_s_wherever_one_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_story(tmp_path, SEGMENTS)
+    monkeypatch.chdir(tmp_path)
+    assert load_story_data(Path("my_film.json")).folder == tmp_path
+
+
+def test_a_text_without_a_file_is_a_story_too(tmp_path: Path) -> None:
+    loaded = load_story_text("- prompt: a tree\n  x-shot-on: 2025-06-01", "the story in film", tmp_path)
+    assert loaded.data == {"title": loaded.story.title, "segments": [{"prompt": "a tree"}]}
+    assert parse_story(loaded.data) == loaded.story
+    assert loaded.folder == tmp_path
+    with pytest.raises(VideoGenError, match="the story in film"):
+        load_story_text("segments: other.json", "the story in film", tmp_path)
+
+
+def test_another_quality_is_in_the_story_and_in_its_data(tmp_path: Path) -> None:
+    loaded = load_story_data(write_story(tmp_path, SEGMENTS))
+    assert loaded.with_quality(None) is loaded
+    premium = loaded.with_quality("premium")
+    assert (premium.story.quality, premium.data["quality"], premium.folder) == ("premium", "premium", loaded.folder)
+    assert "quality" not in loaded.data
 
 
 def test_notes_of_the_author_are_left_out_of_the_data(tmp_path: Path) -> None:
@@ -166,7 +191,8 @@ characters:
 segments:
 - {prompt: one, x-done: 2025-06-01}
 """
-    story, data = load_story_data(write_story(tmp_path, text, "story.yaml"))
+    loaded = load_story_data(write_story(tmp_path, text, "story.yaml"))
+    story, data = loaded.story, loaded.data
     assert data == {
         "title": "Film",
         "style": {"prefix": "soft"},

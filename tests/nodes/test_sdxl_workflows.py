@@ -30,8 +30,9 @@ from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL
 from runner.bench.models.tiny_adapters import draw_adapter
 from runner.bench.models.tiny_encoders import build_encoder
 from runner.bench.models.tiny_models import TinyText, _describe_for_comfy, build_comfy_model, draw_unet
+from runner.comfyui.graph import nodes_of
 from runner.comfyui.installation import PROJECT
-from runner.workflows.workflow import convert_workflow, load_workflow, nodes_of
+from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.stories import small_story
 

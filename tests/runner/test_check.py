@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from custom_nodes.videogen.core.story.parser import parse_story
-from runner.check import check_on_server
+from custom_nodes.videogen.media.story_file import LoadedStory
+from runner.check import CheckResult, check_on_server
 from runner.comfyui.client import ComfyClient
-from runner.workflows.workflow import Graph, Workflow
+from runner.comfyui.graph import Graph
+from runner.workflows.workflow import Workflow
 from tests.support.graphs import image_graph
 from tests.support.stories import segment_graph, small_story
 
@@ -34,7 +36,7 @@ class Server:
         return None
 
 
-def check(film: Graph, references: Graph, object_info: dict[str, Any]) -> tuple[list[str], list[str]]:
+def check(film: Graph, references: Graph, object_info: dict[str, Any]) -> CheckResult:
     own = {
         kind: {"input": {"optional": {name: ["*", {}] for name in inputs}}, "output": ["*"] * 4, "output_node": True}
         for kind, inputs in {
@@ -48,8 +50,7 @@ def check(film: Graph, references: Graph, object_info: dict[str, Any]) -> tuple[
     return check_on_server(
         cast(ComfyClient, Server(object_info | own)),
         Workflow(Path("film.json"), None, film),
-        parse_story(copy.deepcopy(STORY)),
-        None,
+        LoadedStory(parse_story(copy.deepcopy(STORY)), STORY),
         Workflow(Path("cast.json"), None, references),
     )
 
@@ -79,9 +80,9 @@ def stranger(kind: str) -> dict[str, Any]:
 def test_all_of_both_workflows_comes_in_one_message(object_info: dict[str, Any]) -> None:
     film = cast_film(**{"30": vae("one.safetensors"), "31": stranger("Quux")})
     film["4"]["inputs"]["codec"] = "av1"
-    problems, notes = check(film, references(), object_info)
-    assert notes == ["Note: missing reference pictures are drawn first, with cast.json: ben"]
-    (message,) = problems
+    result = check(film, references(), object_info)
+    assert result.notes == ["missing reference pictures are drawn first, with cast.json: ben"]
+    (message,) = result.problems
     assert "film.json on http://host:1: 3 problems" in message
     for said in ("'codec' is 'av1'", "model 'one.safetensors' (node 30)", "Quux (node 31)"):
         assert said in message
@@ -90,7 +91,7 @@ def test_all_of_both_workflows_comes_in_one_message(object_info: dict[str, Any])
 def test_what_both_workflows_lack_is_said_once(object_info: dict[str, Any]) -> None:
     film = cast_film(**{"30": vae("one.safetensors"), "31": stranger("Quux")})
     # The model is taken over from the film, and then it is missing there too.
-    (message,), _ = check(film, references(**{"40": vae("two.safetensors"), "41": stranger("Quux")}), object_info)
+    (message,) = check(film, references(**{"40": vae("two.safetensors"), "41": stranger("Quux")}), object_info).problems
     assert "cast.json" not in message
     assert message.count("one.safetensors") == message.count("Quux") == 1
 
@@ -98,7 +99,9 @@ def test_what_both_workflows_lack_is_said_once(object_info: dict[str, Any]) -> N
 def test_what_only_the_references_lack_is_said_of_them(object_info: dict[str, Any]) -> None:
     """Sentences on two models, or on two classes, may be the same but for what they are of."""
     film = cast_film(**{"30": vae("one.safetensors"), "31": vae("other.safetensors"), "32": stranger("Quux")})
-    (message,), _ = check(film, references(**{"40": vae("two.safetensors"), "41": stranger("Flurb")}), object_info)
+    (message,) = check(
+        film, references(**{"40": vae("two.safetensors"), "41": stranger("Flurb")}), object_info
+    ).problems
     assert "film.json on http://host:1: 5 problems" in message
     assert "cast.json, model 'two.safetensors' (node 40): it is missing" in message
     assert "cast.json, Flurb (node 41): the server does not have this node" in message

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
+from runner.comfyui.graph import Graph
 from runner.workflows.missing_parts import all_ui_nodes, declared_models
 from runner.workflows.validate import check_graph
-from runner.workflows.workflow import Graph, Workflow, convert_workflow, load_workflow
+from runner.workflows.workflow import Workflow, convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.needs import skip_or_fail
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from runner.comfyui.graph import Graph, nodes_of
 from runner.comfyui.installation import PROJECT
 from runner.references.graph import ReferencesGraph
 from runner.workflows.image_inputs import LocationImageInput, find_readers
-from runner.workflows.workflow import Graph, convert_workflow, load_workflow, nodes_of
+from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.runs import Ended, read_journal, videogen, write_json
 from tests.support.stories import segment_graph, small_story

@@ -448,7 +448,7 @@ def test_ctrl_c_ends_with_130_leaves_nothing_and_can_be_carried_on(
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert "the same command again carries on" in err
+    assert "run the same command again to resume" in err
     assert "Traceback" not in err
     assert [line for line in out.splitlines() if not isinstance(json.loads(line), dict)] == []
     assert processes_of(run) == []

@@ -17,52 +17,52 @@ class ErrorCode:
     exit_status: int
 
 
-#: Every code that is raised stands here, and every code here is raised somewhere (a test looks both ways).
+#: Every code that is raised is in this table, and every code in it is raised somewhere (a test checks both ways).
 ERROR_CODES: dict[str, ErrorCode] = {
-    "story-unreadable": ErrorCode("the story file is not there, or is not JSON or YAML", BAD_INPUT),
+    "story-unreadable": ErrorCode("the story file does not exist, or is not JSON or YAML", BAD_INPUT),
     "story-invalid": ErrorCode("the story breaks the format; all problems are listed", BAD_INPUT),
     "segment-missing": ErrorCode("a segment was asked for that the story does not have", BAD_INPUT),
     "selection-invalid": ErrorCode("a list of segment numbers such as 1,4,8-11 cannot be read", BAD_INPUT),
-    "socket-invalid": ErrorCode("a node got something else than its socket is for", BAD_INPUT),
+    "socket-invalid": ErrorCode("a node received a value of another type than its socket takes", BAD_INPUT),
     "frames-invalid": ErrorCode("frames have a shape, size or value that cannot be encoded", BAD_INPUT),
     "widget-invalid": ErrorCode("a node's widget has a value that cannot be used", BAD_INPUT),
     "image-invalid": ErrorCode("a reference picture has a shape or values that cannot be used", BAD_INPUT),
     "mask-invalid": ErrorCode("a mask has a shape or values that do not belong to the frames", BAD_INPUT),
     "reference-missing": ErrorCode(
-        "pictures of characters, objects or locations are not there; all are listed", BAD_INPUT
+        "pictures of characters, objects or locations are missing; all are listed", BAD_INPUT
     ),
-    "adapter-unreadable": ErrorCode("an IP-Adapter file is damaged, or holds code beside its tensors", BAD_INPUT),
+    "adapter-unreadable": ErrorCode("an IP-Adapter file is damaged, or contains code as well as tensors", BAD_INPUT),
     "adapter-invalid": ErrorCode("a file is not an IP-Adapter that the nodes can use", BAD_INPUT),
     "core-unsupported": ErrorCode("this ComfyUI lacks something that the nodes need", BAD_INPUT),
-    "patch-conflict": ErrorCode("another node changes the attention in a way that images cannot go with", BAD_INPUT),
+    "patch-conflict": ErrorCode("another node changes the attention in a way that excludes image conditioning", BAD_INPUT),
     "adapter-mismatch": ErrorCode("an IP-Adapter, its image encoder and the model do not belong together", BAD_INPUT),
     "member-missing": ErrorCode("a member of the cast was asked for that the story does not have", BAD_INPUT),
-    "model-unsupported": ErrorCode("a node got a kind of model that it does not work with", BAD_INPUT),
+    "model-unsupported": ErrorCode("a node received a kind of model that it does not work with", BAD_INPUT),
     "latent-invalid": ErrorCode("a latent has a shape that a node cannot work with", BAD_INPUT),
     "model-missing": ErrorCode("a model file is not in its folder", BAD_INPUT),
     "model-unreadable": ErrorCode("a model file cannot be read, or is of another kind", BAD_INPUT),
     "guard-invalid": ErrorCode("limits of a thermal or memory guard contradict each other or this machine", BAD_INPUT),
-    "too-hot": ErrorCode("a card stayed too hot for as long as the guard was to wait", SEGMENTS_FAILED),
+    "too-hot": ErrorCode("a card stayed too hot for the guard's maximum wait", SEGMENTS_FAILED),
     "sensor-unreadable": ErrorCode("a strict guard cannot read a temperature", SEGMENTS_FAILED),
     "ffmpeg-missing": ErrorCode("no ffmpeg was found", BAD_INPUT),
     "encode-failed": ErrorCode("ffmpeg could not write a video", SEGMENTS_FAILED),
     "media-broken": ErrorCode(
-        "a video, image or sound file does not decode, or is not what it should be", SEGMENTS_FAILED
+        "a video, image or sound file does not decode, or has unexpected properties", SEGMENTS_FAILED
     ),
     "backend-mismatch": ErrorCode("continuity scores of different backends were to be compared", BAD_INPUT),
     "embedding-failed": ErrorCode("an image network gave no usable vector for a continuity score", BAD_INPUT),
-    "metric-missing": ErrorCode("a metric that was asked for needs what is not installed", BAD_INPUT),
+    "metric-missing": ErrorCode("a requested metric needs a package that is not installed", BAD_INPUT),
     "threshold-invalid": ErrorCode(
         "a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT
     ),
-    "film-incomplete": ErrorCode("segments are missing and no slate was wanted", SEGMENTS_FAILED),
+    "film-incomplete": ErrorCode("segments are missing and slates were not allowed", SEGMENTS_FAILED),
     "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", SEGMENTS_FAILED),
     "path-invalid": ErrorCode(
         "a file or folder cannot be used: missing, not writable, or outside its place", BAD_INPUT
     ),
-    "workflow-unreadable": ErrorCode("the workflow file is not there or is not a ComfyUI workflow", BAD_INPUT),
+    "workflow-unreadable": ErrorCode("the workflow file does not exist or is not a ComfyUI workflow", BAD_INPUT),
     "workflow-invalid": ErrorCode("the workflow does not fit the server; everything wrong is listed", BAD_INPUT),
-    "binding-invalid": ErrorCode("a --bind or --set names something that the workflow does not have", BAD_INPUT),
+    "binding-invalid": ErrorCode("a --bind or --set cannot be read, or names something that the workflow does not have", BAD_INPUT),
     "option-invalid": ErrorCode("a command-line option has a value that cannot be used", BAD_INPUT),
     "run-directory-busy": ErrorCode("another runner is working in this run directory", BAD_INPUT),
     "run-directory-invalid": ErrorCode("a folder is not a run directory, or belongs to another run", BAD_INPUT),
@@ -72,7 +72,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "server-lacks-pack": ErrorCode("the ComfyUI does not have the videogen nodes", NO_SERVER),
     "server-too-old": ErrorCode("the ComfyUI is of a version that the nodes cannot work with", NO_SERVER),
     "server-start-failed": ErrorCode("the embedded ComfyUI did not start", NO_SERVER),
-    "server-lost": ErrorCode("the server went away while it was working", NO_SERVER),
+    "server-lost": ErrorCode("the connection to the server was lost while it was working", NO_SERVER),
     "server-stalled": ErrorCode("the server answers, but its prompt makes no progress", NO_SERVER),
     "prompt-lost": ErrorCode("the server has forgotten a prompt", NO_SERVER),
     "predecessor-missing": ErrorCode("a segment continues one that was not rendered", SEGMENTS_FAILED),
@@ -81,12 +81,17 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "submission-rejected": ErrorCode("the server refused a prompt or dropped one of its outputs", BAD_INPUT),
     "reference-failed": ErrorCode("a reference picture could not be drawn before the segments", SEGMENTS_FAILED),
     "render-failed": ErrorCode("a node failed while it rendered a segment", SEGMENTS_FAILED),
-    "render-interrupted": ErrorCode("somebody interrupted the prompt on the server", SEGMENTS_FAILED),
+    "render-interrupted": ErrorCode("the prompt was interrupted on the server", SEGMENTS_FAILED),
     "output-missing": ErrorCode("a finished prompt has no video or picture in its outputs", SEGMENTS_FAILED),
 }
 
 #: Codes of earlier releases, as journals and scripts have them → what they are called now.
 FORMER_CODES = {"video-broken": "media-broken"}
+
+
+def find_former_code(code: str) -> str | None:
+    """The name that a code had in earlier releases, or None: scripts that read events may still look for it."""
+    return next((former for former, present in FORMER_CODES.items() if present == code), None)
 
 
 class VideoGenError(Exception):
@@ -117,7 +122,7 @@ class VideoGenError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a story: `where` is a path such as ``segments[7].timespan``."""
+    """One thing that is wrong with an input: `where` is a path such as ``segments[7].timespan``, or ""."""
 
     where: str
     message: str
@@ -137,9 +142,9 @@ class ProblemList(VideoGenError):
 
 
 class TooHotError(VideoGenError):
-    """A device stayed too hot for as long as a thermal guard was to wait.
+    """A device stayed too hot for a thermal guard's maximum wait.
 
-    A type of its own, because a server tells a client the type of what a node raised, and no code.
+    A type of its own, because a server reports the type of an exception that a node raised, but no code.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:

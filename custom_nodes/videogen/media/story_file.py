@@ -45,8 +45,8 @@ def load_story(path: Path) -> Story:
     return parse_story_text(read_story_text(path), path.name, read_beside(path))
 
 
-def load_story_data(path: Path) -> tuple[Story, dict[str, Any]]:
-    """A story, and the same as plain data that carries everything itself: what it names beside it stands in it.
+def load_story_data(path: Path) -> LoadedStory:
+    """Read a story file, with its plain data and its folder.
 
     Raises:
         VideoGenError: like `load_story`.
@@ -62,7 +62,23 @@ def load_story_data(path: Path) -> tuple[Story, dict[str, Any]]:
     if story.style.master_prompt:
         data["style"] = {**data["style"], "master_prompt": story.style.master_prompt}
     data.pop("$schema", None)
-    return story, without_notes(data)
+    return LoadedStory(story, without_notes(data), path.absolute().parent)
+
+
+def load_story_text(text: str, source: str, folder: Path | None) -> LoadedStory:
+    """Read a story that is not in a file of its own; it can name no other files as parts of it.
+
+    Args:
+        source: what messages call it, and the title of a story without one.
+        folder: of the file that it comes from, if any; images of its cast are looked for there.
+
+    Raises:
+        VideoGenError: `story-unreadable`, `story-invalid`.
+    """
+    document = parse_document(text, source)
+    story = parse_story(document, source)
+    data = {"segments": document} if isinstance(document, list) else dict(document)
+    return LoadedStory(story, {**without_notes(data), "title": story.title}, folder)
 
 
 def without_notes(data: Any) -> Any:

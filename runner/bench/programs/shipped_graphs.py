@@ -14,8 +14,9 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.render_size import NATIVE_MEGAPIXELS, fit_render_size
 from tests.support.stories import small_story
 
+from ...comfyui.graph import nodes_of
 from ...comfyui.installation import PROJECT
-from ...workflows.workflow import convert_workflow, load_workflow, nodes_of
+from ...workflows.workflow import convert_workflow, load_workflow
 from ..models.graph_steps import Graph, describe_nodes, find_nodes
 from ..models.random_weights.unets import SD15, SD21, SDXL, TINY_SD15, TINY_SDXL, UNet
 

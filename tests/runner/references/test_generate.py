@@ -18,6 +18,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.probe import hash_file
+from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
 from runner.comfyui.session import Session
@@ -28,7 +29,7 @@ from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.image_inputs import find_readers
 from runner.workflows.story_images import Missing, find_missing
-from runner.workflows.workflow import Graph, Workflow
+from runner.workflows.workflow import Workflow
 from tests.support.graphs import image_graph
 from tests.support.stories import segment_graph
 

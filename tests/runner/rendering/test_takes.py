@@ -29,6 +29,7 @@ from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from runner.bench.footage.footage import film
 from runner.cli import build_parser
+from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
 from runner.rendering.continuity import read_measured
@@ -38,7 +39,6 @@ from runner.rendering.takes import TakeSelector, asks_for_takes, recover_takes
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.image_inputs import find_needs, find_readers
-from runner.workflows.workflow import Graph
 from tests.support.stories import segment_graph, small_story
 from tests.support.videos import draw_code, write_video
 

@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from custom_nodes.videogen.core.story.parser import parse_story
 from runner.rendering.film import film_inputs
 from runner.reports.report import HIDDEN, build_report, hide_secrets, report_directory
-from runner.run import _Run
+from runner.run.run_outputs import write_run_report
 from runner.state.history import read_history
 from runner.state.journal import Journal
+from runner.state.progress import Display
 from runner.state.run_directory import RunDirectory
 from tests.support.stories import small_story
 
@@ -244,14 +245,12 @@ def test_a_directory_is_reported_without_its_lock(tmp_path: Path) -> None:
 def test_a_mistake_in_the_report_does_not_take_the_run_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with RunDirectory(tmp_path / "run", "A Tree") as directory:
-        run = object.__new__(_Run)
-        run.directory, run.journal = directory, directory.journal
-        run.display = SimpleNamespace(say=said.append, event=lambda record: None)
+        display = SimpleNamespace(say=said.append, event=lambda record: None)
 
         def fail(path: Path, journal: Journal) -> None:
             raise ZeroDivisionError("no segments")
 
-        monkeypatch.setattr("runner.run.report_run", fail)
-        run._write_report()
+        monkeypatch.setattr("runner.run.run_outputs.report_run", fail)
+        write_run_report(directory, cast(Display, display))
         assert directory.journal.latest["runner-error"]["message"] == "ZeroDivisionError: no segments"
     assert said == ["The report could not be written: ZeroDivisionError: no segments"]

@@ -1,24 +1,16 @@
-"""Run directories: one runner at a time, and nothing in them is lost."""
+"""Run directories: nothing in them is lost."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.state.run_directory import RunDirectory, check_space, read_run
 from tests.support.disks import mount_small_disk
-
-PROJECT = Path(__file__).resolve().parents[3]
 
 
 def begin_run(path: Path, title: str = "Tiny") -> RunDirectory:
@@ -30,22 +22,6 @@ def begin_run(path: Path, title: str = "Tiny") -> RunDirectory:
             directory.journal.append("segment-done", segment=number, file=f"segments/segment_{number:02d}.mp4")
         directory.film.write_bytes(b"film")
     return directory
-
-
-@contextlib.contextmanager
-def another_runner(path: Path) -> Iterator[int]:
-    """A process that works in a run directory; gives its number."""
-    script = (
-        "import sys; from pathlib import Path; from runner.state.run_directory import RunDirectory\n"
-        "with RunDirectory(Path(sys.argv[1]), 'Tiny'): print('working', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(path)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "working\n"
-        yield process.pid
-        process.kill()
 
 
 def error_of(path: Path, title: str = "Tiny", **options: Any) -> VideoGenError:
@@ -135,50 +111,6 @@ def test_a_folder_of_other_things_is_refused_and_left_as_it_was(tmp_path: Path, 
     assert error.code == "run-directory-invalid"
     assert "not empty" in error.message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["download.iso.part", "thesis.doc"]
-
-
-# ------------------------------------------------------------------ the lock
-
-
-def test_a_second_runner_is_told_who_works_there(tmp_path: Path) -> None:
-    with another_runner(tmp_path / "run") as pid:
-        error = error_of(tmp_path / "run")
-        assert (error.code, error.exit_status) == ("run-directory-busy", 2)
-        assert str(pid) in error.message
-        assert "--out" in error.hint
-        # Being refused takes the lock away from nobody.
-        assert error_of(tmp_path / "run").code == "run-directory-busy"
-
-
-def test_the_lock_of_a_runner_that_was_killed_counts_for_nothing(tmp_path: Path) -> None:
-    with another_runner(tmp_path) as pid:
-        psutil.Process(pid).kill()
-        psutil.Process(pid).wait(timeout=5)
-        assert (tmp_path / "runner.lock").exists()
-        with RunDirectory(tmp_path, "Tiny"):
-            assert error_of(tmp_path).code == "run-directory-busy"
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "garbage", "{}", "[]", '{"pid": 999999999, "started": 1}', f'{{"pid": {os.getpid()}, "started": 1}}'],
-    ids=["empty", "garbage", "nobody", "list", "dead", "the number was used again"],
-)
-def test_a_lock_without_a_living_owner_is_taken(tmp_path: Path, content: str) -> None:
-    lock = tmp_path / "runner.lock"
-    lock.write_text(content)
-    os.utime(lock, (1e9, 1e9))
-    with RunDirectory(tmp_path, "Tiny"):
-        owner = json.loads(lock.read_text())
-        assert owner["pid"] == os.getpid()
-    assert not lock.exists()
-
-
-def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), RunDirectory(tmp_path, "Tiny"):
-        raise KeyboardInterrupt
-    with RunDirectory(tmp_path, "Tiny"):
-        pass
 
 
 # ------------------------------------------------------------------ files

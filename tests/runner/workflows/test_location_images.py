@@ -13,6 +13,7 @@ import pytest
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.segment.references import cast_roles
 from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
 from runner.rendering.jobs import JobMaker
@@ -340,10 +341,11 @@ def check(graph: Graph, object_info: dict[str, Any], files: dict[str, str]) -> l
         if node["class_type"] in more:
             more[node["class_type"]]["input"] = {"optional": {name: ["*", {}] for name in node["inputs"]}}
     client = cast(ComfyClient, Server(object_info | more, files))
-    story = parse_story(copy.deepcopy(STORY))
-    problems, notes = check_on_server(client, Workflow(Path("film.json"), None, graph), story, None, None)
-    assert notes == []
-    return problems
+    data = copy.deepcopy(STORY)
+    loaded = LoadedStory(parse_story(data), data)
+    result = check_on_server(client, Workflow(Path("film.json"), None, graph), loaded, None)
+    assert result.notes == []
+    return result.problems
 
 
 @pytest.mark.parametrize("graph", STRICT, ids=[name for name, (_, required) in READING.items() if required])

@@ -11,9 +11,10 @@ import pytest
 
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
+from runner.comfyui.graph import Graph
 from runner.workflows.model_sizes import AT_MOST, ModelSizes, ask_size
 from runner.workflows.validate import check_graph
-from runner.workflows.workflow import Graph, Workflow
+from runner.workflows.workflow import Workflow
 from tests.support.fake_server import Answer, FakeServer
 from tests.support.graphs import image_graph
 
@@ -158,6 +159,6 @@ def test_check_asks_for_sizes(server: FakeServer, object_info: dict[str, Any]) -
     server.routes["HEAD /hub/wan.safetensors"] = answer(SIZE)
     server.routes["GET /object_info"] = object_info
     workflow = Workflow(Path("film.json"), {"nodes": nodes, "links": []}, graph)
-    (said,), _ = check_on_server(cast(ComfyClient, ComfyClient(server.url)), workflow, None, None, None)
+    (said,) = check_on_server(cast(ComfyClient, ComfyClient(server.url)), workflow, None, None).problems
     assert "/hub/wan.safetensors (1.23 GB)" in said
     assert "VideoGenSegment" in said

@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.workflows.workflow import (
-    Workflow,
-    convert_workflow,
-    describe_conversion,
-    is_link,
-    load_conversion,
-    load_workflow,
-    nodes_of,
-)
+from runner.comfyui.graph import is_link, nodes_of
+from runner.workflows.workflow import Workflow, convert_workflow, describe_conversion, load_conversion, load_workflow
 from tests.support.graphs import editor_workflow, image_graph
 from tests.support.stories import segment_graph
 

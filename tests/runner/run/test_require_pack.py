@@ -10,7 +10,7 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.session import Session
-from runner.run import require_pack
+from runner.run.server_connections import require_pack
 from runner.workflows.workflow import Workflow
 
 OURS = Workflow(Path("w.json"), None, {"1": {"class_type": "VideoGenStory", "inputs": {}}})

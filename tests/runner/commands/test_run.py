@@ -11,9 +11,9 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
-from runner import commands
 from runner.cli import main
-from runner.run import RunRequest, RunResult
+from runner.commands import run as run_command
+from runner.run.request import RunRequest, RunResult
 from runner.state.progress import Display
 from tests.support.stories import segment_graph, small_story
 
@@ -37,7 +37,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
             (request.out / "segments" / "segment_01.mp4").write_bytes(b"clip")
             return RunResult(request.out, (), (), {}, None)
 
-        monkeypatch.setattr(commands, "run_story", run_story)
+        monkeypatch.setattr(run_command, "run_story", run_story)
         assert main(["run", "--workflow", "workflow.json", *arguments]) == 0
         return asked[0]
 
@@ -46,7 +46,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
 
 def test_a_run_of_a_story(ask: Ask) -> None:
     request = ask("story.json")
-    assert (request.story.title, len(request.story.segments)) == ("My Film", 9)
+    assert (request.loaded.story.title, len(request.loaded.story.segments)) == ("My Film", 9)
     assert request.out == Path("runs/my_film")
     assert (request.servers, request.selection, request.quality, request.fresh, request.film) == (
         (),
@@ -87,7 +87,7 @@ def test_options_are_handed_on(ask: Ask) -> None:
 
 def test_another_quality_is_that_of_the_story_too(ask: Ask) -> None:
     request = ask("story.json", "--quality", "premium")
-    assert (request.story.quality, request.story_data["quality"], request.quality) == ("premium",) * 3
+    assert (request.loaded.story.quality, request.loaded.data["quality"], request.quality) == ("premium",) * 3
 
 
 def test_the_same_server_counts_once_however_it_is_written(ask: Ask) -> None:
@@ -108,24 +108,24 @@ def test_a_workflow_can_bring_its_story_along(ask: Ask, tmp_path: Path) -> None:
     story = small_story("In the Workflow")
     (tmp_path / "workflow.json").write_text(json.dumps(segment_graph(story)))
     request = ask()
-    assert request.story.title == "In the Workflow"
-    assert parse_story(request.story_data) == request.story
+    assert request.loaded.story.title == "In the Workflow"
+    assert parse_story(request.loaded.data) == request.loaded.story
 
 
 def test_a_story_that_is_named_comes_before_the_workflow_s(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "workflow.json").write_text(json.dumps(segment_graph(small_story("In the Workflow"))))
-    assert ask("story.json").story.title == "My Film"
+    assert ask("story.json").loaded.story.title == "My Film"
 
 
 def test_notes_in_the_workflow_s_story_are_left_out(ask: Ask, tmp_path: Path) -> None:
     """YAML makes a date of one, which the server could not be sent."""
     (tmp_path / "workflow.json").write_text(json.dumps(segment_graph("- prompt: a tree\n  x-shot-on: 2025-06-01")))
-    assert json.loads(json.dumps(ask().story_data))["segments"] == [{"prompt": "a tree"}]
+    assert json.loads(json.dumps(ask().loaded.data))["segments"] == [{"prompt": "a tree"}]
 
 
 def test_a_plain_list_in_the_workflow_is_named_after_it(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "workflow.json").write_text(json.dumps(segment_graph('[{"prompt": "a tree"}]')))
-    assert "workflow" in ask().story.title
+    assert "workflow" in ask().loaded.story.title
 
 
 # ------------------------------------------------------------------ a single clip
@@ -146,9 +146,9 @@ def test_a_clip_is_a_story_of_one_segment(ask: Ask, tmp_path: Path) -> None:
         "--output",
         "clips/tree.mp4",
     )
-    (segment,) = request.story.segments
+    (segment,) = request.loaded.story.segments
     assert (segment.prompt, segment.seed, segment.frames) == ("a tree", 1001, 12)
-    assert (request.story.size, str(request.story.fps)) == ((640, 360), "24000/1001")
+    assert (request.loaded.story.size, str(request.loaded.story.fps)) == ((640, 360), "24000/1001")
     assert not request.film
     assert request.out == Path("runs/clip_tree")
     assert (tmp_path / "clips" / "tree.mp4").read_bytes() == b"clip"
@@ -156,7 +156,11 @@ def test_a_clip_is_a_story_of_one_segment(ask: Ask, tmp_path: Path) -> None:
 
 def test_a_clip_has_defaults(ask: Ask, tmp_path: Path) -> None:
     request = ask("--prompt", "a tree")
-    assert (request.story.size, request.story.fps, request.story.segments[0].frames) == ((1920, 1080), 3, 24)
+    assert (request.loaded.story.size, request.loaded.story.fps, request.loaded.story.segments[0].frames) == (
+        (1920, 1080),
+        3,
+        24,
+    )
     assert (tmp_path / "clip.mp4").exists()
 
 
@@ -188,7 +192,7 @@ def test_the_exit_status_says_how_it_ended(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(commands, "run_story", fail)
+    monkeypatch.setattr(run_command, "run_story", fail)
     assert main(["run", "story.json", "--workflow", "workflow.json"]) == status
     said = capsys.readouterr().err
     assert "Traceback" not in said
@@ -199,7 +203,7 @@ def test_failed_segments_are_named_with_status_1(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     failed = {2: VideoGenError("render-failed", "node 3 (KSampler): oh")}
-    monkeypatch.setattr(commands, "run_story", lambda *_: RunResult(tmp_path, (1,), (), failed, None))
+    monkeypatch.setattr(run_command, "run_story", lambda *_: RunResult(tmp_path, (1,), (), failed, None))
     assert main(["run", "story.json", "--workflow", "workflow.json"]) == 1
     said = capsys.readouterr().err
     assert "Segment 2 failed: node 3 (KSampler): oh" in said

@@ -1,0 +1,28 @@
+"""Graphs in ComfyUI's API format, and the ids of the nodes that the runner knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Node id → ``{"class_type": …, "inputs": {name: value or link}}``.
+Graph = dict[str, dict[str, Any]]
+
+STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE, STORYBOARD_NODE = (
+    "VideoGenStory",
+    "VideoGenSegment",
+    "VideoGenSaveSegment",
+    "VideoGenCompileFilm",
+    "VideoGenStoryboardFrames",
+)
+RENDER_SIZE_NODE = "VideoGenRenderSize"
+CONTINUITY_NODE = "VideoGenContinuity"
+
+
+def nodes_of(graph: Graph, class_type: str) -> list[str]:
+    """Ids of the nodes of one class."""
+    return [node_id for node_id, node in graph.items() if node["class_type"] == class_type]
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input's value is a link: [node id, output number]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)

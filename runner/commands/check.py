@@ -1,0 +1,82 @@
+"""`videogen check`: everything that is missing or wrong, before anything runs and in one message."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeVar
+
+from custom_nodes.videogen.core.errors import BAD_INPUT, VideoGenError
+from custom_nodes.videogen.media.story_file import LoadedStory
+
+from ..check import CheckResult, check_on_server
+from ..comfyui.client import normalize_url
+from ..comfyui.installation import find_installation
+from ..workflows.workflow import Workflow
+from .server_options import add_server_arguments, open_server, read_headers
+from .story_options import add_story_arguments, find_story, load_film_workflow, load_references_workflow
+
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the story, the workflows and the servers."""
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser.epilog = "Exit status: 0 ready to render, 2 something is wrong, 3 no server."
+    add_story_arguments(parser)
+    add_server_arguments(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print all notes and problems.
+
+    Everything that can be told without a server is checked first. If something is wrong there, no ComfyUI is started: a
+    typing error is answered at once, and not after the 15 s that a start takes. A server of ``--server`` runs already, and is
+    asked in any case, so that all problems come in one message.
+
+    Raises:
+        VideoGenError: why no server can be used, when nothing else is wrong.
+    """
+    result = CheckResult()
+    workflow = _collect(result, lambda: load_film_workflow(arguments))
+    loaded = _collect(result, lambda: find_story(arguments, workflow))
+    references = _collect(result, lambda: load_references_workflow(arguments))
+    _collect(result, lambda: (read_headers(arguments), [normalize_url(url) for url in arguments.server]))
+    if loaded is not None:
+        result.notes += loaded.story.warnings
+    if workflow is not None and not result.problems:
+        result.add(_check_on_server(arguments, workflow, loaded, references))
+    elif workflow is not None and arguments.server:
+        found = _collect(result, lambda: _check_on_server(arguments, workflow, loaded, references))
+        result.add(found or CheckResult())
+    elif workflow is not None:
+        result.notes.append(f"whether {workflow.path.name} fits ComfyUI is checked once this is corrected")
+    for note in result.notes:
+        print(f"Note: {note}")
+    for problem in result.problems:
+        print(problem)
+    if result.problems or workflow is None or loaded is None:
+        return BAD_INPUT
+    story = loaded.story
+    length = f"{len(story.segments)} segments, {float(story.duration):.3f} s"
+    print(f"{story.title}: {length}; {workflow.path.name} fits the server")
+    return 0
+
+
+def _collect(result: CheckResult, load: Callable[[], T]) -> T | None:
+    """What `load` returns, or None when it raises: then that is one of the problems."""
+    try:
+        return load()
+    except VideoGenError as error:
+        result.problems.append(str(error))
+        return None
+
+
+def _check_on_server(
+    arguments: argparse.Namespace, workflow: Workflow, loaded: LoadedStory | None, references: Workflow | None
+) -> CheckResult:
+    with open_server(arguments) as client:
+        result = check_on_server(client, workflow, loaded, references)
+    if not arguments.server and any("models/" in problem for problem in result.problems):
+        result.notes.append(f"models/ is {find_installation().comfyui / 'models'}")
+    return result

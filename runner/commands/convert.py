@@ -1,0 +1,38 @@
+"""`videogen convert`: a workflow in the format that servers take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..workflows.workflow import convert_workflow, load_workflow
+from .server_options import add_server_arguments, open_server
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the workflow, and which server knows its nodes."""
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser.add_argument("workflow", metavar="WORKFLOW", help="workflow file, or the name of a shipped one")
+    add_server_arguments(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print the workflow in API format.
+
+    A workflow in API format is printed as it is, and no server is started for it. With ``--server``, inputs that the server's
+    nodes do not have are left out.
+
+    Raises:
+        VideoGenError: `workflow-unreadable`, `workflow-invalid`, or why the server cannot be used.
+    """
+    workflow = load_workflow(Path(arguments.workflow))
+    if workflow.api is not None and not arguments.server:
+        graph = workflow.api
+    else:
+        with open_server(arguments) as client:
+            graph = convert_workflow(workflow, client.object_info())
+    json.dump(graph, sys.stdout, ensure_ascii=False, indent=2)
+    print()
+    return 0

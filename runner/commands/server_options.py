@@ -1,0 +1,61 @@
+"""Options of the verbs that need a ComfyUI: which servers, and what is sent to them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..comfyui.client import ComfyClient, parse_headers
+from ..comfyui.embedded import EmbeddedServer
+from ..comfyui.installation import find_installation
+
+
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--server`` and ``--header``."""
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a running ComfyUI; repeat it to share the work\n(default: one is started)",
+    )
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: V'",
+        help="HTTP header for the servers, for authentication\n(also VIDEOGEN_HEADER)",
+    )
+
+
+def read_headers(arguments: argparse.Namespace) -> dict[str, str]:
+    """Headers of ``--header``, and of the environment: a secret there is not in the shell's history.
+
+    Raises:
+        VideoGenError: `option-invalid`.
+    """
+    from_environment = [line for line in os.environ.get("VIDEOGEN_HEADER", "").splitlines() if line.strip()]
+    return parse_headers([*from_environment, *arguments.header])
+
+
+@contextmanager
+def open_server(arguments: argparse.Namespace) -> Iterator[ComfyClient]:
+    """The first server of ``--server``, or an embedded one while the context lasts; starting it takes about 15 s.
+
+    Raises:
+        VideoGenError: why the server cannot be used.
+    """
+    if arguments.server:
+        client = ComfyClient(arguments.server[0], read_headers(arguments))
+        client.system_stats()
+        yield client
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="videogen-") as folder,
+        EmbeddedServer(find_installation(), Path(folder)) as server,
+    ):
+        yield server.start()

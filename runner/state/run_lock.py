@@ -1,0 +1,88 @@
+"""The lock of a run directory: one runner at a time, and a dead runner's lock counts for nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, SoftFileLock, Timeout
+
+from custom_nodes.videogen.core.errors import VideoGenError
+
+LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE = "runner.lock", "runner.pid", "runner.softlock"
+#: Every file that a lock leaves in a run directory when its owner is killed.
+LOCK_FILES = frozenset({LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE})
+#: What file systems without locks answer. There a file that exists is the lock; the library recognizes a dead owner's.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+class RunLock:
+    """Locks a run directory for this process until `release`.
+
+    The system holds the lock and drops it with the process, however that ends: a ``runner.lock`` that an earlier runner left
+    does not block, whichever version wrote it. The owner's process number is in a file of its own, for the message to others:
+    what is in the lock file belongs to the library.
+
+    Args:
+        folder: the run directory.
+
+    Raises:
+        VideoGenError: `run-directory-busy`, when another runner works there.
+        OSError: the lock file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._owner_file = folder / LOCK_FILE, folder / OWNER_FILE
+        # A run may be closed by another thread than the one that opened it.
+        self._lock: FileLock | SoftFileLock = FileLock(self._path, timeout=0, thread_local=False)
+        try:
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise
+            except (
+                OSError
+            ):  # a file system without locks: a file that exists is the lock, with its owner's number in it
+                self._path.unlink(missing_ok=True)
+                self._path = folder / SOFT_LOCK_FILE
+                self._lock = SoftFileLock(self._path, timeout=0, thread_local=False)
+                self._lock.acquire()
+        except Timeout:
+            raise _explain_busy(folder, _read_owner(self._owner_file)) from None
+        try:
+            self._owner_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Remove the lock's files and give the lock back."""
+        self._owner_file.unlink(missing_ok=True)
+        # While it is still held: a runner that has opened it already notices that it is gone, and makes another.
+        with contextlib.suppress(PermissionError):  # Windows removes no open file
+            self._path.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def _read_owner(path: Path) -> int | None:
+    """The process number of the lock's owner, or None when that cannot be told."""
+    for _ in range(10):  # for an instant it is not written yet, or still a dead runner's
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(path.read_text(encoding="utf-8"))
+            if psutil.pid_exists(pid):
+                return pid
+        time.sleep(0.02)
+    return None
+
+
+def _explain_busy(folder: Path, owner: int | None) -> VideoGenError:
+    who = f"a runner with process number {owner}" if owner else "another runner"
+    return VideoGenError(
+        "run-directory-busy",
+        f"{who} is working in {folder}",
+        "Wait for it, stop it, or choose another folder with --out.",
+    )
