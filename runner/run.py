@@ -32,7 +32,8 @@ from .rendering.film import done_files, file_is_whole, update_film
 from .rendering.jobs import JobMaker
 from .rendering.renderer import Renderer, recover_verified
 from .rendering.takes import asks_for_takes, recover_takes
-from .reports.report import collect_versions, hide_secrets, report_run, write_report
+from .reports.command_line import hide_secrets
+from .reports.report import collect_versions, report_run, write_report
 from .setup.versions import COMFYUI_AT_LEAST
 from .state.journal import SegmentState
 from .state.progress import Display
