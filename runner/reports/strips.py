@@ -29,7 +29,7 @@ POSTER, FRAME = 512, 256
 #: Width in pixels of a thumbnail in the contact sheet, landscape and portrait. The style sheet shows them about 85 and 58
 #: pixels wide, so that they are sharp on a phone with three device pixels to a pixel.
 THUMB_LANDSCAPE, THUMB_PORTRAIT = 256, 176
-#: JPEG qualities that are tried one after the other until a segment's images fit its budget.
+#: JPEG qualities; the first one is taken at which a segment's images fit its budget.
 _QUALITIES = (80, 70, 60, 50, 40, 30, 20)
 _FORMAT = 2
 _WORK_THREADS = 2
@@ -93,10 +93,7 @@ def _fit(frames: Sequence[Thumbnail], budget: int) -> Strip:
     thumb_width = THUMB_LANDSCAPE if middle.width >= middle.height else THUMB_PORTRAIT
     scaled = [pixels[0], *(_scale(image, FRAME / max(image.size)) for image in pixels[1:])]
     scaled.append(_scale(middle, thumb_width / middle.width))
-    for quality in _QUALITIES:
-        jpegs = [_encode(image, quality) for image in scaled]
-        if sum(map(len, jpegs)) <= budget:
-            break
+    jpegs = _encode_within(scaled, budget)
     times = [*(frame.seconds for frame in frames), frames[len(frames) // 2].seconds]
     *images, thumb = [
         Thumbnail(seconds, image.width, image.height, jpeg)
@@ -110,6 +107,20 @@ def _scale(image: Image.Image, factor: float) -> Image.Image:
     if factor >= 1:
         return image
     return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))), Image.LANCZOS)
+
+
+def _encode_within(images: Sequence[Image.Image], budget: int) -> list[bytes]:
+    """Encode images at the best quality at which all of them together have at most `budget` bytes, else at the lowest."""
+    low, high = 0, len(_QUALITIES) - 1
+    found: dict[int, list[bytes]] = {}
+    while low < high:
+        middle = (low + high) // 2
+        found[middle] = [_encode(image, _QUALITIES[middle]) for image in images]
+        if sum(map(len, found[middle])) <= budget:
+            high = middle
+        else:
+            low = middle + 1
+    return found.get(low) or [_encode(image, _QUALITIES[low]) for image in images]
 
 
 def _encode(image: Image.Image, quality: int) -> bytes:
