@@ -1,8 +1,7 @@
-"""Whether a runner is working in a run directory, found out without disturbing it."""
+"""Whether a runner is working in a run directory, found out without locking it."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import psutil
@@ -12,37 +11,26 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LOCK_FILE = "runner.lock"
+LOCK_FILE, OWNER_FILE = "runner.lock", "runner.pid"
 
 
 def is_runner_at_work(path: Path) -> bool:
     """Whether a live process holds the lock of a run directory.
 
-    The owner that the lock file names is looked up first: asking the system for the lock takes it for an instant, in which
-    a runner that is just starting would be refused.
+    Where the system can lock files, it answers: a dead runner's lock counts for nothing. Elsewhere the process whose number
+    the owner has left is looked up.
     """
     try:
         with (path / LOCK_FILE).open("rb") as file:
-            if _is_alive(file.read(1_000)):
-                return True
-            if fcntl is None:
-                return False
-            try:
+            if fcntl is not None:
+                # Shared and for an instant only: another report may ask at the same time.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
-    except PermissionError:
-        return True  # Windows refuses to read a file that is locked
+                return False
+    except BlockingIOError:
+        return True
     except OSError:
-        return False  # there is no lock, or the file system has none
-
-
-def _is_alive(record: bytes) -> bool:
-    """Whether the process exists that a lock file names: ``{"pid": …, "started": …}``."""
+        pass  # there is no such file, or the file system has no locks
     try:
-        owner = json.loads(record)
-        # Process numbers are used again; the time of its start tells whether it is the same process.
-        return abs(psutil.Process(int(owner["pid"])).create_time() - float(owner["started"])) < 2
-    except (ValueError, TypeError, KeyError, psutil.Error):
+        return psutil.pid_exists(int((path / OWNER_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, OverflowError):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +17,7 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from ..references.generate import read_record
 from ..rendering.film import film_inputs
 from ..state.history import History, read_history
-from ..state.journal import Journal, SegmentState
+from ..state.journal import Journal
 from ..state.run_directory import read_run, write_json_whole
 from .command_line import hide_in_command, hide_in_settings, resume_command
 from .liveness import is_runner_at_work
@@ -84,15 +84,15 @@ def build_report(
             otherwise its runner was killed, and the segments that were begun are interrupted.
     """
     history = read_history(journal.path)
-    last = history.runs[-1] if history.runs else None
-    running = runner_at_work and last is not None and last["end"] is None
-    if last is not None and last["end"] is None and not running:
+    runs = list(history.runs)
+    running = runner_at_work and bool(runs) and runs[-1]["end"] is None
+    if runs and runs[-1]["end"] is None and not running:
         times = [event["time"] for event in journal.latest.values() if event.get("time") is not None]
-        last |= {"end": "stopped", "ended": max(times, default=None)}
-    since = last["started"] if running and last is not None else None
-    segments = [_describe_segment(story, segment.number, journal, history, since) for segment in story.segments]
+        runs[-1] = {**runs[-1], "end": "stopped", "ended": max(times, default=None)}
+    under_way = frozenset(journal.latest["run-started"].get("todo") or ()) if running else frozenset()
+    segments = [_describe_segment(story, segment.number, journal, history, under_way) for segment in story.segments]
     totals = _add_up(segments)
-    unfinished = last is not None and last["end"] != "finished" and bool(totals["missing"])
+    unfinished = bool(runs) and runs[-1]["end"] != "finished" and bool(totals["missing"])
     film, end = journal.latest.get("film-done"), journal.latest.get("run-finished")
     if film:
         current = film.get("inputs") == film_inputs(story, journal.segments)
@@ -119,7 +119,7 @@ def build_report(
         "totals": totals,
         "servers": _share(segments),
         "film": film,
-        "runs": history.runs,
+        "runs": runs,
         "notes": history.notes,
         "last_run": {key: value for key, value in end.items() if key != "event"} if end else None,
         "segments": segments,
@@ -127,12 +127,12 @@ def build_report(
 
 
 def _describe_segment(
-    story: Story, number: int, journal: Journal, history: History, since: float | None
+    story: Story, number: int, journal: Journal, history: History, under_way: Collection[int]
 ) -> dict[str, Any]:
     """Describe a segment.
 
     Args:
-        since: when the run began that is under way, in seconds since 1970; None when there is none.
+        under_way: segments of the run that is under way; empty when there is none.
     """
     segment, state, plan = story.segment(number), journal.segment(number), plan_segment(story, number)
     tries = []
@@ -145,7 +145,7 @@ def _describe_segment(
         "number": number,
         "id": segment.id,
         "status": state.state,
-        "interrupted": _is_interrupted(state, since),
+        "interrupted": state.state not in ("pending", "done", "failed") and number not in under_way,
         "attempts": state.attempts,
         "failures": state.history,
         "tries": tries,
@@ -166,13 +166,6 @@ def _describe_segment(
     if state.error:
         described["error"] = state.error
     return described
-
-
-def _is_interrupted(state: SegmentState, since: float | None) -> bool:
-    """Whether a segment was begun by a run that is over, and has neither a file nor an error."""
-    if state.state in ("pending", "done", "failed"):
-        return False
-    return since is None or float(state.submitted.get("time") or 0) < since
 
 
 def _add_up(segments: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from runner.reports.command_line import resume_command
@@ -92,12 +89,8 @@ def test_a_run_whose_runner_is_alive_is_under_way(begun: Run, owner: None) -> No
 
 def test_a_segment_of_an_earlier_run_is_interrupted_while_the_next_run_is_under_way(begun: Run, owner: None) -> None:
     begun.journal.append("run-interrupted")
-    later = begun.journal.segment(2).submitted["time"] + 100
-    with begun.journal.path.open("a") as file:
-        for number, event in enumerate(("run-started", "segment-submitted")):
-            record = {"event": event, "time": later + number, "todo": [3, 4]}
-            record |= {"segment": 3, "key": "key 3", "prompt_id": "p", "seed_offset": 0, "size": None} if number else {}
-            file.write(json.dumps(record) + "\n")
+    begun.journal.append("run-started", todo=[3, 4])
+    submit(begun.journal, 3)
     segments = report_directory(begun.path)["segments"]
     assert [segment["interrupted"] for segment in segments[1:3]] == [True, False]
 
@@ -140,24 +133,20 @@ def test_failed_segments_are_tried_again_with_the_same_command(tmp_path: Path) -
 # ------------------------------------------------------------------ the lock
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[", '{"pid": 1}', "null", '{"pid": -1, "started": 0}'])
+@pytest.mark.parametrize("content", ["", '{"pid": 1, "started": 0}'])
 def test_a_lock_that_no_process_holds_counts_for_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "runner.lock").write_text(content)
+    (tmp_path / "runner.pid").write_text(str(os.getpid()))
     assert not is_runner_at_work(tmp_path)
 
 
-def test_a_lock_of_a_process_that_had_the_same_number_counts_for_nothing(tmp_path: Path) -> None:
-    record: dict[str, Any] = {"pid": os.getpid(), "started": psutil.Process().create_time() - 60}
-    (tmp_path / "runner.lock").write_text(json.dumps(record))
-    assert not is_runner_at_work(tmp_path)
-    record["started"] += 60
-    (tmp_path / "runner.lock").write_text(json.dumps(record))
-    assert is_runner_at_work(tmp_path)
-
-
-def test_a_lock_that_the_system_holds_counts_whatever_is_in_it(begun: Run, owner: None) -> None:
-    (begun.path / "runner.lock").write_text("")
-    assert is_runner_at_work(begun.path)
+@pytest.mark.parametrize(("owner", "is_alive"), [(os.getpid(), True), (2**31 - 1, False), ("", False), (10**30, False)])
+def test_without_locks_of_the_system_the_owner_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int | str, is_alive: bool
+) -> None:
+    monkeypatch.setattr("runner.reports.liveness.fcntl", None)
+    (tmp_path / "runner.pid").write_text(str(owner))
+    assert is_runner_at_work(tmp_path) == is_alive
 
 
 def test_a_directory_without_a_lock_has_no_runner(tmp_path: Path) -> None:
