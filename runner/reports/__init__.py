@@ -1,1 +1,1 @@
-"""What a run tells of itself: report.json, continuity.json and report.html."""
+"""Reports of a run: report.json, continuity.json and report.html."""

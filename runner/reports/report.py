@@ -1,11 +1,9 @@
-"""The report of a run as plain data (report.json): what happened, how long it took, what was tried."""
+"""The report of a run as plain data (report.json): results, times, attempts."""
 
 from __future__ import annotations
 
 import platform
-import re
-import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,11 +19,13 @@ from ..rendering.film import film_inputs
 from ..state.history import History, read_history
 from ..state.journal import Journal
 from ..state.run_directory import read_run, write_json_whole
+from .command_line import hide_in_command, hide_in_settings, resume_command
+from .liveness import is_runner_at_work
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
 
 
-#: What the report takes over from a segment's result, where it is there.
+#: Fields that the report copies from a segment's result, where it has them.
 OF_A_RESULT = (
     "file",
     "bytes",
@@ -45,14 +45,12 @@ OF_A_RESULT = (
     "temperature",
     "telemetry",
 )
-#: In a run directory: what `continuity` says in report.json, for programs that want nothing else.
+#: In a run directory: `continuity` of report.json by itself, for programs that need nothing else.
 CONTINUITY_FILE = "continuity.json"
-HIDDEN = "***"
-_SECRET_INPUT = re.compile(r"(?i)^((?:--set=)?[^=\s]*[._](?:api_?key|auth_token|token|secret|password)=).+$", re.DOTALL)
 
 
 def collect_versions(server_stats: dict[str, Any] | None = None) -> dict[str, str]:
-    """Versions of everything that a render can depend on."""
+    """Collect the versions of everything that a render can depend on."""
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
@@ -73,14 +71,28 @@ def collect_versions(server_stats: dict[str, Any] | None = None) -> dict[str, st
     return versions
 
 
-def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[str, Any]:
-    """The report as plain data, out of the run's record and its journal alone.
+def build_report(
+    run: dict[str, Any], journal: Journal, story: Story, *, runner_at_work: bool = False
+) -> dict[str, Any]:
+    """Build the report as plain data, from the run's record and its journal alone.
 
-    A segment carries ``scores`` (name -> number), ``vram`` (bytes) and ``temperature`` (°C; both a number, or an object
-    with ``peak``) when its result has them, and ``telemetry`` with all that was measured, by device, and every pause.
+    A segment carries ``scores`` (name → number), ``vram`` (bytes) and ``temperature`` (°C; both a number, or an object
+    with ``peak``) when its result has them, and ``telemetry`` with all measurements by device and every pause.
+
+    Args:
+        runner_at_work: a runner holds the directory's lock. A run whose end is not in the journal is then under way;
+            otherwise its runner was killed, and the segments that were begun are interrupted.
     """
     history = read_history(journal.path)
-    segments = [_describe_segment(story, segment.number, journal, history) for segment in story.segments]
+    runs = list(history.runs)
+    running = runner_at_work and bool(runs) and runs[-1]["end"] is None
+    if runs and runs[-1]["end"] is None and not running:
+        times = [event["time"] for event in journal.latest.values() if event.get("time") is not None]
+        runs[-1] = {**runs[-1], "end": "stopped", "ended": max(times, default=None)}
+    under_way = frozenset(journal.latest["run-started"].get("todo") or ()) if running else frozenset()
+    segments = [_describe_segment(story, segment.number, journal, history, under_way) for segment in story.segments]
+    totals = _add_up(segments)
+    unfinished = bool(runs) and runs[-1]["end"] != "finished" and bool(totals["missing"])
     film, end = journal.latest.get("film-done"), journal.latest.get("run-finished")
     if film:
         current = film.get("inputs") == film_inputs(story, journal.segments)
@@ -88,10 +100,13 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
     return {
         "title": story.title,
         "run_id": run.get("run_id"),
-        "command": _hide_in_command(run.get("command")),
+        "running": running,
+        "resumable": not running and (unfinished or bool(totals["failed"])),
+        "resume": resume_command(hide_in_command(run.get("command"))),
+        "command": hide_in_command(run.get("command")),
         "folder": run.get("folder"),
         "workflow": (run.get("workflow") or {}).get("path"),
-        "settings": _hide_in_settings(run.get("settings")),
+        "settings": hide_in_settings(run.get("settings")),
         "versions": run.get("versions"),
         "story": {
             "duration": float(story.duration),
@@ -101,17 +116,24 @@ def build_report(run: dict[str, Any], journal: Journal, story: Story) -> dict[st
         },
         "done": sum(1 for entry in segments if entry["status"] == "done"),
         "count": len(segments),
-        "totals": _add_up(segments),
+        "totals": totals,
         "servers": _share(segments),
         "film": film,
-        "runs": history.runs,
+        "runs": runs,
         "notes": history.notes,
         "last_run": {key: value for key, value in end.items() if key != "event"} if end else None,
         "segments": segments,
     }
 
 
-def _describe_segment(story: Story, number: int, journal: Journal, history: History) -> dict[str, Any]:
+def _describe_segment(
+    story: Story, number: int, journal: Journal, history: History, under_way: Collection[int]
+) -> dict[str, Any]:
+    """Describe a segment.
+
+    Args:
+        under_way: segments of the run that is under way; empty when there is none.
+    """
     segment, state, plan = story.segment(number), journal.segment(number), plan_segment(story, number)
     tries = []
     for attempt in history.tries.get(number, []):
@@ -123,6 +145,7 @@ def _describe_segment(story: Story, number: int, journal: Journal, history: Hist
         "number": number,
         "id": segment.id,
         "status": state.state,
+        "interrupted": state.state not in ("pending", "done", "failed") and number not in under_way,
         "attempts": state.attempts,
         "failures": state.history,
         "tries": tries,
@@ -172,70 +195,27 @@ def _share(segments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(servers.values(), key=lambda share: -share["segments"])
 
 
-# ------------------------------------------------------------------ secrets
-
-
-def hide_secrets(arguments: Sequence[str]) -> list[str]:
-    """A command line whose headers and keys are replaced: it goes into files that people send around.
-
-    ``--header 'Authorization: Bearer …'`` keeps the header's name, ``--set 5.api_key=…`` the input's.
-    """
-    hidden: list[str] = []
-    for argument in arguments:
-        option, equals, value = argument.partition("=")
-        before = hidden[-1] if hidden else ""
-        if _is_header(before):
-            hidden.append(_hide_header(argument))
-        elif equals and _is_header(option):
-            hidden.append(f"{option}={_hide_header(value)}")
-        else:
-            hidden.append(_SECRET_INPUT.sub(rf"\1{HIDDEN}", argument))
-    return hidden
-
-
-def _is_header(option: str) -> bool:
-    # argparse takes unambiguous beginnings of options too; --he could be --help.
-    return len(option) > 4 and "--header".startswith(option)
-
-
-def _hide_header(line: str) -> str:
-    name, colon, _ = line.partition(":")
-    return f"{name}: {HIDDEN}" if colon else HIDDEN
-
-
-def _hide_in_command(command: str | None) -> str | None:
-    if not command:
-        return command
-    try:
-        return shlex.join(hide_secrets(shlex.split(command)))
-    except ValueError:
-        return command
-
-
-def _hide_in_settings(settings: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not settings:
-        return settings
-    return {
-        name: hide_secrets([str(item) for item in value]) if isinstance(value, list) else value
-        for name, value in settings.items()
-    }
-
-
 # ------------------------------------------------------------------ of a run directory
 
 
 def report_directory(path: Path) -> dict[str, Any]:
-    """The report of a run directory, read from its files without locking it.
+    """Build the report of a run directory from its files without locking it; a runner may be working there.
 
     Raises:
         VideoGenError: `run-directory-invalid`.
     """
+    # Asked before the journal is read: a run that ends in between is then told by its last event.
+    runner_at_work = is_runner_at_work(path)
     journal = Journal(path / "journal.jsonl", read_only=True)
-    return report_run(path, journal)
+    return report_run(path, journal, runner_at_work=runner_at_work)
 
 
-def report_run(path: Path, journal: Journal) -> dict[str, Any]:
-    """The report of a run directory whose journal is open."""
+def report_run(path: Path, journal: Journal, *, runner_at_work: bool = False) -> dict[str, Any]:
+    """Build the report of a run directory whose journal is open.
+
+    Args:
+        runner_at_work: another process is rendering there. The process that holds the lock reports when its run is over.
+    """
     run = read_run(path)
     if run is None:
         raise VideoGenError(
@@ -243,7 +223,7 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
             f"{path} is not a run directory: it has no run.json",
             "A run directory is what `videogen run` writes into, such as runs/apple_tree.",
         )
-    report = build_report(run, journal, parse_story(run["story"], "run.json"))
+    report = build_report(run, journal, parse_story(run["story"], "run.json"), runner_at_work=runner_at_work)
     found: dict[str, Any] = {"references": [asdict(drawn) for drawn in read_record(path).values()]}
     if any(state.result.get("continuity") for state in journal.segments.values()):
         # OpenCV takes a while to load: only where something was measured.
@@ -254,7 +234,7 @@ def report_run(path: Path, journal: Journal) -> dict[str, Any]:
 
 
 def write_report(path: Path, report: dict[str, Any]) -> Path:
-    """Write ``report.json`` and ``report.html`` into a run directory; gives the latter's path."""
+    """Write ``report.json`` and ``report.html`` into a run directory; returns the latter's path."""
     write_json_whole(path / "report.json", report)
     if report.get("continuity"):
         write_json_whole(path / CONTINUITY_FILE, report["continuity"])

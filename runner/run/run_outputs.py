@@ -12,7 +12,8 @@ from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.media.film.compile import FilmReport
 
 from ..rendering.film import done_files, update_film
-from ..reports.report import hide_secrets, report_run, write_report
+from ..reports.command_line import hide_secrets
+from ..reports.report import report_run, write_report
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
 from .request import RunRequest

@@ -12,7 +12,8 @@ import pytest
 
 from custom_nodes.videogen.core.story.parser import parse_story
 from runner.rendering.film import film_inputs
-from runner.reports.report import HIDDEN, build_report, hide_secrets, report_directory
+from runner.reports.command_line import HIDDEN, hide_secrets
+from runner.reports.report import build_report, report_directory
 from runner.run.run_outputs import write_run_report
 from runner.state.history import read_history
 from runner.state.journal import Journal

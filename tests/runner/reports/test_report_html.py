@@ -1,108 +1,20 @@
-"""report.html: one file that needs no other, shows what went wrong, and trusts no text that comes from outside."""
+"""report.html: one page that fetches nothing, shows what went wrong, and trusts no text that comes from outside."""
 
 from __future__ import annotations
 
 import base64
-import io
-import json
 import re
-import time
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.media.images.thumbnails import nearest_keys, pick_evenly, read_thumbnails
-from runner.rendering.film import film_inputs
-from runner.reports import page as report_html
-from runner.reports.charts import MAX_BARS, draw_charts
-from runner.reports.page import THUMBNAILS_FILE, format_duration, relative_link, render_html
-from runner.reports.report import report_directory, write_report
-from runner.state.journal import Journal
+from runner.reports.formatting import format_duration, relative_link
+from tests.runner.reports.run_page import Page, Run
 from tests.runner.reports.test_report import SERVERS, fail, finish, give_up, submit
 from tests.support.stories import small_story
-from tests.support.videos import draw_code, read_code, write_segment, write_with_av
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
-VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, and what a reader sees; asserts that all of them are closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
-            self.text = f"{self.text} {data}"
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def words(self) -> str:
-        return " ".join(self.text.split())
-
-
-class Run:
-    """A run directory that a test fills."""
-
-    def __init__(self, path: Path, story: dict[str, Any], **record: Any) -> None:
-        self.path = path
-        path.mkdir(exist_ok=True)
-        record = {"story": story, "title": story["title"], "run_id": "0" * 32, **record}
-        (path / "run.json").write_text(json.dumps(record))
-        (path / "segments").mkdir(exist_ok=True)
-        self.journal = Journal(path / "journal.jsonl")
-        self.story = parse_story(story, "test")
-
-    def add_segment(self, number: int, frames: int = 12, **more: Any) -> None:
-        file = write_segment(self.path / "segments", number, frames)
-        submit(self.journal, number)
-        finish(self.journal, number, bytes=file.stat().st_size, **more)
-
-    def add_film(self, **more: Any) -> None:
-        (self.path / "film.mp4").write_bytes(b"film")
-        about = {"bytes": 4, "seconds": 2.0, "frames": 48, "fps": 24, "size": [320, 180], "copied": 40, "encoded": 8}
-        inputs = film_inputs(self.story, self.journal.segments)
-        about |= {"file": "film.mp4", "encoder": "libx264", "missing": [], "inputs": inputs}
-        self.journal.append("film-done", **{**about, **more})
-
-    def write(self) -> str:
-        return write_report(self.path, report_directory(self.path)).read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    made = Run(tmp_path / "run", small_story("A Tree", segments=4), command="videogen run story.json --out run")
-    yield made
-    made.journal.close()
 
 
 # ------------------------------------------------------------------ one file, no trust
@@ -127,6 +39,7 @@ def test_text_from_outside_is_text(tmp_path: Path) -> None:
     assert page.all("script") == []
     assert [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)] == []
     assert not [image for image in page.all("img") if not image["src"].startswith("data:")]
+    assert page.all("video") == []
     assert f"Prompt {EVIL}" in page.text
     assert f"Title {EVIL}" in page.text
 
@@ -137,13 +50,18 @@ def test_nothing_is_fetched(run: Run) -> None:
     run.add_film()
     html = run.write()
     page = Page(html)
-    addresses = [v for _, attributes in page.tags for k, v in attributes.items() if k.split(":")[-1] in ("src", "href")]
+    names = ("src", "href", "poster")
+    addresses = [v for _, attributes in page.tags for k, v in attributes.items() if k.split(":")[-1] in names]
     assert len(addresses) > 10
     assert not [address for address in addresses if re.match(r"(?i)\s*(https?:|//|javascript:|file:)", address)]
     assert not page.all("link")
     assert "url(" not in html
     assert "@import" not in html
-    assert "default-src 'none'" in html
+    assert "default-src 'none'; img-src data:; media-src 'self' file:;" in html
+    # Videos are the one thing in files of their own, and none is opened before a reader plays it.
+    assert [(v["src"], v["preload"]) for v in page.all("video")] == [
+        (f"segments/segment_{number:02d}.mp4", "none") for number in (1, 2, 3, 4)
+    ]
 
 
 def test_links_stay_in_the_run_directory() -> None:
@@ -164,12 +82,32 @@ def test_headers_are_not_in_the_page(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ what is shown
 
 
+def test_a_segment_plays_where_its_frames_are(run: Run) -> None:
+    run.add_segment(1)
+    page = Page(run.write())
+    (player,) = page.all("video")
+    assert (player["src"], player["preload"]) == ("segments/segment_01.mp4", "none")
+    assert "controls" in player
+    # Inside the player for browsers without one, and among the facts for readers who want the file.
+    assert page.all("a").count({"href": "segments/segment_01.mp4"}) == 2
+
+
+def test_a_segment_whose_file_is_elsewhere_shows_its_frames_without_a_player(run: Run) -> None:
+    run.add_segment(1, file="segments/../segments/segment_01.mp4")
+    page = Page(run.write())
+    assert page.all("video") == []
+    assert len([image for image in page.all("img") if " at " in image["alt"]]) == 5
+
+
 def test_a_segment_shows_its_frames_from_the_first_to_the_last(run: Run) -> None:
     run.add_segment(1, frames=9)
-    images = [image for image in Page(run.write()).all("img") if " at " in image["alt"]]
-    assert len(images) == 5
-    assert images[0]["alt"].startswith("Segment 1 at 0.0")
-    assert all(base64.b64decode(image["src"].partition(",")[2])[:3] == b"\xff\xd8\xff" for image in images)
+    page = Page(run.write())
+    (player,) = page.all("video")
+    images = [(player["aria-label"], player["poster"])]
+    images += [(image["alt"], image["src"]) for image in page.all("img") if " at " in image["alt"]]
+    times = ["0.0 s", "0.50 s", "1.0 s", "1.5 s", "2.0 s"]
+    assert [alt for alt, _ in images] == [f"Segment 1 at {time}".replace(" s", "\u00a0s") for time in times]
+    assert all(base64.b64decode(uri.partition(",")[2])[:3] == b"\xff\xd8\xff" for _, uri in images)
 
 
 def test_a_failed_segment_shows_class_message_and_all_that_was_tried(run: Run) -> None:
@@ -201,7 +139,7 @@ def test_segments_that_are_not_there_are_shown_as_such(run: Run) -> None:
     run.journal.append("run-started", todo=[1, 2, 3, 4])
     run.journal.append("run-interrupted")
     words = Page(run.write()).words
-    assert "The file segments/segment_01.mp4 is not there any more." in words
+    assert "The file segments/segment_01.mp4 does not exist any more." in words
     assert "file does not decode" in words
     assert "Segments 3, 4" in words
     assert "Interrupted" in words
@@ -213,7 +151,7 @@ def test_the_film_is_summed_up_with_a_link(run: Run) -> None:
     page = Page(run.write())
     assert {"href": "film.mp4"} in page.all("a")
     assert "48 frames: 40 copied as they are, 8 encoded with libx264." in page.words
-    assert "A slate stands for segments 2–4." in page.words
+    assert "Slates replace segments 2–4." in page.words
     run.add_film(inputs=[])
     (run.path / "film.mp4").unlink()
     page = Page(run.write())
@@ -265,153 +203,6 @@ def test_headings_have_no_gaps_and_images_have_descriptions(run: Run) -> None:
     assert all(after - before <= 1 for before, after in pairwise(levels))
     assert all(image.get("alt") for image in page.all("img"))
     assert all(svg.get("aria-label") and svg.get("role") == "img" for svg in page.all("svg"))
-
-
-# ------------------------------------------------------------------ charts
-
-
-def numbered_report(count: int, servers: int = 1) -> dict[str, Any]:
-    seconds = {"queued": 1.0, "executed": 9.0, "transferred": 0.5, "verified": 0.1}
-    segments = [{"number": n, "seconds": seconds, "finished": -n} for n in range(1, count + 1)]
-    return {"segments": segments, "servers": [{"name": f"http://s{n}", "executed": 9.0} for n in range(servers)]}
-
-
-def test_charts_are_drawn_for_what_there_is() -> None:
-    assert draw_charts(numbered_report(0)) == []
-    assert [chart.name for chart in draw_charts(numbered_report(1))] == ["work", "timeline"]
-    assert [chart.name for chart in draw_charts(numbered_report(3, 2))] == ["work", "pace", "timeline", "servers"]
-
-
-def test_a_bar_says_what_it_is() -> None:
-    work = draw_charts(numbered_report(2))[0]
-    assert "<title>2: 9 executed</title>" in work.wide
-    assert "<title>1: 0.5 transferred</title>" in work.narrow
-
-
-def test_thousands_of_segments_are_grouped() -> None:
-    work = draw_charts(numbered_report(1000))[0]
-    assert work.wide.count('class="bar"') == 3 * MAX_BARS
-    assert "<title>1–10: 9 executed</title>" in work.wide
-
-
-# ------------------------------------------------------------------ cost
-
-
-def test_nothing_is_written_when_nothing_has_changed(run: Run) -> None:
-    run.add_segment(1)
-    run.write()
-    target = run.path / "report.html"
-    before = target.stat()
-    run.journal.append("run-finished", rendered=0, kept=1, failed=[], seconds=0.3, status=0)
-    run.write()
-    assert target.stat().st_mtime_ns == before.st_mtime_ns
-    assert target.stat().st_ino == before.st_ino
-    (run.path / "segments" / "segment_01.mp4").unlink()
-    run.write()
-    assert target.stat().st_ino != before.st_ino
-
-
-def test_images_of_unchanged_files_are_not_read_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run.add_segment(1)
-    first = run.write()
-    read: list[str] = []
-    monkeypatch.setattr(
-        report_html, "read_thumbnails", lambda path, **_: read.append(path.name) or read_thumbnails(path)
-    )
-    (run.path / "report.html").unlink()
-    assert run.write() == first
-    run.add_segment(2)
-    run.write()
-    assert read == ["segment_02.mp4"]
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1, "budget": 52000, "strips": {"a": [[1]]}}'])
-def test_images_that_were_kept_badly_are_made_anew(run: Run, content: str) -> None:
-    run.add_segment(1)
-    (run.path / THUMBNAILS_FILE).write_text(content)
-    assert len([image for image in Page(run.write()).all("img") if " at " in image["alt"]]) == 5
-
-
-def test_an_older_report_that_is_not_text_is_replaced(run: Run) -> None:
-    (run.path / "report.html").write_bytes(b"\xff\xfe\x00")
-    assert run.write().startswith("<!doctype html>")
-    assert not list(run.path.glob(".*.part"))
-
-
-def test_33_segments_of_noise_stay_below_3_megabytes(tmp_path: Path) -> None:
-    """Noise is the worst that a JPEG can be asked for."""
-    noise = np.random.default_rng(1).integers(0, 256, (5, 180, 320, 3), np.uint8)
-    file = write_with_av(tmp_path / "noise.mp4", list(noise))
-    story = small_story("Noise", segments=33)
-    story["style"] = {"prefix": "words " * 200}
-    run = Run(tmp_path / "run", story)
-    for number in range(1, 34):
-        (run.path / "segments" / f"segment_{number:02d}.mp4").write_bytes(file.read_bytes())
-        submit(run.journal, number)
-        finish(run.journal, number, server=SERVERS[number % 2])
-    began = time.perf_counter()
-    html = run.write()
-    run.journal.close()
-    assert len(html) < 3_000_000
-    assert time.perf_counter() - began < 10
-    assert html.count("data:image/jpeg") == 33 * 6
-
-
-def test_ten_thousand_segments_make_a_page_that_opens(run: Run) -> None:
-    run.add_segment(1)
-    report = report_directory(run.path)
-    segment = report["segments"][1]
-    report["segments"] = [{**segment, "number": number} for number in range(1, 10_001)]
-    report["count"] = 10_000
-    assert len(render_html(report, {})) < 3_000_000
-
-
-# ------------------------------------------------------------------ thumbnails
-
-
-def test_thumbnails_are_evenly_spaced(tmp_path: Path) -> None:
-    """Of 9 frames the first, third, fifth, seventh and last; four a second."""
-    thumbnails = read_thumbnails(write_segment(tmp_path, 1, 9), box=128, budget=200_000)
-    assert [image.seconds for image in thumbnails] == [0, 0.5, 1, 1.5, 2]
-    assert {(image.width, image.height) for image in thumbnails} == {(128, 72)}
-
-
-def test_a_clip_of_three_frames_has_three_thumbnails(tmp_path: Path) -> None:
-    assert len(read_thumbnails(write_segment(tmp_path, 1, 3))) == 3
-
-
-def test_keyframes_stand_in_where_they_are_near(tmp_path: Path) -> None:
-    """A group of pictures a second, ten seconds: nothing but keyframes is decoded, and they are the right ones."""
-    path = write_with_av(
-        tmp_path / "a.mp4",
-        [draw_code(n) for n in range(40)],
-        options={"g": "4", "keyint_min": "4", "sc_threshold": "0"},
-    )
-    thumbnails = read_thumbnails(path, box=128, budget=200_000)
-    assert [image.seconds for image in thumbnails] == [0, 2, 5, 7, 9]
-    codes = [read_code(np.asarray(Image.open(io.BytesIO(image.jpeg)))) for image in thumbnails]
-    assert codes == [0, 8, 20, 28, 36]
-
-
-def test_a_portrait_video_is_measured_by_its_height(tmp_path: Path) -> None:
-    path = write_with_av(tmp_path / "a.mp4", [np.zeros((640, 360, 3), np.uint8)] * 5)
-    assert [(p.width, p.height) for p in read_thumbnails(path, box=320)] == [(180, 320)] * 5
-
-
-def test_what_is_no_video_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"nothing")
-    for path in (tmp_path / "a.mp4", tmp_path / "missing.mp4"):
-        with pytest.raises(VideoGenError, match=path.name) as caught:
-            read_thumbnails(path)
-        assert caught.value.code == "media-broken"
-
-
-def test_spacing() -> None:
-    assert pick_evenly(range(100), 5) == [0, 25, 50, 74, 99]
-    assert pick_evenly([3, 4], 5) == [3, 4]
-    assert pick_evenly([], 5) == []
-    assert nearest_keys([0, 25, 50, 74, 99], range(0, 100, 10)) == [0, 20, 50, 70, 90]
-    assert nearest_keys([0, 25, 50, 74, 99], [0]) == []
 
 
 @pytest.mark.parametrize(

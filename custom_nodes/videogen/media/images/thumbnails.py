@@ -85,17 +85,6 @@ def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
     return Thumbnail(round(float((stamp - stamps[0]) * base), 3), image.width, image.height, _encode(image, 70))
 
 
-def shrink_thumbnail(thumbnail: Thumbnail, box: int) -> Thumbnail:
-    """The same image, smaller.
-
-    Args:
-        box: longest side in pixels.
-    """
-    with Image.open(io.BytesIO(thumbnail.jpeg)) as image:
-        image.thumbnail((box, box))
-        return Thumbnail(thumbnail.seconds, image.width, image.height, _encode(image, 60))
-
-
 def pick_evenly(stamps: Sequence[int], count: int) -> list[int]:
     """`count` of the stamps from the first to the last, or all of them when there are not as many."""
     if len(stamps) <= count:
