@@ -16,11 +16,11 @@ from custom_nodes.videogen.core.story.parser import parse_story
 
 from ..references.generate import read_record
 from ..rendering.film import film_inputs
-from ..state.history import History, read_history
+from ..state.history import History
 from ..state.journal import Journal
 from ..state.run_directory import read_run, write_json_whole
+from ..state.run_lock import is_runner_at_work
 from .command_line import hide_in_command, hide_in_settings, resume_command
-from .liveness import is_runner_at_work
 
 PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
 
@@ -83,7 +83,7 @@ def build_report(
         runner_at_work: a runner holds the directory's lock. A run whose end is not in the journal is then under way;
             otherwise its runner was killed, and the segments that were begun are interrupted.
     """
-    history = read_history(journal.path)
+    history = journal.history
     runs = list(history.runs)
     running = runner_at_work and bool(runs) and runs[-1]["end"] is None
     if runs and runs[-1]["end"] is None and not running:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from contextlib import ExitStack
-from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.video.quality import QUALITIES
@@ -15,6 +14,7 @@ from ..references.resolve import CastImages
 from ..rendering.renderer import Renderer, recover_verified
 from ..rendering.takes import asks_for_takes, recover_takes
 from ..reports.report import collect_versions
+from ..state.events import Event, RunFinished, RunStarted
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory, check_space, read_run
 from ..workflows.image_inputs import find_unknown_references
@@ -73,12 +73,13 @@ class _Run:
         rendered = tuple(renderer.rendered) if renderer else ()
         result = RunResult(self.directory.path, rendered, kept, failed, film)
         self._note(
-            "run-finished",
-            rendered=len(rendered),
-            kept=len(kept),
-            failed=sorted(failed),
-            seconds=round(time.monotonic() - began, 3),
-            status=result.exit_status,
+            RunFinished(
+                rendered=len(rendered),
+                kept=len(kept),
+                failed=sorted(failed),
+                seconds=round(time.monotonic() - began, 3),
+                status=result.exit_status,
+            )
         )
         write_run_report(self.directory, self.display)
         return result
@@ -143,7 +144,7 @@ class _Run:
             copies = 2 if self.connections.embedded else 1
             check_space(self.directory.path, int(seconds * self.quality.bitrate / 8 * copies) + 50_000_000)
         self._write_record(collect_versions(session.stats))
-        self._note("run-started", run_id=self.directory.run_id, server=session.client.url, todo=pending, kept=kept)
+        self._note(RunStarted(run_id=self.directory.run_id, server=session.client.url, todo=pending, kept=kept))
         if kept:
             self.display.say(f"{kept} of {wanted} segments are done already")
         self.display.begin(wanted, kept)
@@ -151,5 +152,5 @@ class _Run:
     def _write_record(self, versions: dict[str, str]) -> None:
         write_record(self.directory, self.request, versions)
 
-    def _note(self, event: str, **data: Any) -> None:
-        self.display.event(self.journal.append(event, **data))
+    def _note(self, event: Event) -> None:
+        self.display.event(self.journal.append(event))

@@ -14,6 +14,7 @@ from custom_nodes.videogen.media.film.compile import FilmReport
 from ..rendering.film import done_files, update_film
 from ..reports.command_line import hide_secrets
 from ..reports.report import report_run, write_report
+from ..state.events import RunnerError
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
 from .request import RunRequest
@@ -75,7 +76,7 @@ def write_run_report(directory: RunDirectory, display: Display) -> None:
         raise
     except Exception as error:  # an internal error in a page about the run must not take the run's result away
         event = directory.journal.append(
-            "runner-error", message=f"{type(error).__name__}: {error}", trace=traceback.format_exc()
+            RunnerError(message=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         )
         display.event(event)
         display.say(f"The report could not be written: {type(error).__name__}: {error}")

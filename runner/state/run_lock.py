@@ -13,11 +13,19 @@ from filelock import FileLock, SoftFileLock, Timeout
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE = "runner.lock", "runner.pid", "runner.softlock"
 #: Every file that a lock leaves in a run directory when its owner is killed.
 LOCK_FILES = frozenset({LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE})
 #: What file systems without locks answer. There a file that exists is the lock; the library recognizes a dead owner's.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+#: Seconds to wait for the lock: a report that asks whether it is free holds it for an instant.
+MAX_WAIT = 0.2
 
 
 class RunLock:
@@ -38,15 +46,16 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._path, self._owner_file = folder / LOCK_FILE, folder / OWNER_FILE
         # A run may be closed by another thread than the one that opened it.
-        self._lock: FileLock | SoftFileLock = FileLock(self._path, timeout=0, thread_local=False)
+        self._lock: FileLock | SoftFileLock = FileLock(
+            self._path, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False
+        )
         try:
             try:
                 self._lock.acquire()
             except Timeout:
                 raise
-            except (
-                OSError
-            ):  # a file system without locks: a file that exists is the lock, with its owner's number in it
+            except OSError:
+                # A file system without locks: a file that exists is the lock, with its owner's number in it.
                 self._path.unlink(missing_ok=True)
                 self._path = folder / SOFT_LOCK_FILE
                 self._lock = SoftFileLock(self._path, timeout=0, thread_local=False)
@@ -66,6 +75,28 @@ class RunLock:
         with contextlib.suppress(PermissionError):  # Windows removes no open file
             self._path.unlink(missing_ok=True)
         self._lock.release()
+
+
+def is_runner_at_work(path: Path) -> bool:
+    """Whether a live process holds the lock of a run directory.
+
+    Where the system can lock files, it answers: a dead runner's lock counts for nothing. Elsewhere the process whose number
+    the owner has left is looked up.
+    """
+    try:
+        with (path / LOCK_FILE).open("rb") as file:
+            if fcntl is not None:
+                # Shared and for an instant only: another report may ask at the same time.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # there is no such file, or the file system has no locks
+    try:
+        return psutil.pid_exists(int((path / OWNER_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def _read_owner(path: Path) -> int | None:

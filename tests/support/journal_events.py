@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runner.state.events import (
     AttemptFailed,
+    FilmDone,
+    RunFinished,
+    RunStarted,
     SegmentDone,
     SegmentFailed,
     SegmentFetched,
@@ -16,6 +20,28 @@ from runner.state.events import (
 from runner.state.journal import Journal
 
 RESULT: dict[str, Any] = {"file": "segments/segment_01.mp4", "bytes": 5, "sha256": "a" * 64}
+
+
+def run_started(todo: Sequence[int] = (), server: str = "http://one:8188") -> RunStarted:
+    return RunStarted(run_id="0" * 32, server=server, todo=list(todo), kept=0)
+
+
+def run_finished(rendered: int = 0, kept: int = 0, failed: Sequence[int] = (), seconds: float = 1.0) -> RunFinished:
+    return RunFinished(rendered=rendered, kept=kept, failed=list(failed), seconds=seconds, status=1 if failed else 0)
+
+
+def film_done(inputs: Sequence[Any] = (), **more: Any) -> FilmDone:
+    """A film of two seconds, some of it encoded."""
+    usual: dict[str, Any] = {
+        "file": "film.mp4",
+        "bytes": 4,
+        "seconds": 2.0,
+        "frames": 48,
+        "fps": 24,
+        "size": [320, 180],
+    }
+    usual |= {"copied": 40, "encoded": 8, "encoder": "libx264", "missing": []}
+    return FilmDone(inputs=list(inputs), **{**usual, **more})
 
 
 def submitted(number: int, key: str = "k", attempt: int = 0, **more: Any) -> SegmentSubmitted:

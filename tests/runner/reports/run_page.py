@@ -12,6 +12,7 @@ from runner.rendering.film import film_inputs
 from runner.reports.report import report_directory, write_report
 from runner.state.journal import Journal
 from tests.runner.reports.test_report import finish, submit
+from tests.support.journal_events import film_done
 from tests.support.videos import write_segment
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
@@ -77,10 +78,8 @@ class Run:
 
     def add_film(self, **more: Any) -> None:
         (self.path / "film.mp4").write_bytes(b"film")
-        about = {"bytes": 4, "seconds": 2.0, "frames": 48, "fps": 24, "size": [320, 180], "copied": 40, "encoded": 8}
-        inputs = film_inputs(self.story, self.journal.segments)
-        about |= {"file": "film.mp4", "encoder": "libx264", "missing": [], "inputs": inputs}
-        self.journal.append("film-done", **{**about, **more})
+        inputs = more.pop("inputs", film_inputs(self.story, self.journal.segments))
+        self.journal.append(film_done(inputs, **more))
 
     def write(self) -> str:
         return write_report(self.path, report_directory(self.path)).read_text(encoding="utf-8")

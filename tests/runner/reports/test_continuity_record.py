@@ -29,6 +29,7 @@ from runner.reports.continuity_record import compare_segments
 from runner.reports.report import report_directory, write_report
 from runner.state.run_directory import RunDirectory
 from tests.runner.reports.test_report_html import Page
+from tests.support.journal_events import fetched, submitted
 from tests.support.stories import small_story
 from tests.support.videos import write_video
 
@@ -112,16 +113,8 @@ def add_take(directory: RunDirectory, gate: TakeSelector, number: int, footage: 
     }
     note = directory.journal.append
     attempt = directory.journal.segment(number).attempts
-    note(
-        "segment-submitted",
-        segment=number,
-        key=f"key {number}",
-        attempt=attempt,
-        prompt_id=f"{number}/{attempt}",
-        server="http://host:1",
-        seed_offset=attempt,
-        size=None,
-    )
+    note(submitted(number, f"key {number}", attempt, server="http://host:1", seed_offset=attempt))
+    note(fetched(number, attempt, 1000))
     another = gate.keep(
         note, number, attempt, attempt, TakeMeasurement(score, Thresholds(temporal=0.0), True), checked, result
     )

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from runner.reports.command_line import resume_command
-from runner.reports.liveness import is_runner_at_work
 from runner.reports.report import report_directory, report_run
+from runner.state.events import Event, RunInterrupted
 from runner.state.run_directory import RunDirectory
+from runner.state.run_lock import is_runner_at_work
 from tests.runner.reports.run_page import Page, Run
 from tests.runner.reports.test_report import fail, finish, give_up, submit
+from tests.support.journal_events import run_finished, run_started, running
 from tests.support.stories import small_story
 
 COMMAND = "videogen run story.json --out run"
@@ -25,10 +27,10 @@ COMMAND = "videogen run story.json --out run"
 def begun(tmp_path: Path) -> Iterator[Run]:
     """Segment 1 is done, 2 was begun, nothing is known of 3 to 6."""
     made = Run(tmp_path / "run", small_story("A Tree", segments=6), command=COMMAND, folder="/films")
-    made.journal.append("run-started", todo=[1, 2, 3, 4, 5, 6])
+    made.journal.append(run_started([1, 2, 3, 4, 5, 6]))
     made.add_segment(1)
     submit(made.journal, 2)
-    made.journal.append("segment-running", segment=2, attempt=0)
+    made.journal.append(running(2))
     yield made
     made.journal.close()
 
@@ -60,8 +62,8 @@ def states_of(page: Page) -> list[str]:
 # ------------------------------------------------------------------ interrupted, or under way
 
 
-@pytest.mark.parametrize("events", [["run-interrupted"], []], ids=["stopped with Ctrl-C", "killed"])
-def test_an_interrupted_run_says_how_to_resume_it(begun: Run, events: list[str]) -> None:
+@pytest.mark.parametrize("events", [[RunInterrupted()], []], ids=["stopped with Ctrl-C", "killed"])
+def test_an_interrupted_run_says_how_to_resume_it(begun: Run, events: list[Event]) -> None:
     for event in events:
         begun.journal.append(event)
     page = Page(begun.write())
@@ -88,8 +90,8 @@ def test_a_run_whose_runner_is_alive_is_under_way(begun: Run, owner: None) -> No
 
 
 def test_a_segment_of_an_earlier_run_is_interrupted_while_the_next_run_is_under_way(begun: Run, owner: None) -> None:
-    begun.journal.append("run-interrupted")
-    begun.journal.append("run-started", todo=[3, 4])
+    begun.journal.append(RunInterrupted())
+    begun.journal.append(run_started([3, 4]))
     submit(begun.journal, 3)
     segments = report_directory(begun.path)["segments"]
     assert [segment["interrupted"] for segment in segments[1:3]] == [True, False]
@@ -106,9 +108,9 @@ def test_a_report_by_the_runner_itself_is_about_a_run_that_is_over(begun: Run) -
 
 def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", small_story("A Tree", segments=2), command=COMMAND)
-    run.journal.append("run-started", todo=[1])
+    run.journal.append(run_started([1]))
     run.add_segment(1)
-    run.journal.append("run-finished", rendered=1, kept=0, failed=[], seconds=1.0, status=0)
+    run.journal.append(run_finished(rendered=1))
     page = Page(run.write())
     run.journal.close()
     assert "Incomplete" in page.words
@@ -117,13 +119,13 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
 
 def test_failed_segments_are_tried_again_with_the_same_command(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", small_story("A Tree", segments=2), command=f"{COMMAND} --header 'Key: secret'")
-    run.journal.append("run-started", todo=[1, 2])
+    run.journal.append(run_started([1, 2]))
     submit(run.journal, 1)
     fail(run.journal, 1, "node error", "given up")
     give_up(run.journal, 1)
     submit(run.journal, 2)
     finish(run.journal, 2)
-    run.journal.append("run-finished", rendered=1, kept=0, failed=[1], seconds=1.0, status=1)
+    run.journal.append(run_finished(rendered=1, failed=[1]))
     words = Page(run.write()).words
     run.journal.close()
     assert "Some segments failed. To try them again, run this; segments that are done are kept." in words
@@ -144,7 +146,7 @@ def test_a_lock_that_no_process_holds_counts_for_nothing(tmp_path: Path, content
 def test_without_locks_of_the_system_the_owner_is_looked_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int | str, is_alive: bool
 ) -> None:
-    monkeypatch.setattr("runner.reports.liveness.fcntl", None)
+    monkeypatch.setattr("runner.state.run_lock.fcntl", None)
     (tmp_path / "runner.pid").write_text(str(owner))
     assert is_runner_at_work(tmp_path) == is_alive
 
@@ -173,8 +175,8 @@ def test_the_command_resumes_and_does_not_begin_again(command: str | None, resum
 
 def test_a_run_whose_command_is_unknown_names_the_way(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", small_story("A Tree", segments=2))
-    run.journal.append("run-started", todo=[1, 2])
-    run.journal.append("run-interrupted")
+    run.journal.append(run_started([1, 2]))
+    run.journal.append(RunInterrupted())
     words = Page(run.write()).words
     run.journal.close()
     assert "To resume it, run the same command again; segments that are done are kept." in words

@@ -15,10 +15,12 @@ from runner.rendering.film import film_inputs
 from runner.reports.command_line import HIDDEN, hide_secrets
 from runner.reports.report import build_report, report_directory
 from runner.run.run_outputs import write_run_report
-from runner.state.history import read_history
-from runner.state.journal import Journal
+from runner.state.events import Event, RunInterrupted, SegmentFailed
+from runner.state.journal import Journal, read_history
 from runner.state.progress import Display
 from runner.state.run_directory import RunDirectory
+from tests.support import journal_events
+from tests.support.journal_events import attempt_failed, film_done, run_finished, run_started, submitted
 from tests.support.stories import small_story
 
 STORY = small_story("A Tree", segments=4)
@@ -28,21 +30,11 @@ SERVERS = ("http://one:8188", "http://two:8188")
 def submit(
     journal: Journal, number: int, attempt: int = 0, *, key: str = "", server: str = SERVERS[0], **more: Any
 ) -> None:
-    variant = {"seed_offset": 0, "size": None, **more}
-    key = key or f"key {number}"
-    journal.append(
-        "segment-submitted",
-        segment=number,
-        key=key,
-        attempt=attempt,
-        prompt_id=f"{key}/{attempt}",
-        server=server,
-        **variant,
-    )
+    journal.append(submitted(number, key or f"key {number}", attempt, server=server, **more))
 
 
 def fail(journal: Journal, number: int, failure: str, remedy: str, message: str = "it broke", attempt: int = 0) -> None:
-    journal.append("attempt-failed", segment=number, attempt=attempt, failure=failure, remedy=remedy, message=message)
+    journal.append(attempt_failed(number, failure, remedy, message, attempt=attempt))
 
 
 def finish(journal: Journal, number: int, *, executed: float = 10.0, server: str = SERVERS[0], **more: Any) -> None:
@@ -62,13 +54,12 @@ def finish(journal: Journal, number: int, *, executed: float = 10.0, server: str
         "seconds": {"queued": 1.0, "executed": executed, "transferred": 0.5, "verified": 0.25},
         **more,
     }
-    journal.append("segment-done", segment=number, **result)
+    journal_events.finish(journal, number, **result)
 
 
 def give_up(journal: Journal, number: int, message: str = "it broke") -> None:
-    journal.append(
-        "segment-failed", segment=number, key=f"key {number}", code="render-failed", message=message, hint="Look."
-    )
+    failure = {"key": f"key {number}", "code": "render-failed", "message": message, "hint": "Look."}
+    journal.append(SegmentFailed(segment=number, **failure))
 
 
 @pytest.fixture
@@ -163,14 +154,14 @@ def test_scores_and_telemetry_are_taken_over_where_they_are(journal: Journal) ->
 @pytest.mark.parametrize(
     ("events", "ends"),
     [
-        (["run-started", "run-finished"], ["finished"]),
-        (["run-started", "run-interrupted"], ["interrupted"]),
-        (["run-started", "run-started", "run-finished"], ["stopped", "finished"]),
-        (["run-started"], [None]),
-        (["run-started", "run-finished", "run-finished"], ["finished"]),
+        ([run_started(), run_finished()], ["finished"]),
+        ([run_started(), RunInterrupted()], ["interrupted"]),
+        ([run_started(), run_started(), run_finished()], ["stopped", "finished"]),
+        ([run_started()], [None]),
+        ([run_started(), run_finished(), run_finished()], ["finished"]),
     ],
 )
-def test_how_runs_ended(journal: Journal, events: list[str], ends: list[str | None]) -> None:
+def test_how_runs_ended(journal: Journal, events: list[Event], ends: list[str | None]) -> None:
     """A run that has nothing to do only says that it finished, and is not told."""
     for event in events:
         journal.append(event)
@@ -180,7 +171,7 @@ def test_how_runs_ended(journal: Journal, events: list[str], ends: list[str | No
 def test_a_film_that_was_made_of_other_files_is_not_current(journal: Journal) -> None:
     story = parse_story(STORY, "test")
     finish(journal, 1)
-    journal.append("film-done", inputs=film_inputs(story, journal.segments), file="film.mp4")
+    journal.append(film_done(film_inputs(story, journal.segments)))
     assert report_of(journal)["film"]["current"]
     finish(journal, 2)
     assert not report_of(journal)["film"]["current"]

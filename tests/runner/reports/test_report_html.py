@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from runner.reports.formatting import format_duration, relative_link
+from runner.state.events import RunInterrupted, ServerLeft
 from tests.runner.reports.run_page import Page, Run
 from tests.runner.reports.test_report import SERVERS, fail, finish, give_up, submit
+from tests.support.journal_events import run_started
 from tests.support.stories import small_story
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
@@ -33,7 +35,7 @@ def test_text_from_outside_is_text(tmp_path: Path) -> None:
     submit(run.journal, 2)
     finish(run.journal, 2, server="http://other")
     give_up(run.journal, 2, EVIL)
-    run.journal.append("server-left", server=EVIL, message=EVIL)
+    run.journal.append(ServerLeft(server=EVIL, message=EVIL))
     page = Page(run.write())
     run.journal.close()
     assert page.all("script") == []
@@ -136,8 +138,8 @@ def test_segments_that_are_not_there_are_shown_as_such(run: Run) -> None:
     run.add_segment(2)
     (run.path / "segments" / "segment_01.mp4").unlink()
     (run.path / "segments" / "segment_02.mp4").write_bytes(b"not a video")
-    run.journal.append("run-started", todo=[1, 2, 3, 4])
-    run.journal.append("run-interrupted")
+    run.journal.append(run_started([1, 2, 3, 4]))
+    run.journal.append(RunInterrupted())
     words = Page(run.write()).words
     assert "The file segments/segment_01.mp4 does not exist any more." in words
     assert "file does not decode" in words

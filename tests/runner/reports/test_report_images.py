@@ -17,6 +17,7 @@ from runner.reports.report import report_directory
 from runner.reports.strips import THUMBNAILS_FILE
 from tests.runner.reports.run_page import Page, Run
 from tests.runner.reports.test_report import SERVERS, finish, submit
+from tests.support.journal_events import run_finished
 from tests.support.stories import small_story
 from tests.support.videos import write_with_av
 
@@ -26,7 +27,7 @@ def test_nothing_is_written_when_nothing_has_changed(run: Run) -> None:
     run.write()
     target = run.path / "report.html"
     before = target.stat()
-    run.journal.append("run-finished", rendered=0, kept=1, failed=[], seconds=0.3, status=0)
+    run.journal.append(run_finished(kept=1, seconds=0.3))
     run.write()
     assert target.stat().st_mtime_ns == before.st_mtime_ns
     assert target.stat().st_ino == before.st_ino

@@ -11,6 +11,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.state.run_directory import RunDirectory, check_space, read_run
 from tests.support.disks import mount_small_disk
+from tests.support.journal_events import finish
 
 
 def begin_run(path: Path, title: str = "Tiny") -> RunDirectory:
@@ -19,7 +20,7 @@ def begin_run(path: Path, title: str = "Tiny") -> RunDirectory:
         directory.write_json("run.json", {"title": title, "run_id": directory.run_id, "story": {}})
         for number in (1, 2):
             (directory.segments / f"segment_{number:02d}.mp4").write_bytes(b"segment %d" % number)
-            directory.journal.append("segment-done", segment=number, file=f"segments/segment_{number:02d}.mp4")
+            finish(directory.journal, number, file=f"segments/segment_{number:02d}.mp4")
         directory.film.write_bytes(b"film")
     return directory
 
