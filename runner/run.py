@@ -21,6 +21,7 @@ from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.film.compile import FilmReport
 from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.story_file import LoadedStory
 
 from .comfyui.client import ComfyClient
 from .comfyui.embedded import EmbeddedServer
@@ -29,9 +30,12 @@ from .comfyui.servers import OwnServer, RemoteServer, Server
 from .comfyui.session import Session
 from .references.resolve import CastImages
 from .rendering.film import done_files, file_is_whole, update_film
-from .rendering.jobs import JobMaker
-from .rendering.renderer import Renderer, recover_verified
-from .rendering.takes import asks_for_takes, recover_takes
+from .rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
+from .rendering.renderer import Renderer
+from .rendering.results import recover_takes, recover_verified
+from .rendering.run_log import RunLog
+from .rendering.takes.selector import asks_for_takes
+from .rendering.worker import RenderSettings
 from .reports.report import collect_versions, hide_secrets, report_run, write_report
 from .setup.versions import COMFYUI_AT_LEAST
 from .state.journal import SegmentState
@@ -129,7 +133,9 @@ class _Run:
         self.wanted = request.selection or tuple(segment.number for segment in self.story.segments)
         self.servers: list[Server] = []
         self.embedded: EmbeddedServer | None = None
-        self.cast = CastImages(self.story, request.story_data, request.story_folder, directory, request.references)
+        self.loaded_story = LoadedStory(self.story, request.story_data, request.story_folder)
+        self.log = RunLog(self.journal, display)
+        self.cast = CastImages(self.loaded_story, directory, request.references)
 
     def execute(self) -> RunResult:
         began = time.monotonic()
@@ -234,7 +240,7 @@ class _Run:
         missing = self.cast.find_missing(maker, todo, self.servers)
         if self.cast.share(missing, self.servers):
             maker = self._make_jobs(graph, session.object_info, hash_input)
-        references = self.cast.plan(maker, missing, session, self.display, self._event, self.request.stall)
+        references = self.cast.plan(maker, missing, session, self.log, self.request.stall)
         require_fit(
             maker.make(self.wanted[0]).graph,
             session.object_info,
@@ -261,10 +267,7 @@ class _Run:
             maker,
             self.directory,
             self.display,
-            quality=self.quality,
-            retries=self.request.retries,
-            stall=self.request.stall,
-            takes=self.request.takes,
+            RenderSettings(self.quality, self.request.retries, self.request.stall, self.request.takes),
         )
         try:
             renderer.render(todo)
@@ -306,16 +309,11 @@ class _Run:
 
     def _make_jobs(self, graph: Graph, object_info: dict[str, Any], hash_input: Callable[[str], str]) -> JobMaker:
         return JobMaker(
-            graph,
-            self.request.workflow.ui,
-            self.story,
-            self.request.story_data,
-            bindings=self.request.bindings,
-            settings=self.request.settings,
-            quality=self.request.quality,
-            object_info=object_info,
-            hash_input=hash_input,
-            images=self.cast.beside_story(),
+            self.loaded_story,
+            ConvertedWorkflow(graph, object_info, self.request.workflow.ui),
+            WorkflowChoices(self.request.bindings, self.request.settings, self.request.quality),
+            hash_input,
+            self.cast.beside_story(),
         )
 
     def _find_todo(self, maker: JobMaker) -> list[int]:
@@ -369,7 +367,7 @@ class _Run:
         self.directory.write_json("run.json", record)
 
     def _event(self, event: str, **data: Any) -> None:
-        self.display.event(self.journal.append(event, **data))
+        self.log.note(event, **data)
 
 
 def require_pack(session: Session, workflow: Workflow) -> None:

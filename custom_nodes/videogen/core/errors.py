@@ -151,3 +151,10 @@ class SensorUnreadableError(VideoGenError):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__("sensor-unreadable", message, hint)
+
+
+class DiskFullError(VideoGenError):
+    """The disk has no space left."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__("disk-full", message, hint)

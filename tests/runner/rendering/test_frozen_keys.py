@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.story.parser import parse_story
-from runner.rendering.jobs import JobMaker
+from custom_nodes.videogen.media.story_file import LoadedStory
+from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.workflows.story_images import StoryImages
 from runner.workflows.workflow import Graph, convert_workflow, load_workflow
 from tests.support.graphs import image_graph
@@ -128,16 +129,11 @@ def make_maker(
 ) -> JobMaker:
     story = parse_story(copy.deepcopy(STORY))
     return JobMaker(
-        graph,
-        None,
-        story,
-        STORY,
-        bindings=bindings or [],
-        settings=settings or [],
-        quality=quality,
-        object_info=object_info,
-        hash_input=hash_input,
-        images=StoryImages(folder, story.slug),
+        LoadedStory(story, STORY),
+        ConvertedWorkflow(graph, object_info),
+        WorkflowChoices(bindings or [], settings or [], quality),
+        hash_input,
+        StoryImages(folder, story.slug),
     )
 
 
