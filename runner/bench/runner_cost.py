@@ -22,16 +22,17 @@ import websocket
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
+from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..comfyui.client import ComfyClient
 from ..comfyui.embedded import EmbeddedServer
 from ..comfyui.installation import find_installation
 from ..comfyui.outcome import Outcome, read_outcome
 from ..comfyui.servers import RemoteServer
-from ..rendering.jobs import Job, JobMaker
+from ..rendering.jobs import ConvertedWorkflow, Job, JobMaker, WorkflowChoices
 from ..rendering.renderer import Renderer
 from ..rendering.scheduler import Task
-from ..rendering.worker import Worker
+from ..rendering.worker import RenderSettings, Worker
 from ..reports.report import collect_versions
 from ..state.progress import LineDisplay
 from ..state.run_directory import RunDirectory
@@ -63,9 +64,12 @@ class _FileLessWorker(Worker):
     """Everything that a worker does, but the trivial graph has no file to fetch and check."""
 
     def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
-        self.run_state.note("segment-done", segment=task.number, key=task.key, seconds=times)
-        self.run_state.rendered.append(task.number)
-        measured: _Measured = self.run_state.display  # type: ignore[assignment]
+        result = {"key": task.key, "seconds": times}
+        self.log.note_fetched(task, 0)
+        self.log.note_verified(task.number, "", result)
+        self.log.note_done(task.number, result)
+        self.results.rendered.append(task.number)
+        measured: _Measured = self.log.display  # type: ignore[assignment]
         measured.add(times["executed"])
         self.scheduler.finish(task, self.server.name, times["executed"])
 
@@ -162,14 +166,9 @@ def _run_ours(
     data = {"title": "bench", "segments": [{"prompt": "bench", "seed": first_seed + job} for job in range(jobs)]}
     story = parse_story(data, "bench")
     maker = JobMaker(
-        TRIVIAL,
-        None,
-        story,
-        data,
-        bindings=["seed=1.value"],
-        settings=[],
-        quality=None,
-        object_info=info,
+        LoadedStory(story, data),
+        ConvertedWorkflow(TRIVIAL, info),
+        WorkflowChoices(bindings=["seed=1.value"]),
         hash_input=lambda _: "",
     )
     server = RemoteServer(ComfyClient(client.url), patience=60)
@@ -181,9 +180,7 @@ def _run_ours(
             maker,
             directory,
             display,
-            quality=QUALITIES["draft"],
-            retries=0,
-            stall=600,
+            RenderSettings(QUALITIES["draft"], retries=0, stall=600),
             worker=_FileLessWorker,
         )
         began = time.monotonic()

@@ -1,14 +1,13 @@
-"""Drawing the reference images that a film needs and nobody has: each once, before its segments, kept in the run directory."""
+"""Draws the reference images that a film needs and no server has: each once, before the segments, into the run directory."""
 
 from __future__ import annotations
 
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.cast_prompts import CastMember, drawable_cast
@@ -19,41 +18,32 @@ from custom_nodes.videogen.core.story.model import Entity, Story
 from custom_nodes.videogen.media.images.image_files import find_file, read_image
 from custom_nodes.videogen.media.images.reference_file import check_name
 from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..comfyui.client import ComfyClient
-from ..comfyui.graph import nodes_of
+from ..comfyui.graph import Graph, nodes_of
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
 from ..comfyui.session import Session
-from ..rendering.failures import Failure, classify_error, classify_outcome
-from ..state.progress import Display
+from ..rendering.attempts import find_submitted
+from ..rendering.failures import SERVER_FAILURES, Failure, classify_error, classify_outcome
+from ..rendering.retries import REFERENCE_REMEDIES, AttemptState, Remedy, choose_remedy
+from ..rendering.run_log import RunLog
 from ..state.run_directory import RunDirectory
 from ..workflows.story_images import HashInput, Missing
 from .graph import SAVE_REFERENCE_NODE, ReferencesGraph
 
-#: In a run directory: the images under their names, and what is known of each.
+#: In a run directory: the folder of the images, and the record of each.
 FOLDER, RECORD_FILE = "references", "references.json"
-#: How often an image is tried again after each kind of failure; what is not named ends the run at once.
-RETRIES = {
-    Failure.OUT_OF_MEMORY: 1,
-    Failure.NODE_ERROR: 1,
-    Failure.LOST: 3,
-    Failure.OUTPUT_BROKEN: 2,
-    Failure.SERVER_GONE: 20,
-    Failure.STALLED: 2,
-}
-_OF_THE_SERVER = (Failure.SERVER_GONE, Failure.STALLED)
 _NAMESPACE = uuid.UUID("9a3d1a52-5f7f-4c0e-8a57-9f0f6a1d7c33")
-
-Note = Callable[..., None]
 
 
 @dataclass(frozen=True)
 class DrawnReference:
-    """A reference image that a run has drawn, as it stands in ``references.json`` and in the report.
+    """A reference image that a run has drawn, as ``references.json`` and the report have it.
 
     Attributes:
-        key: of what it was drawn from, see `member_key`. With another one it is drawn anew.
+        key: of what it was drawn from, see `member_key`. With another one it is drawn again.
         seconds: that the server took.
     """
 
@@ -74,8 +64,7 @@ class ReferencesRun:
 
     Args:
         graph: the references workflow, converted for that server.
-        entities: who is to be drawn.
-        note: writes an event into the journal.
+        entities: the members of the cast to draw.
         stall: seconds without progress after which a server counts as hung.
         session: the server that the graph is checked against.
 
@@ -88,25 +77,26 @@ class ReferencesRun:
         self,
         graph: ReferencesGraph,
         entities: Sequence[Entity],
-        story: Story,
-        story_data: dict[str, Any],
+        story: LoadedStory,
         directory: RunDirectory,
-        display: Display,
+        log: RunLog,
         *,
-        note: Note,
         stall: float,
         session: Session,
     ) -> None:
-        self.graph, self.story, self.story_data = graph, story, story_data
-        self.directory, self.display, self.note, self.stall = directory, display, note, stall
+        self.graph, self.story, self.story_data = graph, story.story, story.data
+        self.directory, self.log, self.stall = directory, log, stall
         self.folder = directory.path / FOLDER
-        cast = drawable_cast(story)
-        self.members = {(index := cast.index(entity) + 1): graph.plan(story, index) for entity in entities}
+        cast = drawable_cast(self.story)
+        self.members = {(index := cast.index(entity) + 1): graph.plan(self.story, index) for entity in entities}
         self.names = [member.file for member in self.members.values()]
         self.problems = graph.check(session.object_info, session.client.list_models)
 
     def draw(self, server: Server) -> dict[str, Path]:
-        """Draw all of them; gives the files by the names that the story has for them.
+        """Draw all of them.
+
+        Returns:
+            Their files, by the names that the story has for them.
 
         Raises:
             VideoGenError: `reference-failed` when one cannot be drawn; those before it are kept.
@@ -114,26 +104,29 @@ class ReferencesRun:
         """
         drawn: dict[str, Path] = {}
         for number, (index, member) in enumerate(self.members.items(), 1):
-            who = member.entity.label or member.entity.name
-            self.display.say(f"Reference {number}/{len(self.members)}: {who} is drawn …")
+            name = member.entity.label or member.entity.name
+            self.log.say(f"Reference {number}/{len(self.members)}: drawing {name} …")
             drawn[member.file] = self._draw(server, member, index)
         return drawn
 
     def _draw(self, server: Server, member: CastMember, index: int) -> Path:
-        """Draw one, with another try after what a try can help."""
-        failures: dict[Failure, int] = {}
+        """Draw one, trying again as `REFERENCE_REMEDIES` says."""
+        text = json.dumps({"prompt": member.prompt, "seed": member.seed}, ensure_ascii=False)
+        graph = self.graph.make(self.story_data, index, member.file, text)
+        state = AttemptState()
         while True:
-            # What a server that went away has made of it is found again under the same id.
-            attempt = sum(count for failure, count in failures.items() if failure not in _OF_THE_SERVER)
+            # A runner that was killed may have left any attempt with the server, done or under way.
+            state.may_be_on_server = True
             try:
-                return self._try(server, member, index, attempt)
-            except _Failed as failed:
+                return self._attempt(server, member, graph, state)
+            except _FailedPromptError as failed:
                 failure, error = failed.failure, failed.error
             except VideoGenError as caught:
                 failure, error = classify_error(caught), caught
-            failures[failure] = failures.get(failure, 0) + 1
-            self.note("reference-failed", name=member.file, failure=failure.value, message=error.message)
-            if failures[failure] > RETRIES.get(failure, 0):
+            self.log.note_reference_failed(member.file, failure, error)
+            state.failures[failure] += 1
+            remedy = choose_remedy(failure, state.failures[failure], REFERENCE_REMEDIES, self.story.size)
+            if remedy is Remedy.GIVE_UP:
                 raise VideoGenError(
                     "reference-failed",
                     f"the reference picture {member.file} of {member.entity.name} cannot be drawn: {error.message}",
@@ -141,21 +134,20 @@ class ReferencesRun:
                     or "Draw it in the editor with character_references, put a picture of your own there, or go on"
                     " without with --references none.",
                 ) from None
-            if failure is Failure.OUT_OF_MEMORY:
+            if remedy is Remedy.FREE_AND_REPEAT:
                 server.session.client.free()
-            if failure in _OF_THE_SERVER:
-                server.recover(error, _sleep, self.display.say)
+            state.apply(remedy, self.story.size)
+            if failure in SERVER_FAILURES:
+                server.recover(error, _sleep, self.log.say)
 
-    def _try(self, server: Server, member: CastMember, index: int, attempt: int) -> Path:
-        text = json.dumps({"prompt": member.prompt, "seed": member.seed}, ensure_ascii=False)
-        graph = self.graph.make(self.story_data, index, member.file, text)
-        key = f"{self.directory.run_id}/{member.file}/{member_key(self.story, member.entity)}/{digest(graph)}/{attempt}"
-        prompt_id = str(uuid.uuid5(_NAMESPACE, key))
-        began = time.monotonic()
+    def _attempt(self, server: Server, member: CastMember, graph: Graph, state: AttemptState) -> Path:
         session = server.session
-        # A runner that was killed may have left it with the server, done or under way.
-        if session.find(prompt_id) not in ("queued", "success"):
-            self.note("reference-submitted", name=member.file, prompt_id=prompt_id, server=server.name)
+        began = time.monotonic()
+        # What has failed for an earlier runner is tried again: the user may have repaired the server meanwhile.
+        found = find_submitted(session, state, lambda: self._prompt_id(member, graph, state), ("queued", "success"))
+        prompt_id = self._prompt_id(member, graph, state)
+        if not found:
+            self.log.note_reference_submitted(member.file, prompt_id, server.name)
             session.submit(graph, prompt_id, self.graph.workflow.ui)
         try:
             outcome = session.wait(
@@ -170,10 +162,8 @@ class ReferencesRun:
             session.client.cancel(prompt_id)
             raise
         if outcome.status != "success":
-            failure = classify_outcome(outcome)
-            raise _Failed(failure, VideoGenError("render-failed", outcome.error))
+            raise _FailedPromptError(classify_outcome(outcome), VideoGenError("render-failed", outcome.error))
         path = self._fetch(server, member, graph, outcome)
-        seconds = round(outcome.executed or time.monotonic() - began, 3)
         drawn = DrawnReference(
             name=member.file,
             kind=member.entity.kind,
@@ -183,16 +173,21 @@ class ReferencesRun:
             seed=member.seed,
             bytes=path.stat().st_size,
             sha256=hash_file(path),
-            seconds=seconds,
+            seconds=round(outcome.executed or time.monotonic() - began, 3),
             server=server.name,
         )
         record = {**read_record(self.directory.path), member.file: drawn}
         self.directory.write_json(RECORD_FILE, {name: asdict(entry) for name, entry in record.items()})
-        self.note("reference-done", **asdict(drawn))
+        self.log.note_reference_done(asdict(drawn))
         return path
 
-    def _fetch(self, server: Server, member: CastMember, graph: dict[str, Any], outcome: Outcome) -> Path:
-        """Bring the image home; it gets its name once it decodes."""
+    def _prompt_id(self, member: CastMember, graph: Graph, state: AttemptState) -> str:
+        key = member_key(self.story, member.entity)
+        name = f"{self.directory.run_id}/{member.file}/{key}/{digest(graph)}/{state.attempt}"
+        return str(uuid.uuid5(_NAMESPACE, name))
+
+    def _fetch(self, server: Server, member: CastMember, graph: Graph, outcome: Outcome) -> Path:
+        """Download the image; it gets its name once it decodes."""
         node_id = nodes_of(graph, SAVE_REFERENCE_NODE)[0]
         files = outcome.outputs.get(node_id, {}).get("images") or []
         if not files:
@@ -213,8 +208,8 @@ class ReferencesRun:
         return target
 
 
-class _Failed(Exception):
-    """A prompt that ended, but not well."""
+class _FailedPromptError(Exception):
+    """A prompt that has ended without success."""
 
     def __init__(self, failure: Failure, error: VideoGenError) -> None:
         super().__init__(error.message)
@@ -222,19 +217,19 @@ class _Failed(Exception):
 
 
 def find_drawable(story: Story, missing: Iterable[Missing]) -> list[Entity]:
-    """The characters and objects whose image no server has, as far as one can be drawn.
+    """The characters and objects whose image no server has, and that can be drawn.
 
-    Only the first image of somebody is drawn: a second one would show another person.
+    Only the first image of a character is drawn: a second one would show another person.
     """
     names = {one.name for one in missing if set(one.lacking) == set(one.servers)}
     return [entity for entity in drawable_cast(story) if reference_names(story.slug, entity)[0] in names]
 
 
 def find_kept(directory: Path, story: Story, hash_input: HashInput) -> dict[str, Path]:
-    """Images that this run has drawn before, by the names that the story has for them, as far as they still count.
+    """Images that this run has drawn before and that are still valid, by the names that the story has for them.
 
-    Somebody's description or seed may have changed since; or there is another image under that name now, which somebody
-    has put there: that one counts then.
+    They are not when the description or seed has changed since, or when the server has another image of that name now: that
+    one was put there on purpose.
 
     Args:
         hash_input: of the server's input folder.
@@ -253,7 +248,7 @@ def find_kept(directory: Path, story: Story, hash_input: HashInput) -> dict[str,
 
 
 def find_stale(directory: Path, story: Story, hash_input: HashInput) -> set[str]:
-    """Names whose image on the server is the one that this run has drawn, from another description or seed."""
+    """Names whose image on the server was drawn by this run, but from another description or seed."""
     record = read_record(directory)
     names = {reference_names(story.slug, entity)[0]: entity for entity in drawable_cast(story)}
     return {
@@ -264,7 +259,7 @@ def find_stale(directory: Path, story: Story, hash_input: HashInput) -> set[str]
 
 
 def share_images(directory: Path, missing: Iterable[Missing], clients: Sequence[ComfyClient]) -> dict[str, Path]:
-    """Images that some of the servers have and others lack, brought into the run directory for all of them."""
+    """Copy images that some of the servers have and others lack into the run directory, for all of them."""
     shared: dict[str, Path] = {}
     for one in missing:
         having = [client for client in clients if client.url not in one.lacking]
@@ -278,8 +273,8 @@ def share_images(directory: Path, missing: Iterable[Missing], clients: Sequence[
 
 
 def member_key(story: Story, entity: Entity) -> str:
-    """What somebody's image is drawn from; not the model or the words around it, so that a film that changes its model
-    keeps its people."""
+    """Hash of what a member's image is drawn from; without the model and the words around it, so that a film that changes its
+    model keeps its people."""
     seed = entity_seed(entity, story.slug)
     return digest([entity.kind, entity.description, entity.label, seed, story.style.prefix, story.style.negative])
 
@@ -290,7 +285,7 @@ def _find_copy(directory: Path, name: str) -> Path | None:
 
 
 def read_record(directory: Path) -> dict[str, DrawnReference]:
-    """``references.json`` of a run directory, by the images' names; empty when there is none or it cannot be read."""
+    """``references.json`` of a run directory, by the images' names; empty when it is missing or unreadable."""
     try:
         data = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
         return {str(name): DrawnReference(**entry) for name, entry in data.items()}

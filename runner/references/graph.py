@@ -19,9 +19,9 @@ from ..workflows.workflow import Workflow, convert_workflow
 
 MEMBER_NODE, SAVE_REFERENCE_NODE = "VideoGenCastMember", "VideoGenSaveReference"
 DEFAULT_REFERENCES = PROJECT / "workflows" / "character_references.json"
-#: What the references are drawn with comes from the film's workflow, where that says it once: then only one model is loaded,
-#: and it gets the steps, the strength of the prompt and the size that it needs. Input → the only class that counts, or "" for
-#: any: others mean something else by megapixels.
+#: Inputs that are copied from the film's workflow, where it has one value for them: then only one model is loaded, and it gets
+#: the steps, the strength of the prompt and the size that it needs. Input → the only class that counts, or "" for any: others
+#: mean something else by megapixels.
 ADOPTED = {
     "ckpt_name": "",
     "unet_name": "",
@@ -58,13 +58,13 @@ class ReferencesGraph:
         )
 
     def plan(self, story: Story, index: int) -> CastMember:
-        """What is drawn for one member of the cast; see `plan_member`."""
+        """Prompt, seed and file of one member of the cast; see `plan_member`."""
         return plan_member(story, index, *self.words)
 
     def check(
         self, object_info: dict[str, Any], list_models: ListModels | None = None, ask_sizes: AskSizes | None = None
     ) -> list[Problem]:
-        """What of it does not fit the server, in words that tell it from the film's workflow."""
+        """Problems of the graph on the server, in words that tell it from the film's workflow."""
         found = check_graph(self.make({}, 1, "member.png", ""), object_info, self.workflow, list_models, ask_sizes)
         name = self.workflow.path.name
         return [Problem(f"{name}, {one.where}" if one.where else name, one.message) for one in found]
@@ -85,20 +85,24 @@ class ReferencesGraph:
 
 
 def adopt_model(graph: Graph, film: Graph) -> dict[str, Any]:
-    """Take over into the references' graph what the film's says exactly once of `ADOPTED`; gives what was taken over."""
-    taken: dict[str, Any] = {}
+    """Copy the inputs of `ADOPTED` for which the film's graph has exactly one value into the references' graph.
+
+    Returns:
+        What was copied.
+    """
+    copied: dict[str, Any] = {}
     for name, kind in ADOPTED.items():
         found = {json.dumps(inputs[name]) for inputs in _users(film, name, kind)}
         users = _users(graph, name, kind)
         if len(found) == 1 and users:
-            taken[name] = json.loads(found.pop())
+            copied[name] = json.loads(found.pop())
             for inputs in users:
-                inputs[name] = taken[name]
-    return taken
+                inputs[name] = copied[name]
+    return copied
 
 
 def _users(graph: Graph, name: str, kind: str) -> list[dict[str, Any]]:
-    """The inputs of all nodes, or all of a class, that have a value under this name."""
+    """The inputs of all nodes, or of all nodes of a class, that have a value under this name."""
     return [
         node["inputs"]
         for node in graph.values()
@@ -113,7 +117,7 @@ def _only(graph: Graph, kind: str, path: Path) -> str:
     if len(found) != 1:
         raise VideoGenError(
             "workflow-invalid",
-            f"{path.name} has {len(found)} {kind} nodes, expected one: it is to draw reference pictures",
-            "Take workflows/character_references.json, or build one on it; --references none goes on without.",
+            f"{path.name} has {len(found)} {kind} nodes, expected one: it has to draw reference pictures",
+            "Use workflows/character_references.json, or a workflow based on it; --references none does without.",
         )
     return found[0]

@@ -1,20 +1,17 @@
-"""What can go wrong with a segment, and what is done about it: a table, and the reading of errors into its rows."""
+"""Failures of a prompt, told apart by the type of what was raised; what follows from each is in `retries`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.thermal.guard import TOO_HOT_WORDS, UNREADABLE_WORDS
+from custom_nodes.videogen.core.errors import DiskFullError, SensorUnreadableError, TooHotError, VideoGenError
 
 from ..comfyui.outcome import Outcome
 
 
 class Failure(str, Enum):
-    """Classes of failures; the values stand in journal and report."""
+    """Classes of failures; their values appear in the journal and the report."""
 
     OUT_OF_MEMORY = "out of memory"
     NODE_ERROR = "node error"
@@ -30,38 +27,8 @@ class Failure(str, Enum):
     FATAL = "fatal"
 
 
-class Remedy(str, Enum):
-    """What is done about a failure."""
-
-    REPEAT = "again"
-    FREE_AND_REPEAT = "again with the server's memory freed"
-    STEP_DOWN = "one step down in resolution"
-    NEXT_SEED = "again with the next seed"
-    OTHER_SERVER = "back into the queue, and the server is looked after"
-    GIVE_UP = "given up"
-    STOP = "the run stops"
-
-
-#: Failure -> what is done at its first, second, … time for one segment; the last one stands for all that follow.
-#: NODE_ERROR is stretched to --retries.
-REMEDIES: Mapping[Failure, tuple[Remedy, ...]] = {
-    Failure.OUT_OF_MEMORY: (Remedy.FREE_AND_REPEAT, Remedy.STEP_DOWN, Remedy.STEP_DOWN, Remedy.GIVE_UP),
-    Failure.NODE_ERROR: (Remedy.NEXT_SEED, Remedy.GIVE_UP),
-    Failure.VALIDATION: (Remedy.GIVE_UP,),
-    Failure.PREDECESSOR: (Remedy.GIVE_UP,),
-    Failure.LOST: (Remedy.REPEAT, Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
-    Failure.OUTPUT_BROKEN: (Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
-    # A network that blinks is no segment's fault; one that takes its server down each time must come to an end.
-    Failure.SERVER_GONE: (*(Remedy.OTHER_SERVER,) * 20, Remedy.GIVE_UP),
-    Failure.STALLED: (Remedy.OTHER_SERVER, Remedy.OTHER_SERVER, Remedy.GIVE_UP),
-    Failure.DISK_FULL: (Remedy.STOP,),
-    Failure.INTERRUPTED: (Remedy.STOP,),
-    Failure.TOO_HOT: (Remedy.STOP,),
-    Failure.FATAL: (Remedy.STOP,),
-}
-
-#: Short sides of the resolution ladder, in pixels.
-LADDER = (1080, 720, 480)
+#: Failures of the server, whatever prompt it had.
+SERVER_FAILURES = frozenset({Failure.SERVER_GONE, Failure.STALLED})
 
 _BY_CODE = {
     "submission-rejected": Failure.VALIDATION,
@@ -77,64 +44,57 @@ _BY_CODE = {
     "prompt-lost": Failure.LOST,
     "disk-full": Failure.DISK_FULL,
 }
+#: Name of an exception's class, without its module: ComfyUI names a pack's modules after its path. The last two are those of
+#: Python and numpy.
+_BY_TYPE = {
+    TooHotError.__name__: Failure.TOO_HOT,
+    SensorUnreadableError.__name__: Failure.TOO_HOT,
+    # The server's disk, which is this one when the server is ours; elsewhere a retry would not help either.
+    DiskFullError.__name__: Failure.DISK_FULL,
+    "OutOfMemoryError": Failure.OUT_OF_MEMORY,
+    "MemoryError": Failure.OUT_OF_MEMORY,
+    "_ArrayMemoryError": Failure.OUT_OF_MEMORY,
+}
 _MEMORY_WORDS = re.compile(
     r"out of memory|allocation on device|cannot allocate memory|not enough memory", re.IGNORECASE
 )
-_DISK_WORDS = re.compile(r"no space left on device|no space is left|disk quota exceeded", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How an attempt differs from the segment as the story has it.
-
-    Attributes:
-        seed_offset: added to the seed.
-        size: rendered at this size instead of the story's, after steps down the ladder.
-    """
-
-    seed_offset: int = 0
-    size: tuple[int, int] | None = None
+_DISK_WORDS = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 def classify_outcome(outcome: Outcome) -> Failure:
-    """The class of a prompt that ended, but not well."""
+    """The failure of a prompt that has ended without success."""
     if outcome.status == "interrupted":
         return Failure.INTERRUPTED
-    if outcome.exception_type.endswith("OutOfMemoryError") or _MEMORY_WORDS.search(outcome.error):
+    name = outcome.exception_type.rpartition(".")[2]
+    return _BY_TYPE.get(name) or _classify_untyped(outcome.error) or Failure.NODE_ERROR
+
+
+def _classify_untyped(message: str) -> Failure | None:
+    """The failure that only the words of an exception tell.
+
+    CUDA's and PyTorch's allocators raise a plain RuntimeError when memory runs out, and the operating system a plain OSError
+    for memory and disk alike, whose errno ComfyUI's history leaves out. Nodes of other packs wrap both in types of their own.
+    """
+    if _MEMORY_WORDS.search(message):
         return Failure.OUT_OF_MEMORY
-    if TOO_HOT_WORDS in outcome.error or UNREADABLE_WORDS in outcome.error:
-        return Failure.TOO_HOT
-    # The server's disk, which is this one when the server is ours; elsewhere a retry would not help either.
-    return Failure.DISK_FULL if _DISK_WORDS.search(outcome.error) else Failure.NODE_ERROR
+    return Failure.DISK_FULL if _DISK_WORDS.search(message) else None
 
 
 def classify_error(error: VideoGenError) -> Failure:
-    """The class of an error of our own; what is in no row concerns the whole run."""
+    """The failure of an error that the runner itself has raised; unknown ones are about the run as a whole."""
     return _BY_CODE.get(error.code, Failure.FATAL)
 
 
-def choose_remedy(failure: Failure, times: int, retries: int, size: tuple[int, int]) -> Remedy:
-    """What is done about a failure.
-
-    Args:
-        times: how often this segment has failed in this way, this time included.
-        retries: how often a node error is answered with another seed.
-        size: the size that was tried.
-    """
-    row = REMEDIES[failure]
-    if failure is Failure.NODE_ERROR:
-        row = (Remedy.NEXT_SEED,) * retries + (Remedy.GIVE_UP,)
-    remedy = row[min(times, len(row)) - 1]
-    if remedy is Remedy.STEP_DOWN and step_down(size) is None:
-        return Remedy.GIVE_UP
-    return remedy
-
-
-def step_down(size: tuple[int, int]) -> tuple[int, int] | None:
-    """The next lower size of the ladder in the same shape, sides divisible by 8; None below the last rung."""
-    short = min(size)
-    rung = next((side for side in LADDER if side < short), None)
-    if rung is None:
-        return None
-    width, height = (max(8, round(side * rung / short / 8) * 8) for side in size)
-    return width, height
+def explain_outcome(failure: Failure, outcome: Outcome) -> VideoGenError:
+    """The error to report for a prompt that has ended without success."""
+    if failure is Failure.INTERRUPTED:
+        return VideoGenError(
+            "render-interrupted",
+            "the prompt was interrupted on the server by another client",
+            "What is done is kept; run the same command again to resume.",
+        )
+    if failure is Failure.DISK_FULL:
+        return DiskFullError(f"the server's disk is full: {outcome.error}", "Free some space there.")
+    if failure is Failure.TOO_HOT:
+        return TooHotError(outcome.error, "What is done is kept; run the same command again to resume.")
+    return VideoGenError("render-failed", outcome.error)

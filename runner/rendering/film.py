@@ -1,4 +1,4 @@
-"""The film of a run directory, and what it is made of."""
+"""The film of a run directory, made of the segments' files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from custom_nodes.videogen.media.probe import hash_file, verify_video
 from ..state.journal import Journal, SegmentState
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
+from .run_log import RunLog
 
 States = Mapping[int, SegmentState]
 
 
 def update_film(directory: RunDirectory, story: Story, display: Display, *, again: bool = False) -> FilmReport | None:
-    """Make the film of a run directory, unless it is there already and made of the same files.
+    """Make the film of a run directory, unless it exists already and is made of the same files.
 
     Args:
         again: make it in any case.
@@ -39,7 +40,7 @@ def update_film(directory: RunDirectory, story: Story, display: Display, *, agai
     files = done_files(directory.path, journal.segments)
     missing = [segment.number for segment in story.segments if segment.number not in files]
     if missing and files:
-        display.say(f"The film shows a slate for the segments that are missing: {format_selection(missing)}")
+        display.say(f"The film shows a slate for the missing segments: {format_selection(missing)}")
     reasons = {
         n: str(s.error.get("message", "")).splitlines()[0]
         for n, s in journal.segments.items()
@@ -55,26 +56,12 @@ def update_film(directory: RunDirectory, story: Story, display: Display, *, agai
         f" {film.path.stat().st_size / 1e6:.1f} MB: {film.copied} frames copied, {film.encoded} encoded,"
         f" in {time.monotonic() - began:.1f} s"
     )
-    event = journal.append(
-        "film-done",
-        inputs=inputs,
-        file=film.path.name,
-        bytes=film.path.stat().st_size,
-        seconds=float(film.duration),
-        frames=film.frames,
-        fps=film.fps,
-        size=list(film.size),
-        copied=film.copied,
-        encoded=film.encoded,
-        encoder=film.encoder,
-        missing=missing,
-    )
-    display.event(event)
+    RunLog(journal, display).note_film(film, inputs, missing)
     return film
 
 
 def film_inputs(story: Story, states: States) -> list[Any]:
-    """All that the film is made of, to tell whether it has to be made again."""
+    """Everything that determines the film, to tell whether it has to be made again."""
     done = {number: state.result.get("sha256", "") for number, state in states.items() if state.state == "done"}
     return [
         story.quality,
@@ -94,7 +81,7 @@ def done_files(directory: Path, states: States) -> dict[int, Path]:
 
 
 def file_is_whole(directory: Path, state: SegmentState) -> bool:
-    """Whether a segment's file still is, byte by byte, the one that was verified."""
+    """Whether a segment's file is still the one that was verified, byte by byte."""
     path = directory / state.result.get("file", "-")
     if not path.is_file() or path.stat().st_size != state.result.get("bytes"):
         return False

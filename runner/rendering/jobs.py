@@ -1,37 +1,27 @@
-"""One segment's graph out of the workflow's, and the key that says what determines its frames."""
+"""Jobs: the graph to submit for one attempt at a segment, made from the workflow's."""
 
 from __future__ import annotations
 
 import copy
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan, digest, plan_segment
-from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.media.story_file import LoadedStory
 
-from ..comfyui.graph import (
-    CONTINUITY_NODE,
-    FILM_NODE,
-    RENDER_SIZE_NODE,
-    SAVE_NODE,
-    SEGMENT_NODE,
-    STORY_NODE,
-    STORYBOARD_NODE,
-    Graph,
-    is_link,
-    nodes_of,
-)
-from ..workflows.bindings import BINDABLE, FIRST_FRAME, parse_binding, parse_setting
+from ..comfyui.graph import FILM_NODE, RENDER_SIZE_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
+from ..workflows.bindings import BINDABLE, FIRST_FRAME, InputRef, apply_setting, find_binding
 from ..workflows.image_inputs import find_needs, find_readers
-from ..workflows.story_images import StoryImage, StoryImages, data_for_servers, record_with_bytes
-from .failures import Variant
+from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
+from .retries import Variant
+from .segment_key import HashFile, SegmentKeyMaker
 
-#: The least that VideoGenRenderSize takes.
-SMALLEST_SCALE = 0.1
+#: The lowest `scale` of VideoGenRenderSize.
+MIN_SCALE = 0.1
 
 
 @dataclass(frozen=True)
@@ -44,18 +34,42 @@ class Job:
     workflow: dict[str, Any] | None
 
 
-class JobMaker:
-    """Makes jobs out of a converted workflow.
+@dataclass(frozen=True)
+class ConvertedWorkflow:
+    """A workflow in the API format of one server.
 
-    Args:
+    Attributes:
         graph: the whole workflow in API format.
-        ui_workflow: the same as the editor saves it, for the files' metadata; or None.
-        story_data: the story as plain data that carries everything itself.
-        bindings: ``NAME=NODE.INPUT`` for workflows without VideoGenSegment.
+        object_info: the schemas of the server's nodes.
+        ui: the same workflow as the editor saves it, for the files' metadata; or None.
+    """
+
+    graph: Graph
+    object_info: Mapping[str, Any]
+    ui: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class WorkflowChoices:
+    """What the user has chosen for a workflow's inputs.
+
+    Attributes:
+        bindings: ``NAME=NODE.INPUT``, for workflows without VideoGenSegment.
         settings: ``NODE.INPUT=VALUE``.
         quality: sets the quality of VideoGenSaveSegment, when given.
+    """
+
+    bindings: Sequence[str] = ()
+    settings: Sequence[str] = ()
+    quality: str | None = None
+
+
+class JobMaker:
+    """Makes the jobs of a story from a converted workflow.
+
+    Args:
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
-        images: what lies beside the story.
+        images: files of the cast next to the story.
 
     Raises:
         VideoGenError: `binding-invalid`, `workflow-invalid`.
@@ -63,32 +77,25 @@ class JobMaker:
 
     def __init__(
         self,
-        graph: Graph,
-        ui_workflow: dict[str, Any] | None,
-        story: Story,
-        story_data: dict[str, Any],
-        *,
-        bindings: list[str],
-        settings: list[str],
-        quality: str | None,
-        object_info: Mapping[str, Any],
+        story: LoadedStory,
+        workflow: ConvertedWorkflow,
+        choices: WorkflowChoices,
         hash_input: Callable[[str], str],
         images: StoryImages | None = None,
     ) -> None:
-        self.story, self.story_data, self.ui_workflow = story, story_data, ui_workflow
+        self.story, self.ui_workflow = story.story, workflow.ui
         # Every segment's key asks for the same files, which may have to come over the network.
-        self.object_info, self.hash_input = object_info, functools.cache(hash_input)
+        self.hash_input: HashFile = functools.cache(hash_input)
         # The runner makes the film itself, from the files that it has verified.
-        film_nodes = find_downstream(graph, nodes_of(graph, FILM_NODE))
-        self.graph: Graph = {key: copy.deepcopy(node) for key, node in graph.items() if key not in film_nodes}
-        self.bindings = [self._parse_binding(text) for text in bindings]
-        for text in settings:
-            self._apply_setting(text)
-        if quality:
+        film_nodes = find_downstream(workflow.graph, nodes_of(workflow.graph, FILM_NODE))
+        self.graph: Graph = {key: copy.deepcopy(node) for key, node in workflow.graph.items() if key not in film_nodes}
+        self.bindings = [find_binding(text, self.graph, workflow.object_info) for text in choices.bindings]
+        for text in choices.settings:
+            apply_setting(text, self.graph, workflow.object_info)
+        if choices.quality:
             for node_id in nodes_of(self.graph, SAVE_NODE):
-                self.graph[node_id]["inputs"]["quality"] = quality
+                self.graph[node_id]["inputs"]["quality"] = choices.quality
         self.segment_nodes = nodes_of(self.graph, SEGMENT_NODE)
-        self.story_nodes = nodes_of(self.graph, STORY_NODE)
         if len(self.segment_nodes) > 1:
             raise VideoGenError(
                 "workflow-invalid",
@@ -102,12 +109,21 @@ class JobMaker:
                 "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed.",
             )
         self.first_frame_inputs = self._find_first_frame_inputs()
-        self.images = images or StoryImages(None, story.slug)
+        self.images = images or StoryImages(None, self.story.slug)
         self.readers = find_readers(self.graph)
-        # The story as the servers get it: they have what lies beside it under other names.
-        self.sent_data = data_for_servers(story, story_data, self.readers, self.images)
+        # The story as the servers get it: they have the files next to it under other names.
+        self.sent_data = data_for_servers(self.story, story.data, self.readers, self.images)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
+        self._key_maker = SegmentKeyMaker(
+            story_data=story.data,
+            bindings=self.bindings,
+            first_frame_inputs=self.first_frame_inputs,
+            readers=self.readers,
+            object_info=workflow.object_info,
+            hash_input=self.hash_input,
+            hash_image=self.hash_image,
+        )
 
     def continues(self, number: int) -> bool:
         """Whether a segment begins from the last frame of the one before it, and the workflow can take that."""
@@ -119,10 +135,10 @@ class JobMaker:
         Args:
             begins_from: SHA-256 of the file that it continues.
         """
-        return self._key(*self._prepare(number, Variant()), begins_from)
+        return self._key_maker.make(*self._prepare(number, Variant()), begins_from)
 
     def make(self, number: int, key: str = "", variant: Variant | None = None, first_frame: str = "") -> Job:
-        """What to submit for one attempt at a segment.
+        """The job for one attempt at a segment.
 
         Args:
             key: of the segment, where it is known already.
@@ -132,36 +148,36 @@ class JobMaker:
         variant = variant or Variant()
         key = key or self.key(number)
         graph, plan = self._prepare(number, variant)
-        for node_id in self.story_nodes:
+        for node_id in nodes_of(graph, STORY_NODE):
             graph[node_id]["inputs"] = {"file": "text below", "text": self._story_text(number, plan, variant)}
         for node_id in nodes_of(graph, SAVE_NODE):
             # Part of the file's name: two runs on one server never write over each other's files.
             graph[node_id]["inputs"]["take"] = key[:12]
-        for name, node_id, input_name in self.bindings:
-            if name != FIRST_FRAME:
-                graph[node_id]["inputs"][input_name] = BINDABLE[name](plan)
+        for binding in self.bindings:
+            if binding.value != FIRST_FRAME:
+                binding.target.set(graph, BINDABLE[binding.value](plan))
         if variant.size:
             # The frames are sampled in a size of their own: without this a step down would spare no memory there.
             for node_id in nodes_of(graph, RENDER_SIZE_NODE):
                 scale = graph[node_id]["inputs"].get("scale", 1.0)
                 if not is_link(scale):
                     step = min(variant.size) / min(self.story.size)
-                    graph[node_id]["inputs"]["scale"] = max(SMALLEST_SCALE, round(scale * step, 3))
+                    graph[node_id]["inputs"]["scale"] = max(MIN_SCALE, round(scale * step, 3))
         if first_frame:
-            for node_id, input_name in self.first_frame_inputs:
-                graph[node_id]["inputs"][input_name] = first_frame
+            for target in self.first_frame_inputs:
+                target.set(graph, first_frame)
         return Job(plan, graph, key, self._workflow_for(number))
 
     def images_of(self, number: int) -> list[StoryImage]:
-        """What a segment reads of the images beside the story: it has to be on the server before it is rendered."""
+        """The images next to the story that a segment reads: they have to be on the server before it is rendered."""
         needs = find_needs(plan_segment(self.story, number), self.readers) if self.readers else []
         found = {name: self.images.find(name) for need in needs for name in need.names}
         return [image for image in found.values() if image is not None]
 
     def hash_image(self, name: str) -> str:
-        """SHA-256 of an image of the cast, wherever it lies; "" when it is nowhere."""
-        beside = self.images.find(name)
-        return beside.sha256 if beside is not None else self.hash_input(name)
+        """SHA-256 of an image of the cast, next to the story or else on the server; "" when it is nowhere."""
+        image = self.images.find(name)
+        return image.sha256 if image is not None else self.hash_input(name)
 
     def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
         """The workflow's graph with this segment chosen, and the segment as this attempt renders it."""
@@ -176,45 +192,6 @@ class JobMaker:
         plan = plan_segment(self.story, number, override if isinstance(override, str) else "")
         plan = replace(plan, seed=(plan.seed + variant.seed_offset) % 2**64, size=variant.size or plan.size)
         return graph, plan
-
-    def _key(self, graph: Graph, plan: SegmentPlan, begins_from: str) -> str:
-        # Without `_meta`: renaming a node changes no image.
-        bare = {key: {"class_type": node["class_type"], "inputs": dict(node["inputs"])} for key, node in graph.items()}
-        for node_id in self.segment_nodes:
-            bare[node_id]["inputs"].pop("index", None)
-        feeds_others = any(
-            node["class_type"] != SEGMENT_NODE and is_link(value) and value[0] in self.story_nodes
-            for node in graph.values()
-            for value in node["inputs"].values()
-        )
-        for node_id in self.story_nodes:
-            # The segment's own record says what the story means for it, unless another node reads the story too.
-            bare[node_id]["inputs"] = {"story": digest(self.story_data)} if feeds_others else {}
-        for node_id in nodes_of(bare, SAVE_NODE):
-            bare[node_id]["inputs"].pop("take", None)
-        for node_id in nodes_of(bare, CONTINUITY_NODE):
-            # What is asked of the frames does not change them.
-            bare[node_id]["inputs"] = {name: value for name, value in bare[node_id]["inputs"].items() if is_link(value)}
-        for _, node_id, input_name in self.bindings:
-            bare[node_id]["inputs"].pop(input_name, None)
-        files = {name: self.hash_input(name) for name in self._input_files(bare)}
-        for node_id, input_name in self.first_frame_inputs if begins_from else ():
-            bare[node_id]["inputs"].pop(input_name, None)
-        record = record_with_bytes(plan, self.readers, self.hash_image) if self.readers else plan.to_dict()
-        if not nodes_of(graph, STORYBOARD_NODE):
-            record = {name: value for name, value in record.items() if name not in CAPTIONS}
-        return digest({"graph": bare, "segment": record, "files": files, "begins from": begins_from})
-
-    def _input_files(self, graph: Graph) -> list[str]:
-        names = set()
-        for node in graph.values():
-            inputs = self.object_info.get(node["class_type"], {}).get("input", {})
-            for name, spec in [*inputs.get("required", {}).items(), *inputs.get("optional", {}).items()]:
-                options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
-                value = node["inputs"].get(name)
-                if isinstance(value, str) and any(key.endswith("_upload") and options[key] for key in options):
-                    names.add(value)
-        return sorted(names)
 
     def _story_text(self, number: int, plan: SegmentPlan, variant: Variant) -> str:
         data = self.sent_data
@@ -242,47 +219,21 @@ class JobMaker:
                 values[:2] = ["text below", story_text]
         return workflow
 
-    def _find_first_frame_inputs(self) -> list[tuple[str, str]]:
-        """Where the image goes that a segment begins from: what --bind says, else LoadImage nodes of that title."""
-        bound = [(node_id, input_name) for name, node_id, input_name in self.bindings if name == FIRST_FRAME]
+    def _find_first_frame_inputs(self) -> list[InputRef]:
+        """The inputs for the image that a segment begins from: those of --bind, else LoadImage nodes of that title."""
+        bound = [binding.target for binding in self.bindings if binding.value == FIRST_FRAME]
         titles = {str(node.get("id")): node.get("title") for node in (self.ui_workflow or {}).get("nodes", [])}
         titled = [
-            (node_id, "image")
+            InputRef(node_id, "image")
             for node_id in nodes_of(self.graph, "LoadImage")
             if str((self.graph[node_id].get("_meta") or {}).get("title") or titles.get(node_id)).lower()
             == "first frame"
         ]
         return bound or titled
 
-    def _parse_binding(self, text: str) -> tuple[str, str, str]:
-        target = parse_binding(text)
-        node_id, input_name = self._find_input(target.node, target.input, target.option)
-        return target.value, node_id, input_name
-
-    def _apply_setting(self, text: str) -> None:
-        target = parse_setting(text)
-        node_id, input_name = self._find_input(target.node, target.input, target.option)
-        self.graph[node_id]["inputs"][input_name] = _parse_value(target.value)
-
-    def _find_input(self, node: str, input_name: str, option: str) -> tuple[str, str]:
-        """A node by its id, or by its class when there is only one of it; and one of its inputs."""
-        by_class = nodes_of(self.graph, node)
-        node_id = node if node in self.graph else by_class[0] if len(by_class) == 1 else ""
-        if not node_id:
-            listed = ", ".join(f"{key} ({item['class_type']})" for key, item in self.graph.items())
-            reason = f"there are {len(by_class)} nodes {node!r}" if by_class else f"there is no node {node!r}"
-            raise VideoGenError("binding-invalid", f"{option}: {reason}; the workflow has {listed}")
-        schema = self.object_info.get(self.graph[node_id]["class_type"], {}).get("input", {})
-        known = [*schema.get("required", {}), *schema.get("optional", {})] or list(self.graph[node_id]["inputs"])
-        if input_name not in known:
-            raise VideoGenError(
-                "binding-invalid", f"{option}: node {node_id} has no input {input_name!r}, it has {', '.join(known)}"
-            )
-        return node_id, input_name
-
 
 def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
-    """These nodes and all that hang on their outputs, directly or not."""
+    """These nodes and all that depend on their outputs, directly or not."""
     found = set(node_ids)
     while more := {
         key
@@ -291,11 +242,3 @@ def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
     }:
         found |= more
     return found
-
-
-def _parse_value(text: str) -> Any:
-    """A JSON value, or the text itself where it is none. NaN and infinities are none: no server takes them."""
-    try:
-        return json.loads(text, parse_constant=lambda name: text)
-    except (ValueError, RecursionError):
-        return text

@@ -1,68 +1,63 @@
-"""Which segment is rendered where and when."""
+"""Which segment is rendered on which server, and when."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
-from .failures import Failure, Variant
+from .retries import AttemptState
 
 #: Share of a new measurement in a server's seconds a segment.
 _NEWEST = 0.4
 
 
 @dataclass
-class Task:
-    """A segment on its way.
+class Task(AttemptState):
+    """A segment to be rendered, with its attempts so far.
 
     Its graph is made when it is submitted: thousands of graphs at once would take hundreds of megabytes.
 
     Attributes:
         key: of its job.
-        attempt: counts submissions that differ; part of the prompt's id.
-        needs: number of the segment whose file it begins from, or None.
-        may_exist: the server may have this attempt already, from an earlier connection or an earlier runner.
+        depends_on: number of the segment whose file it begins from, or None.
     """
 
     number: int
     key: str
-    attempt: int = 0
-    variant: Variant = field(default_factory=Variant)
-    needs: int | None = None
-    may_be_on_server: bool = False
-    failures: Counter[Failure] = field(default_factory=Counter)
+    depends_on: int | None = None
     queued_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class ServerLoad:
-    """What is known of a server: seconds a segment, when it should be free again, and whether it is in use.
+    """What is known of a server.
 
     Attributes:
-        waiting: prompts of others in its queue.
-        busy: it works on a segment of ours.
-        out: why it gets no more tasks, until it is back.
-        left: it will not come back.
+        seconds: that it takes for a segment; None before its first one.
+        free_at: when it should have finished its segment, on the monotonic clock.
+        waiting: prompts of other clients in its queue.
+        busy: it renders a segment of this run.
+        suspended_reason: why it gets no more tasks, until it is back; "" while it gets them.
+        removed: it will not come back.
     """
 
     seconds: float | None = None
     free_at: float = 0.0
     waiting: int = 0
     busy: bool = False
-    out: str = ""
-    left: bool = False
+    suspended_reason: str = ""
+    removed: bool = False
 
 
 def choose_server(loads: Mapping[str, ServerLoad], now: float) -> str | None:
     """The server that would finish one more segment first: its queue, then one segment at its measured pace.
 
-    A server that has not been measured yet is taken to be as fast as the fastest one, so that it gets a chance.
+    A server that has not been measured yet counts as fast as the fastest one, so that it gets a chance.
     """
     fastest = fastest_of(loads)
 
@@ -70,20 +65,20 @@ def choose_server(loads: Mapping[str, ServerLoad], now: float) -> str | None:
         load = loads[name]
         seconds = fastest if load.seconds is None else load.seconds
         free_at = load.free_at if load.busy else now
-        # One that is late takes as long again, for all that is known: a server that hangs must not keep others idle.
+        # One that is late is assumed to take as long again: a server that hangs must not keep others idle.
         return max(free_at, now + (now - free_at)) + (load.waiting + 1) * seconds
 
-    usable = [name for name, load in loads.items() if not load.out]
+    usable = [name for name, load in loads.items() if not load.suspended_reason]
     return min(usable, key=finish, default=None)
 
 
 def fastest_of(loads: Mapping[str, ServerLoad]) -> float:
-    """Seconds a segment of the fastest server that has been measured; a guess, when none has."""
+    """Seconds per segment of the fastest measured server; a guess, when none was measured."""
     return min((load.seconds for load in loads.values() if load.seconds is not None), default=1.0)
 
 
 class Scheduler:
-    """Hands out tasks to the threads of the servers; all methods may be called from any thread."""
+    """Hands out tasks to the servers' threads; all methods may be called from any thread."""
 
     def __init__(self, tasks: Sequence[Task], done: Iterable[int]) -> None:
         self._pending = list(tasks)
@@ -105,12 +100,16 @@ class Scheduler:
         return self._stopped.is_set()
 
     def wait_finished(self, timeout: float) -> bool:
-        """Whether nothing is left to do (or the run is stopped); waits at most `timeout` seconds for it."""
+        """Wait `timeout` seconds at most for the end: nothing left to do, or the run stopped.
+
+        Returns:
+            Whether it has come.
+        """
         with self._changed:
             return self._changed.wait_for(lambda: not self._open or self.stopped, timeout)
 
     def take(self, server: str) -> Task | None:
-        """The next task for a server; blocks until there is one, and gives None when there will be none."""
+        """Wait for the next task of a server; None when there will be none."""
         with self._changed:
             while not self.stopped and self._open:
                 task = self._next_for(server)
@@ -138,13 +137,13 @@ class Scheduler:
         return None
 
     def _is_ready(self, task: Task) -> bool:
-        if task.needs is None or task.needs in self._done:
+        if task.depends_on is None or task.depends_on in self._done:
             return True
-        # What it begins from was given up: it cannot be rendered, which its worker finds out and says.
-        return task.needs in self._given_up or task.needs not in self._open
+        # If the segment that it begins from was given up, it cannot be rendered: its worker finds out and reports that.
+        return task.depends_on in self._given_up or task.depends_on not in self._open
 
     def finish(self, task: Task, server: str, seconds: float) -> None:
-        """A task is done; `seconds` is what the server took for it."""
+        """Mark a task as done; `seconds` is what the server took for it."""
         with self._changed:
             load = self.loads[server]
             load.seconds = seconds if load.seconds is None else load.seconds * (1 - _NEWEST) + seconds * _NEWEST
@@ -153,7 +152,7 @@ class Scheduler:
             self._changed.notify_all()
 
     def put_back(self, task: Task) -> None:
-        """A task is to be tried again, wherever it fits."""
+        """Try a task again, on whichever server it fits."""
         with self._changed:
             self._busy.pop(task.number, None)
             if task not in self._pending:
@@ -173,7 +172,7 @@ class Scheduler:
             return task in self._pending
 
     def free_server(self, server: str, foreign: int = 0) -> None:
-        """A server works on nothing of ours; `foreign` prompts of others wait there."""
+        """Mark a server as idle; `foreign` prompts of other clients wait in its queue."""
         with self._changed:
             self.loads[server].busy = False
             self.loads[server].waiting = foreign
@@ -182,21 +181,25 @@ class Scheduler:
     def suspend(self, server: str, reason: str) -> None:
         """Give a server no more tasks, until `resume`."""
         with self._changed:
-            self.loads[server].out = reason
+            self.loads[server].suspended_reason = reason
             self._changed.notify_all()
 
     def resume(self, server: str) -> None:
         with self._changed:
-            self.loads[server].out = ""
+            self.loads[server].suspended_reason = ""
             self._changed.notify_all()
 
-    def leave(self, server: str, reason: str) -> bool:
-        """A server will not come back; whether it was the last one."""
+    def remove(self, server: str, reason: str) -> bool:
+        """Give a server no more tasks, ever.
+
+        Returns:
+            Whether it was the last one.
+        """
         with self._changed:
             load = self.loads[server]
-            load.out, load.left = reason, True
+            load.suspended_reason, load.removed = reason, True
             self._changed.notify_all()
-            return all(load.left for load in self.loads.values())
+            return all(load.removed for load in self.loads.values())
 
     def stop(self, error: VideoGenError | None = None) -> None:
         """End the run; the first error is the one that counts."""
@@ -206,7 +209,11 @@ class Scheduler:
             self._changed.notify_all()
 
     def sleep(self, seconds: float) -> bool:
-        """Wait, but not longer than the run lasts; True when it was stopped."""
+        """Wait, but not longer than the run lasts.
+
+        Returns:
+            Whether the run was stopped.
+        """
         return self._stopped.wait(seconds)
 
     def _close(self, task: Task) -> None:

@@ -1,9 +1,9 @@
-"""Heat on a server: its guards' policy decides whether it gets another segment, and what its telemetry comes down to."""
+"""Heat of a server: whether it may get another segment, by its own guards' policy, and the summary of its telemetry."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,18 +14,18 @@ from custom_nodes.videogen.core.thermal.readings import Reading, reading_from_js
 from ..comfyui.client import ComfyClient
 from ..reports.machine import is_number
 
-#: Where no guard of the server has said otherwise: nobody asked for a guard, so nothing is stopped for the heat.
+#: Where no guard of the server says otherwise: no guard was asked for, so heat stops nothing.
 USUAL = ThermalPolicy(when_over=GO_ON_AFTER)
-#: A sample that is older than this many of the server's periods says nothing about now.
+#: A sample that is older than this many of the server's sampling periods is stale.
 STALE = 5.0
-#: Seconds after which a server that tells nothing is asked again.
+#: Seconds after which a server without telemetry is asked again.
 ASK_AGAIN = 60.0
 #: Pauses of one segment that are kept.
 MAX_PAUSES = 100
 
 
 class ServerThermalMonitor:
-    """Looks at the telemetry of one server now and then.
+    """A thermal guard on the telemetry of one server; see `wait_while_hot`.
 
     Args:
         clock: seconds of a clock that only runs forward.
@@ -40,25 +40,34 @@ class ServerThermalMonitor:
     def next_look(self) -> float:
         return max(self._guard.next_look, self._silent_until)
 
-    def look(self, client: ComfyClient) -> Decision | None:
-        """What the server's policy says now; None when it is not time to look, or nothing is known.
+    def due(self, now: float) -> bool:
+        """Whether it is time for another look."""
+        return now >= self.next_look
+
+    def read(self, client: ComfyClient) -> list[Reading] | None:
+        """The server's readings; None when nothing is known.
 
         A server that cannot be asked is none that has to cool down: what is wrong with it shows when it gets its segment.
         """
-        now = self._clock()
-        if now < self.next_look:
-            return None
         try:
-            told = client.telemetry()
+            reported = client.telemetry()
         except VideoGenError:
-            told = None
-        if told is None or not told.get("running"):
+            reported = None
+        if reported is None or not reported.get("running"):
             if self._guard.waiting:
-                return self._guard.look([], self._clock())
-            self._silent_until = now + ASK_AGAIN
+                return []
+            self._silent_until = self._clock() + ASK_AGAIN
             return None
-        self._follow(read_policy(told.get("policy")))
-        return self._guard.look(read_readings(told), self._clock())
+        self._follow(read_policy(reported.get("policy")))
+        return read_readings(reported)
+
+    def look(self, readings: Sequence[Reading], now: float) -> Decision:
+        """What the server's policy says of its readings."""
+        return self._guard.look(readings, now)
+
+    def reset(self) -> None:
+        """Forget a pause that was cancelled."""
+        self._guard.reset()
 
     def _follow(self, policy: ThermalPolicy) -> None:
         # In the middle of a pause the rules stay what they are.
@@ -67,7 +76,7 @@ class ServerThermalMonitor:
 
 
 def read_policy(data: Any) -> ThermalPolicy:
-    """The policy that a server tells; the usual one for none, and for what is no policy."""
+    """The policy that a server reports; `USUAL` for none, and for an invalid one."""
     if not isinstance(data, Mapping):
         return USUAL
     known = {field.name for field in fields(ThermalPolicy)}
@@ -78,10 +87,10 @@ def read_policy(data: Any) -> ThermalPolicy:
         return USUAL
 
 
-def read_readings(told: Mapping[str, Any]) -> list[Reading]:
-    """The newest readings; those of a sampler that has fallen asleep count as silent sensors."""
-    readings = [reading_from_json(one) for one in told.get("readings") or () if isinstance(one, Mapping)]
-    age, period = told.get("age"), told.get("period")
+def read_readings(reported: Mapping[str, Any]) -> list[Reading]:
+    """The newest readings; those of a sampler that has stopped count as silent sensors."""
+    readings = [reading_from_json(one) for one in reported.get("readings") or () if isinstance(one, Mapping)]
+    age, period = reported.get("age"), reported.get("period")
     stale = not isinstance(age, (int, float)) or age > STALE * max(
         1.0, period if isinstance(period, (int, float)) else 1.0
     )
@@ -91,8 +100,8 @@ def read_readings(told: Mapping[str, Any]) -> list[Reading]:
     return [Reading(reading.device, reading.name, reading.kind, problem=why) for reading in readings]
 
 
-def condense(telemetry: Mapping[str, Any]) -> dict[str, Any]:
-    """A segment's telemetry as its result keeps it: everything, and ``temperature`` (°C) and ``vram`` (bytes) of the card that
+def summarize_telemetry(telemetry: Mapping[str, Any]) -> dict[str, Any]:
+    """A segment's telemetry as its result keeps it: all of it, and ``temperature`` (°C) and ``vram`` (bytes) of the card that
     was the hottest and of the one that was the fullest, each with ``min``, ``mean``, ``median`` and ``peak``."""
     if not telemetry:
         return {}

@@ -1,48 +1,76 @@
-"""The thread of one server: takes tasks, has them rendered there, brings the files home."""
+"""The thread of one server: takes tasks, has them rendered there, and fetches their files."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-import uuid
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.thermal.guard import Action
+from custom_nodes.videogen.core.errors import TooHotError, VideoGenError
+from custom_nodes.videogen.core.thermal.guard import Action, Decision
+from custom_nodes.videogen.core.thermal.wait import Pause, wait_while_hot
+from custom_nodes.videogen.core.video.quality import Quality
 
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
+from .attempts import Attempts
 from .collect import fetch_outputs, verify_output
-from .continuity import read_measured
-from .failures import Failure, Remedy, Variant, choose_remedy, classify_error, classify_outcome, step_down
+from .failures import SERVER_FAILURES, Failure, classify_error, classify_outcome, explain_outcome
 from .jobs import Job
-from .scheduler import Task
+from .results import RenderedFile, SegmentResults
+from .retries import Remedy, choose_remedy, segment_remedies
+from .run_log import RunLog
+from .scheduler import Scheduler, Task
+from .takes.measurement import read_measurement
 from .thermal import ServerThermalMonitor
 
-if TYPE_CHECKING:
-    from .renderer import Renderer
+#: Seconds between two looks at whether the run has ended, while a server cools down.
+_END_POLL = 0.5
 
-_NAMESPACE = uuid.UUID("5f6a9a0e-7d1b-4a59-9e1c-6a6f2d0f7f10")
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How segments are rendered.
+
+    Attributes:
+        quality: of files that the runner encodes itself.
+        retries: how often a segment is rendered again, with the next seed, after a node has failed.
+        stall: seconds without progress after which a server counts as hung.
+        max_takes: how many takes a segment may have whose continuity is measured; with 1 nothing is rendered again.
+    """
+
+    quality: Quality
+    retries: int = 2
+    stall: float = 900.0
+    max_takes: int = 3
 
 
 class StopWaitingError(Exception):
-    """The run was stopped while a prompt was under way."""
+    """The run has ended meanwhile."""
 
 
 class Worker(threading.Thread):
     """Renders tasks on one server until none is left.
 
-    While the server is busy with one segment, the one before is fetched and verified on a thread of its own, so that the
-    server is never idle.
+    While the server renders a segment, the one before is fetched and verified on a thread of its own, so that the server is
+    never idle.
     """
 
-    def __init__(self, server: Server, run: Renderer) -> None:
+    def __init__(
+        self,
+        server: Server,
+        scheduler: Scheduler,
+        attempts: Attempts,
+        results: SegmentResults,
+        log: RunLog,
+        settings: RenderSettings,
+    ) -> None:
         super().__init__(name=f"server {server.name}", daemon=True)
-        self.server, self.run_state = server, run
-        self.scheduler = run.scheduler
+        self.server, self.scheduler, self.attempts = server, scheduler, attempts
+        self.results, self.log, self.settings = results, log, settings
         self._collecting: threading.Thread | None = None
-        self._heat = ServerThermalMonitor()
+        self._thermal = ServerThermalMonitor()
 
     def run(self) -> None:
         """Work until there is nothing to do."""
@@ -54,8 +82,8 @@ class Worker(threading.Thread):
                 self._announce_queue()
         except VideoGenError as error:
             self._leave(error)
-        except Exception as error:  # a mistake of ours must not leave the run hanging
-            self.run_state.note_crash(error)
+        except Exception as error:  # an internal error must not leave the run hanging
+            self.log.note_crash(error)
         finally:
             self._finish_collecting()
 
@@ -64,43 +92,62 @@ class Worker(threading.Thread):
             self._collecting.join()
 
     def _let_cool(self, task: Task) -> bool:
-        """Whether the server was too hot for a task, which is put back while it cools down.
+        """Wait while the server is too hot for a task, which is put back meanwhile.
+
+        Returns:
+            Whether it was.
 
         Raises:
-            VideoGenError: `too-hot`, when its policy says to stop.
+            TooHotError: when the server's policy says to stop.
         """
-        run, name = self.run_state, self.server.name
-        decision = self._heat.look(self.server.session.client)
-        for warning in decision.warnings if decision else ():
-            run.say(f"{name}: {warning}")
-        if decision is None or decision.action is Action.GO:
-            return False
-        self.scheduler.suspend(name, decision.text)
-        self.scheduler.put_back(task)
-        began, reason = True, decision.text
-        while decision.action is Action.WAIT:
-            run.note_hot(task, name, decision, began)
-            began = False
-            while (left := self._heat.next_look - time.monotonic()) > 0:
-                if self.scheduler.wait_finished(min(left, 0.5)):
-                    return True
-            # Between two looks of its own nothing new is known.
-            decision = self._heat.look(self.server.session.client) or decision
+        name = self.server.name
+        reason = ""
+
+        def tell(decision: Decision) -> None:
+            nonlocal reason
             for warning in decision.warnings:
-                run.say(f"{name}: {warning}")
-        if decision.action is Action.STOP:
-            raise VideoGenError("too-hot", f"{name}: {decision.text}", "What is done is kept; look after its cooling.")
-        run.note_cooled(name, decision, reason)
-        self.scheduler.resume(name)
-        return True
+                self.log.say(f"{name}: {warning}")
+            began = not reason
+            if decision.action is not Action.GO and began:
+                reason = decision.text
+                self.scheduler.suspend(name, reason)
+                self.scheduler.put_back(task)
+            if decision.action is Action.WAIT:
+                self.log.note_hot(task, name, decision, began)
+            elif decision.action is Action.GO and reason:
+                self.log.note_cooled(name, decision, reason)
+
+        def check() -> None:
+            if self.scheduler.wait_finished(0):
+                raise StopWaitingError
+
+        try:
+            wait_while_hot(
+                self._thermal,
+                lambda: self._thermal.read(self.server.session.client),
+                clock=time.monotonic,
+                sleep=self.scheduler.wait_finished,
+                check=check,
+                tell=tell,
+                note=_ignore_pause,
+                poll=_END_POLL,
+            )
+        except StopWaitingError:
+            return True
+        except TooHotError as error:
+            raise TooHotError(f"{name}: {error.message}", "What is done is kept; check its cooling.") from None
+        if reason:
+            self.scheduler.resume(name)
+        return bool(reason)
 
     def _work(self, task: Task) -> None:
         began = time.monotonic()
         size = None
         try:
-            job = self.run_state.prepare(task, self.server)
+            job = self.attempts.prepare(task, self.server.session)
             size = job.plan.size
-            outcome = self._wait(task, job, self._submit(task, job))
+            prompt_id = self.attempts.submit(task, job, self.server.session, self.server.name)
+            outcome = self._wait(task, job, prompt_id)
         except StopWaitingError:
             return
         except VideoGenError as error:
@@ -108,7 +155,7 @@ class Worker(threading.Thread):
             return
         if outcome.status != "success":
             failure = classify_outcome(outcome)
-            self._fail(task, failure, _explain(failure, outcome), size, ended=outcome.status)
+            self._fail(task, failure, explain_outcome(failure, outcome), size, ended=outcome.status)
             return
         self._finish_collecting()
         times = {"queued": began - task.queued_at, "executed": outcome.executed or time.monotonic() - began}
@@ -118,29 +165,10 @@ class Worker(threading.Thread):
         )
         self._collecting.start()
 
-    def _submit(self, task: Task, job: Job) -> str:
-        prompt_id = make_prompt_id(self.run_state.run_id, task)
-        # Asking whether the server has it already costs two requests: only where that can be.
-        found = self.server.session.find(prompt_id) if task.may_be_on_server else ""
-        if found == "interrupted":
-            # By a runner that was stopped, or when the segment had gone to another server: not what is wanted now.
-            task.attempt += 1
-            prompt_id = make_prompt_id(self.run_state.run_id, task)
-        elif found:
-            self.run_state.note_found(task, prompt_id, self.server.name)
-            return prompt_id
-        self.run_state.note_submitted(task, prompt_id, self.server.name)
-        # From here on, even if no answer comes: it may get lost behind a request that did not.
-        task.may_be_on_server = True
-        self.server.session.submit(job.graph, prompt_id, job.workflow)
-        return prompt_id
-
     def _wait(self, task: Task, job: Job, prompt_id: str) -> Outcome:
-        run = self.run_state
-
         def check() -> None:
             if self.scheduler.stopped:
-                run.note_cancelled(task)
+                self.log.note_cancelled(task)
                 self.server.session.client.cancel(prompt_id)
                 raise StopWaitingError
             self.server.check()
@@ -148,49 +176,41 @@ class Worker(threading.Thread):
         return self.server.session.wait(
             prompt_id,
             job.graph,
-            stall=run.stall,
+            stall=self.settings.stall,
             check=check,
-            on_start=lambda: run.note_running(task),
-            on_step=lambda label, fraction: run.show_step(task, label, fraction),
+            on_start=lambda: self.log.note_running(task),
+            on_step=lambda label, fraction: self.log.show_step(task, label, fraction),
         )
 
     def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
-        run = self.run_state
         began = time.monotonic()
+        folder = self.attempts.segments_folder
         try:
-            client = self.server.session.client
-            fetched = fetch_outputs(client, outcome, run.directory.segments, job.plan.file_stem)
+            fetched = fetch_outputs(self.server.session.client, outcome, folder, job.plan.file_stem)
             times["transferred"] = time.monotonic() - began
-            run.note_fetched(task, fetched.bytes)
-            checked = verify_output(fetched, job.plan, run.quality, run.directory.segments)
+            self.log.note_fetched(task, fetched.bytes)
+            file = verify_output(fetched, job.plan, self.settings.quality, folder)
             times["verified"] = time.monotonic() - began - times["transferred"]
             seconds = {name: round(value, 3) for name, value in times.items()}
-            measured = read_measured(outcome)
-            done = run.note_done(task, job, checked, seconds, self.server.name, fetched.record, measured)
+            rendered = RenderedFile(file, job, fetched.record, seconds, self.server.name, read_measurement(outcome))
+            done = self.results.accept(task, rendered)
         except VideoGenError as error:
             self._fail_collecting(task, job, error)
-        except Exception as error:  # a mistake of ours must not leave the run hanging
-            run.note_crash(error)
+        except Exception as error:  # an internal error must not leave the run hanging
+            self.log.note_crash(error)
         else:
             self.server.note_success()
             if done:
                 self.scheduler.finish(task, self.server.name, times["executed"])
             else:
-                self._next_take(task)
-
-    def _next_take(self, task: Task) -> None:
-        """Its continuity falls short: once more, with the next seed."""
-        task.attempt += 1
-        task.may_be_on_server = False
-        task.variant = Variant(task.variant.seed_offset + 1, task.variant.size)
-        self.scheduler.put_back(task)
+                task.begin_next(task.variant.with_next_seed())
+                self.scheduler.put_back(task)
 
     def _fail_collecting(self, task: Task, job: Job, error: VideoGenError) -> None:
-        run = self.run_state
         # The worker itself finds out that a server is gone, and brings it back; two threads must not do that at once.
         failure = classify_error(error)
         if failure is Failure.OUTPUT_BROKEN:
-            for part in run.directory.segments.glob(f".{job.plan.file_stem}-*"):
+            for part in self.attempts.segments_folder.glob(f".{job.plan.file_stem}-*"):
                 part.unlink(missing_ok=True)
         with contextlib.suppress(VideoGenError):  # the journal cannot be written, which has stopped the run
             self._fail(task, failure, error, job.plan.size, recover=False)
@@ -205,61 +225,50 @@ class Worker(threading.Thread):
         ended: str = "",
         recover: bool = True,
     ) -> None:
-        """Do what the table says about a failure.
+        """Do what the table in `retries` says about a failure.
 
         Args:
-            ended: how the prompt ended on the server (``error``, ``interrupted``), if it did and that is the failure.
+            ended: how the prompt ended on the server (``error``, ``interrupted``), if that is the failure.
             recover: get the server back, when it is the server that failed.
 
         Raises:
             VideoGenError: when the server will not come back.
         """
-        run = self.run_state
-        prompt_id = make_prompt_id(run.run_id, task)
+        name = self.server.name
+        prompt_id = self.attempts.prompt_id(task)
         task.failures[failure] += 1
-        size = size or run.maker.story.size
-        remedy = choose_remedy(failure, task.failures[failure], run.retries, size)
-        if failure is Failure.VALIDATION and not run.rendered:
+        size = size or self.attempts.maker.story.size
+        remedy = choose_remedy(failure, task.failures[failure], segment_remedies(self.settings.retries), size)
+        if failure is Failure.VALIDATION and not self.results.rendered:
             # The server refuses the very first graph: it would refuse all of them.
             remedy = Remedy.STOP
-        server_failed = failure in (Failure.SERVER_GONE, Failure.STALLED)
-        if server_failed and recover:
-            self.scheduler.suspend(self.server.name, error.message.splitlines()[0])
-        run.note_failure(task, failure, remedy, error, ended)
+        server_failed = failure in SERVER_FAILURES and recover
+        if server_failed:
+            self.scheduler.suspend(name, error.message.splitlines()[0])
+        self.log.note_failure(task, failure, remedy, error, ended)
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
             self.scheduler.stop(error)
-        elif remedy is Remedy.GIVE_UP and run.accept_best_take(task):
+        elif remedy is Remedy.GIVE_UP and self.results.accept_best_take(task):
             # An earlier take is there, which had only fallen short of a threshold.
-            self.scheduler.finish(task, self.server.name, self.scheduler.loads[self.server.name].seconds or 1.0)
+            self.scheduler.finish(task, name, self.scheduler.loads[name].seconds or 1.0)
         elif remedy is Remedy.GIVE_UP:
-            run.note_given_up(task, error)
+            self.results.give_up(task, error)
             self.scheduler.give_up(task)
         else:
-            self._prepare_repeat(task, remedy, size)
+            if remedy is Remedy.FREE_AND_REPEAT:
+                self.server.session.client.free()
+            task.apply(remedy, size)
             self.scheduler.put_back(task)
-        if server_failed and recover and self.server.recover(error, self.scheduler.sleep, run.say):
+        if server_failed and self.server.recover(error, self.scheduler.sleep, self.log.say):
             if not self.scheduler.is_waiting(task):
-                # Another server has it now, or nobody: what may still wait or run here is not wanted any more.
+                # Another server has it now, or it was given up: the prompt that may wait or run here is not wanted any more.
                 self.server.session.client.cancel(prompt_id)
-            run.note_recovered(self.server.name)
-            self.scheduler.resume(self.server.name)
-
-    def _prepare_repeat(self, task: Task, remedy: Remedy, size: tuple[int, int]) -> None:
-        if remedy is Remedy.OTHER_SERVER:
-            return  # the same attempt: what the server has made of it is found again
-        task.attempt += 1
-        task.may_be_on_server = False
-        variant = task.variant
-        if remedy is Remedy.FREE_AND_REPEAT:
-            self.server.session.client.free()
-        elif remedy is Remedy.NEXT_SEED:
-            task.variant = Variant(variant.seed_offset + 1, variant.size)
-        elif remedy is Remedy.STEP_DOWN:
-            task.variant = Variant(variant.seed_offset, step_down(size))
+            self.log.note_recovered(name)
+            self.scheduler.resume(name)
 
     def _announce_queue(self) -> None:
-        """Tell the scheduler how many prompts of others wait here; with one server there is nothing to choose."""
+        """Tell the scheduler how many prompts of other clients wait here; with one server there is nothing to choose."""
         foreign = 0
         if len(self.scheduler.loads) > 1 and not self.scheduler.stopped:
             with contextlib.suppress(VideoGenError):  # its next task will find out
@@ -267,29 +276,14 @@ class Worker(threading.Thread):
         self.scheduler.free_server(self.server.name, foreign)
 
     def _leave(self, error: VideoGenError) -> None:
-        """The server will not come back: the others go on, and the last one ends the run."""
+        """The server will not come back: the others continue, and the last one ends the run."""
         if self.scheduler.stopped:
             return
         with contextlib.suppress(VideoGenError):  # a journal that cannot be written stops the run by itself
-            self.run_state.note_server_left(self.server.name, error)
-        if self.scheduler.leave(self.server.name, error.message.splitlines()[0]):
+            self.log.note_server_left(self.server.name, error)
+        if self.scheduler.remove(self.server.name, error.message.splitlines()[0]):
             self.scheduler.stop(error)
 
 
-def make_prompt_id(run_id: str, task: Task) -> str:
-    """The same for the same run, segment, key and attempt: a runner that starts again finds what it had submitted."""
-    return str(uuid.uuid5(_NAMESPACE, f"{run_id}/{task.number}/{task.key}/{task.attempt}"))
-
-
-def _explain(failure: Failure, outcome: Outcome) -> VideoGenError:
-    if failure is Failure.INTERRUPTED:
-        return VideoGenError(
-            "render-interrupted",
-            "somebody interrupted the prompt on the server",
-            "What is done is kept; the same command again carries on.",
-        )
-    if failure is Failure.DISK_FULL:
-        return VideoGenError("disk-full", f"the server's disk is full: {outcome.error}", "Free some space there.")
-    if failure is Failure.TOO_HOT:
-        return VideoGenError("too-hot", outcome.error, "What is done is kept; the same command again carries on.")
-    return VideoGenError("render-failed", outcome.error)
+def _ignore_pause(pause: Pause) -> None:
+    """The journal has it already: ``server-hot`` and ``server-cooled``."""

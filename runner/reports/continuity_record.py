@@ -18,8 +18,8 @@ from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.metrics.appearance import Appearance, compare_appearances
 from custom_nodes.videogen.metrics.subject_compare import read_looks
 
-from ..rendering.continuity import compare_cut
-from ..rendering.takes import is_dissolved, load_judged
+from ..rendering.takes.measurement import compare_cut
+from ..rendering.takes.records import is_dissolved, load_judged
 from ..state.journal import Journal
 
 #: More segments of one character than this are not held against each other: that is 60,000 comparisons, and 30 MB.

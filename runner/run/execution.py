@@ -11,10 +11,13 @@ from custom_nodes.videogen.core.video.quality import QUALITIES
 
 from ..comfyui.session import Session
 from ..references.resolve import CastImages
-from ..rendering.renderer import Renderer, recover_verified
-from ..rendering.takes import asks_for_takes, recover_takes
+from ..rendering.renderer import Renderer
+from ..rendering.results import recover_takes, recover_verified
+from ..rendering.run_log import RunLog
+from ..rendering.takes.selector import asks_for_takes
+from ..rendering.worker import RenderSettings
 from ..reports.report import collect_versions
-from ..state.events import Event, RunFinished, RunStarted
+from ..state.events import RunFinished, RunStarted
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory, check_space, read_run
 from ..workflows.image_inputs import find_unknown_references
@@ -45,7 +48,8 @@ class _Run:
         self.story, self.journal = request.loaded.story, directory.journal
         self.quality = QUALITIES[self.story.quality]
         self.connections = ServerConnections(request, directory.server_folder, display.say)
-        self.cast = CastImages(self.story, request.loaded.data, request.loaded.folder, directory, request.references)
+        self.log = RunLog(self.journal, display)
+        self.cast = CastImages(request.loaded, directory, request.references)
 
     def execute(self) -> RunResult:
         began = time.monotonic()
@@ -72,7 +76,7 @@ class _Run:
         failed = renderer.failed if renderer else {}
         rendered = tuple(renderer.rendered) if renderer else ()
         result = RunResult(self.directory.path, rendered, kept, failed, film)
-        self._note(
+        self.log.note(
             RunFinished(
                 rendered=len(rendered),
                 kept=len(kept),
@@ -96,7 +100,7 @@ class _Run:
         missing = self.cast.find_missing(maker, pending, servers)
         if self.cast.share(missing, servers):
             maker = make_jobs(self.request, self.cast, graph, session.object_info, hash_input)
-        references = self.cast.plan(maker, missing, session, self.display, self._note, self.request.stall)
+        references = self.cast.plan(maker, missing, session, self.log, self.request.stall)
         require_fit(
             maker.make(self.request.wanted[0]).graph,
             session.object_info,
@@ -124,10 +128,7 @@ class _Run:
             maker,
             self.directory,
             self.display,
-            quality=self.quality,
-            retries=self.request.retries,
-            stall=self.request.stall,
-            takes=self.request.takes,
+            RenderSettings(self.quality, self.request.retries, self.request.stall, self.request.takes),
         )
         try:
             renderer.render(pending)
@@ -144,13 +145,10 @@ class _Run:
             copies = 2 if self.connections.embedded else 1
             check_space(self.directory.path, int(seconds * self.quality.bitrate / 8 * copies) + 50_000_000)
         self._write_record(collect_versions(session.stats))
-        self._note(RunStarted(run_id=self.directory.run_id, server=session.client.url, todo=pending, kept=kept))
+        self.log.note(RunStarted(run_id=self.directory.run_id, server=session.client.url, todo=pending, kept=kept))
         if kept:
             self.display.say(f"{kept} of {wanted} segments are done already")
         self.display.begin(wanted, kept)
 
     def _write_record(self, versions: dict[str, str]) -> None:
         write_record(self.directory, self.request, versions)
-
-    def _note(self, event: Event) -> None:
-        self.display.event(self.journal.append(event))

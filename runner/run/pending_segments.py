@@ -11,7 +11,7 @@ from ..comfyui.graph import Graph
 from ..comfyui.installation import Installation
 from ..references.resolve import CastImages
 from ..rendering.film import file_is_whole
-from ..rendering.jobs import JobMaker
+from ..rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from ..state.run_directory import RunDirectory
 from ..workflows.workflow import load_conversion
 from .request import RunRequest
@@ -31,16 +31,11 @@ def make_jobs(
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
     """
     return JobMaker(
-        graph,
-        request.workflow.ui,
-        request.loaded.story,
-        request.loaded.data,
-        bindings=request.bindings,
-        settings=request.settings,
-        quality=request.quality,
-        object_info=object_info,
-        hash_input=hash_input,
-        images=cast.beside_story(),
+        request.loaded,
+        ConvertedWorkflow(graph, object_info, request.workflow.ui),
+        WorkflowChoices(request.bindings, request.settings, request.quality),
+        hash_input,
+        cast.beside_story(),
     )
 
 

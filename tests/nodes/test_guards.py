@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.errors import SensorUnreadableError, TooHotError, VideoGenError
 from custom_nodes.videogen.core.thermal.guard import ThermalPolicy
 from custom_nodes.videogen.core.thermal.readings import Reading
 from runner.bench.models.comfy_python import require_comfy
@@ -219,7 +219,7 @@ def test_cancel_while_it_is_hot(model: Any, monkeypatch: pytest.MonkeyPatch, fre
 
 def test_stop_when_it_stays_hot(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Card(monkeypatch, 95)
-    with pytest.raises(VideoGenError, match=r"it stayed too hot for 0\.2 s: 95 °C → waiting for 80 °C") as caught:
+    with pytest.raises(TooHotError, match=r"it stayed too hot for 0\.2 s: 95 °C → waiting for 80 °C") as caught:
         sample(guard_model(model, often(max_wait=0.2)))
     assert caught.value.code == "too-hot"
 
@@ -235,7 +235,7 @@ def test_going_on_hot_waits_once_and_not_at_every_step(
 
 def test_without_a_sensor_a_strict_guard_refuses(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Card(monkeypatch, None)
-    with pytest.raises(VideoGenError) as caught:
+    with pytest.raises(SensorUnreadableError) as caught:
         sample(guard_model(model, often(strict=True)))
     assert caught.value.code == "sensor-unreadable"
 

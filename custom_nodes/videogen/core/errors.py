@@ -34,7 +34,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "adapter-unreadable": ErrorCode("an IP-Adapter file is damaged, or contains code as well as tensors", BAD_INPUT),
     "adapter-invalid": ErrorCode("a file is not an IP-Adapter that the nodes can use", BAD_INPUT),
     "core-unsupported": ErrorCode("this ComfyUI lacks something that the nodes need", BAD_INPUT),
-    "patch-conflict": ErrorCode("another node changes the attention in a way that excludes image conditioning", BAD_INPUT),
+    "patch-conflict": ErrorCode(
+        "another node changes the attention in a way that excludes image conditioning", BAD_INPUT
+    ),
     "adapter-mismatch": ErrorCode("an IP-Adapter, its image encoder and the model do not belong together", BAD_INPUT),
     "member-missing": ErrorCode("a member of the cast was asked for that the story does not have", BAD_INPUT),
     "model-unsupported": ErrorCode("a node received a kind of model that it does not work with", BAD_INPUT),
@@ -62,7 +64,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "workflow-unreadable": ErrorCode("the workflow file does not exist or is not a ComfyUI workflow", BAD_INPUT),
     "workflow-invalid": ErrorCode("the workflow does not fit the server; everything wrong is listed", BAD_INPUT),
-    "binding-invalid": ErrorCode("a --bind or --set cannot be read, or names something that the workflow does not have", BAD_INPUT),
+    "binding-invalid": ErrorCode(
+        "a --bind or --set cannot be read, or names something that the workflow does not have", BAD_INPUT
+    ),
     "option-invalid": ErrorCode("a command-line option has a value that cannot be used", BAD_INPUT),
     "run-directory-busy": ErrorCode("another runner is working in this run directory", BAD_INPUT),
     "run-directory-invalid": ErrorCode("a folder is not a run directory, or belongs to another run", BAD_INPUT),
@@ -156,3 +160,10 @@ class SensorUnreadableError(VideoGenError):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__("sensor-unreadable", message, hint)
+
+
+class DiskFullError(VideoGenError):
+    """The disk has no space left."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__("disk-full", message, hint)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from ..core.errors import VideoGenError
+from ..core.errors import DiskFullError, VideoGenError
 
 
-def disk_full(path: Path) -> VideoGenError:
+def disk_full(path: Path) -> DiskFullError:
     """The error for a full disk, with the folder that is meant."""
-    return VideoGenError(
-        "disk-full",
+    return DiskFullError(
         f"no space is left for {path}",
         "Free some space, or choose another folder with --out; the same command again carries on where it stopped.",
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.errors import SensorUnreadableError, TooHotError, VideoGenError
 from custom_nodes.videogen.core.thermal.guard import GO_ON_AFTER, Decision, ThermalGuard, ThermalPolicy
 from custom_nodes.videogen.core.thermal.readings import Reading
 from custom_nodes.videogen.core.thermal.wait import POLL, SHORTEST, Pause, wait_while_hot
@@ -95,7 +95,7 @@ def test_somebody_who_cancels_does_not_wait_for_the_next_look() -> None:
 
 def test_stop_at_the_longest_wait() -> None:
     world = World(lambda now: 90 + now, ThermalPolicy(max_wait=25))
-    with pytest.raises(VideoGenError, match="it stayed too hot for 25 s") as caught:
+    with pytest.raises(TooHotError, match="it stayed too hot for 25 s") as caught:
         world.wait()
     assert caught.value.code == "too-hot"
     assert world.now == pytest.approx(1025)
@@ -113,7 +113,7 @@ def test_go_on_at_the_longest_wait() -> None:
 
 def test_strict_without_a_sensor() -> None:
     world = World(lambda now: None, ThermalPolicy(strict=True))
-    with pytest.raises(VideoGenError, match="cannot be guarded") as caught:
+    with pytest.raises(SensorUnreadableError, match="cannot be guarded") as caught:
         world.wait()
     assert caught.value.code == "sensor-unreadable"
     assert world.sleeps == []

@@ -18,6 +18,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
@@ -25,6 +26,7 @@ from runner.comfyui.session import Session
 from runner.references.generate import ReferencesRun, find_drawable, find_kept, find_stale, read_record, share_images
 from runner.references.graph import ReferencesGraph, adopt_model
 from runner.references.resolve import CastImages
+from runner.rendering.run_log import RunLog
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.image_inputs import find_readers
@@ -152,18 +154,18 @@ def make_run(
     """A run that draws these, and the events that it notes."""
     story = make_story()
     events: list[dict[str, Any]] = []
+    log = RunLog(directory.journal, LineDisplay())
+    log.note = lambda event, **data: events.append({"event": event, **data})  # type: ignore[method-assign]
     graph = ReferencesGraph(workflow(), {}, film or {})
     entities = [entity for entity in (*story.characters, *story.objects) if entity.name in names]
     run = ReferencesRun(
         graph,
         entities,
-        story,
-        STORY,
+        LoadedStory(story, STORY),
         directory,
-        LineDisplay(),
+        log,
         stall=60,
         session=cast(Session, server),
-        note=lambda event, **data: events.append({"event": event, **data}),
     )
     return run, events
 
@@ -374,7 +376,7 @@ def test_everything_together(directory: RunDirectory) -> None:
     """What a run does: look, find what is missing, draw it, and use it from then on."""
     story, server = make_story(), FakeServer()
     server.input_files |= {"bark.png": make_png(), "field.png": make_png()}
-    images = CastImages(story, STORY, None, directory, workflow())
+    images = CastImages(LoadedStory(story, STORY), directory, workflow())
     hash_input = images.look(server.hash_input_file)
     node = {"class_type": "VideoGenApplyCharacters", "inputs": {"segment": ["2", 0], "missing": "stop"}}
     readers = find_readers(segment_graph(STORY) | {"7": node})
@@ -384,7 +386,7 @@ def test_everything_together(directory: RunDirectory) -> None:
 
     assert [one.name for one in find()] == ["anna.png", "tree.png"]
     maker = SimpleNamespace(graph={})
-    run = images.plan(cast(Any, maker), find(), cast(Session, server), LineDisplay(), lambda *_, **__: None, 60)
+    run = images.plan(cast(Any, maker), find(), cast(Session, server), RunLog(directory.journal, LineDisplay()), 60)
     assert run is not None
     images.require(find(), run.names)
     with pytest.raises(VideoGenError, match="lacks pictures: 2 problems"):

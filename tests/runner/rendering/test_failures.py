@@ -1,105 +1,22 @@
-"""What is done about what goes wrong: the table, the classes, the ladder."""
+"""Telling failures apart: by the type of what a node raised, by the codes of the runner's own errors."""
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from custom_nodes.videogen.core.errors import ERROR_CODES, VideoGenError
+from custom_nodes.videogen.core.errors import ERROR_CODES, SensorUnreadableError, TooHotError, VideoGenError
+from custom_nodes.videogen.core.thermal.guard import ThermalGuard, ThermalPolicy
+from custom_nodes.videogen.core.thermal.readings import Reading
+from custom_nodes.videogen.core.thermal.wait import wait_while_hot
+from custom_nodes.videogen.media.os_errors import explain_os_error
 from runner.comfyui.outcome import Outcome, read_outcome
-from runner.rendering.failures import (
-    LADDER,
-    REMEDIES,
-    Failure,
-    Remedy,
-    choose_remedy,
-    classify_error,
-    classify_outcome,
-    step_down,
-)
-
-FULL_HD = (1920, 1080)
-
-
-def remedies(failure: Failure, count: int, retries: int = 2, size: tuple[int, int] = FULL_HD) -> list[Remedy]:
-    return [choose_remedy(failure, times, retries, size) for times in range(1, count + 1)]
-
-
-def test_every_failure_has_a_remedy_and_every_row_comes_to_an_end() -> None:
-    assert set(REMEDIES) == set(Failure)
-    for failure, row in REMEDIES.items():
-        assert row, failure
-        # What stands for all that follow must end the segment or the run: nothing is tried for ever.
-        assert row[-1] in (Remedy.GIVE_UP, Remedy.STOP), failure
-
-
-@pytest.mark.parametrize(
-    ("failure", "expected"),
-    [
-        (
-            Failure.OUT_OF_MEMORY,
-            [Remedy.FREE_AND_REPEAT, Remedy.STEP_DOWN, Remedy.STEP_DOWN, Remedy.GIVE_UP, Remedy.GIVE_UP],
-        ),
-        (Failure.NODE_ERROR, [Remedy.NEXT_SEED, Remedy.NEXT_SEED, Remedy.GIVE_UP, Remedy.GIVE_UP]),
-        (Failure.VALIDATION, [Remedy.GIVE_UP, Remedy.GIVE_UP]),
-        (Failure.PREDECESSOR, [Remedy.GIVE_UP]),
-        (Failure.LOST, [Remedy.REPEAT, Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP]),
-        (Failure.OUTPUT_BROKEN, [Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP]),
-        (Failure.STALLED, [Remedy.OTHER_SERVER, Remedy.OTHER_SERVER, Remedy.GIVE_UP]),
-        (Failure.DISK_FULL, [Remedy.STOP]),
-        (Failure.INTERRUPTED, [Remedy.STOP]),
-        (Failure.FATAL, [Remedy.STOP]),
-    ],
-)
-def test_remedies_come_in_the_order_of_the_table(failure: Failure, expected: list[Remedy]) -> None:
-    assert remedies(failure, len(expected)) == expected
-
-
-def test_a_server_that_goes_away_again_and_again_costs_a_segment_at_last() -> None:
-    row = remedies(Failure.SERVER_GONE, 50)
-    assert row[:5] == [Remedy.OTHER_SERVER] * 5
-    assert row[-1] is Remedy.GIVE_UP
-
-
-@pytest.mark.parametrize(("retries", "tries"), [(0, 1), (1, 2), (5, 6)])
-def test_retries_say_how_often_another_seed_is_tried(retries: int, tries: int) -> None:
-    row = remedies(Failure.NODE_ERROR, tries, retries)
-    assert row == [Remedy.NEXT_SEED] * retries + [Remedy.GIVE_UP]
-
-
-@pytest.mark.parametrize(
-    ("size", "below"),
-    [
-        ((3840, 2160), (1920, 1080)),
-        ((1920, 1080), (1280, 720)),
-        ((1280, 720), (856, 480)),
-        ((856, 480), None),
-        ((320, 180), None),
-        ((1080, 1920), (720, 1280)),  # portrait
-        ((1024, 1024), (720, 720)),
-        ((2048, 858), (1720, 720)),  # wide
-        ((8000, 481), (7984, 480)),
-    ],
-)
-def test_the_ladder_goes_down_in_the_same_shape(size: tuple[int, int], below: tuple[int, int] | None) -> None:
-    assert step_down(size) == below
-
-
-def test_the_ladder_ends_whatever_the_size() -> None:
-    for size in ((7680, 4320), (4096, 4096), (500, 9000), (482, 481), (8, 8)):
-        steps = 0
-        current: tuple[int, int] | None = size
-        while (current := step_down(current)) is not None:
-            assert all(side % 8 == 0 and side > 0 for side in current)
-            assert min(current) in LADDER
-            steps += 1
-            assert steps <= len(LADDER)
-
-
-def test_nothing_is_stepped_down_below_the_last_rung() -> None:
-    assert remedies(Failure.OUT_OF_MEMORY, 2, size=(320, 180)) == [Remedy.FREE_AND_REPEAT, Remedy.GIVE_UP]
-
-
-# ------------------------------------------------------------------ reading errors into the rows
+from runner.rendering.failures import Failure, classify_error, classify_outcome
+from runner.rendering.retries import Remedy, choose_remedy, segment_remedies
 
 
 @pytest.mark.parametrize(
@@ -118,6 +35,80 @@ def test_nothing_is_stepped_down_below_the_last_rung() -> None:
 )
 def test_what_a_node_raised_is_told_by_its_type_and_words(kind: str, message: str, failure: Failure) -> None:
     assert classify_outcome(Outcome("error", message, exception_type=kind)) is failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure"),
+    [
+        ("MemoryError", Failure.OUT_OF_MEMORY),
+        ("numpy.core._exceptions._ArrayMemoryError", Failure.OUT_OF_MEMORY),
+        ("torch.OutOfMemoryError", Failure.OUT_OF_MEMORY),
+        ("some.pack.errors.DiskFullError", Failure.DISK_FULL),
+    ],
+)
+def test_a_type_is_enough(kind: str, failure: Failure) -> None:
+    assert classify_outcome(Outcome("error", "node 3 (KSampler): something", exception_type=kind)) is failure
+
+
+def history_of(error: Exception, module: str = "") -> dict[str, Any]:
+    """A history entry of a node that has raised, as ComfyUI 0.3.75 writes it.
+
+    Args:
+        module: the name of the exception's module there, instead of its own.
+    """
+    kind = type(error)
+    where = module or kind.__module__
+    name = kind.__qualname__ if where == "builtins" else f"{where}.{kind.__qualname__}"
+    failure = {"node_id": "4", "node_type": "KSampler", "exception_type": name, "exception_message": f"{error}\n"}
+    return {"status": {"status_str": "error", "messages": [["execution_error", failure]]}, "outputs": {}}
+
+
+#: ComfyUI names a pack's modules after its path.
+IN_COMFYUI = "/opt/ComfyUI/custom_nodes/videogen.core.errors"
+
+
+@pytest.mark.parametrize(
+    ("temperature", "kind"), [(95.0, TooHotError), (None, SensorUnreadableError)], ids=["too hot", "no sensor"]
+)
+def test_heat_is_told_by_the_type_that_the_guard_raises(temperature: float | None, kind: type[VideoGenError]) -> None:
+    now = [0.0]
+    with pytest.raises(kind) as caught:
+        wait_while_hot(
+            ThermalGuard(ThermalPolicy(max_wait=1, strict=temperature is None)),
+            lambda: [Reading("a", "card", temperature=temperature)],
+            clock=lambda: now[0],
+            sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
+            check=lambda: None,
+            tell=lambda decision: None,
+            note=lambda pause: None,
+        )
+    failure = classify_outcome(read_outcome(history_of(caught.value, IN_COMFYUI)))
+    assert failure is Failure.TOO_HOT
+    assert choose_remedy(failure, 1, segment_remedies(5), (640, 480)) is Remedy.STOP, "another seed does not help"
+
+
+def test_a_full_disk_is_told_by_its_type() -> None:
+    error = explain_os_error(OSError(errno.ENOSPC, "whatever the system says"), Path("film.mp4"))
+    assert classify_outcome(read_outcome(history_of(error, IN_COMFYUI))) is Failure.DISK_FULL
+
+
+def test_memory_and_disk_of_the_system_are_told_by_its_words() -> None:
+    for number, failure in ((errno.ENOMEM, Failure.OUT_OF_MEMORY), (errno.ENOSPC, Failure.DISK_FULL)):
+        error = OSError(number, os.strerror(number))
+        assert classify_outcome(read_outcome(history_of(error))) is failure
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "node 4 (KSampler): it stayed too hot for 30 min: 95 °C → waiting for 80 °C",
+        "node 2 (VideoGenThermalGuard): RTX cannot be guarded: GPU is lost",
+        "node 4 (VideoGenSaveSegment): no space is left for film.mp4",
+    ],
+)
+def test_no_sentence_for_people_decides(error: str) -> None:
+    outcome = Outcome("error", error, exception_type=f"{IN_COMFYUI}.VideoGenError")
+    assert classify_outcome(outcome) is Failure.NODE_ERROR
 
 
 def test_an_interrupted_prompt_is_no_error_of_a_node() -> None:

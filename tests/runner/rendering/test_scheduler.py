@@ -16,7 +16,7 @@ LONG = 20.0
 
 def make_scheduler(*needs: int | None, servers: tuple[str, ...] = ("a",), done: tuple[int, ...] = ()) -> Scheduler:
     """One task for each argument, numbered from 1; the argument is the segment that it needs."""
-    tasks = [Task(number, f"key {number}", needs=need) for number, need in enumerate(needs, 1)]
+    tasks = [Task(number, f"key {number}", depends_on=need) for number, need in enumerate(needs, 1)]
     scheduler = Scheduler(tasks, done)
     for server in servers:
         scheduler.add_server(server)
@@ -55,7 +55,7 @@ def waits(scheduler: Scheduler, server: str) -> threading.Thread:
     [
         ({}, None),
         ({"a": ServerLoad(seconds=5)}, "a"),
-        ({"a": ServerLoad(seconds=5, out="gone")}, None),
+        ({"a": ServerLoad(seconds=5, suspended_reason="gone")}, None),
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2)}, "b"),
         # b is faster, but three prompts of others wait there: 4 × 2 s against 5 s.
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, waiting=3)}, "a"),
@@ -69,7 +69,7 @@ def waits(scheduler: Scheduler, server: str) -> threading.Thread:
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=False, free_at=70)}, "b"),
         # Nobody knows how fast b is: it gets a chance.
         ({"a": ServerLoad(seconds=5, busy=True, free_at=102), "b": ServerLoad()}, "b"),
-        ({"a": ServerLoad(seconds=5, out="gone"), "b": ServerLoad(seconds=900)}, "b"),
+        ({"a": ServerLoad(seconds=5, suspended_reason="gone"), "b": ServerLoad(seconds=900)}, "b"),
     ],
 )
 def test_the_server_is_chosen_that_would_finish_first(loads: dict[str, ServerLoad], chosen: str | None) -> None:
@@ -232,10 +232,10 @@ def test_a_server_that_is_back_gets_segments_again() -> None:
 def test_only_servers_that_left_for_good_end_the_run() -> None:
     scheduler = make_scheduler(None, servers=("a", "b"))
     scheduler.suspend("b", "looked after, and may come back")
-    assert scheduler.leave("a", "gone") is False
+    assert scheduler.remove("a", "gone") is False
     scheduler.resume("b")
     assert take(scheduler, "b").number == 1
-    assert scheduler.leave("b", "gone too") is True
+    assert scheduler.remove("b", "gone too") is True
 
 
 def test_many_threads_share_many_segments_without_losing_or_doubling_one() -> None:

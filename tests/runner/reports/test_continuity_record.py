@@ -23,8 +23,10 @@ from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from runner.bench.footage.footage import Footage, film, with_hue
 from runner.comfyui.outcome import Outcome
 from runner.rendering.collect import VerifiedFile
-from runner.rendering.continuity import TakeMeasurement, exempt_cut, read_measured
-from runner.rendering.takes import TakeSelector, place_best
+from runner.rendering.results import place_best_take
+from runner.rendering.run_log import RunLog
+from runner.rendering.takes.measurement import TakeMeasurement, exempt_cut, read_measurement
+from runner.rendering.takes.selector import NewTake, TakeSelector
 from runner.reports.continuity_record import compare_segments
 from runner.reports.report import report_directory, write_report
 from runner.state.run_directory import RunDirectory
@@ -85,7 +87,9 @@ def measure(footage: Footage, reference: Footage) -> SegmentScore:
     return score_segment(footage.frames, SegmentRequest(len(footage.frames), (tom,), place, (480, 270)))
 
 
-def add_take(directory: RunDirectory, gate: TakeSelector, number: int, footage: Footage, score: SegmentScore) -> bool:
+def add_take(
+    directory: RunDirectory, selector: TakeSelector, number: int, footage: Footage, score: SegmentScore
+) -> bool:
     """One take, as the runner would bring it home; whether another one is wanted."""
     quality = QUALITIES["draft"]
     part = directory.segments / f".segment_{number:02d}-00000.mp4.part"
@@ -93,14 +97,14 @@ def add_take(directory: RunDirectory, gate: TakeSelector, number: int, footage: 
     write_video(
         part.with_suffix(".mp4"), footage.frames, count=len(footage.frames), size=size, quality=quality
     ).replace(part)
-    checked = VerifiedFile(
+    verified = VerifiedFile(
         part, directory.segments / f"segment_{number:02d}.mp4", verify_video(part), 1, hash_file(part)
     )
     seed = 100 + number + len(directory.journal.segment(number).takes)
     result = {
         "key": f"key {number}",
         "file": f"segments/segment_{number:02d}.mp4",
-        "sha256": checked.sha256,
+        "sha256": verified.sha256,
         "bytes": 1000,
         "frames": len(footage.frames),
         "fps": "24",
@@ -115,11 +119,11 @@ def add_take(directory: RunDirectory, gate: TakeSelector, number: int, footage: 
     attempt = directory.journal.segment(number).attempts
     note(submitted(number, f"key {number}", attempt, server="http://host:1", seed_offset=attempt))
     note(fetched(number, attempt, 1000))
-    another = gate.keep(
-        note, number, attempt, attempt, TakeMeasurement(score, Thresholds(temporal=0.0), True), checked, result
-    )
+    measurement = TakeMeasurement(score, Thresholds(temporal=0.0), True)
+    log = RunLog(directory.journal)
+    another = selector.add(NewTake(number, attempt, attempt, measurement, verified, result), log)
     if not another:
-        place_best(directory, number, note)
+        place_best_take(directory, number, log)
     return another
 
 
@@ -131,12 +135,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with RunDirectory(folder, "Shirt") as directory:
         record = {"run_id": directory.run_id, "title": "Shirt", "story": STORY, "workflow": {"path": "w.json"}}
         directory.write_json("run.json", record)
-        gate = TakeSelector(directory, story, 2)
+        selector = TakeSelector(directory, story, 2)
         for number in range(1, 8):
             first = shoot(number, "ole" if number == 3 else "")
-            if add_take(directory, gate, number, first, measure(first, reference)):
+            if add_take(directory, selector, number, first, measure(first, reference)):
                 again = shoot(number)
-                add_take(directory, gate, number, again, measure(again, reference))
+                add_take(directory, selector, number, again, measure(again, reference))
         write_report(folder, report_directory(folder))
     return folder
 
@@ -232,9 +236,9 @@ def accept(directory: RunDirectory, story: Story, number: int, footage: Footage)
     """Judge a segment whose character has a mask and no image, and let the best of its takes be its file."""
     tom = SubjectRequest("character", "tom", "Tom", mask=footage.masks)
     score = score_segment(footage.frames, SegmentRequest(len(footage.frames), (tom,)))
-    gate = TakeSelector(directory, story, 1)
-    judged = gate.judge(number, TakeMeasurement(score, Thresholds(temporal=0.0), True))
-    add_take(directory, gate, number, footage, score)
+    selector = TakeSelector(directory, story, 1)
+    judged = selector.judge(number, TakeMeasurement(score, Thresholds(temporal=0.0), True))
+    add_take(directory, selector, number, footage, score)
     return judged
 
 
@@ -278,12 +282,12 @@ def test_without_an_image_a_shirt_that_turns_is_named_and_fails(tmp_path: Path) 
     ],
 )
 def test_a_record_of_another_version_is_no_measurement(said: dict[str, Any]) -> None:
-    assert read_measured(Outcome("success", outputs={"5": {"videogen": [{"continuity": said}]}})) is None
+    assert read_measurement(Outcome("success", outputs={"5": {"videogen": [{"continuity": said}]}})) is None
 
 
 def test_no_record_is_no_measurement() -> None:
     outputs = {"4": {"videogen": [{"sha256": "0"}]}, "5": {"images": []}, "6": {"videogen": ["text"]}}
-    assert read_measured(Outcome("success", outputs=outputs)) is None
+    assert read_measurement(Outcome("success", outputs=outputs)) is None
 
 
 def test_another_framing_shows_another_part_of_the_place() -> None:

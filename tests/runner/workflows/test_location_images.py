@@ -16,7 +16,7 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
-from runner.rendering.jobs import JobMaker
+from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.workflows.image_inputs import LocationImageInput, find_needs, find_readers
 from runner.workflows.story_images import Missing, StoryImages, explain_missing, find_missing
 from runner.workflows.workflow import Workflow
@@ -143,14 +143,9 @@ def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
     def make(graph: Graph, files: dict[str, str] | None = None) -> JobMaker:
         story = parse_story(copy.deepcopy(STORY))
         return JobMaker(
-            graph,
-            None,
-            story,
-            STORY,
-            bindings=[],
-            settings=[],
-            quality=None,
-            object_info=object_info,
+            LoadedStory(story, STORY),
+            ConvertedWorkflow(graph, object_info),
+            WorkflowChoices(),
             hash_input=lambda name: (files or {}).get(name, ""),
             images=StoryImages(tmp_path, story.slug),
         )

@@ -16,9 +16,10 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
-from runner.rendering.failures import Variant
-from runner.rendering.jobs import JobMaker
-from runner.rendering.renderer import Renderer
+from custom_nodes.videogen.media.story_file import LoadedStory
+from runner.rendering.attempts import Attempts
+from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
+from runner.rendering.retries import Variant
 from runner.rendering.scheduler import Task
 from runner.workflows.image_inputs import find_needs, find_readers, find_unknown_references
 from runner.workflows.story_images import StoryImages, find_missing, read_unchanged
@@ -198,14 +199,9 @@ def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
     ) -> JobMaker:
         parsed = parse_story(copy.deepcopy(story))
         return JobMaker(
-            graph or cast_graph(),
-            options.pop("ui_workflow", None),
-            parsed,
-            story,
-            bindings=[],
-            settings=[],
-            quality=None,
-            object_info=object_info,
+            LoadedStory(parsed, story),
+            ConvertedWorkflow(graph or cast_graph(), object_info, options.pop("ui_workflow", None)),
+            WorkflowChoices(),
             hash_input=lambda name: (files if files is not None else ALL).get(name, ""),
             images=StoryImages(tmp_path, parsed.slug),
             **options,
@@ -372,17 +368,8 @@ def test_every_server_file_is_asked_for_once(object_info: dict[str, Any]) -> Non
         asked.append(name)
         return "x"
 
-    maker = JobMaker(
-        cast_graph(),
-        None,
-        story,
-        STORY,
-        bindings=[],
-        settings=[],
-        quality=None,
-        object_info=object_info,
-        hash_input=hash_input,
-    )
+    workflow = ConvertedWorkflow(cast_graph(), object_info)
+    maker = JobMaker(LoadedStory(story, STORY), workflow, WorkflowChoices(), hash_input)
     for number in (1, 2, 3, 1, 2, 3):
         maker.key(number)
     assert sorted(asked) == sorted(ALL)
@@ -408,45 +395,42 @@ class FakeSession:
         self.client = client
 
 
-def make_renderer(maker: JobMaker) -> Renderer:
+def make_attempts(maker: JobMaker) -> Attempts:
     directory = SimpleNamespace(journal=SimpleNamespace(segments={}), run_id="run")
-    quality = display = cast(Any, None)
-    return Renderer([], maker, cast(Any, directory), display, quality=quality, retries=0, stall=1.0)
+    return Attempts(maker, cast(Any, directory), cast(Any, None))
 
 
 def test_each_server_gets_what_its_segments_need_once(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "anna.png").write_bytes(b"anna")
     (tmp_path / "tree.png").write_bytes(b"tree")
-    renderer = make_renderer(make_jobs())
+    attempts = make_attempts(make_jobs())
     client, other = Uploads(), Uploads()
-    server, second = (cast(Any, SimpleNamespace(session=FakeSession(one))) for one in (client, other))
+    session, second = (cast(Any, FakeSession(one)) for one in (client, other))
     for number in (3, 1, 2):
-        renderer.prepare(Task(number, "key"), server)
+        attempts.prepare(Task(number, "key"), session)
     assert [data for _, data in client.files] == [b"tree", b"anna"]
-    renderer.prepare(Task(3, "key"), second)
+    attempts.prepare(Task(3, "key"), second)
     assert [data for _, data in other.files] == [b"tree"]
     # A server that went away and came back is another connection, and may have lost them.
-    server.session = FakeSession(client)
-    renderer.prepare(Task(3, "key"), server)
+    attempts.prepare(Task(3, "key"), cast(Any, FakeSession(client)))
     assert [data for _, data in client.files] == [b"tree", b"anna", b"tree"]
 
 
 def test_connections_that_are_gone_are_forgotten(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "tree.png").write_bytes(b"tree")
-    renderer = make_renderer(make_jobs())
+    attempts = make_attempts(make_jobs())
     for _ in range(3):
-        renderer.prepare(Task(3, "key"), cast(Any, SimpleNamespace(session=FakeSession(Uploads()))))
+        attempts.prepare(Task(3, "key"), cast(Any, FakeSession(Uploads())))
     gc.collect()
-    assert len(renderer._uploaded) == 0
+    assert len(attempts._uploaded) == 0
 
 
 def test_two_servers_at_once(make_jobs: MakeJobs, tmp_path: Path) -> None:
     (tmp_path / "tree.png").write_bytes(b"tree")
-    renderer = make_renderer(make_jobs())
+    attempts = make_attempts(make_jobs())
     clients = [Uploads() for _ in range(4)]
     threads = [
-        threading.Thread(target=renderer.prepare, args=(Task(3, "key"), SimpleNamespace(session=FakeSession(client))))
-        for client in clients
+        threading.Thread(target=attempts.prepare, args=(Task(3, "key"), FakeSession(client))) for client in clients
     ]
     for thread in threads:
         thread.start()

@@ -38,7 +38,8 @@ class NodeThermalGuard:
         """Return at once while it is cool or was looked at lately; else when it is cool again.
 
         Raises:
-            VideoGenError: `too-hot`, `sensor-unreadable`.
+            TooHotError: when the longest wait is over.
+            SensorUnreadableError: from a strict guard.
             InterruptProcessingException: when the prompt is cancelled meanwhile.
         """
         if not self._guard.due(time.monotonic()):

@@ -24,8 +24,6 @@ THROTTLE_CHOICES: dict[str, frozenset[str]] = {
 }
 #: Seconds for which a strict guard waits for a sensor that has worked before: one failed call ends no night's work.
 SENSOR_PATIENCE = 30.0
-#: By these words the runner knows why a node stopped.
-TOO_HOT_WORDS, UNREADABLE_WORDS = "stayed too hot", "cannot be guarded"
 
 _LABELS = {"temperature": "", "hotspot": "hot spot ", "memory_temperature": "memory "}
 #: setting → (lowest, highest, unit).
@@ -202,11 +200,11 @@ class ThermalGuard:
             return Decision(Action.GO, "", warnings, waited)
         why = f"for {format_wait(waited)}: {next(iter(hot.values()))}"
         if self.policy.when_over == STOP_AFTER:
-            return Decision(Action.STOP, f"it {TOO_HOT_WORDS} {why}", warnings, waited, gave_up=True)
+            return Decision(Action.STOP, f"it stayed too hot {why}", warnings, waited, gave_up=True)
         for key in hot:
             self._devices[key].gone_on = True
         return Decision(
-            Action.GO, "", (*warnings, f"it {TOO_HOT_WORDS} {why}; going on all the same"), waited, gave_up=True
+            Action.GO, "", (*warnings, f"it stayed too hot {why}; going on all the same"), waited, gave_up=True
         )
 
     def _remember(self, current: dict[str, Reading], now: float) -> None:
@@ -244,7 +242,7 @@ class ThermalGuard:
             if device.silent_since is None:
                 continue
             if "temperature" not in device.last or now - device.silent_since >= patience:
-                return f"{device.name} {UNREADABLE_WORDS}: {device.problem}"
+                return f"{device.name} cannot be guarded: {device.problem}"
         return ""
 
     def _find_hot(self, current: dict[str, Reading], *, resume: bool) -> dict[str, str]:

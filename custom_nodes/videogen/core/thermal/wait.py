@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from ..errors import VideoGenError
-from .guard import Action, Decision, ThermalGuard
+from ..errors import SensorUnreadableError, TooHotError
+from .guard import Action, Decision
 from .readings import Reading
 
 #: Seconds between two looks at whether somebody has cancelled, and the shortest sleep that is worth it.
@@ -37,9 +37,30 @@ class Pause:
         return {"seconds": round(self.seconds, 2), "reason": self.reason, "peak": self.peak, "ending": self.ending}
 
 
+class HeatGuard(Protocol):
+    """Decides whether work has to wait; see `ThermalGuard`."""
+
+    @property
+    def next_look(self) -> float:
+        """When to look again, in seconds of the clock that `look` is given."""
+        ...
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for another look."""
+        ...
+
+    def look(self, readings: Sequence[Reading], now: float) -> Decision:
+        """Decide by one reading of each device."""
+        ...
+
+    def reset(self) -> None:
+        """Forget a pause that was cancelled."""
+        ...
+
+
 def wait_while_hot(
-    guard: ThermalGuard,
-    read: Callable[[], Sequence[Reading]],
+    guard: HeatGuard,
+    read: Callable[[], Sequence[Reading] | None],
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], object],
@@ -51,18 +72,21 @@ def wait_while_hot(
     """Look, if it is time to, and wait as long as the guard says so.
 
     Args:
-        read: the readings of all devices that count.
+        read: the readings of all devices that count; None when nothing is known, which is no reason to wait.
         check: raises, when somebody wants an end; called at least every `poll` seconds while it waits.
         tell: gets every decision that somebody should hear of: to wait, to go on again, to stop, and warnings.
         note: gets the pause once it is over, in whatever way.
 
     Raises:
-        VideoGenError: `too-hot` when the longest wait is over, `sensor-unreadable` from a strict guard.
+        TooHotError: when the longest wait is over.
+        SensorUnreadableError: from a strict guard.
     """
     began = clock()
     if not guard.due(began):
         return
     readings = read()
+    if readings is None:
+        return
     decision = guard.look(readings, clock())
     if decision.action is not Action.WAIT:
         if decision.warnings or decision.action is Action.STOP:
@@ -77,7 +101,7 @@ def wait_while_hot(
                 check()
                 sleep(max(SHORTEST, min(poll, left)))
             check()
-            readings = read()
+            readings = read() or ()
             peak = max(filter(None, (peak, _hottest(readings))), default=None)
             decision = guard.look(readings, clock())
         ending = "stopped" if decision.action is Action.STOP else "gave up" if decision.gave_up else "cool"
@@ -97,9 +121,5 @@ def _raise_stop(decision: Decision) -> None:
     if decision.action is not Action.STOP:
         return
     if decision.unreadable:
-        raise VideoGenError(
-            "sensor-unreadable", decision.text, "Without `strict` work goes on unguarded, with a warning."
-        )
-    raise VideoGenError(
-        "too-hot", decision.text, "Look after its cooling; or let `when_over` go on, or raise `pause_above`."
-    )
+        raise SensorUnreadableError(decision.text, "Without `strict` work goes on unguarded, with a warning.")
+    raise TooHotError(decision.text, "Look after its cooling; or let `when_over` go on, or raise `pause_above`.")

@@ -1,4 +1,4 @@
-"""What the continuity node says about a take, held against the segments that are accepted already."""
+"""Continuity of a take: the scores that VideoGenContinuity reports, compared with segments that are accepted already."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.metrics.boundary import BoundaryFrame, compare_ends
 from custom_nodes.videogen.metrics.subject_compare import compare_with_first
 
-from ..comfyui.outcome import Outcome
+from ...comfyui.outcome import Outcome
 
 
 @dataclass(frozen=True)
 class TakeMeasurement:
-    """A take as VideoGenContinuity has measured it.
+    """What VideoGenContinuity has measured of a take.
 
     Attributes:
-        gated: a take that falls short is to be rendered again.
-        notes: what could not be measured, and what cannot be read.
+        gated: a take that falls short is rendered again.
+        notes: what could not be measured, or not read.
     """
 
     score: SegmentScore
@@ -31,29 +31,29 @@ class TakeMeasurement:
     notes: tuple[str, ...] = ()
 
 
-def read_measured(outcome: Outcome) -> TakeMeasurement | None:
-    """What the prompt's VideoGenContinuity says; None when there is none, or one of a version that cannot be read.
+def read_measurement(outcome: Outcome) -> TakeMeasurement | None:
+    """The result of the prompt's VideoGenContinuity; None without one, or when its version cannot be read.
 
-    Of several such nodes the one counts whose scores are lowest; among those that ask for another take, if there are any.
+    Of several such nodes the one with the lowest scores counts; among those that ask for another take, if there are any.
     """
     found: list[tuple[bool, float, TakeMeasurement]] = []
     for result in outcome.outputs.values():
         record = result.get("videogen")
-        said = (
+        reported = (
             record[0].get("continuity") if isinstance(record, list) and record and isinstance(record[0], dict) else None
         )
-        if not isinstance(said, dict):
+        if not isinstance(reported, dict):
             continue
         try:
-            measured = TakeMeasurement(
-                SegmentScore.from_dict(said["scores"]),
-                Thresholds.from_dict(said["thresholds"]),
-                said.get("when_below") != ONLY_REPORT,
-                tuple(map(str, said.get("notes", ()))),
+            measurement = TakeMeasurement(
+                SegmentScore.from_dict(reported["scores"]),
+                Thresholds.from_dict(reported["thresholds"]),
+                reported.get("when_below") != ONLY_REPORT,
+                tuple(map(str, reported.get("notes", ()))),
             )
-            # Judged here too: what cannot be is noticed before anything depends on it.
-            level = judge_segment(measured.score, measured.thresholds).level
-            found.append((not (measured.gated and level == FAIL), score_of_take(measured.score), measured))
+            # Judged here too: impossible values are noticed before anything depends on them.
+            level = judge_segment(measurement.score, measurement.thresholds).level
+            found.append((not (measurement.gated and level == FAIL), score_of_take(measurement.score), measurement))
         except (VideoGenError, KeyError, TypeError, ValueError, AttributeError):
             continue
     return min(found, key=lambda entry: entry[:2])[2] if found else None
@@ -75,11 +75,11 @@ def read_end(score: SegmentScore, side: str) -> BoundaryFrame | None:
 def compare_with_accepted(
     score: SegmentScore, first: Mapping[str, tuple[int, SubjectScore]], descriptions: Mapping[str, str]
 ) -> SegmentScore:
-    """The scores of a take, also against the first accepted segment of each subject: the server knows one segment only.
+    """Compare a take with the first accepted segment of each subject, too: the server knows one segment only.
 
     Args:
         first: ``character protagonist`` → number of its first accepted segment, and its score there.
-        descriptions: the same → what the story says of it.
+        descriptions: the same → its description in the story.
     """
     return replace(
         score,
@@ -95,7 +95,7 @@ def compare_with_accepted(
 def compare_cut(
     before: SegmentScore, after: SegmentScore, plans: tuple[SegmentPlan, SegmentPlan], dissolved: bool
 ) -> BoundaryScore | None:
-    """Look at the cut between two neighbors; None when one of them was not measured."""
+    """Compare the frames at the cut between two neighbors; None when one of them was not measured."""
     last, first = read_end(before, "last"), read_end(after, "first")
     if last is None or first is None:
         return None
@@ -103,9 +103,9 @@ def compare_cut(
 
 
 def exempt_cut(before: SegmentPlan, after: SegmentPlan, dissolved: bool) -> str:
-    """Why a step of light does not count at a cut, or "".
+    """Why a change of light does not count at a cut, or "".
 
-    Another framing shows another part of the place, whose mean color says nothing about its light.
+    Another framing shows another part of the location, whose mean color says nothing about its light.
     """
     if dissolved:
         return "a transition"

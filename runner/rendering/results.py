@@ -1,0 +1,215 @@
+"""Finished segments: a verified file, or the best take, becomes the segment's file; what a kill left half-way is completed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from custom_nodes.videogen.core.continuity.policy import choose_take
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.media.backups import keep_previous
+from custom_nodes.videogen.media.os_errors import explain_os_error
+from custom_nodes.videogen.media.probe import hash_file
+
+from ..state.run_directory import RunDirectory
+from .collect import VerifiedFile
+from .jobs import Job
+from .retries import Remedy
+from .run_log import RunLog
+from .scheduler import Task
+from .takes.measurement import TakeMeasurement
+from .takes.records import describe_shortfall, list_takes
+from .takes.selector import NewTake, TakeSelector
+from .thermal import summarize_telemetry
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """A verified file, and how it was rendered.
+
+    Attributes:
+        record: what VideoGenSaveSegment says of the file; empty for other nodes.
+        seconds: by step, such as ``executed`` and ``transferred``.
+        server: its name.
+        measurement: its continuity, when the workflow measures it.
+    """
+
+    file: VerifiedFile
+    job: Job
+    record: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    server: str
+    measurement: TakeMeasurement | None = None
+
+    def describe(self, task: Task) -> dict[str, Any]:
+        """The segment's result, as the journal and the report have it."""
+        file, plan = self.file, self.job.plan
+        return {
+            "key": task.key,
+            "file": f"segments/{file.target.name}",
+            "bytes": file.bytes,
+            "sha256": file.sha256,
+            "frames": file.info.frames,
+            "fps": str(file.info.fps),
+            "size": [file.info.width, file.info.height],
+            "seed": plan.seed,
+            "rendered_size": list(plan.size),
+            "degraded": task.variant.size is not None,
+            "server": self.server,
+            "encoder": self.record.get("encoder"),
+            "seconds": dict(self.seconds),
+            **summarize_telemetry(self.record.get("telemetry") or {}),
+        }
+
+
+class SegmentResults:
+    """Takes in what the servers have rendered; all methods may be called from any thread.
+
+    Attributes:
+        rendered: numbers of the segments that were finished.
+        failed: why the others were given up.
+    """
+
+    def __init__(self, directory: RunDirectory, log: RunLog, selector: TakeSelector) -> None:
+        self._directory, self._log, self._selector = directory, log, selector
+        self._lock = threading.RLock()
+        self.rendered: list[int] = []
+        self.failed: dict[int, VideoGenError] = {}
+
+    def accept(self, task: Task, rendered: RenderedFile) -> bool:
+        """Take in a verified file: written to the journal first, then it gets its name, then the segment is done.
+
+        Killed in between, the next runner finds the verified bytes by their hash and renders nothing again.
+
+        Returns:
+            Whether the segment is done; otherwise another take is wanted, with the next seed.
+        """
+        result = rendered.describe(task)
+        if rendered.measurement is not None:
+            return self._accept_take(task, rendered.file, rendered.measurement, result)
+        self._log.note_verified(task.number, rendered.file.path.name, result)
+        try:
+            keep_previous(rendered.file.target)
+            rendered.file.path.replace(rendered.file.target)
+        except OSError as error:
+            raise explain_os_error(error, rendered.file.target) from None
+        self._log.note_done(task.number, result)
+        plan = rendered.job.plan
+        changes = [f"at {plan.size[0]}×{plan.size[1]}"] if task.variant.size else []
+        if task.variant.seed_offset:
+            changes.append(f"with seed {plan.seed}")
+        self._finish(task, f"done {' '.join(changes)}" if changes else "")
+        return True
+
+    def _accept_take(
+        self, task: Task, file: VerifiedFile, measurement: TakeMeasurement, result: dict[str, Any]
+    ) -> bool:
+        # One after the other: each is compared with those that are accepted.
+        with self._lock:
+            take = NewTake(task.number, task.attempt, task.variant.seed_offset, measurement, file, result)
+            another = self._selector.add(take, self._log)
+            if not another:
+                self.accept_best_take(task)
+                return True
+        last = self._directory.journal.segment(task.number).takes[-1]
+        self._log.say_of(task, f"take {last['take']}, {last['reasons'][0]} → {Remedy.NEXT_SEED.value}")
+        return False
+
+    def accept_best_take(self, task: Task) -> bool:
+        """Make the best of a task's takes its segment's file.
+
+        Returns:
+            Whether there was one.
+        """
+        state = self._directory.journal.segment(task.number)
+        if not state.takes or state.key != task.key:
+            return False
+        count = len(state.takes)
+        best = place_best_take(self._directory, task.number, self._log)
+        shortfall = describe_shortfall(best, count)
+        self._finish(task, f"done with seed {best['seed']}, {shortfall}" if shortfall else "")
+        return True
+
+    def give_up(self, task: Task, error: VideoGenError) -> None:
+        """Note a segment as failed."""
+        tries = sum(task.failures.values())
+        final = VideoGenError(error.code, error.message, f"It was tried {tries} times." if tries > 1 else error.hint)
+        self._log.note_given_up(task, final)
+        with self._lock:
+            self.failed[task.number] = final
+            self._log.show_finished(task, f"failed: {final.message}")
+
+    def _finish(self, task: Task, note: str) -> None:
+        with self._lock:
+            self.rendered.append(task.number)
+            self._log.show_finished(task, note)
+
+
+def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[str, Any]:
+    """Make the best take of a segment its file.
+
+    As for any other file: written to the journal first, then it gets its name, then the segment is done.
+
+    Returns:
+        The take.
+    """
+    takes = directory.journal.segment(number).takes
+    best = takes[choose_take([take["level"] for take in takes], [take["rank"] for take in takes])]
+    result = best["result"] | {
+        "scores": best["scores"],
+        "continuity": {
+            "take": best["take"],
+            "level": best["level"],
+            "reasons": best["reasons"],
+            "backend": best["backend"],
+            "subjects": best["subjects"],
+            "file": best["scores_file"],
+        },
+        "takes": list_takes(takes, best),
+    }
+    log.note_verified(number, best["part"], result)
+    target = directory.path / result["file"]
+    try:
+        keep_previous(target)
+        (directory.segments / best["part"]).replace(target)
+    except OSError as error:
+        raise explain_os_error(error, target) from None
+    log.note_done(number, result)
+    return best
+
+
+def recover_takes(directory: RunDirectory, max_takes: int) -> None:
+    """Finish segments whose last take an earlier runner had judged, but not yet placed.
+
+    Before anything half-written is removed: the take may still have its temporary name.
+
+    Args:
+        max_takes: how many takes a segment may have now; the earlier runner may have wanted more.
+    """
+    log = RunLog(directory.journal)
+    for number, state in list(directory.journal.segments.items()):
+        wanted = state.takes and state.takes[-1]["another"] and len(state.takes) < max_takes
+        judged = state.takes and not wanted and state.state not in ("verified", "done", "failed")
+        if judged and all((directory.segments / take["part"]).is_file() for take in state.takes):
+            place_best_take(directory, number, log)
+
+
+def recover_verified(directory: RunDirectory) -> None:
+    """Finish segments that an earlier runner had verified, but not yet named or noted as done."""
+    log = RunLog(directory.journal)
+    for number, state in list(directory.journal.segments.items()):
+        if state.state != "verified" or not state.result.get("file"):
+            continue
+        target = directory.path / state.result["file"]
+        part = directory.segments / str(state.result.get("part", "-"))
+        for path in (target, part):
+            if path.is_file() and hash_file(path) == state.result.get("sha256"):
+                if path != target:
+                    keep_previous(target)
+                    path.replace(target)
+                log.note_done(
+                    number, {key: value for key, value in state.result.items() if key not in ("part", "time")}
+                )
+                break

@@ -1,0 +1,1 @@
+"""Takes of a segment: measured by the workflow, compared with accepted segments, the best one kept."""

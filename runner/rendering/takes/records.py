@@ -1,0 +1,61 @@
+"""What is kept of takes in a run directory, and how reports list them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from custom_nodes.videogen.core.continuity.policy import FAIL, PASS, Thresholds
+from custom_nodes.videogen.core.continuity.scores import SegmentScore
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.story.model import Story
+
+from ...state.journal import SegmentState
+
+#: In a run directory: takes that fell short, and what was measured of every take.
+TAKES_FOLDER, SCORES_FOLDER = "takes", "scores"
+#: Fields of a take that reports show.
+_LISTED = ("take", "seed", "score", "min", "temporal", "level", "reasons", "backend", "file")
+
+
+def list_takes(takes: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """All takes as reports show them; `kept` marks the one whose file is the segment's."""
+    listed = []
+    for take in takes:
+        kept = best is not None and take["take"] == best["take"]
+        file = take["result"]["file"] if kept else f"{TAKES_FOLDER}/{Path(take['part']).name}"
+        listed.append({name: ({**take, "file": file}).get(name) for name in _LISTED} | {"kept": kept})
+    return listed
+
+
+def load_score(folder: Path, state: SegmentState | None) -> SegmentScore | None:
+    """Scores of the take that is a segment's file; None when it was not measured, or the scores' file is missing."""
+    found = load_judged(folder, state)
+    return None if found is None else found[0]
+
+
+def load_judged(folder: Path, state: SegmentState | None) -> tuple[SegmentScore, Thresholds] | None:
+    """The same, with the thresholds that it was judged by."""
+    file = ((state.result if state is not None and state.state == "done" else {}).get("continuity") or {}).get("file")
+    if not file:
+        return None
+    try:
+        data = json.loads((folder / file).read_text(encoding="utf-8"))
+        return SegmentScore.from_dict(data["scores"]), Thresholds.from_dict(data.get("thresholds") or {})
+    except (OSError, ValueError, TypeError, KeyError, VideoGenError):
+        return None
+
+
+def is_dissolved(story: Story, after: int) -> bool:
+    """Whether a transition follows a segment."""
+    return any(transition.after == after for transition in story.transitions)
+
+
+def describe_shortfall(best: Mapping[str, Any], count: int) -> str:
+    """Which take a finished segment is, and what it fell short of; "" when its first take passed."""
+    if count == 1 and best["level"] != FAIL:
+        return ""
+    which = f"take {best['take']} of {count}"
+    return which if best["level"] in (PASS, "warn") else f"{which}, below the threshold: {best['reasons'][0]}"
