@@ -32,6 +32,7 @@ from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.rendering.renderer import Renderer
 from runner.rendering.results import recover_takes, recover_verified
 from runner.rendering.worker import RenderSettings
+from runner.state.events import Event
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from tests.support.stories import segment_graph, small_story
@@ -167,12 +168,12 @@ class Run:
                 left = count
                 append = directory.journal.append
 
-                def dying(event: str, **data: Any) -> dict[str, Any]:
+                def dying(event: Event) -> dict[str, Any]:
                     nonlocal left
                     if left <= 0:
                         raise Killed  # nothing is written any more
-                    record = append(event, **data)
-                    left -= event == kill_after
+                    record = append(event)
+                    left -= event.event_name == kill_after
                     return record
 
                 directory.journal.append = dying  # type: ignore[method-assign]
