@@ -319,7 +319,7 @@ def test_telemetry_is_sampled_from_the_start(server: GuardedServer) -> None:
 
 @pytest.mark.parametrize("seconds", ["-1", "many", "nan", "1e9"])
 def test_a_time_that_cannot_be(server: GuardedServer, seconds: str) -> None:
-    response = server.client._request("GET", "/videogen/telemetry", params={"seconds": seconds})
+    response = server.client.http.request("GET", "/videogen/telemetry", params={"seconds": seconds})
     assert response.status_code == 400
     assert "expected a number from 0 to 7200" in response.json()["error"]
 

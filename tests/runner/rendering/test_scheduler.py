@@ -173,7 +173,7 @@ def test_a_segment_comes_when_the_one_before_was_given_up_so_that_it_can_say_so(
 
 def test_a_segment_comes_when_the_one_before_is_not_part_of_the_run() -> None:
     scheduler = make_scheduler(12)
-    assert take(scheduler).needs == 12
+    assert take(scheduler).depends_on == 12
 
 
 # ------------------------------------------------------------------ several servers
