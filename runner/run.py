@@ -313,7 +313,7 @@ class _Run:
             ConvertedWorkflow(graph, object_info, self.request.workflow.ui),
             WorkflowChoices(self.request.bindings, self.request.settings, self.request.quality),
             hash_input,
-            self.cast.beside_story(),
+            self.cast.local_images(),
         )
 
     def _find_todo(self, maker: JobMaker) -> list[int]:

@@ -163,7 +163,7 @@ class ComfyClient:
         if response.status_code == 413:
             raise VideoGenError(
                 "server-refused",
-                f"{self.url} does not accept a file of {len(data):,} bytes, {filename} (HTTP 413)",
+                f"{self.url} does not accept a file of {len(data):,} bytes, such as {filename} (HTTP 413)",
                 "Make the picture smaller, or start ComfyUI with a larger --max-upload-size.",
             )
         if response.status_code != 200 or not isinstance(answer, dict) or "name" not in answer:

@@ -21,7 +21,7 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 #: How often an interrupted download is tried before it counts as failed.
 MAX_TRANSFERS = 5
-#: What a reverse proxy answers while the server that it stands for is away.
+#: What a reverse proxy answers while its server is away.
 PROXY_TROUBLE = (502, 503, 504)
 _LOGIN_NEEDED = (401, 403, 407)
 

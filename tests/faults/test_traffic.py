@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from tests.faults.harness import impatient_server, in_full, make_stage, wait_for
-from tests.faults.proxy import (
-    Action,
-    Exchange,
-    Proxy,
+from tests.faults.proxy import Action, Exchange, Proxy
+from tests.faults.proxy_actions import (
     Scrambler,
     answer,
     change_body,
@@ -332,7 +330,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_done(
     ended = stage.run()
     thread.join()
     assert ended.status == 3, ended
-    assert "the same command again carries on" in ended.err
+    assert "run the same command again to resume" in ended.err
     stage.check_complete([1])
     proxy.listen()
     assert stage.run().status == 0

@@ -110,7 +110,7 @@ def test_one_that_is_killed_leaves_its_segments_to_the_other_and_comes_back(
     thread.join()
     assert ended.status == 0, ended
     stage.check_complete()
-    assert f"{second.url} is taken out" in ended.err
+    assert f"{second.url} is temporarily removed" in ended.err
     recovered = [event["server"] for event in stage.events("server-recovered")]
     assert recovered == [second.url], "it was not back before everything was done"
     assert servers_of(stage)[second.url] >= 1

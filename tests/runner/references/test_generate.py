@@ -381,7 +381,7 @@ def test_everything_together(directory: RunDirectory) -> None:
     readers = find_readers(segment_graph(STORY) | {"7": node})
 
     def find() -> list[Missing]:
-        return find_missing(story, [1, 2, 3], readers, images.beside_story(), {server.url: hash_input})
+        return find_missing(story, [1, 2, 3], readers, images.local_images(), {server.url: hash_input})
 
     assert [one.name for one in find()] == ["anna.png", "tree.png"]
     maker = SimpleNamespace(graph={})
@@ -393,7 +393,7 @@ def test_everything_together(directory: RunDirectory) -> None:
     images.drawn |= run.draw(cast(Server, server))
     assert find() == []
     assert {
-        name.rpartition("/")[2].split("-")[0] for name in images.beside_story().names_for_servers(story).values()
+        name.rpartition("/")[2].split("-")[0] for name in images.local_images().names_for_servers(story).values()
     } == {
         "anna",
         "tree",
