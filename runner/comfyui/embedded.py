@@ -1,4 +1,4 @@
-"""A ComfyUI of our own: started on a free port, logged into the run directory, never left behind."""
+"""The embedded ComfyUI: started on a free port, logged into the run directory, never left running."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EmbeddedServer:
 
     Args:
         installation: which ComfyUI.
-        folder: gets its log, outputs and temporary files.
+        folder: for its log, outputs and temporary files.
     """
 
     def __init__(self, installation: Installation, folder: Path) -> None:
@@ -41,7 +41,7 @@ class EmbeddedServer:
         """Start it and wait until it answers.
 
         Args:
-            stopped: whether nobody wants it any more.
+            stopped: whether it is no longer wanted.
 
         Raises:
             VideoGenError: `server-start-failed`, with the last lines of its log.
@@ -109,7 +109,7 @@ class EmbeddedServer:
             return ""
 
     def stop(self) -> None:
-        """Stop it with all that it has started."""
+        """Stop it and every process that it has started."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -124,19 +124,19 @@ class EmbeddedServer:
                     member.kill()
         if process.stdin:
             process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # killed, but stuck in a driver: it will end some day
+        with contextlib.suppress(subprocess.TimeoutExpired):  # killed, but stuck in a driver: it will end eventually
             process.wait(timeout=10)
 
     def discard_files(self) -> None:
-        """Remove what it wrote (the segments were fetched); its log stays."""
+        """Remove its outputs (the segments were fetched); its log stays."""
         for name in ("output", "temp", "user"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def _explain(self, what: str) -> VideoGenError:
+    def _explain(self, failure: str) -> VideoGenError:
         return VideoGenError(
             "server-start-failed",
-            f"{what}; the end of its log {self.log}:\n{self.tail()}",
-            "`videogen doctor` shows what this machine has; `python3 install.py` repairs a set-up.",
+            f"{failure}; the end of its log {self.log}:\n{self.tail()}",
+            "`videogen doctor` shows what this machine has; `python3 install.py` repairs an installation.",
         )
 
     def __enter__(self) -> EmbeddedServer:

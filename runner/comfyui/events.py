@@ -1,4 +1,4 @@
-"""ComfyUI's websocket: progress, and a hint that something has ended. The truth is in its history."""
+"""ComfyUI's websocket: progress, and hints that a prompt has ended; its history is the reliable source."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from .client import LOCAL_HOSTS
+from .transport import LOCAL_HOSTS
 
 #: Seconds between two attempts to connect: doubled each time, up to the last.
-FIRST_WAIT, MAX_POLL_INTERVAL = 0.2, 10.0
-#: Seconds of silence after which the server is asked whether it is still there, and after which it is not. A connection
-#: that broke without a word stays open for ever otherwise: ComfyUI sends nothing of its own accord.
-ASK_AFTER, DEAD_AFTER = 15.0, 30.0
+MIN_RECONNECT_INTERVAL, MAX_RECONNECT_INTERVAL = 0.2, 10.0
+#: Seconds of silence after which the server is pinged, and after which the connection counts as dead. One that broke without
+#: notice stays open for ever otherwise: ComfyUI sends nothing of its own accord.
+PING_AFTER, DEAD_AFTER = 15.0, 30.0
 
 
 class EventStream:
@@ -35,7 +35,7 @@ class EventStream:
         self._url = websocket_url
         self._options: dict[str, Any] = {"sslopt": {"ca_certs": ca_file}} if ca_file else {}
         host = urlsplit(websocket_url).hostname or ""
-        if host in LOCAL_HOSTS:  # whatever http_proxy and no_proxy say
+        if host in LOCAL_HOSTS:  # regardless of http_proxy and no_proxy
             self._options["http_no_proxy"] = [host]
         self._headers = [f"{name}: {value}" for name, value in headers.items()]
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue(maxsize=10_000)
@@ -46,7 +46,7 @@ class EventStream:
         self._thread = threading.Thread(target=self._read, name="comfyui-events", daemon=True)
 
     def open(self, timeout: float = 5.0) -> EventStream:
-        """Start reading; waits a moment for the first connection, and goes on without it."""
+        """Start reading; wait `timeout` seconds at most for the first connection, and continue without it."""
         self._thread.start()
         self._connected.wait(timeout)
         return self
@@ -73,7 +73,7 @@ class EventStream:
         self._thread.join(timeout=5.0)
 
     def _read(self) -> None:
-        wait = FIRST_WAIT
+        wait = MIN_RECONNECT_INTERVAL
         while not self._closing.is_set():
             try:
                 client_id = uuid.uuid4().hex
@@ -83,7 +83,7 @@ class EventStream:
                 connection.settimeout(1.0)
                 self._socket, self.client_id = connection, client_id
                 self._connected.set()
-                wait = FIRST_WAIT
+                wait = MIN_RECONNECT_INTERVAL
                 self._receive(connection)
             except (OSError, websocket.WebSocketException, ValueError):
                 pass
@@ -95,7 +95,7 @@ class EventStream:
                     self._socket = None
             # With jitter, so that many runners do not come back in the same instant.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
-            wait = min(wait * 2, MAX_POLL_INTERVAL)
+            wait = min(wait * 2, MAX_RECONNECT_INTERVAL)
 
     def _receive(self, connection: websocket.WebSocket) -> None:
         heard = time.monotonic()
@@ -107,7 +107,7 @@ class EventStream:
                 silence = time.monotonic() - heard
                 if silence > DEAD_AFTER:
                     return
-                if silence > ASK_AFTER and not asked:
+                if silence > PING_AFTER and not asked:
                     connection.ping()
                     asked = True
                 continue

@@ -1,7 +1,7 @@
-"""Runs a Python script that must not outlive its parent: ``python watch_parent.py main.py ARGUMENTS``.
+"""Runs a Python script that must not outlive its parent: ``python exit_with_parent.py main.py ARGUMENTS``.
 
 It runs in ComfyUI's Python and imports nothing of the project. The parent holds the other end of standard input and
-never writes; when it dies, however it dies, the operating system closes that end.
+never writes; when it ends, in whatever way, the operating system closes that end.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What install.py set up: which ComfyUI to start, and with which Python."""
+"""The ComfyUI that install.py has set up, and the project's own folders."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def find_installation() -> Installation:
             Path(record["comfyui"]), Path(record["python"]), tuple(record["args"]), str(record["version"])
         )
     except FileNotFoundError:
-        raise VideoGenError("not-installed", "there is no ComfyUI set up to start", setup) from None
+        raise VideoGenError("not-installed", "no ComfyUI is set up to start", setup) from None
     except (ValueError, KeyError, TypeError):
         raise VideoGenError("not-installed", f"{INSTALL_FILE} cannot be read", setup) from None
     for path in (found.comfyui / "main.py", found.python):
         if not path.exists():
-            raise VideoGenError("not-installed", f"{path} is gone, though install.py had recorded it", setup)
+            raise VideoGenError("not-installed", f"{path} is missing, though install.py had recorded it", setup)
     return found

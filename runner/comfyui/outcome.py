@@ -1,4 +1,4 @@
-"""What became of a prompt, read out of ComfyUI's history."""
+"""Outcomes of prompts, read from ComfyUI's history."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ class Outcome:
 
     Attributes:
         status: ``success``, ``error`` or ``interrupted``.
-        error: for ``error``: what failed and where, in one line.
+        error: for ``error``: the node and the message, in one line.
         outputs: the nodes' ui results, by node id.
         executed: seconds between start and end on the server, or None.
+        exception_type: for ``error``: class of the node's exception, with its module, such as ``torch.OutOfMemoryError``.
     """
 
     status: str
@@ -29,7 +30,7 @@ class Outcome:
 
 
 def read_outcome(entry: dict[str, Any]) -> Outcome:
-    """Make an outcome of a ``/history`` entry. An interrupted prompt stands there as an error; the messages tell."""
+    """The outcome in a ``/history`` entry. An interrupted prompt has the status of an error there; its messages tell."""
     status = entry.get("status") or {}
     messages = {m[0]: m[1] for m in status.get("messages") or [] if isinstance(m, list) and len(m) == 2}
     outputs = {str(key): value for key, value in (entry.get("outputs") or {}).items() if isinstance(value, dict)}
@@ -56,9 +57,9 @@ def _executed_seconds(messages: dict[str, Any]) -> float | None:
 
 
 def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The files that a prompt has saved, best first and sound last, and what VideoGenSaveSegment says of its own.
+    """The files that a prompt has saved, best first and sound last, and the record of VideoGenSaveSegment.
 
-    A video goes before images; temporary files (previews) count only where nothing else is.
+    A video comes before images; temporary files (previews) count only where there are no others.
 
     Raises:
         VideoGenError: `output-missing`.
@@ -72,11 +73,11 @@ def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, 
             record = result["videogen"][0]
     images = [file for file in files if not is_sound(file["filename"])]
     if not images:
-        said = json.dumps(outcome.outputs)[:200]
+        outputs = json.dumps(outcome.outputs)[:200]
         what = "only sound" if files else "no file"
         raise VideoGenError(
             "output-missing",
-            f"the prompt ended well but saved {what}; its outputs are {said}",
+            f"the prompt succeeded but saved {what}; its outputs are {outputs}",
             "The workflow needs a node that saves a video or pictures, such as VideoGenSaveSegment.",
         )
     images = [file for file in images if file.get("type") != "temp"] or images
@@ -85,7 +86,7 @@ def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, 
 
 
 def is_sound(name: str) -> bool:
-    """Whether a file holds sound and no images, by its name."""
+    """Whether a file contains sound and no images, by its name."""
     return name.lower().endswith((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"))
 
 

@@ -1,4 +1,4 @@
-"""Servers that go away and come back: one that others run, and one of our own."""
+"""Servers that fail and recover: a running one at an address, and an embedded one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from .client import ComfyClient
 from .embedded import EmbeddedServer
 from .session import Session
 
-#: A server of our own that ends this often within this many seconds, and no segment comes out of it, will not get better
-#: by itself.
-CRASHES, CRASH_SECONDS = 4, 300.0
-#: Seconds between looks at a remote server that went away: the next one of the list each time, then the last.
+#: An embedded server that ends this often within this many seconds, without finishing a segment, will not recover by itself.
+MAX_CRASHES, CRASH_SECONDS = 4, 300.0
+#: Seconds between polls of a remote server that went away: the next one of the list each time, then the last.
 REMOTE_POLL_INTERVALS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 Sleep = Callable[[float], bool]
@@ -24,10 +23,10 @@ Say = Callable[[str], None]
 
 
 class Server(Protocol):
-    """A place to render.
+    """A ComfyUI that renders.
 
     Attributes:
-        name: its address, for people and the journal.
+        name: for messages and the journal.
         session: the connection, once `connect` was called.
     """
 
@@ -38,16 +37,19 @@ class Server(Protocol):
         """Connect for the first time.
 
         Raises:
-            VideoGenError: why that does not go.
+            VideoGenError: why that failed.
         """
         ...
 
     def check(self) -> None:
-        """Raise `server-lost`, if it is known to be gone."""
+        """Raise `server-lost` if it is known to have ended."""
         ...
 
     def recover(self, reason: VideoGenError, sleep: Sleep, say: Say) -> bool:
-        """Get it back after it went away; False when the run ended meanwhile.
+        """Connect again after it went away, or start it again.
+
+        Returns:
+            False when the run ended meanwhile.
 
         Raises:
             VideoGenError: when it will not come back.
@@ -55,15 +57,15 @@ class Server(Protocol):
         ...
 
     def note_success(self) -> None:
-        """A segment came out of it."""
+        """It has finished a segment."""
 
     def close(self) -> None:
-        """Leave it, and stop it if it is ours."""
+        """Disconnect, and stop an embedded one."""
         ...
 
 
 class RemoteServer:
-    """A ComfyUI that somebody else runs."""
+    """A ComfyUI that runs at an address, and that the runner neither starts nor stops."""
 
     session: Session
 
@@ -78,15 +80,15 @@ class RemoteServer:
         return self.session
 
     def check(self) -> None:
-        """Nothing is known of it but what its answers say."""
+        """Do nothing: only its answers tell whether it still runs."""
 
     def recover(self, reason: VideoGenError, sleep: Sleep, say: Say) -> bool:
-        """Look again and again, for `patience` seconds at most."""
-        say(f"{self.name} is taken out: {reason.message}")
+        """Poll it for `patience` seconds at most."""
+        say(f"{self.name} is temporarily removed: {reason.message}")
         gone_at = time.monotonic()
-        look = 0
-        while not sleep(REMOTE_POLL_INTERVALS[min(look, len(REMOTE_POLL_INTERVALS) - 1)]):
-            look += 1
+        polls = 0
+        while not sleep(REMOTE_POLL_INTERVALS[min(polls, len(REMOTE_POLL_INTERVALS) - 1)]):
+            polls += 1
             try:
                 fresh = Session(self.client)
             except VideoGenError as error:
@@ -94,7 +96,7 @@ class RemoteServer:
                     raise VideoGenError(
                         "server-lost",
                         f"{error.message}, for {self.patience:.0f} s now",
-                        "What is done is kept; the same command again carries on.",
+                        "What is done is kept; run the same command again to resume.",
                     ) from None
                 continue
             self.close()
@@ -113,14 +115,14 @@ class RemoteServer:
 
 
 class OwnServer:
-    """The embedded ComfyUI: started again when it ends or hangs, until it ends too often."""
+    """The embedded ComfyUI: restarted when it ends or hangs, until it ends too often."""
 
     session: Session
 
     def __init__(self, embedded: EmbeddedServer) -> None:
         self.embedded = embedded
         self.name = "embedded"
-        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._crashes: deque[float] = deque(maxlen=MAX_CRASHES)
 
     def connect(self) -> Session:
         """See `Server.connect`."""
@@ -132,16 +134,16 @@ class OwnServer:
         if not self.embedded.alive:
             raise VideoGenError(
                 "server-lost",
-                f"ComfyUI ended while it was working; the end of its log {self.embedded.log}:\n{self.embedded.tail()}",
+                f"ComfyUI ended while it was rendering; the end of its log {self.embedded.log}:\n{self.embedded.tail()}",
             )
 
     def recover(self, reason: VideoGenError, sleep: Sleep, say: Say) -> bool:
-        """Stop what is left of it and start it again."""
-        for _ in range(CRASHES):
+        """Stop the rest of it and start it again."""
+        for _ in range(MAX_CRASHES):
             if sleep(0):
                 return False
             self._note_crash()
-            say(f"ComfyUI is started again: {reason.message.splitlines()[0]}")
+            say(f"Restarting ComfyUI: {reason.message.splitlines()[0]}")
             self.close()
             try:
                 self.session = Session(self.embedded.start(stopped=lambda: sleep(0)))
@@ -152,10 +154,10 @@ class OwnServer:
 
     def _note_crash(self) -> None:
         self._crashes.append(time.monotonic())
-        if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < CRASH_SECONDS:
+        if len(self._crashes) == MAX_CRASHES and self._crashes[-1] - self._crashes[0] < CRASH_SECONDS:
             raise VideoGenError(
                 "server-lost",
-                f"ComfyUI ended {CRASHES} times within {CRASH_SECONDS / 60:.0f} minutes; the end of its log"
+                f"ComfyUI ended {MAX_CRASHES} times within {CRASH_SECONDS / 60:.0f} minutes; the end of its log"
                 f" {self.embedded.log}:\n{self.embedded.tail()}",
                 "What is done is kept. `videogen doctor` shows what this machine has.",
             )

@@ -1,4 +1,4 @@
-"""One ComfyUI at work: submitting prompts and waiting for what becomes of them."""
+"""A connection to one ComfyUI: submits prompts and waits for their outcome."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from .events import EventStream
 from .graph import Graph
 from .outcome import Outcome, read_outcome
 
-#: Seconds of silence on the socket after which history is asked; it is asked now and then in any case.
-SILENCE, LONGEST = 2.0, 10.0
-#: A job moves from the queue to history in between two requests: it is lost only after several looks without it.
+#: Seconds of silence on the socket after which history is polled, and seconds after which it is polled in any case.
+SILENCE, MAX_POLL_INTERVAL = 2.0, 10.0
+#: A job moves from the queue to history in between two requests: it is lost only after several polls without it.
 MAX_MISSED_POLLS = 4
-#: Seconds between these looks.
-LOOK_SPACING = 0.25
-#: By how much the patience is longer where the socket tells nothing of our prompt: it broke after the prompt was
-#: submitted, or an earlier runner had submitted it.
+#: Seconds between these polls.
+MISSED_POLL_INTERVAL = 0.25
+#: Factor of the patience where the socket tells nothing of our prompt: it broke after the prompt was submitted, or an earlier
+#: runner had submitted it.
 BLIND = 4.0
-#: The same, while a prompt of somebody else runs before ours; of that we are never told.
+#: The same, while a prompt of another client runs before ours; of that we are never told.
 FOREIGN = 20.0
 
-#: What a prompt does, and how far that is (0 to 1), or None while it waits for something.
+#: Gets the node that a prompt runs and its progress (0 to 1), or None while it waits for something.
 StepReport = Callable[[str, float | None], None]
 
 
 class Session:
-    """A connection to a running server, and what it has.
+    """A connection to a running server, with its statistics and node schemas.
 
     Raises:
         VideoGenError: `server-unreachable`, `server-not-comfyui`, `server-refused`.
@@ -40,15 +40,15 @@ class Session:
         self.client = client
         self.stats = client.system_stats()
         self.object_info = client.object_info()
-        self.events = EventStream(client.websocket_url, client.headers, client.ca_file).open()
+        self.events = EventStream(client.websocket_url, client.http.headers, client.http.ca_file).open()
         self._submitted = ("", "")
 
     def close(self) -> None:
         self.events.close()
 
     def find(self, prompt_id: str) -> str:
-        """What the server knows of a prompt: ``queued`` (it waits or runs), an `Outcome.status`, or "" for nothing."""
-        # In this order: a prompt goes from the queue to history, and must not pass us in between the two looks.
+        """The state of a prompt on the server: ``queued`` (it waits or runs), an `Outcome.status`, or "" for an unknown one."""
+        # In this order: a prompt goes from the queue to history, and must not be missed in between the two requests.
         if prompt_id in self.client.queue().ids:
             return "queued"
         entry = self.client.history(prompt_id)
@@ -60,7 +60,7 @@ class Session:
         self.client.submit(graph, prompt_id, self.events.client_id, workflow)
 
     def _hears(self, prompt_id: str) -> bool:
-        """Whether the server tells us about a prompt: it tells the connection under which it was submitted."""
+        """Whether the server reports a prompt's events to us: it does to the connection that submitted it."""
         return self.events.connected and self._submitted == (prompt_id, self.events.client_id)
 
     def wait(
@@ -75,23 +75,23 @@ class Session:
     ) -> Outcome:
         """Wait until a prompt has ended.
 
-        The socket says when to look, history says what happened: at ``execution_success`` history is often still empty,
-        and a socket that broke says nothing.
+        The socket tells when to poll, history tells what happened: at ``execution_success`` history is often still empty,
+        and a broken socket tells nothing.
 
         Args:
-            stall: seconds without any sign of progress after which the server counts as a zombie: its HTTP side
-                answers, its worker is dead. Where no signs can come the time is longer, see `BLIND` and `FOREIGN`.
+            stall: seconds without any sign of progress after which the server counts as hung: its HTTP side answers, its
+                worker is dead. Where no signs can come the time is longer, see `BLIND` and `FOREIGN`.
             check: called at least every `SILENCE` seconds; what it raises ends the waiting.
 
         Raises:
             VideoGenError: `prompt-lost`, `server-stalled`, or what the client raises.
         """
-        watch = _Watch()
+        progress = _ProgressWatch()
         started = False
         misses = 0
-        heard = last_look = time.monotonic()
+        heard = last_poll = time.monotonic()
         while True:
-            event = self.events.next(timeout=LOOK_SPACING if misses else SILENCE)
+            event = self.events.next(timeout=MISSED_POLL_INTERVAL if misses else SILENCE)
             check()
             about_it = event is not None and event[1].get("prompt_id") == prompt_id
             if event and about_it:
@@ -99,16 +99,16 @@ class Session:
                 if not started and kind in ("execution_start", "execution_cached", "progress_state", "executing"):
                     started = True
                     on_start()
-                watch.advance()
+                progress.advance()
                 _report(kind, data, graph, on_step)
             now = time.monotonic()
             if about_it:
                 heard = now
-            # What is told of others must not keep us from looking: after a broken connection it is all that is told.
-            quiet = event is None or now - max(heard, last_look) > SILENCE
-            if not (quiet or (event and about_it and _says_ended(event)) or now - last_look > LONGEST):
+            # Events of other prompts must not keep us from polling: after a broken connection there are no others.
+            quiet = event is None or now - max(heard, last_poll) > SILENCE
+            if not (quiet or (event and about_it and _says_ended(event)) or now - last_poll > MAX_POLL_INTERVAL):
                 continue
-            last_look = now
+            last_poll = now
             entry = self.client.history(prompt_id)
             if entry is not None:
                 if not started:
@@ -121,19 +121,19 @@ class Session:
                 raise VideoGenError(
                     "prompt-lost", f"{self.client.url} has forgotten a prompt: it restarted, or was cleared"
                 )
-            watch.look(queue.running)
+            progress.look(queue.running)
             foreign = prompt_id not in queue.running and bool(queue.running - self.client.submitted)
             limit = stall * (FOREIGN if foreign else 1 if self._hears(prompt_id) else BLIND)
-            if watch.silence > limit:
+            if progress.silence > limit:
                 raise VideoGenError(
                     "server-stalled",
-                    f"{self.client.url} answers, but its prompt has made no progress for {watch.silence:.0f} s"
-                    " (a longer time is given with --stall)",
+                    f"{self.client.url} answers, but its prompt has made no progress for {progress.silence:.0f} s"
+                    " (allow more with --stall)",
                 )
 
 
-class _Watch:
-    """Notices when nothing happens any more."""
+class _ProgressWatch:
+    """Measures how long nothing has happened."""
 
     def __init__(self) -> None:
         self._moved = time.monotonic()

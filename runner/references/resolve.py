@@ -44,7 +44,7 @@ class CastImages:
         stale = find_stale(self.directory.path, self.story, hash_input)
         return lambda name: "" if name in stale else hash_input(name)
 
-    def beside_story(self) -> StoryImages:
+    def local_images(self) -> StoryImages:
         """Images that need not be on the servers: those next to the story, and those drawn."""
         return StoryImages(self.loaded.folder, self.story.slug, self.drawn)
 

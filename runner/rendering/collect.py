@@ -1,4 +1,4 @@
-"""Fetching what a prompt has made, and making sure that it is whole."""
+"""Fetches a prompt's outputs and verifies that they are whole."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Fetched:
 
 
 def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str) -> Fetched:
-    """Download the video of a prompt, or its images, under names of our own: the server's are never used as paths.
+    """Download the video of a prompt, or its images, under names of our own: the server's names are never used as paths.
 
     Raises:
         VideoGenError: `output-missing`, `media-broken` when the bytes are not those that the server's node hashed.
@@ -59,7 +59,11 @@ def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str
 
 
 def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path, stem: str) -> int:
-    """Keep the sound that a workflow saves beside its images, as ``segment_07_audio_1.flac``; gives its bytes."""
+    """Keep the sound that a workflow saves next to its images, as ``segment_07_audio_1.flac``.
+
+    Returns:
+        Its size in bytes.
+    """
     total = 0
     for number, file in enumerate(files, 1):
         target = folder / f"{stem}_audio_{number}{Path(file['filename']).suffix.lower()}"
@@ -72,7 +76,7 @@ def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path
 
 
 def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first video; or else all the images, of which the webp and gif files may be stills or animations."""
+    """The first video; or else all images, of which webp and gif files may be stills or animations."""
     first = files[0]["filename"].lower()
     if first.endswith(VIDEO_SUFFIXES):
         return files[:1]
@@ -83,7 +87,7 @@ def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class VerifiedFile:
-    """A segment's file that decodes and is what it should be, still under its temporary name."""
+    """A segment's file that decodes and is as expected, still under its temporary name; `target` is its final one."""
 
     path: Path
     target: Path
@@ -93,13 +97,13 @@ class VerifiedFile:
 
 
 def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> VerifiedFile:
-    """Check what was fetched by decoding all of it.
+    """Verify the fetched files by decoding all of them.
 
-    Images, animations and exotic containers become an mp4 of the segment's length.
+    Images, animations and rare containers become an mp4 of the segment's length.
 
     Args:
         plan: the segment as it was rendered.
-        folder: where the file is to lie.
+        folder: for the file.
 
     Raises:
         VideoGenError: `media-broken`.
@@ -142,7 +146,7 @@ def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality,
                 raise VideoGenError(
                     "media-broken",
                     f"the prompt has saved pictures of different sizes: {image.shape[1]}×{image.shape[0]}"
-                    f" beside {first.shape[1]}×{first.shape[0]}",
+                    f" and {first.shape[1]}×{first.shape[0]}",
                 )
             writer.write(image)
     for path in paths:

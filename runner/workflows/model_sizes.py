@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import get_environ_proxies
 
-from ..comfyui.client import CA_VARIABLES, LOCAL_HOSTS
+from ..comfyui.transport import CA_VARIABLES, LOCAL_HOSTS
 
 #: Seconds for all addresses together: a size is of use, but nobody waits for one.
 LIMIT = 5.0

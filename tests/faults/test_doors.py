@@ -10,7 +10,8 @@ import pytest
 
 from runner.comfyui.installation import Installation
 from tests.faults.harness import call, make_stage
-from tests.faults.proxy import Proxy, change_body
+from tests.faults.proxy import Proxy
+from tests.faults.proxy_actions import change_body
 from tests.support.comfy import ComfyServer
 
 SECRET = "Bearer s3cr3t-t0ken-that-nobody-may-read"

@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from tests.faults.harness import FULL, Stage, fault_arguments, find_comfyuis, finish, in_full, make_stage, wait_for
+from tests.faults.proxy import Proxy
+from tests.faults.proxy_actions import say_nothing
 from tests.support.comfy import ComfyServer
 from tests.support.disks import fill, mount_small_disk
 
@@ -134,8 +136,6 @@ def test_ctrl_c_ends_in_order_and_the_same_command_goes_on(tmp_path: Path) -> No
 def test_ctrl_c_twice_ends_at_once_even_if_the_server_does_not_answer(
     tmp_path: Path, fault_server: ComfyServer
 ) -> None:
-    from tests.faults.proxy import Proxy, say_nothing
-
     with Proxy(int(fault_server.url.rpartition(":")[2])) as proxy:
         stage = make_stage(tmp_path, SLOW, segments=2, options=("--server", proxy.url))
         proxy.on("POST /prompt", say_nothing, times=1000)
@@ -154,8 +154,6 @@ def test_ctrl_c_twice_ends_at_once_even_if_the_server_does_not_answer(
 def test_ctrl_c_once_ends_within_seconds_even_if_the_server_does_not_answer(
     tmp_path: Path, fault_server: ComfyServer
 ) -> None:
-    from tests.faults.proxy import Proxy, say_nothing
-
     with Proxy(int(fault_server.url.rpartition(":")[2])) as proxy:
         stage = make_stage(tmp_path, SLOW, segments=2, options=("--server", proxy.url))
         proxy.on("POST /prompt", say_nothing, times=1000)

@@ -137,7 +137,7 @@ def test_somebody_who_interrupts_a_prompt_stops_the_run_and_can_go_on(
     ended = stage.run()
     thread.join()
     assert ended.status == 1, ended
-    assert "somebody interrupted" in ended.err
+    assert "was interrupted on the server by another client" in ended.err
     assert stage.failures() == [(1, "interrupted", "the run stops")]
     assert not stage.events("segment-done")
     # The server still knows the interrupted prompt; that is not asked again.

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from tests.faults.harness import impatient_server, in_full, make_stage, wait_for
-from tests.faults.proxy import (
-    Action,
-    Exchange,
-    Proxy,
+from tests.faults.proxy import Action, Exchange, Proxy
+from tests.faults.proxy_actions import (
     Scrambler,
     answer,
     change_body,

@@ -84,7 +84,7 @@ def test_one_that_is_killed_leaves_its_segments_to_the_other_and_comes_back(
         tmp_path, ("FaultSleep", {"seconds": 0.5}), segments=8, options=("--server", proxy.url, "--server", second.url)
     )
 
-    monkeypatch.setattr("runner.comfyui.servers.LOOKS_AT_REMOTE", (0.5,))
+    monkeypatch.setattr("runner.comfyui.servers.REMOTE_POLL_INTERVALS", (0.5,))
     back = threading.Event()
 
     def hold(exchange: Exchange) -> None:
@@ -110,7 +110,7 @@ def test_one_that_is_killed_leaves_its_segments_to_the_other_and_comes_back(
     thread.join()
     assert ended.status == 0, ended
     stage.check_complete()
-    assert f"{second.url} is taken out" in ended.err
+    assert f"{second.url} is temporarily removed" in ended.err
     recovered = [event["server"] for event in stage.events("server-recovered")]
     assert recovered == [second.url], "it was not back before everything was done"
     assert servers_of(stage)[second.url] >= 1

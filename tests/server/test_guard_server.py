@@ -17,6 +17,7 @@ from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.outcome import Outcome
+from runner.rendering.failures import Failure, classify_outcome
 from tests.support.guarded_server import GUARD, Graph, GuardedServer, running_guarded_server, sampling_graph
 from tests.support.needs import skip_or_fail
 from tests.support.runs import Ended, read_journal, segments_with, videogen, wait_until, write_json
@@ -154,6 +155,8 @@ def test_a_sensor_that_is_dead_for_good(server: GuardedServer, tmp_path: Path) -
     outcome = server.wait(prompt_id)
     assert outcome.status == "error"
     assert re.search(r"it stayed too hot for \d+ s: .*91 °C at last, now silent → waiting for 80 °C", outcome.error)
+    assert outcome.exception_type.endswith("core.errors.TooHotError")
+    assert classify_outcome(outcome) is Failure.TOO_HOT
     log = server.log_since(start)
     assert log.count("has no temperature: NVML says: GPU is lost") == 1
     assert last_pause(server)["ending"] == "stopped"
@@ -190,6 +193,8 @@ def test_strict_without_a_sensor(server: GuardedServer) -> None:
     outcome = server.run(sampling_graph(guard=GUARD | {"strict": True}, seed=27))
     assert outcome.status == "error"
     assert "cannot be guarded: " in outcome.error
+    assert outcome.exception_type.endswith("core.errors.SensorUnreadableError")
+    assert classify_outcome(outcome) is Failure.TOO_HOT
 
 
 def test_what_pages_and_runners_are_told(server: GuardedServer, tmp_path: Path) -> None:
@@ -319,7 +324,7 @@ def test_telemetry_is_sampled_from_the_start(server: GuardedServer) -> None:
 
 @pytest.mark.parametrize("seconds", ["-1", "many", "nan", "1e9"])
 def test_a_time_that_cannot_be(server: GuardedServer, seconds: str) -> None:
-    response = server.client._request("GET", "/videogen/telemetry", params={"seconds": seconds})
+    response = server.client.http.request("GET", "/videogen/telemetry", params={"seconds": seconds})
     assert response.status_code == 400
     assert "expected a number from 0 to 7200" in response.json()["error"]
 

@@ -38,7 +38,7 @@ class GuardedServer(ComfyServer):
     cards: ScriptedCards
 
     def telemetry(self, seconds: float = 60.0) -> dict[str, Any]:
-        response = self.client._request("GET", "/videogen/telemetry", params={"seconds": str(seconds)})
+        response = self.client.http.request("GET", "/videogen/telemetry", params={"seconds": str(seconds)})
         assert response.status_code == 200, response.text
         return response.json()
 

@@ -59,6 +59,20 @@ def test_cool_means_no_waiting_and_no_words() -> None:
     assert (world.sleeps, world.told, world.pauses) == ([], [], [])
 
 
+def test_where_nothing_is_known_there_is_no_waiting() -> None:
+    world = World(lambda now: 95)
+    wait_while_hot(
+        world.guard,
+        lambda: None,
+        clock=lambda: world.now,
+        sleep=world.sleep,
+        check=world.check,
+        tell=world.told.append,
+        note=world.pauses.append,
+    )
+    assert (world.sleeps, world.told, world.pauses) == ([], [], [])
+
+
 def test_between_two_looks_no_sensor_is_asked() -> None:
     world = World(lambda now: 70)
     for _ in range(100):

@@ -26,7 +26,7 @@ def client(server: FakeServer) -> ComfyClient:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.comfyui.client.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("runner.comfyui.transport.time.sleep", lambda seconds: None)
 
 
 def error_of(call: Callable[[], Any]) -> VideoGenError:

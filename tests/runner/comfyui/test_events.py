@@ -16,7 +16,7 @@ from tests.support.fake_server import FakeServer
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(events, "MIN_RECONNECT_INTERVAL", 0.01)
 
 
 @pytest.fixture

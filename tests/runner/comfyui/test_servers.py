@@ -12,7 +12,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui import servers
 from runner.comfyui.client import ComfyClient
-from runner.comfyui.servers import CRASH_SECONDS, CRASHES, REMOTE_POLL_INTERVALS, OwnServer, RemoteServer
+from runner.comfyui.servers import CRASH_SECONDS, MAX_CRASHES, REMOTE_POLL_INTERVALS, OwnServer, RemoteServer
 
 GONE = VideoGenError("server-unreachable", "http://127.0.0.1:1 cannot be reached: nothing listens there")
 
@@ -166,14 +166,14 @@ def test_a_crash_loop_ends_with_the_last_lines_of_the_log(
 ) -> None:
     connects(monkeypatch, FakeSession)
     server, embedded = own(tmp_path)
-    for _ in range(CRASHES - 1):
+    for _ in range(MAX_CRASHES - 1):
         assert server.recover(GONE, clock.sleep, lambda _: None)
-        clock.now += CRASH_SECONDS / CRASHES / 2
+        clock.now += CRASH_SECONDS / MAX_CRASHES / 2
     with pytest.raises(VideoGenError, match="core dumped") as raised:
         server.recover(GONE, clock.sleep, lambda _: None)
     assert raised.value.code == "server-lost"
     assert raised.value.exit_status == 3
-    assert embedded.starts == CRASHES - 1
+    assert embedded.starts == MAX_CRASHES - 1
 
 
 def test_a_start_that_fails_counts_as_a_crash_and_is_tried_again(
@@ -204,7 +204,7 @@ def test_a_server_that_never_starts_again_ends_the_run(
     with pytest.raises(VideoGenError) as raised:
         server.recover(GONE, clock.sleep, lambda _: None)
     assert raised.value.exit_status == 3
-    assert embedded.starts == CRASHES - 1
+    assert embedded.starts == MAX_CRASHES - 1
 
 
 def test_a_server_that_starts_slowly_and_never_well_ends_the_run_too(
@@ -218,7 +218,7 @@ def test_a_server_that_starts_slowly_and_never_well_ends_the_run_too(
     server, embedded = own(tmp_path, start)
     with pytest.raises(VideoGenError, match="did not answer"):
         server.recover(GONE, clock.sleep, lambda _: None)
-    assert embedded.starts == CRASHES
+    assert embedded.starts == MAX_CRASHES
 
 
 def test_crashes_far_apart_are_forgiven(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_transparent_and_gray_images_are_images_too(server: FakeServer, tmp_path
 def test_images_of_different_sizes_are_the_segment_s_fault_and_not_the_run_s(
     server: FakeServer, tmp_path: Path
 ) -> None:
-    with pytest.raises(VideoGenError, match=r"64×36 beside 128×72") as caught:
+    with pytest.raises(VideoGenError, match=r"64×36 and 128×72") as caught:
         collect(server, tmp_path, {"1.png": image(1), "2.png": image(2, size=(64, 36))})
     assert caught.value.code == "media-broken"
 
