@@ -35,7 +35,7 @@ def make_jobs(
         ConvertedWorkflow(graph, object_info, request.workflow.ui),
         WorkflowChoices(request.bindings, request.settings, request.quality),
         hash_input,
-        cast.beside_story(),
+        cast.local_images(),
     )
 
 

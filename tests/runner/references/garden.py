@@ -140,7 +140,7 @@ def make_run(
     story = make_story()
     events: list[dict[str, Any]] = []
     log = RunLog(directory.journal, LineDisplay())
-    log.note = lambda event, **data: events.append({"event": event, **data})  # type: ignore[method-assign]
+    log.note = lambda event: events.append({"event": event.event_name, **event.to_fields()})  # type: ignore[method-assign]
     graph = ReferencesGraph(workflow(), {}, film or {})
     entities = [entity for entity in (*story.characters, *story.objects) if entity.name in names]
     run = ReferencesRun(
