@@ -1,4 +1,4 @@
-"""The command line: which verbs there are. A verb's module is imported when the verb is chosen."""
+"""The command line: the list of its verbs. A verb's module is imported when the verb is chosen."""
 
 from __future__ import annotations
 

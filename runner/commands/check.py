@@ -9,7 +9,7 @@ from typing import TypeVar
 from custom_nodes.videogen.core.errors import BAD_INPUT, VideoGenError
 from custom_nodes.videogen.media.story_file import LoadedStory
 
-from ..check import CheckResult, check_on_server
+from ..check_result import CheckResult
 from ..comfyui.client import normalize_url
 from ..comfyui.installation import find_installation
 from ..workflows.workflow import Workflow
@@ -64,7 +64,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _collect(result: CheckResult, load: Callable[[], T]) -> T | None:
-    """What `load` returns, or None when it raises: then that is one of the problems."""
+    """The result of `load`, or None when it raises an error, which becomes one of the problems."""
     try:
         return load()
     except VideoGenError as error:
@@ -75,6 +75,9 @@ def _collect(result: CheckResult, load: Callable[[], T]) -> T | None:
 def _check_on_server(
     arguments: argparse.Namespace, workflow: Workflow, loaded: LoadedStory | None, references: Workflow | None
 ) -> CheckResult:
+    # A problem that needs no server is answered without these imports, which take longer than to find it.
+    from ..check import check_on_server
+
     with open_server(arguments) as client:
         result = check_on_server(client, workflow, loaded, references)
     if not arguments.server and any("models/" in problem for problem in result.problems):

@@ -1,4 +1,4 @@
-"""Options of the verbs that need a ComfyUI: which servers, and what is sent to them."""
+"""Options of the verbs that need a ComfyUI: the servers, and HTTP headers for them."""
 
 from __future__ import annotations
 

@@ -175,6 +175,12 @@ def test_a_verb_imports_no_other(tmp_path: Path) -> None:
     }
 
 
+def test_a_story_that_is_missing_is_told_without_the_imports_of_a_check(tmp_path: Path) -> None:
+    loaded = modules_after("check", str(tmp_path / "gone.json"))
+    assert "runner.check_result" in loaded
+    assert sorted(loaded & {"runner.check", "rich", "jinja2", "av", "numpy", "cv2", "torch", "comfy_cli"}) == []
+
+
 # ------------------------------------------------------------------ how it ends
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from runner.workflows.missing_parts import DeclaredModel, all_ui_nodes
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow
 from tests.support.graphs import Graph, image_graph
@@ -21,3 +22,12 @@ def with_input(node_id: str, name: str, value: Any) -> Graph:
     graph = image_graph()
     graph[node_id]["inputs"][name] = value
     return graph
+
+
+def declared_models(workflow: Workflow) -> list[DeclaredModel]:
+    """Every model of the nodes' ``properties.models``, those in subgraphs too."""
+    return [
+        DeclaredModel(model["name"], model.get("directory") or "", model.get("url") or "")
+        for node in all_ui_nodes(workflow)
+        for model in (node.get("properties") or {}).get("models") or []
+    ]

@@ -120,13 +120,15 @@ def test_warnings_are_notes_and_no_problems(
     call: Call, starts: ServerStarts, server: FakeServer, object_info: dict[str, Any]
 ) -> None:
     server.routes["GET /object_info"] = object_info
-    story = small_story("Tiny", characters={"ben": {"segments": "1"}})
-    story["segments"][0]["frames"] = 5
+    story = small_story("Tiny")
+    for segment, timespan in zip(story["segments"], ("00:00 - 00:08", "00:10 - 00:18"), strict=True):
+        segment["timespan"] = timespan
     Path("story.json").write_text(json.dumps(story))
     status, out, err = call("check", "story.json", "--workflow", "film.json", "--server", server.url)
     assert (status, err) == (0, "")
-    assert out.splitlines()[-1] == "Tiny: 2 segments, 1.125 s; film.json fits the server"
-    assert all(line.startswith("Note: ") for line in out.splitlines()[:-1])
+    note, *_, last = out.splitlines()
+    assert note.startswith("Note: segments[2].timespan: there is a gap of ")
+    assert last == "Tiny: 2 segments, 16.000 s; film.json fits the server"
 
 
 # ------------------------------------------------------------------ convert

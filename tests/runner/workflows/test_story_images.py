@@ -46,14 +46,14 @@ def test_nothing_is_missing() -> None:
 
 def test_what_is_missing_is_named_with_its_segments() -> None:
     assert missing(None, {"tree.png": "x"}) == [
-        "characters.anna: its picture 'anna.png' is not in the input folder of http://host:1, nor beside the story"
+        "characters.anna: its picture 'anna.png' is not in the input folder of http://host:1, nor next to the story"
         " (segments 1,2)",
-        "characters.anna: its picture 'people/anna side.png' is not in the input folder of http://host:1, nor beside the story"
+        "characters.anna: its picture 'people/anna side.png' is not in the input folder of http://host:1, nor next to the story"
         " (segments 1,2)",
-        "characters.anna: the mask 'anna_mask.png' of its region is not in the input folder of http://host:1, nor beside the"
+        "characters.anna: the mask 'anna_mask.png' of its region is not in the input folder of http://host:1, nor next to the"
         " story (segments 1,2)",
         "characters.ben: it has no `reference`, and the picture of its default name 'videogen/garden/ben.png' is not in the"
-        " input folder of http://host:1, nor beside the story (segments 2,3)",
+        " input folder of http://host:1, nor next to the story (segments 2,3)",
     ]
 
 
@@ -73,7 +73,7 @@ def test_every_server_needs_the_files_and_the_same_ones() -> None:
     del other[BEN]
     assert missing(None, ALL, other) == [
         "characters.ben: it has no `reference`, and the picture of its default name 'videogen/garden/ben.png' is not in the"
-        " input folder of http://host:2, nor beside the story (segments 2,3)",
+        " input folder of http://host:2, nor next to the story (segments 2,3)",
         "objects.tree: 'tree.png' is not the same file on http://host:1 and http://host:2",
     ]
 

@@ -23,7 +23,7 @@ def test_workflows_that_fit_have_no_problems(object_info: dict[str, Any]) -> Non
 def test_a_workflow_that_saves_nothing_is_refused(object_info: dict[str, Any]) -> None:
     graph = image_graph()
     del graph["9"]
-    assert find_problems(graph, object_info) == ["no node of the workflow saves anything: it needs an output node"]
+    assert find_problems(graph, object_info) == ["no node of the workflow saves anything: add an output node"]
 
 
 # ------------------------------------------------------------------ links
@@ -34,7 +34,7 @@ def test_a_workflow_that_saves_nothing_is_refused(object_info: dict[str, Any]) -
     [
         (
             with_input("8", "samples", ["4", 0]),
-            "node 8 (VAEDecode): 'samples' wants LATENT and gets MODEL from node 4 (CheckpointLoaderSimple)",
+            "node 8 (VAEDecode): 'samples' expects LATENT, found MODEL from node 4 (CheckpointLoaderSimple)",
         ),
         (
             with_input("8", "samples", ["77", 0]),
@@ -48,10 +48,10 @@ def test_a_workflow_that_saves_nothing_is_refused(object_info: dict[str, Any]) -
             with_input("8", "vae", ["4", -1]),
             "node 8 (VAEDecode): 'vae' is linked to output -1 of node 4, which has 3",
         ),
-        (with_input("8", "vae", None), "node 8 (VAEDecode): 'vae' wants a link of type VAE"),
+        (with_input("8", "vae", None), "node 8 (VAEDecode): 'vae' expects a link of type VAE"),
         (
             with_input("3", "seed", ["6", 0]),
-            "node 3 (KSampler): 'seed' wants INT and gets CONDITIONING from node 6 (CLIPTextEncode)",
+            "node 3 (KSampler): 'seed' expects INT, found CONDITIONING from node 6 (CLIPTextEncode)",
         ),
     ],
     ids=["another type", "dangling", "output too high", "output below 0", "no link", "widget"],
