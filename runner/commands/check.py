@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawTextHelpFormatter
     parser.epilog = "Exit status: 0 ready to render, 2 something is wrong, 3 no server."
     add_story_arguments(parser)
-    add_server_arguments(parser)
+    add_server_arguments(
+        parser, "a running ComfyUI to check against\n(default: one is started, which takes about 15 s)"
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -50,11 +52,11 @@ def execute(arguments: argparse.Namespace) -> int:
         found = _collect(result, lambda: _check_on_server(arguments, workflow, loaded, references))
         result.add(found or CheckResult())
     elif workflow is not None:
-        result.notes.append(f"whether {workflow.path.name} fits ComfyUI is checked once this is corrected")
-    for note in result.notes:
-        print(f"Note: {note}")
+        result.notes.append(f"{workflow.path.name} is checked against ComfyUI once this is corrected")
     for problem in result.problems:
         print(problem)
+    for note in result.notes:
+        print(f"Note: {note}")
     if result.problems or workflow is None or loaded is None:
         return BAD_INPUT
     story = loaded.story

@@ -204,7 +204,7 @@ OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "--bind of another name": (["--bind", "sede=3.seed"], ["--bind 'sede=3.seed' cannot be read", "prompt, negative"]),
     "--bind without an input": (["--bind", "seed=3"], ["--bind 'seed=3' cannot be read", "NAME=NODE.INPUT"]),
     "--references not there": (["--references", "gone.json"], ["there is no workflow gone.json"]),
-    "unknown option": (["--sede", "5"], ["--sede"]),
+    "unknown option": (["--sede", "5"], ["usage: videogen run", "--sede", "did you mean --seed?"]),
     "--seed without --prompt": (["--seed", "5"], ["--seed is for a single clip, and --prompt is missing"]),
     "--prompt with a story": (["--prompt", "a tree"], ["goes with neither STORY nor --segments"]),
 }
