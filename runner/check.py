@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
 from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.media.story_file import LoadedStory
 
+from .check_result import CheckResult
 from .comfyui.client import ComfyClient
 from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from .references.generate import find_drawable
@@ -18,24 +18,6 @@ from .workflows.model_sizes import ModelSizes
 from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
 from .workflows.workflow import Workflow, convert_workflow
-
-
-@dataclass
-class CheckResult:
-    """What a check has found.
-
-    Attributes:
-        problems: paragraphs for people; with one of them nothing can run.
-        notes: sentences for people on what is good to know.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, other: CheckResult) -> None:
-        """Append what another check has found."""
-        self.problems += other.problems
-        self.notes += other.notes
 
 
 def check_on_server(

@@ -1,8 +1,9 @@
-"""The command line: which verbs there are. A verb's module is imported when the verb is chosen."""
+"""The command line: the list of its verbs. A verb's module is imported when the verb is chosen."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import json
 import logging
@@ -43,7 +44,15 @@ class _VerbParser(argparse.ArgumentParser):
             module = importlib.import_module(f"{__package__}.commands.{verb}")
             module.add_arguments(self)
             self.set_defaults(execute=module.execute)
-        return super().parse_known_args(args, namespace)
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            # Here, and not in the parser of all verbs, whose usage does not show this verb's options.
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            close = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+            self.error(
+                f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {close[0]}?)" if close else "")
+            )
+        return namespace, unknown
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""`videogen doctor`: what this machine has, and what is missing for a run."""
+"""Examines this machine: what it has, and what is missing for a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ _MARKS = {OK: "[green]✓[/]", NOTE: "[yellow]·[/]", BAD: "[red]✗[/]"}
 
 
 def examine(servers: Sequence[ComfyClient]) -> int:
-    """Print a table of what is there; gives exit status 0, or 3 when nothing could render, 2 without ffmpeg."""
+    """Print a table of this machine's parts.
+
+    Returns:
+        The exit status: 0, 2 without ffmpeg, 3 when nothing can render.
+    """
     sensors = Sensors()
     rows = [_machine(), _disk(), *_ffmpeg(), *_comfyui(), *_gpus(sensors), _processor(sensors)]
     sensors.stop()
@@ -129,7 +133,7 @@ def _gpus(sensors: Sensors) -> list[Row]:
 
 
 def _same(card: CardKey, shown: CardKey) -> bool:
-    # A MIG instance stands for the card that it is a part of; of which one only its bus tells, where it is known.
+    # A MIG instance counts as its whole card; only the bus tells which card that is, where it is known.
     return card.bus == shown.bus or card.uuid == shown.uuid or (not shown.bus and shown.uuid.startswith("MIG-"))
 
 

@@ -1,4 +1,4 @@
-"""`videogen score`: how well videos on the disk keep a character, and how steadily they move. No server, no story."""
+"""Scores videos on disk, without a server or a story: how consistent a character is, and how steadily they move."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from custom_nodes.videogen.metrics.subject_compare import NOTHING_YET
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import tv_l1_variance
 
-#: What is said of a file that is compared with nothing.
+#: Notes on a file that is compared with nothing.
 FIRST_OF_ALL = "the other files are compared with this one"
 NOTHING_ELSE = "compared with nothing: give --reference PICTURE, or a second file"
-#: What the one subject of a video is called in the result.
+#: Name of a video's one subject in the result.
 SUBJECT = "subject"
 
 
@@ -53,24 +53,27 @@ def score_files(
     faces: Path | None = None,
     tv_l1: bool = False,
 ) -> int:
-    """Score each file, print a table (or JSON), and give the exit status: 1 when one of them falls short, 0 otherwise.
+    """Score each file and print a table, or JSON.
 
     Args:
         files: videos, animated images, images, or folders of images.
-        references: images of the character. Without one, each file is compared with the first of them.
+        references: images of the character; without one, each file is compared with the first of `files`.
         mask: where the character is in all frames, white on black.
-        threshold: of the character's mean score.
-        fps: frames a second that are looked at.
-        faces: folder with OpenCV's models for faces, which are looked at then.
-        tv_l1: tell 1 / (1 + variance of the Dual TV-L1 flow) too, which others call temporal consistency.
+        threshold: lowest mean score of the character that passes, 0 to 1.
+        fps: frames per second to measure; None: each picture once.
+        faces: folder with OpenCV's face models; None: faces are not compared.
+        tv_l1: also print 1 / (1 + variance of the Dual TV-L1 flow), which others call temporal consistency.
+
+    Returns:
+        The exit status: 1 when a file falls short, 0 otherwise.
 
     Raises:
-        VideoGenError: for a file that cannot be read, before anything is printed as a result of it.
+        VideoGenError: for a file that cannot be read, before any result is printed.
     """
     thresholds = Thresholds.from_dict({} if threshold is None else {"character": threshold})
     backend = AppearanceModel(faces=None if faces is None else FaceFinder(faces))
     looks = tuple(_measure_reference(backend, path) for path in references)
-    # What is missing is said before minutes are spent.
+    # Missing files are reported before minutes are spent.
     sources = [_open(path, fps) for path in _find_files(files)]
     area = None if mask is None else _read_mask(mask, sources[0])
     results: list[dict[str, Any]] = []
@@ -99,7 +102,7 @@ def score_files(
 
 
 def _find_files(paths: Sequence[Path]) -> list[Path]:
-    """Files and folders of images as they are; of a folder with videos, those. The folder of a run has its segments."""
+    """Files and folders of images as they are; for a folder with videos, its videos. A run directory has its segments."""
     found: list[Path] = []
     for path in paths:
         videos = list_videos(path) if path.is_dir() and not list_images(path) else []
@@ -110,7 +113,7 @@ def _find_files(paths: Sequence[Path]) -> list[Path]:
 def _open(path: Path, fps: Fraction | None) -> FrameSource:
     try:
         return open_source(path, fps)
-    except VideoGenError as error:  # what cannot be read is the user's to mend, whatever is wrong with it
+    except VideoGenError as error:  # an unreadable file is bad input, whatever is wrong with it
         raise VideoGenError("path-invalid", error.message, error.hint) from None
 
 
@@ -149,7 +152,7 @@ def _result(source: FrameSource, hold: int, score: SegmentScore, verdict: Verdic
     )
     level = verdict.level if measured or verdict.level == FAIL else "not measured"
     scores = score.to_dict()
-    # What is only good for comparing segments of a film stays out.
+    # Vectors that only serve to compare a film's segments are left out.
     del scores["ends"]
     for plain in scores["subjects"]:
         del plain["looks"], plain["parts"]

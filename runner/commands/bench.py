@@ -10,7 +10,7 @@ from ..bench.runner_cost import bench_runner
 
 #: Options that name files, which a program in another folder must find too.
 _PATHS = ("embedding", "json")
-#: What `videogen` itself reads.
+#: Read by `videogen` itself.
 _NOT_FORWARDED = ("verbose", "command", "subject", "execute")
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from custom_nodes.videogen.core.errors import BAD_INPUT, VideoGenError
 from custom_nodes.videogen.media.story_file import LoadedStory
 
-from ..check import CheckResult, check_on_server
+from ..check_result import CheckResult
 from ..comfyui.client import normalize_url
 from ..comfyui.installation import find_installation
 from ..workflows.workflow import Workflow
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawTextHelpFormatter
     parser.epilog = "Exit status: 0 ready to render, 2 something is wrong, 3 no server."
     add_story_arguments(parser)
-    add_server_arguments(parser)
+    add_server_arguments(
+        parser, "a running ComfyUI to check against\n(default: one is started, which takes about 15 s)"
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -50,11 +52,11 @@ def execute(arguments: argparse.Namespace) -> int:
         found = _collect(result, lambda: _check_on_server(arguments, workflow, loaded, references))
         result.add(found or CheckResult())
     elif workflow is not None:
-        result.notes.append(f"whether {workflow.path.name} fits ComfyUI is checked once this is corrected")
-    for note in result.notes:
-        print(f"Note: {note}")
+        result.notes.append(f"{workflow.path.name} is checked against ComfyUI once this is corrected")
     for problem in result.problems:
         print(problem)
+    for note in result.notes:
+        print(f"Note: {note}")
     if result.problems or workflow is None or loaded is None:
         return BAD_INPUT
     story = loaded.story
@@ -64,7 +66,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _collect(result: CheckResult, load: Callable[[], T]) -> T | None:
-    """What `load` returns, or None when it raises: then that is one of the problems."""
+    """The result of `load`, or None when it raises an error, which becomes one of the problems."""
     try:
         return load()
     except VideoGenError as error:
@@ -75,6 +77,9 @@ def _collect(result: CheckResult, load: Callable[[], T]) -> T | None:
 def _check_on_server(
     arguments: argparse.Namespace, workflow: Workflow, loaded: LoadedStory | None, references: Workflow | None
 ) -> CheckResult:
+    # A problem that needs no server is answered without these imports, which take longer than to find it.
+    from ..check import check_on_server
+
     with open_server(arguments) as client:
         result = check_on_server(client, workflow, loaded, references)
     if not arguments.server and any("models/" in problem for problem in result.problems):

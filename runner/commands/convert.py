@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the workflow, and which server knows its nodes."""
     parser.formatter_class = argparse.RawTextHelpFormatter
     parser.add_argument("workflow", metavar="WORKFLOW", help="workflow file, or the name of a shipped one")
-    add_server_arguments(parser)
+    add_server_arguments(
+        parser,
+        "a running ComfyUI that knows the workflow's nodes\n(default: one is started for a workflow in UI format)",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:

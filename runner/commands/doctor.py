@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the servers to ask."""
     parser.formatter_class = argparse.RawTextHelpFormatter
     parser.epilog = "Exit status: 0 ready to render, 2 ffmpeg is missing, 3 no usable ComfyUI."
-    add_server_arguments(parser)
+    add_server_arguments(parser, "a running ComfyUI to examine too; may be repeated")
 
 
 def execute(arguments: argparse.Namespace) -> int:

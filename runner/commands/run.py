@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "segments that are done are kept."
     )
     add_story_arguments(parser)
-    add_server_arguments(parser)
+    add_server_arguments(parser, "a running ComfyUI; repeat it to share the work\n(default: one is started)")
     parser.add_argument("--out", metavar="DIR", help="run directory; a run in it is resumed\n(default: runs/<title>)")
     parser.add_argument("--segments", metavar="LIST", help="only these segments, such as 1,4,8-11")
     parser.add_argument(

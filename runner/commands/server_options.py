@@ -1,4 +1,4 @@
-"""Options of the verbs that need a ComfyUI: which servers, and what is sent to them."""
+"""Options of the verbs that need a ComfyUI: the servers, and HTTP headers for them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..comfyui.embedded import EmbeddedServer
 from ..comfyui.installation import find_installation
 
 
-def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+def add_server_arguments(parser: argparse.ArgumentParser, server_help: str) -> None:
     """Declare ``--server`` and ``--header``."""
     parser.add_argument(
         "--server",
         action="append",
         default=[],
         metavar="URL",
-        help="a running ComfyUI; repeat it to share the work\n(default: one is started)",
+        help=server_help,
     )
     parser.add_argument(
         "--header",

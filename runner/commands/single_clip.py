@@ -18,7 +18,7 @@ from custom_nodes.videogen.media.story_file import LoadedStory
 
 
 def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--prompt`` and what goes with it."""
+    """Declare ``--prompt`` and the other options of a clip."""
     clip = parser.add_argument_group("a single clip instead of a story")
     clip.add_argument("--prompt", metavar="TEXT", help="what the clip shows")
     clip.add_argument("--seed", metavar="N", help="(default 1001)")

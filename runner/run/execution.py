@@ -1,4 +1,4 @@
-"""The course of a run: what is done already, what is rendered, the film, the report."""
+"""The course of a run: find the pending segments, render them, make the film, write the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is asked for, and how it ended."""
+"""The request for a run, and its result."""
 
 from __future__ import annotations
 

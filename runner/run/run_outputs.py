@@ -1,4 +1,4 @@
-"""What a run leaves next to its segments: the record ``run.json``, the film and the report."""
+"""The outputs of a run besides its segments: the record ``run.json``, the film and the report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .request import RunRequest
 
 
 def write_record(directory: RunDirectory, request: RunRequest, versions: dict[str, str]) -> None:
-    """Write ``run.json``: what the run was asked for, and the versions that render it."""
+    """Write ``run.json``: the run's request, and the versions that render it."""
     story = request.loaded.story
     record = {
         "format": 1,

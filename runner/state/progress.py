@@ -1,4 +1,4 @@
-"""What the user sees while a run goes on: a bar, plain lines, or one JSON event a line."""
+"""The display of a run in progress: a bar, plain lines, or one JSON event per line."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from custom_nodes.videogen.core.errors import find_former_code
+
 
 class Display(Protocol):
-    """Gets told what happens."""
+    """Shows what happens."""
 
     def say(self, message: str) -> None:
         """One line for people."""
 
     def event(self, record: dict[str, Any]) -> None:
-        """One event, as the journal has it."""
+        """An event of the journal."""
 
     def begin(self, total: int, done: int) -> None:
-        """`total` segments are wanted, `done` of them are there already."""
+        """`total` segments are wanted, `done` of them are done already."""
 
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         """Segment `number` of `count` is at `fraction` (0 to 1) of the node `label`; with None it waits for `label`."""
 
     def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
-        """A segment ended, well or not."""
+        """A segment was rendered or has failed."""
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """The run ended."""
 
 
 class _Remaining(ProgressColumn):
-    """Seconds a segment, and the time that is left by them."""
+    """Mean seconds per segment, and the remaining time estimated from it."""
 
     def render(self, task: Task) -> Text:
         times: list[float] = task.fields["times"]
@@ -95,7 +97,7 @@ class BarDisplay:
 
 
 class LineDisplay:
-    """A line a segment, for logs and pipes."""
+    """One line per segment, for logs and pipes."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
@@ -114,7 +116,7 @@ class LineDisplay:
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         if fraction is not None:
             self._waiting.discard(number)
-        elif number not in self._waiting:  # once a pause: the degrees change all the time
+        elif number not in self._waiting:  # once per pause: the temperature in the label keeps changing
             self._waiting.add(number)
             self.say(f"Segment {number}/{count}: {label}")
 
@@ -130,14 +132,14 @@ class LineDisplay:
 
 
 class JsonDisplay(LineDisplay):
-    """The journal's events on standard output, one a line; progress at most twice a second."""
+    """The journal's events on standard output, one per line; progress at most twice a second."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last = 0.0
 
     def event(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        print(json.dumps(_with_former_code(record), ensure_ascii=False), flush=True)
 
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         if time.monotonic() - self._last >= 0.5:
@@ -156,7 +158,7 @@ class JsonDisplay(LineDisplay):
 
 
 def choose_display(as_json: bool) -> Display:
-    """JSON when asked for, the bar on a terminal, lines elsewhere."""
+    """JSON if requested, the bar on a terminal, lines elsewhere."""
     if as_json:
         return JsonDisplay()
     return BarDisplay() if sys.stderr.isatty() else LineDisplay()
@@ -166,3 +168,9 @@ def _clock(seconds: float) -> str:
     minutes, second = divmod(int(seconds + 0.5), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _with_former_code(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with the name that its error code had in earlier releases, if it had one, as ``former_code``."""
+    former_code = find_former_code(str(event.get("code", "")))
+    return {**event, "former_code": former_code} if former_code else event

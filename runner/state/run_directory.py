@@ -1,4 +1,4 @@
-"""A run directory: the whole state of a run, so that the same command carries on."""
+"""A run directory: the whole state of a run, from which the same command resumes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .run_lock import LOCK_FILES, RunLock
 
 
 class RunDirectory:
-    """Opens a run directory, or makes one; a context manager that holds its lock.
+    """Opens or creates a run directory; a context manager that holds its lock.
 
     Args:
         path: the folder.
         title: the story's.
-        fresh: forget what is done; the files that were rendered are kept in ``previous/``.
+        fresh: start again; rendered files are kept in ``previous/``.
 
     Raises:
         VideoGenError: `run-directory-busy`, `run-directory-invalid`, `path-invalid`, `disk-full`.
@@ -48,11 +48,11 @@ class RunDirectory:
             raise explain_os_error(error, self.path) from None
 
     def write_json(self, name: str, data: Any) -> Path:
-        """Write a file of the run directory whole or not at all."""
+        """Write a file of the run directory, completely or not at all."""
         return write_json_whole(self.path / name, data)
 
     def remove_leftovers(self) -> None:
-        """Remove what was half-written when an earlier runner ended."""
+        """Remove partial files of an earlier runner that was killed."""
         for leftover in [*self.path.rglob(".*.part"), *self.segments.glob(".*.mp4")]:
             leftover.unlink(missing_ok=True)
         for scratch in self.path.glob(".film-*"):
@@ -76,7 +76,7 @@ class RunDirectory:
             raise VideoGenError(
                 "run-directory-invalid",
                 f"{self.path} holds a run of {record.get('title')!r}, this one is {title!r}",
-                "Choose another folder with --out, or start this one anew with --fresh; what is there is kept.",
+                "Choose another folder with --out, or start again with --fresh; earlier files are kept in previous/.",
             )
         self.journal = Journal(journal_path)
         return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
@@ -92,7 +92,7 @@ class RunDirectory:
                 )
 
     def _keep_everything(self, journal_path: Path) -> None:
-        """Put what was rendered into ``previous/``, and the journal that tells of it."""
+        """Move rendered files and their journal into ``previous/``."""
         if journal_path.exists():
             journal_path.rename(find_free_name(self.path / "previous", journal_path))
         for file in [*sorted(self.segments.glob("segment_*")), *sorted(self.path.glob("takes/segment_*")), self.film]:
@@ -138,7 +138,7 @@ def read_run(path: Path) -> dict[str, Any] | None:
     """``run.json`` of a run directory, or None when there is none.
 
     Raises:
-        VideoGenError: `run-directory-invalid`, when it is there and cannot be read.
+        VideoGenError: `run-directory-invalid`, when it exists and cannot be read.
     """
     try:
         record = json.loads((path / "run.json").read_text(encoding="utf-8"))
@@ -148,7 +148,7 @@ def read_run(path: Path) -> dict[str, Any] | None:
         raise VideoGenError(
             "run-directory-invalid",
             f"{path / 'run.json'} cannot be read: {error}",
-            "Start anew with --fresh; what was rendered is kept in previous/.",
+            "Start again with --fresh; rendered files are kept in previous/.",
         ) from None
     if not isinstance(record, dict) or not isinstance(record.get("story"), dict):
         raise VideoGenError("run-directory-invalid", f"{path / 'run.json'} is not the record of a run")
@@ -156,7 +156,7 @@ def read_run(path: Path) -> dict[str, Any] | None:
 
 
 def check_space(path: Path, needed: int) -> None:
-    """Refuse to begin what the disk will not hold.
+    """Refuse a run that needs more space than the disk has.
 
     Args:
         needed: bytes.

@@ -21,7 +21,7 @@ except ImportError:  # Windows
 LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE = "runner.lock", "runner.pid", "runner.softlock"
 #: Every file that a lock leaves in a run directory when its owner is killed.
 LOCK_FILES = frozenset({LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE})
-#: What file systems without locks answer. There a file that exists is the lock; the library recognizes a dead owner's.
+#: Errors of file systems without locks. There an existing file is the lock; the library recognizes a dead owner's.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 #: Seconds to wait for the lock: a report that asks whether it is free holds it for an instant.
@@ -33,7 +33,7 @@ class RunLock:
 
     The system holds the lock and drops it with the process, however that ends: a ``runner.lock`` that an earlier runner left
     does not block, whichever version wrote it. The owner's process number is in a file of its own, for the message to others:
-    what is in the lock file belongs to the library.
+    the lock file's content belongs to the library.
 
     Args:
         folder: the run directory.
@@ -69,7 +69,7 @@ class RunLock:
             raise
 
     def release(self) -> None:
-        """Remove the lock's files and give the lock back."""
+        """Remove the lock's files and release the lock."""
         self._owner_file.unlink(missing_ok=True)
         # While it is still held: a runner that has opened it already notices that it is gone, and makes another.
         with contextlib.suppress(PermissionError):  # Windows removes no open file

@@ -1,4 +1,4 @@
-"""Which nodes of a graph read images of a story's cast and places, and what a segment needs because of them."""
+"""The nodes of a graph that read images of a story's cast and locations, and the images that a segment needs for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from custom_nodes.videogen.core.story.model import Entity, Story
 
 from ..comfyui.graph import CONTINUITY_NODE, Graph, is_link, nodes_of
 
-#: The nodes that read the images of a segment's cast, and the one that gives images of the graph instead.
+#: The nodes that read the images of a segment's cast, and the one that passes images of the graph instead.
 CAST_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)
 REFERENCE_NODE = "VideoGenReference"
 #: The nodes that read the image of a segment's location.
@@ -37,9 +37,9 @@ class Need:
     """An image or mask that a segment reads.
 
     Attributes:
-        entity: whom it shows.
-        names: what it may be called; of several the first that is there is read.
-        required: whether the segment cannot do without.
+        entity: the character, object or location that it shows.
+        names: its possible file names; the first that exists is read.
+        required: whether the segment cannot be rendered without it.
     """
 
     entity: Entity
@@ -48,7 +48,7 @@ class Need:
 
     @property
     def name(self) -> str:
-        """What it is called in the first place."""
+        """Its preferred file name."""
         return self.names[0]
 
 
@@ -57,10 +57,10 @@ class CastImageInput:
     """A node that reads the images of a segment's cast.
 
     Attributes:
-        weights: kind → weight of those whose story gives none.
+        weights: kind → weight of the entities without one in the story.
         must_be_there: the node stops when an image is missing.
-        given: names of those whom the graph itself shows.
-        given_by_others: somebody else gives images too, nobody knows of whom.
+        given: names of the entities whose images the graph itself passes.
+        given_by_others: another node passes images too, of entities that cannot be known.
     """
 
     weights: Mapping[str, float]
@@ -69,7 +69,7 @@ class CastImageInput:
     given_by_others: bool = False
 
     def needs(self, plan: SegmentPlan) -> list[Need]:
-        """The images of those who are kept the same in a segment, and the masks of everybody in it."""
+        """The images of the entities that a segment keeps consistent, and the masks of all its entities."""
         roles = cast_roles(plan, self.weights, self.given)
         required = self.must_be_there and not self.given_by_others
         images = [Need(role.entity, (name,), required) for role in roles for name in role.names]
@@ -88,7 +88,7 @@ class LocationImageInput:
     must_be_there: bool
 
     def needs(self, plan: SegmentPlan) -> list[Need]:
-        """The image of the place; none where a segment plays nowhere."""
+        """The image of the location; none for a segment without one."""
         if plan.location is None:
             return []
         return [Need(plan.location, reference_names(plan.slug, plan.location), self.must_be_there)]
@@ -111,7 +111,7 @@ def find_readers(graph: Graph) -> list[Reader]:
 
 
 def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
-    """All images and masks that a segment reads, each once for everybody whom it shows."""
+    """All images and masks that a segment reads, each once per entity that it shows."""
     needs: dict[tuple[str, str, tuple[str, ...]], Need] = {}
     for reader in readers:
         for need in reader.needs(plan):
@@ -121,7 +121,7 @@ def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
 
 
 def find_unknown_references(graph: Graph, story: Story) -> list[Problem]:
-    """One problem for each VideoGenReference whose name nobody in the whole story has."""
+    """One problem for each VideoGenReference whose name is not in the story's cast."""
     cast = story_cast(story)
     known = {entity.name for entity in cast}
     names = {node_id: graph[node_id]["inputs"].get("name") for node_id in nodes_of(graph, REFERENCE_NODE)}
@@ -167,27 +167,27 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-# ------------------------------------------------------------------ the place
+# ------------------------------------------------------------------ the location
 
 
 def _location_needs_image(graph: Graph, node_id: str) -> bool | None:
-    """Whether a VideoGenLocation stops without the place's image; None when nobody sees that image."""
+    """Whether a VideoGenLocation stops without the location's image; None when no node reads that image."""
     if is_link(graph[node_id]["inputs"].get("image")):
         return None
-    # Its words and its seed can be had without an image.
+    # Its text and seed outputs work without an image.
     seen = any([node_id, 0] == value for node in graph.values() for value in node["inputs"].values())
     return True if seen else None
 
 
 def _colors_need_image(graph: Graph, node_id: str) -> bool | None:
-    """Whether a VideoGenColorMatch stops without the place's image; None when it looks at something else."""
+    """Whether a VideoGenColorMatch stops without the location's image; None when it uses another reference."""
     inputs = graph[node_id]["inputs"]
     anchor, strength = inputs.get("anchor", REFERENCE_OR_FIRST), inputs.get("strength", 1.0)
     if is_link(inputs.get("reference")) or not is_link(inputs.get("segment")):
         return None
     if _is_number(strength) and strength <= 0:
         return None
-    # A choice out of another node may be any.
+    # A choice that comes from another node may be any.
     return None if not is_link(anchor) and anchor not in (REFERENCE, REFERENCE_OR_FIRST) else anchor == REFERENCE
 
 

@@ -1,4 +1,4 @@
-"""What a workflow needs and a server lacks: node types with their packs, model files with folder, address and size."""
+"""Parts of a workflow that a server lacks: node types with their packs, model files with folder, address and size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .workflow import Workflow
 
 #: Names of the files in a folder below ``models``, or None when the server does not tell.
 ListModels = Callable[[str], list[str] | None]
-#: Addresses of files → those of them whose size somebody knows, in bytes.
+#: Addresses of files → size in bytes, of those whose size is known.
 AskSizes = Callable[[Iterable[str]], Mapping[str, int]]
 
 #: How the names of well-known packs' nodes begin, and the pack's id in the registry: for workflows that do not say it.
@@ -49,7 +49,7 @@ class DeclaredModel:
 
 @dataclass
 class _Need:
-    """One model file that is missing, and who wants it."""
+    """A missing model file, and the nodes that need it."""
 
     name: str
     folder: str
@@ -90,13 +90,13 @@ def find_missing_models(
     list_models: ListModels | None = None,
     ask_sizes: AskSizes | None = None,
 ) -> Iterator[Problem]:
-    """One problem for each model file that is missing, with its folder, address, size, and the nodes that want it.
+    """One problem for each model file that is missing, with its folder, address, size, and the nodes that need it.
 
     Two files of one name that belong into two folders are two files, as far as the folders are known.
 
     Args:
-        list_models: tells of files that nodes of missing types declare; without it these are left out, since nobody knows
-            whether they are there.
+        list_models: lists the files in a folder, for models that nodes of missing types declare; without it these are left
+            out, since it is unknown whether they exist.
         ask_sizes: asked once, for the addresses of missing files whose size is not known here.
     """
     declared = list(_declarations(workflow))
@@ -129,14 +129,8 @@ def find_missing_models(
 
 
 def is_model_input(kind: str, input_name: str, value: object) -> bool:
-    """Whether an input names a model file: by what is known of the input, else by how the value ends."""
+    """Whether an input names a model file: known by the input, else by the value's suffix."""
     return isinstance(value, str) and (bool(find_folder(kind, input_name)) or looks_like_model(value))
-
-
-def declared_models(workflow: Workflow) -> Iterator[DeclaredModel]:
-    """Every model of the nodes' ``properties.models``, those in subgraphs too."""
-    for node in all_ui_nodes(workflow):
-        yield from _models_of(node)
 
 
 def all_ui_nodes(workflow: Workflow) -> Iterator[dict[str, Any]]:
@@ -213,12 +207,12 @@ def read_choices(spec: Any) -> list[Any] | None:
 
 
 def _is_from_elsewhere(spec: Any) -> bool:
-    """Whether the choices are not all that there are: uploads and lists that the editor fetches from somewhere."""
+    """Whether the choices are incomplete: uploads, and lists that the editor fetches elsewhere."""
     options = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
     return bool(options.get("remote")) or any(key.endswith("_upload") and options[key] for key in options)
 
 
-#: What widgets for a model say when there need be none.
+#: Values of model widgets that stand for no model file.
 _WITHOUT_MODEL = ("auto", "none")
 
 
@@ -257,13 +251,13 @@ def _declarations(workflow: Workflow) -> Iterator[tuple[str, str, DeclaredModel]
 def _find_declared(
     declared: list[tuple[str, str, DeclaredModel]], name: str, folder: str, node_id: str, kind: str
 ) -> DeclaredModel | None:
-    """What a workflow declares of the file that a node wants.
+    """The workflow's declaration of the file that a node needs.
 
     Its own word counts first, then that of nodes of its class, then that of any other; of two that differ in the folder the
     one whose folder fits.
 
     Args:
-        folder: that the node takes it from, "" when nobody knows.
+        folder: that the node reads it from, "" when unknown.
         node_id: in the graph; in a subgraph it ends in the id that the editor's node has.
     """
     named = [one for one in declared if one[2].name == name]
@@ -273,7 +267,7 @@ def _find_declared(
         by_folder = {same_folder(model.folder): model for *_, model in reversed(group)}
         if folder and same_folder(folder) in by_folder:
             return by_folder[same_folder(folder)]
-        # Who knows a folder leaves the files of another one to those who want them.
+        # A node whose folder is known leaves declarations for other folders to other nodes.
         if len(by_folder) == 1 and (group is not named or not folder or "" in by_folder):
             return group[0][2]
     return None

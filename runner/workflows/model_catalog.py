@@ -1,4 +1,4 @@
-"""Model files: which folder an input takes them from, and what is known of published ones (address, size, checksum)."""
+"""Model files: the folder that an input reads them from, and the published ones with address, size and checksum."""
 
 from __future__ import annotations
 
@@ -23,11 +23,6 @@ class PublishedModel:
     url: str
     size: int
     sha256: str
-
-    @property
-    def needs_renaming(self) -> bool:
-        """Whether a browser saves it under another name."""
-        return self.url.rpartition("/")[2] != self.name
 
 
 #: The files of the workflows that ship. Names and addresses as in ComfyUI's own templates where those use the file; sizes and
@@ -128,13 +123,13 @@ _FORMER_FOLDERS = {"clip": "text_encoders", "unet": "diffusion_models"}
 
 
 def find_published(name: str) -> PublishedModel | None:
-    """What is known of a model file, by its name without folders."""
+    """A published model file by its name, with or without folders; None when it is unknown."""
     bare = name.replace("\\", "/").rpartition("/")[2]
     return next((model for model in MODELS if model.name == bare), None)
 
 
 def find_folder(kind: str, input_name: str) -> str:
-    """The folder below ``models`` that an input of a node takes its files from, or "" when nobody knows."""
+    """The folder below ``models`` that an input of a node reads its files from, or "" when unknown."""
     return _FOLDERS_BY_CLASS.get((kind, input_name)) or _FOLDERS_BY_INPUT.get(input_name, "")
 
 

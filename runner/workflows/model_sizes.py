@@ -1,4 +1,4 @@
-"""How large model files are that lie on other people's servers: asked for without downloading them."""
+"""Sizes of model files on remote servers, requested without downloading the files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from requests.utils import get_environ_proxies
 
 from ..comfyui.transport import CA_VARIABLES, LOCAL_HOSTS
 
-#: Seconds for all addresses together: a size is of use, but nobody waits for one.
+#: Seconds for all addresses together: a size is useful, but not worth a wait.
 LIMIT = 5.0
 #: Seconds for one answer, so that a server that is silent does not take all of them.
 ONE_ANSWER = 3.0
@@ -40,7 +40,7 @@ class ModelSizes:
         began = time.monotonic()
         found = _ask_all(new, began + self._left) if self._left > 0 else {}
         self._left -= time.monotonic() - began
-        # What has not answered is not asked again.
+        # An address that has not answered is not asked again.
         self._known |= {url: found.get(url, 0) for url in new}
         return {url: size for url, size in self._known.items() if size}
 
@@ -55,7 +55,7 @@ def ask_size(url: str, timeout: float) -> int:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return 0
     with requests.Session() as session:
-        # Nobody's passwords (~/.netrc) go to where a workflow sends one; the way out through a proxy is as ever.
+        # No passwords (~/.netrc) go to an address that a workflow names; proxies are used as usual.
         session.trust_env = False
         session.proxies = {} if parts.hostname in LOCAL_HOSTS else get_environ_proxies(url)
         session.verify = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), True)
@@ -88,7 +88,7 @@ def _ask_all(urls: list[str], deadline: float) -> dict[str, int]:
             answers.put((url, size))
 
     for _ in range(min(AT_ONCE, len(urls))):
-        # Nobody waits for these: looking up a name has no time limit.
+        # Daemons that are not joined: a name lookup has no time limit.
         threading.Thread(target=work, daemon=True).start()
     found: dict[str, int] = {}
     while len(found) < len(urls) and (left := deadline - time.monotonic()) > 0:

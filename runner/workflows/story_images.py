@@ -1,4 +1,4 @@
-"""Images of a story's cast and places on the way to the servers: where they lie, and which are missing."""
+"""Images of a story's cast and locations: where they are stored, their names on servers, and which are missing."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from .image_inputs import CastImageInput, LocationImageInput, Need, Reader, find
 HashInput = Callable[[str], str]
 
 
-# ------------------------------------------------------------------ images beside the story
+# ------------------------------------------------------------------ images next to the story
 
 
 @dataclass(frozen=True)
 class StoryImage:
-    """An image that lies beside a story.
+    """An image next to a story file.
 
     Attributes:
         name: its name in the servers' input folders. With its hash in it, so that nothing of a user's is overwritten there,
@@ -50,14 +50,14 @@ class StoryImage:
 
 
 class StoryImages:
-    """The images and masks of a story's cast that lie beside its file, under the names that the story has for them.
+    """The images and masks of a story's cast next to its file, under the names that the story has for them.
 
-    They come before those in a server's input folder: who gives a story away with its images means these.
+    They take precedence over those in a server's input folder: a story that is shared with its images means these.
 
     Args:
         folder: of the story's file; None when there is none.
         slug: of the story.
-        drawn: name → image that a run has drawn itself, for those that do not lie there.
+        drawn: name → image that a run has drawn itself, for those that are not in the folder.
     """
 
     def __init__(self, folder: Path | None, slug: str, drawn: Mapping[str, Path] | None = None) -> None:
@@ -65,7 +65,7 @@ class StoryImages:
         self._found: dict[str, StoryImage | None] = {}
 
     def find(self, name: str) -> StoryImage | None:
-        """The image of that name, or None when it does not lie beside the story.
+        """The image of that name, or None when it is not next to the story.
 
         Raises:
             VideoGenError: `path-invalid` when a link leads out of the folder, or the file cannot be read.
@@ -77,7 +77,7 @@ class StoryImages:
         return self._found[name]
 
     def names_for_servers(self, story: Story) -> dict[str, str]:
-        """The story's names of all images and masks that lie beside it, and their names on the servers."""
+        """The story's names of all images and masks next to it → their names on the servers."""
         names = {
             name for entity in story_cast(story) for name in (*reference_names(story.slug, entity), mask_name(entity))
         }
@@ -95,7 +95,7 @@ class StoryImages:
 
 
 def read_unchanged(image: StoryImage) -> bytes:
-    """The bytes of an image, if they are still those that its name stands for.
+    """The bytes of an image, if they still have the hash in its name.
 
     Raises:
         VideoGenError: `path-invalid`.
@@ -109,7 +109,7 @@ def read_unchanged(image: StoryImage) -> bytes:
         raise VideoGenError(
             "path-invalid",
             f"{image.path} has changed since the run began",
-            "What is done is kept; the same command again renders with the new picture.",
+            "What is done is kept; run the same command again to render with the new picture.",
         )
     return data
 
@@ -120,7 +120,7 @@ def read_unchanged(image: StoryImage) -> bytes:
 def data_for_servers(
     story: Story, data: dict[str, Any], readers: Sequence[Reader], images: StoryImages
 ) -> dict[str, Any]:
-    """A story's plain data as the servers get it: they have what lies beside it under other names.
+    """A story's plain data for the servers, which have the images next to it under other names.
 
     Args:
         data: the plain data of `story`.
@@ -134,7 +134,7 @@ def data_for_servers(
 
 
 def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_image: HashInput) -> dict[str, Any]:
-    """A segment's record with the bytes of its images and masks in place of their names: a key holds on to no names."""
+    """A segment's record with hashes of its images and masks in place of their names, on which its key must not depend."""
     record = plan.to_dict()
     for entity in (*record["characters"], *record["objects"], record["location"]):
         for need in find_needs(plan, readers) if entity else ():
@@ -145,7 +145,7 @@ def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_image: 
                 entity["region"] = {"mask": found}
                 continue
             entity["references"] = []
-            # A place that the story names no image of, and of which there is none, is as if nobody had looked.
+            # A location without an image, in the story and on disk, has the key of a segment that reads none.
             unnamed = need.entity.kind == "location" and not need.entity.references
             # The first of several is among them already where the cast's readers take all of them.
             repeats = len(need.names) > 1 and found in entity.get("pictures", ())
@@ -156,10 +156,10 @@ def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_image: 
 
 @dataclass(frozen=True)
 class Missing:
-    """An image or mask that segments cannot do without, or that some servers have and others lack.
+    """An image or mask that segments require, or that some servers have and others lack.
 
     Attributes:
-        entity: whom it shows; None when it is to show where segments play, and they play nowhere.
+        entity: the one that it shows; None for the location of segments that have none.
         segments: numbers of those that need it.
         lacking: addresses of the servers that do not have it; none when they have different ones.
         servers: addresses of all servers.
@@ -172,7 +172,7 @@ class Missing:
     servers: tuple[str, ...]
 
     def explain(self) -> Problem:
-        """The sentence on it, for people."""
+        """The problem, for people."""
         segments = format_selection(self.segments)
         if self.entity is None:
             message = f"segments {segments} have no location, and a node of the workflow shows its picture"
@@ -180,7 +180,7 @@ class Missing:
         if not self.lacking:
             message = f"{self.name!r} is not the same file on {' and '.join(self.servers)}"
             return Problem(story_place(self.entity), message)
-        where = f"the input folder of {' and '.join(self.lacking)}, nor beside the story"
+        where = f"the input folder of {' and '.join(self.lacking)}, nor next to the story"
         problem = missing_image(self.entity, self.name, where)
         return Problem(problem.where, f"{problem.message} (segments {segments})")
 
@@ -192,12 +192,12 @@ def find_missing(
     images: StoryImages,
     servers: Mapping[str, HashInput],
 ) -> list[Missing]:
-    """The images and masks that segments cannot do without and that are not there, in the order of the story; and those that
-    they could do without, where only some of the servers have them: their segments would not go together.
+    """The missing images and masks that segments require, in the order of the story; and optional ones that only some of the
+    servers have, which would make their segments inconsistent.
 
     Args:
         numbers: of the segments that are to be rendered.
-        servers: address → its input folder. Each has to have the files that do not lie beside the story, and the same ones.
+        servers: address → its input folder. Each must have the files that are not next to the story, and the same ones.
     """
     wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
     nowhere: list[int] = []
@@ -223,7 +223,7 @@ def find_missing(
 
 
 def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
-    """The sentences on what is missing, and what helps."""
+    """The problems, and a hint on how to solve them."""
     every = list(missing)
     of_places = [one.entity is None or one.entity.kind == "location" for one in every]
     hints = [HOW_TO_MAKE] * (not all(of_places)) + [HOW_TO_SHOW_PLACE] * any(of_places)
@@ -231,8 +231,9 @@ def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
 
 
 def _look_up(names: Sequence[str], images: StoryImages, servers: Mapping[str, HashInput]) -> tuple[str, dict[str, str]]:
-    """Of several names the first that is anywhere, and address → SHA-256 of it there; no addresses when it lies beside the
-    story. When it is nowhere, that is said of the first name."""
+    """The first of several names that exists, and address → SHA-256 of it there; no addresses when it is next to the story.
+
+    When none exists: the first name, and no hashes."""
     for name in names:
         if images.find(name) is not None:
             return name, {}

@@ -1,4 +1,4 @@
-"""Whether a graph fits a server: everything that does not is named, before anything is submitted."""
+"""Checks a graph against a server: all problems are listed before anything is submitted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_graph(
     # A node that the server does not know may well be the one that saves.
     known = all(node["class_type"] in object_info for node in graph.values())
     if known and not any(object_info[node["class_type"]].get("output_node") for node in graph.values()):
-        problems.append(Problem("", "no node of the workflow saves anything: it needs an output node"))
+        problems.append(Problem("", "no node of the workflow saves anything: add an output node"))
     return problems
 
 
@@ -51,7 +51,7 @@ def require_fit(
     """Raise `workflow-invalid` with all problems, if there are any.
 
     Args:
-        more: problems of what runs beside the graph, to come in the same message.
+        more: further problems for the same message, such as those of the references workflow.
     """
     problems = [*check_graph(graph, object_info, workflow, list_models), *more]
     if problems:
@@ -106,7 +106,7 @@ def _check_link(
         return
     given, wanted = _type_name(outputs[value[1]]), _type_name(spec[0])
     if not types_fit(given, wanted):
-        yield Problem(where, f"{name!r} wants {wanted} and gets {given} from node {value[0]} ({source['class_type']})")
+        yield Problem(where, f"{name!r} expects {wanted}, found {given} from node {value[0]} ({source['class_type']})")
 
 
 def _type_name(kind: Any) -> str:
@@ -114,7 +114,7 @@ def _type_name(kind: Any) -> str:
 
 
 def types_fit(given: str, wanted: str) -> bool:
-    """Whether a link of one type may go into an input of another, by ComfyUI's rule: any of "A,B", ``*`` for all."""
+    """Whether a link of one type fits an input of another, by ComfyUI's rule: any of "A,B", ``*`` for all."""
     given_types = {part.strip() for part in given.split(",")}
     wanted_types = {part.strip() for part in wanted.split(",")}
     return "*" in given_types | wanted_types or bool(given_types & wanted_types)
@@ -139,7 +139,7 @@ def _check_value(where: str, kind: str, name: str, value: Any, spec: Any) -> Ite
         if (low is not None and value < low) or (high is not None and value > high):
             yield Problem(where, f"{name!r} is {value}, expected {low} to {high}")
     elif spec[0] not in ("STRING", "BOOLEAN", "*") and isinstance(spec[0], str) and not _has_widget(value):
-        yield Problem(where, f"{name!r} wants a link of type {spec[0]}")
+        yield Problem(where, f"{name!r} expects a link of type {spec[0]}")
 
 
 def _has_widget(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Workflow files: reading them, and turning the editor's format into the API's."""
+"""Workflow files: read them, and convert the editor's format to the API's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from custom_nodes.videogen.core.segment.plan import digest
 from ..comfyui.graph import STORY_NODE, Graph
 from ..comfyui.installation import PROJECT
 
-#: In a run directory: the converted workflow of the last run, and what converted it.
+#: In a run directory: the converted workflow of the last run, and the versions that it was converted from and for.
 CONVERSION_FILE = "graph.json"
 
 
@@ -29,7 +29,7 @@ class Workflow:
     api: Graph | None
 
     def story_text(self) -> str:
-        """The story that the workflow carries in its VideoGenStory, or ""."""
+        """The story in the workflow's VideoGenStory, or ""."""
         if self.api is not None:
             texts = [node["inputs"].get("text") for node in self.api.values() if node["class_type"] == STORY_NODE]
         else:
@@ -44,7 +44,7 @@ class Workflow:
 
 
 def load_workflow(path: Path) -> Workflow:
-    """Read a workflow file; ``preview`` is looked up among the workflows that ship.
+    """Read a workflow file; a bare name such as ``preview`` may be that of a shipped workflow.
 
     Raises:
         VideoGenError: `workflow-unreadable`.
@@ -53,7 +53,7 @@ def load_workflow(path: Path) -> Workflow:
         if not path.exists() and len(path.parts) == 1:
             shipped = PROJECT / "workflows" / f"{path.name.removesuffix('.json')}.json"
             path = shipped if shipped.exists() else path
-        # Prompts out of images' metadata have NaN in them; null is what the editor makes of it too.
+        # Prompts from images' metadata contain NaN; the editor reads it as null too.
         data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda _: None)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in (PROJECT / "workflows").glob("*.json")))
@@ -79,7 +79,7 @@ def _is_api_node(node: Any) -> bool:
 
 
 def convert_workflow(workflow: Workflow, object_info: dict[str, Any]) -> Graph:
-    """The workflow in API format, with inputs left out that the server's nodes do not have.
+    """The workflow in API format, without inputs that the server's nodes do not have.
 
     Raises:
         VideoGenError: `workflow-invalid`, when it cannot be converted.
@@ -97,7 +97,7 @@ def convert_workflow(workflow: Workflow, object_info: dict[str, Any]) -> Graph:
 
 
 def _is_known(name: str, known: set[str]) -> bool:
-    # Growing inputs are called "images.image0" and stand in the schema as "images".
+    # Growing inputs are called "images.image0", and "images" in the schema.
     return name in known or name.split(".")[0] in known
 
 
@@ -113,12 +113,12 @@ def _convert_ui(workflow: Workflow, object_info: dict[str, Any]) -> Graph:
         raise VideoGenError(
             "workflow-invalid",
             f"{workflow.path} cannot be converted to the API format: {error}",
-            "Open it in the editor and export it with File → Export (API); that file runs as well.",
+            "Open it in the editor and export it with File → Export (API); that file works too.",
         ) from None
 
 
 def describe_conversion(workflow: Workflow, version: str, graph: Graph, object_info: dict[str, Any]) -> dict[str, Any]:
-    """A conversion as it is kept in a run directory, with the schemas of the nodes that it uses."""
+    """The record of a conversion for a run directory, with the schemas of the nodes that it uses."""
     used = {node["class_type"] for node in graph.values()}
     return {
         "workflow": digest(workflow.ui or workflow.api),
@@ -129,7 +129,7 @@ def describe_conversion(workflow: Workflow, version: str, graph: Graph, object_i
 
 
 def load_conversion(folder: Path, workflow: Workflow, version: str) -> tuple[Graph, dict[str, Any]] | None:
-    """Graph and schemas that are kept in a run directory, if they belong to this workflow and this ComfyUI."""
+    """The graph and schemas of a run directory, if they belong to this workflow and this ComfyUI version."""
     try:
         record = json.loads((folder / CONVERSION_FILE).read_text(encoding="utf-8"))
         if record["workflow"] != digest(workflow.ui or workflow.api) or record["comfyui"] != version:

@@ -12,11 +12,11 @@ import pytest
 
 from custom_nodes.videogen.media.story_file import load_story_data
 from runner.comfyui.installation import DEFAULT_STORY, PROJECT
-from runner.workflows.missing_parts import declared_models
 from runner.workflows.model_catalog import find_published
 from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
+from tests.support.graph_checks import declared_models
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
@@ -181,7 +181,7 @@ def test_the_upscale_model_is_offered_to_whoever_chooses_it(
 
 
 def test_every_model_is_declared_where_it_is_chosen(workflow: dict[str, Any], name: str) -> None:
-    found = list(declared_models(load_workflow(PATHS[name])))
+    found = declared_models(load_workflow(PATHS[name]))
     optional = [OPTIONAL] if name in FRAMES else []
     assert sorted(model.name for model in found) == sorted(MODELS[name] + optional)
     for model in found:

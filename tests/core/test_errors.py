@@ -2,7 +2,14 @@
 
 import pytest
 
-from custom_nodes.videogen.core.errors import ERROR_CODES, Problem, ProblemList, VideoGenError
+from custom_nodes.videogen.core.errors import (
+    ERROR_CODES,
+    FORMER_CODES,
+    Problem,
+    ProblemList,
+    VideoGenError,
+    find_former_code,
+)
 
 
 def test_an_error_has_message_hint_and_exit_status():
@@ -25,7 +32,28 @@ def test_every_code_has_a_meaning_and_an_exit_status_of_the_command_line(code):
     assert code == code.lower()
     assert " " not in code
     assert ERROR_CODES[code].meaning
-    assert ERROR_CODES[code].exit_status in (1, 2, 3)
+    assert ERROR_CODES[code].exit_status in (1, 2, 3, 4)
+
+
+def test_only_an_internal_error_has_the_status_of_internal_errors():
+    assert [code for code, entry in ERROR_CODES.items() if entry.exit_status == 4] == ["runner-failed"]
+
+
+def test_a_full_disk_is_no_bad_input():
+    assert VideoGenError("disk-full", "the disk is full").exit_status == 1
+
+
+@pytest.mark.parametrize(("former", "present"), FORMER_CODES.items())
+def test_a_former_code_is_its_present_one(former, present):
+    assert former not in ERROR_CODES
+    error = VideoGenError(former, "?")
+    assert (error.code, error.exit_status) == (present, ERROR_CODES[present].exit_status)
+    assert find_former_code(error.code) == former
+
+
+def test_most_codes_had_no_other_name():
+    assert find_former_code("disk-full") is None
+    assert find_former_code("") is None
 
 
 def test_a_list_of_problems_is_one_error():

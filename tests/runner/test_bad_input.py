@@ -37,15 +37,15 @@ def _nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def refuse(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run a command that must be refused with status 2; gives what it says."""
+    """Run a command that must be refused, with status 2 unless another is named; returns what it says."""
 
-    def call(*arguments: str) -> str:
+    def call(*arguments: str, expected: int = 2) -> str:
         try:
             status = main(arguments)
         except SystemExit as exit_call:  # argparse's own way
             status = int(exit_call.code or 0)
         out, err = capsys.readouterr()
-        assert status == 2, f"status {status}: {err}"
+        assert status == expected, f"status {status}: {err}"
         assert "Traceback" not in out + err
         return err
 
@@ -56,13 +56,13 @@ def refuse(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def run_story(refuse: Callable[..., str], tmp_path: Path) -> Callable[..., str]:
     """`videogen run` on a story (data, or the text or bytes of the file), which must be refused."""
 
-    def call(story: Any, *arguments: str, name: str = "story.json", command: str = "run") -> str:
+    def call(story: Any, *arguments: str, name: str = "story.json", command: str = "run", expected: int = 2) -> str:
         path = tmp_path / name
         content = story if isinstance(story, (str, bytes)) else json.dumps(story)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         workflow = tmp_path / "workflow.json"
         workflow.write_text(json.dumps(WORKFLOW))
-        said = refuse(command, str(path), "--workflow", str(workflow), *arguments)
+        said = refuse(command, str(path), "--workflow", str(workflow), *arguments, expected=expected)
         assert not (tmp_path / "runs").exists(), "a run directory was made"
         return said
 
@@ -199,7 +199,12 @@ OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "--stall of nothing": (["--stall", "0"], ["--stall", "'0'", "seconds"]),
     "--server not an address": (["--server", "ftp://host"], ["--server", "ftp://host", "http://127.0.0.1:8188"]),
     "--header not a header": (["--server", "http://host", "--header", "x"], ["--header", "Name: value"]),
-    "unknown option": (["--sede", "5"], ["--sede"]),
+    "--set without a value": (["--set", "3.cfg"], ["--set '3.cfg' cannot be read", "NODE.INPUT=VALUE"]),
+    "--set without an input": (["--set", "cfg=5"], ["--set 'cfg=5' cannot be read", "NODE.INPUT=VALUE"]),
+    "--bind of another name": (["--bind", "sede=3.seed"], ["--bind 'sede=3.seed' cannot be read", "prompt, negative"]),
+    "--bind without an input": (["--bind", "seed=3"], ["--bind 'seed=3' cannot be read", "NAME=NODE.INPUT"]),
+    "--references not there": (["--references", "gone.json"], ["there is no workflow gone.json"]),
+    "unknown option": (["--sede", "5"], ["usage: videogen run", "--sede", "did you mean --seed?"]),
     "--seed without --prompt": (["--seed", "5"], ["--seed is for a single clip, and --prompt is missing"]),
     "--prompt with a story": (["--prompt", "a tree"], ["goes with neither STORY nor --segments"]),
 }
@@ -290,7 +295,7 @@ def test_a_folder_of_other_things_is_not_written_into(run_story: Callable[..., s
 def test_a_full_disk_is_named_before_anything_runs(run_story: Callable[..., str], tmp_path: Path) -> None:
     with mount_small_disk(tmp_path / "disk", 100) as disk:
         fill(disk)
-        said = run_story(GOOD, "--out", str(disk / "run"))
+        said = run_story(GOOD, "--out", str(disk / "run"), expected=1)
     assert "no space is left" in said
     assert "--out" in said
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
-from runner.check import CheckResult, check_on_server
+from runner.check import check_on_server
+from runner.check_result import CheckResult
 from runner.comfyui.client import ComfyClient
 from runner.comfyui.graph import Graph
 from runner.workflows.workflow import Workflow

@@ -11,7 +11,7 @@ SEGMENTS_FAILED, BAD_INPUT, NO_SERVER, INTERNAL_ERROR = 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """What a code means and the exit status of the command line that ends with it."""
+    """The meaning of an error code, and the exit status of a command that ends with it."""
 
     meaning: str
     exit_status: int
@@ -64,15 +64,13 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "workflow-unreadable": ErrorCode("the workflow file does not exist or is not a ComfyUI workflow", BAD_INPUT),
     "workflow-invalid": ErrorCode("the workflow does not fit the server; everything wrong is listed", BAD_INPUT),
-    "binding-invalid": ErrorCode(
-        "a --bind or --set cannot be read, or names something that the workflow does not have", BAD_INPUT
-    ),
+    "binding-invalid": ErrorCode("a --bind or --set cannot be read, or its target is not in the workflow", BAD_INPUT),
     "option-invalid": ErrorCode("a command-line option has a value that cannot be used", BAD_INPUT),
     "run-directory-busy": ErrorCode("another runner is working in this run directory", BAD_INPUT),
     "run-directory-invalid": ErrorCode("a folder is not a run directory, or belongs to another run", BAD_INPUT),
     "not-installed": ErrorCode("there is no embedded ComfyUI to start", NO_SERVER),
     "server-unreachable": ErrorCode("nothing answers at the server's address", NO_SERVER),
-    "server-not-comfyui": ErrorCode("what answers is not a ComfyUI", BAD_INPUT),
+    "server-not-comfyui": ErrorCode("the server is not a ComfyUI", BAD_INPUT),
     "server-lacks-pack": ErrorCode("the ComfyUI does not have the videogen nodes", NO_SERVER),
     "server-too-old": ErrorCode("the ComfyUI is of a version that the nodes cannot work with", NO_SERVER),
     "server-start-failed": ErrorCode("the embedded ComfyUI did not start", NO_SERVER),
@@ -89,7 +87,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "output-missing": ErrorCode("a finished prompt has no video or picture in its outputs", SEGMENTS_FAILED),
 }
 
-#: Codes of earlier releases, as journals and scripts have them → what they are called now.
+#: Codes of earlier releases, as in journals and scripts → their present names.
 FORMER_CODES = {"video-broken": "media-broken"}
 
 

@@ -47,6 +47,16 @@ def test_json_is_one_object_a_line_on_standard_output(capsys: pytest.CaptureFixt
     ]
 
 
+def test_a_code_that_had_another_name_is_told_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    display = JsonDisplay()
+    display.event({"event": "segment-failed", "segment": 1, "code": "media-broken"})
+    display.event({"event": "segment-failed", "segment": 2, "code": "render-failed"})
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"event": "segment-failed", "segment": 1, "code": "media-broken", "former_code": "video-broken"},
+        {"event": "segment-failed", "segment": 2, "code": "render-failed"},
+    ]
+
+
 def test_json_progress_comes_at_most_twice_a_second(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,8 +271,8 @@ def test_what_stops_the_node_is_told_before(graph: Graph) -> None:
     found = missing(graph, None, {})
     assert lines(found) == [
         "locations.field: it has no `reference`, and the picture of its default name 'videogen/garden/field.png' is not in the"
-        " input folder of http://1, nor beside the story (segments 1)",
-        "locations.barn: its picture 'barn.png' is not in the input folder of http://1, nor beside the story (segments 2)",
+        " input folder of http://1, nor next to the story (segments 1)",
+        "locations.barn: its picture 'barn.png' is not in the input folder of http://1, nor next to the story (segments 2)",
         "locations: segments 3 have no location, and a node of the workflow shows its picture",
     ]
     hint = explain_missing(found)[1]
@@ -291,7 +291,7 @@ def test_several_servers_look_at_the_same_image() -> None:
     assert lines(missing(location_graph(), None, both, both | {FIELD: "other", "barn.png": "barn"}))[:2] == [
         "locations.field: 'videogen/garden/field.png' is not the same file on http://1 and http://2",
         # The second one would take this, the first one another.
-        "locations.barn: its picture 'barn.png' is not in the input folder of http://1, nor beside the story (segments 2)",
+        "locations.barn: its picture 'barn.png' is not in the input folder of http://1, nor next to the story (segments 2)",
     ]
 
 

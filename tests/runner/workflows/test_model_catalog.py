@@ -34,7 +34,8 @@ def test_names_and_checksums_are_each_model_s_own() -> None:
 
 
 def test_one_file_is_published_under_another_name() -> None:
-    assert [model.name for model in MODELS if model.needs_renaming] == ["CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"]
+    renamed = [model.name for model in MODELS if model.url.rpartition("/")[2] != model.name]
+    assert renamed == ["CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"]
 
 
 def test_a_folder_in_front_of_the_name_does_not_matter() -> None:

@@ -1,4 +1,4 @@
-"""Images of a story's cast: who reads them, what is missing, under which names servers get them, and what keys hold on to."""
+"""Images of a story's cast: which are missing, their names on servers, and what of them is part of a segment's key."""
 
 from __future__ import annotations
 
@@ -14,118 +14,16 @@ from typing import Any, cast
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.rendering.attempts import Attempts
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.rendering.retries import Variant
 from runner.rendering.scheduler import Task
-from runner.workflows.image_inputs import find_needs, find_readers, find_unknown_references
+from runner.workflows.image_inputs import find_readers
 from runner.workflows.story_images import StoryImages, find_missing, read_unchanged
+from tests.support.cast_stories import BEN, STORY, cast_graph
 from tests.support.stories import Graph, segment_graph
-
-STORY: dict[str, Any] = {
-    "title": "Garden",
-    "fps": 4,
-    "frames": 4,
-    "size": [320, 180],
-    "quality": "draft",
-    "characters": {
-        "anna": {"segments": "1,2", "reference": ["anna.png", "people/anna side.png"], "region": "anna_mask.png"},
-        "ben": {"segments": "2,3"},
-    },
-    "objects": {"tree": {"segments": "1-3", "reference": "tree.png"}},
-    "locations": {"field": {"segments": "1-3"}},
-    "segments": [{"prompt": "one"}, {"prompt": "two"}, {"prompt": "three"}],
-}
-WIDGETS = {"character_weight": 0.8, "object_weight": 0.5, "location_weight": 0.3, "missing": "stop"}
-BEN = "videogen/garden/ben.png"
-
-
-def cast_graph(**inputs: Any) -> Graph:
-    """The segment graph with a VideoGenApplyCharacters in it, node 7."""
-    node = {"class_type": "VideoGenApplyCharacters", "inputs": {"segment": ["2", 0], **WIDGETS, **inputs}}
-    return segment_graph(STORY) | {"7": node}
-
-
-def reference(name: Any, *behind: Any) -> dict[str, Any]:
-    """A VideoGenReference; `behind` is the link of its `references`."""
-    links = {"references": [behind[0], 0]} if behind else {}
-    return {"class_type": "VideoGenReference", "inputs": {"name": name, "image": ["30", 0], **links}}
-
-
-def needs(number: int, graph: Graph) -> dict[str, bool]:
-    """file → whether the segment cannot do without it."""
-    found = find_needs(plan_segment(parse_story(copy.deepcopy(STORY)), number), find_readers(graph))
-    return {need.name: need.required for need in found}
-
-
-# ------------------------------------------------------------------ who reads what
-
-
-def test_a_workflow_without_such_a_node_reads_nothing() -> None:
-    assert find_readers(segment_graph(STORY)) == []
-    assert needs(1, segment_graph(STORY)) == {}
-
-
-def test_a_segment_needs_the_images_and_masks_of_its_cast() -> None:
-    assert needs(1, cast_graph()) == dict.fromkeys(
-        ["anna.png", "people/anna side.png", "tree.png", "anna_mask.png"], True
-    )
-    assert needs(3, cast_graph()) == {BEN: True, "tree.png": True}
-
-
-def test_kinds_that_are_off_need_none() -> None:
-    assert needs(3, cast_graph(object_weight=0.0)) == {BEN: True}
-    assert needs(3, cast_graph(object_weight=0, character_weight=0)) == {}
-
-
-def test_a_weight_out_of_another_node_may_be_any() -> None:
-    assert needs(3, cast_graph(object_weight=["40", 0])) == {BEN: True, "tree.png": True}
-
-
-@pytest.mark.parametrize("missing", ["go on without", ["40", 0]])
-def test_a_node_that_goes_on_can_do_without(missing: Any) -> None:
-    assert needs(3, cast_graph(missing=missing)) == {BEN: False, "tree.png": False}
-
-
-def test_what_the_graph_shows_needs_no_file() -> None:
-    graph = cast_graph(references=["20", 0]) | {"20": reference("ben", "21"), "21": reference(" tree ")}
-    assert needs(2, graph) == dict.fromkeys(["anna.png", "people/anna side.png", "anna_mask.png"], True)
-    assert needs(3, graph) == {}
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"20": {"class_type": "SomebodyElses", "inputs": {}}},
-        {"20": reference(["41", 0])},
-        {},
-        {"20": reference("ben", "20")},
-    ],
-    ids=["another pack's node", "a name out of a node", "dangling", "a circle"],
-)
-def test_images_from_who_knows_where_may_be_of_anybody(more: Graph) -> None:
-    found = needs(2, cast_graph(references=["20", 0]) | more)
-    assert found["anna.png"] is False
-    assert found["anna_mask.png"] is True
-
-
-def test_of_two_nodes_the_stricter_counts() -> None:
-    graph = cast_graph(missing="go on without")
-    graph["8"] = copy.deepcopy(graph["7"])
-    graph["8"]["inputs"] |= {"missing": "stop", "object_weight": 0.0}
-    assert needs(3, graph) == {BEN: True, "tree.png": False}
-
-
-def test_a_reference_to_nobody_is_named() -> None:
-    story = parse_story(copy.deepcopy(STORY))
-    graph = cast_graph() | {"20": reference("bem"), "21": reference("tree"), "22": reference(["1", 0])}
-    assert [str(problem) for problem in find_unknown_references(graph, story)] == [
-        "node 20 (VideoGenReference): 'bem' is nobody in the story (did you mean 'ben'?)"
-    ]
-
 
 # ------------------------------------------------------------------ what is missing
 
@@ -149,14 +47,14 @@ def test_nothing_is_missing() -> None:
 
 def test_what_is_missing_is_named_with_its_segments() -> None:
     assert missing(None, {"tree.png": "x"}) == [
-        "characters.anna: its picture 'anna.png' is not in the input folder of http://host:1, nor beside the story"
+        "characters.anna: its picture 'anna.png' is not in the input folder of http://host:1, nor next to the story"
         " (segments 1,2)",
-        "characters.anna: its picture 'people/anna side.png' is not in the input folder of http://host:1, nor beside the story"
+        "characters.anna: its picture 'people/anna side.png' is not in the input folder of http://host:1, nor next to the story"
         " (segments 1,2)",
-        "characters.anna: the mask 'anna_mask.png' of its region is not in the input folder of http://host:1, nor beside the"
+        "characters.anna: the mask 'anna_mask.png' of its region is not in the input folder of http://host:1, nor next to the"
         " story (segments 1,2)",
         "characters.ben: it has no `reference`, and the picture of its default name 'videogen/garden/ben.png' is not in the"
-        " input folder of http://host:1, nor beside the story (segments 2,3)",
+        " input folder of http://host:1, nor next to the story (segments 2,3)",
     ]
 
 
@@ -176,7 +74,7 @@ def test_every_server_needs_the_files_and_the_same_ones() -> None:
     del other[BEN]
     assert missing(None, ALL, other) == [
         "characters.ben: it has no `reference`, and the picture of its default name 'videogen/garden/ben.png' is not in the"
-        " input folder of http://host:2, nor beside the story (segments 2,3)",
+        " input folder of http://host:2, nor next to the story (segments 2,3)",
         "objects.tree: 'tree.png' is not the same file on http://host:1 and http://host:2",
     ]
 

@@ -115,10 +115,10 @@ def story_place(entity: Entity) -> str:
 
 
 def describe_unknown_name(name: str, cast: Iterable[Entity]) -> str:
-    """The sentence on an image that the workflow gives of somebody whom a cast does not have."""
+    """The sentence on a reference image whose name is not in a story's cast."""
     names = [entity.name for entity in cast]
-    known = did_you_mean(name, names) or f"; there are: {', '.join(map(repr, names)) or 'nobody and nothing'}"
-    return f"{name!r} is nobody in the story{known}"
+    known = did_you_mean(name, names) or (f"; it has {', '.join(map(repr, names))}" if names else ", which is empty")
+    return f"{name!r} is not in the story's cast{known}"
 
 
 def story_cast(story: Story) -> list[Entity]:

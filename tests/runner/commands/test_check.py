@@ -1,0 +1,161 @@
+"""`videogen check` and `convert`: a server is only started for what cannot be told without one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from runner.cli import main
+from runner.comfyui.embedded import EmbeddedServer
+from runner.comfyui.installation import Installation
+from tests.support.fake_server import FakeServer
+from tests.support.graphs import editor_workflow
+from tests.support.stories import segment_graph, small_story
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+class ServerStarts(list[Path]):
+    """Log folders of the embedded servers that were to be started; none of them starts."""
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ServerStarts:
+    found = ServerStarts()
+
+    def start(self: EmbeddedServer) -> None:
+        found.append(self.folder)
+        raise VideoGenError("server-start-failed", "a server was started")
+
+    installation = Installation(tmp_path, tmp_path, (), "0.3.75")
+    monkeypatch.setattr(EmbeddedServer, "start", start)
+    monkeypatch.setattr("runner.commands.server_options.find_installation", lambda: installation)
+    return found
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command in a folder with a good story.json and film.json, and a broken.yaml; returns status and outputs."""
+    (tmp_path / "story.json").write_text(json.dumps(small_story("Tiny")))
+    (tmp_path / "broken.yaml").write_text("- prompt: [")
+    (tmp_path / "film.json").write_text(json.dumps(segment_graph("")))
+    (tmp_path / "editor.json").write_text(json.dumps(editor_workflow()))
+    (tmp_path / "list.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VIDEOGEN_HEADER", raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(arguments)
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+OFFLINE: dict[str, tuple[list[str], list[str]]] = {
+    "no story": (["gone.json"], ["there is no story file gone.json"]),
+    "YAML error": (["broken.yaml"], ["broken.yaml is not YAML"]),
+    "no workflow": (["story.json", "--workflow", "gone"], ["there is no workflow gone"]),
+    "no references": (["story.json", "--references", "gone"], ["there is no workflow gone"]),
+    "all of them": (
+        ["broken.yaml", "--workflow", "list.json", "--references", "gone"],
+        ["broken.yaml is not YAML", "list.json is no ComfyUI workflow", "there is no workflow gone"],
+    ),
+    "header": (["story.json", "--header", "x"], ["--header"]),
+}
+
+
+@pytest.mark.parametrize("case", OFFLINE)
+def test_a_problem_that_needs_no_server_starts_none(call: Call, starts: ServerStarts, case: str) -> None:
+    arguments, words = OFFLINE[case]
+    if "--workflow" not in arguments:
+        arguments = [*arguments, "--workflow", "film.json"]
+    status, out, err = call("check", *arguments)
+    assert (status, err) == (2, "")
+    assert [word for word in words if word not in out] == [], out
+    assert starts == []
+
+
+def test_that_the_workflow_was_not_checked_is_said(call: Call, starts: ServerStarts) -> None:
+    _, out, _ = call("check", "gone.json", "--workflow", "film.json")
+    assert out.endswith("Note: film.json is checked against ComfyUI once this is corrected\n")
+    assert "once this is corrected" not in call("check", "gone.json", "--workflow", "list.json")[1]
+
+
+def test_without_such_a_problem_a_server_is_started(call: Call, starts: ServerStarts) -> None:
+    status, out, err = call("check", "story.json", "--workflow", "film.json")
+    assert (status, out) == (3, "")
+    assert "a server was started" in err
+    assert len(starts) == 1
+
+
+def test_a_running_server_is_asked_in_any_case(
+    call: Call, starts: ServerStarts, server: FakeServer, object_info: dict[str, Any]
+) -> None:
+    server.routes["GET /object_info"] = object_info
+    (Path("film.json")).write_text(json.dumps(segment_graph("", codec="av1")))
+    status, out, err = call("check", "broken.yaml", "--workflow", "film.json", "--server", server.url)
+    assert (status, err, starts) == (2, "", [])
+    assert "broken.yaml is not YAML" in out
+    assert "'codec' is 'av1'" in out
+
+
+def test_a_server_that_is_gone_is_one_more_problem(call: Call, starts: ServerStarts) -> None:
+    """On its own it is the answer: see the exit status."""
+    server = ["--workflow", "film.json", "--server", "http://127.0.0.1:9"]
+    status, out, _ = call("check", "broken.yaml", *server)
+    assert status == 2
+    assert "broken.yaml is not YAML" in out
+    assert "http://127.0.0.1:9" in out
+    status, out, err = call("check", "story.json", *server)
+    assert (status, out) == (3, "")
+    assert "http://127.0.0.1:9" in err
+
+
+def test_warnings_are_notes_and_no_problems(
+    call: Call, starts: ServerStarts, server: FakeServer, object_info: dict[str, Any]
+) -> None:
+    server.routes["GET /object_info"] = object_info
+    story = small_story("Tiny")
+    for segment, timespan in zip(story["segments"], ("00:00 - 00:08", "00:10 - 00:18"), strict=True):
+        segment["timespan"] = timespan
+    Path("story.json").write_text(json.dumps(story))
+    status, out, err = call("check", "story.json", "--workflow", "film.json", "--server", server.url)
+    assert (status, err) == (0, "")
+    note, *_, last = out.splitlines()
+    assert note.startswith("Note: segments[2].timespan: there is a gap of ")
+    assert last == "Tiny: 2 segments, 16.000 s; film.json fits the server"
+
+
+# ------------------------------------------------------------------ convert
+
+
+def test_a_workflow_in_api_format_is_printed_without_a_server(call: Call, starts: ServerStarts) -> None:
+    status, out, _ = call("convert", "film.json")
+    assert (status, starts) == (0, [])
+    assert json.loads(out) == segment_graph("")
+
+
+def test_with_a_server_inputs_that_its_nodes_lack_are_left_out(
+    call: Call, starts: ServerStarts, server: FakeServer, object_info: dict[str, Any]
+) -> None:
+    server.routes["GET /object_info"] = object_info
+    Path("film.json").write_text(json.dumps(segment_graph("", newer=1)))
+    status, out, _ = call("convert", "film.json", "--server", server.url)
+    assert status == 0
+    assert json.loads(out) == segment_graph("")
+
+
+@pytest.mark.parametrize("name", ["gone", "list.json"])
+def test_a_workflow_that_cannot_be_read_starts_no_server(call: Call, starts: ServerStarts, name: str) -> None:
+    assert call("convert", name)[0] == 2
+    assert starts == []
+
+
+def test_the_editor_s_format_needs_a_server(call: Call, starts: ServerStarts) -> None:
+    assert call("convert", "editor.json")[0] == 3
+    assert len(starts) == 1
