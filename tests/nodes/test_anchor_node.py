@@ -20,7 +20,8 @@ import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention.attention_patch import ImageCondition, apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.image_condition import ImageCondition
 from custom_nodes.videogen.comfyui.attention.unet_blocks import attention_levels, choose_blocks
 from custom_nodes.videogen.comfyui.frames.frame_batches import FRAMES_KEY, split_evenly
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -507,5 +508,5 @@ def test_widgets() -> None:
     assert VideoGenAnchorAttention.validate_inputs(0.2, 0.8) is True
     assert VideoGenAnchorAttention.validate_inputs(None, 0.8) is True
     assert VideoGenAnchorAttention.validate_inputs(0.9, 0.8) == (
-        "`start` is 0.9, behind `end`, which is 0.8: expected a `start` that is not larger"
+        "`start` is 0.9 and `end` is 0.8, expected a `start` that is not after `end`"
     )

@@ -20,15 +20,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui import cast_images as cast_images
-from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions, cross_attention_keys
+from custom_nodes.videogen.comfyui import cast_images
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.unet_blocks import cross_attention_keys
+from custom_nodes.videogen.comfyui.reference_images import References
+from custom_nodes.videogen.comfyui.sockets import need_references
 from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.images.image_files import FileWatch
-from custom_nodes.videogen.nodes.characters import characters
-from custom_nodes.videogen.nodes.characters.characters import VideoGenApplyCharacters
-from custom_nodes.videogen.nodes.characters.references import References, VideoGenReference, need_references
+from custom_nodes.videogen.nodes.characters.apply_characters import VideoGenApplyCharacters
+from custom_nodes.videogen.nodes.characters.reference import VideoGenReference
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15
 from runner.bench.models.tiny_adapters import draw_adapter
@@ -160,7 +162,7 @@ def test_two_people_leave_no_room_for_the_place(apply: Any) -> None:
     assert report.splitlines() == [
         "character anna: weight 0.8, 50% of the frame, 1 picture from anna.png",
         "character ben: weight 0.6, 50% of the frame, 2 pictures from ben.png, people/ben2.png",
-        "location garden: weight 0.3, no room beside the others, 1 picture from garden.png",
+        "location garden: weight 0.3, no room left by the others, 1 picture from garden.png",
     ]
 
 
@@ -204,7 +206,7 @@ def test_kinds_beside_a_region_act_in_full(apply: Any, model: Any) -> None:
 def test_a_segment_without_anybody_leaves_the_model_alone(apply: Any, model: Any) -> None:
     patched, masks, images, report = apply(segment(4))
     assert patched is model
-    assert (masks.shape, images.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "nobody")
+    assert (masks.shape, images.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "no reference pictures")
 
 
 def test_all_of_it_samples(apply: Any, model: Any) -> None:
@@ -286,7 +288,7 @@ def test_going_on_without_somebody_leaves_the_place_empty(
     (folder / "anna.png").unlink()
     with caplog.at_level(logging.WARNING):
         _, masks, _, report = apply(segment(1), missing="go on without")
-    assert "segment 1 goes on without: characters.anna" in caplog.text
+    assert "segment 1 continues without: characters.anna" in caplog.text
     assert masks.shape[0] == 2
     assert bool((masks[0, :, :220] == 0).all()), "Ben does not take Anna's half"
     assert report.splitlines()[-1].startswith("without characters.anna: its picture 'anna.png'")
@@ -431,7 +433,7 @@ def test_an_image_that_changes_makes_the_node_run_again(
 ) -> None:
     watch = FileWatch()
     monkeypatch.setattr(cast_images, "files_read", watch)
-    monkeypatch.setattr(characters, "files_read", watch)
+    monkeypatch.setattr(apply_characters, "files_read", watch)
 
     def fingerprint() -> Any:
         return VideoGenApplyCharacters.fingerprint_inputs(character_weight=0.8, segment=None)
@@ -453,7 +455,7 @@ def test_an_image_that_was_missing_and_comes_makes_the_node_run_again(
 ) -> None:
     watch = FileWatch()
     monkeypatch.setattr(cast_images, "files_read", watch)
-    monkeypatch.setattr(characters, "files_read", watch)
+    monkeypatch.setattr(apply_characters, "files_read", watch)
     content = (folder / "anna.png").read_bytes()
     (folder / "anna.png").unlink()
     first = VideoGenApplyCharacters.fingerprint_inputs()

@@ -22,8 +22,7 @@ import torch
 from comfy_api.latest import io
 
 from custom_nodes.videogen.comfyui.sockets import AnySocket
-from custom_nodes.videogen.comfyui.thermal import telemetry
-from custom_nodes.videogen.comfyui.thermal import thermal_wait as guarding
+from custom_nodes.videogen.comfyui.thermal import telemetry, thermal_wait
 from custom_nodes.videogen.comfyui.thermal.thermal_wait import NodeThermalGuard
 from custom_nodes.videogen.comfyui.thermal.watched_devices import find_card, read_watched
 from custom_nodes.videogen.hardware.amd import Amd
@@ -55,7 +54,7 @@ def model(weights: dict[str, torch.Tensor]) -> Any:
 def fresh_telemetry(monkeypatch: pytest.MonkeyPatch) -> Iterator[telemetry.Telemetry]:
     """A telemetry of the test's own, that is not left running."""
     fresh = telemetry.Telemetry()
-    for module in (guarding, memory_guard, thermal_guard, telemetry):
+    for module in (thermal_wait, memory_guard, thermal_guard, telemetry):
         monkeypatch.setattr(module, "TELEMETRY", fresh)
     yield fresh
     fresh.stop()
@@ -67,7 +66,7 @@ class Card:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *temperatures: float | None) -> None:
         self.temperatures = list(temperatures)
         self.looks = 0
-        monkeypatch.setattr(guarding, "read_watched", self.read)
+        monkeypatch.setattr(thermal_wait, "read_watched", self.read)
 
     def read(self, devices: str) -> list[Reading]:
         value = self.temperatures[min(self.looks, len(self.temperatures) - 1)]
@@ -203,10 +202,10 @@ def test_cancel_while_it_is_hot(model: Any, monkeypatch: pytest.MonkeyPatch, fre
         naps.append(seconds)
         comfy.model_management.interrupt_current_processing()
 
-    monkeypatch.setattr(guarding.time, "sleep", sleep)
+    monkeypatch.setattr(thermal_wait.time, "sleep", sleep)
     made = often()
     object.__setattr__(made.policy, "interval", 10.0)
-    monkeypatch.setattr(guarding, "read_watched", lambda devices: [Reading("a", "card", temperature=95)])
+    monkeypatch.setattr(thermal_wait, "read_watched", lambda devices: [Reading("a", "card", temperature=95)])
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         sample(guard_model(model, made))
     assert len(naps) == 1
@@ -332,7 +331,7 @@ def test_no_guessing_where_cards_differ_and_torch_does_not_tell(monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: Properties())
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
-    assert "does not tell which card" in find_card(0, sensors).name
+    assert "does not report which card" in find_card(0, sensors).name
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     assert find_card(1, sensors).uuid == SECOND["uuid"]
 

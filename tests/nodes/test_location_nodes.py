@@ -23,16 +23,11 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.camera_path import camera_path
 from custom_nodes.videogen.core.segment.frame_seeds import entity_seed
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.core.segment.references import AVERAGE, FIRST_FRAME, REFERENCE, REFERENCE_OR_FIRST
 from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.nodes.frames.color_match import VideoGenColorMatch
 from custom_nodes.videogen.nodes.frames.keyframe_motion import VideoGenKeyframeMotion
-from custom_nodes.videogen.nodes.frames.location import (
-    AVERAGE,
-    FIRST_FRAME,
-    REFERENCE,
-    REFERENCE_OR_FIRST,
-    VideoGenColorMatch,
-    VideoGenLocation,
-)
+from custom_nodes.videogen.nodes.frames.location import VideoGenLocation
 from custom_nodes.videogen.tensor.color_space import srgb_to_lab
 from custom_nodes.videogen.tensor.keyframe_motion import look_at
 from runner.bench.models.hidden_inputs import in_graph
@@ -376,8 +371,8 @@ def test_alpha_moves_along() -> None:
         ({"move": "segment", "images": make_frames(1)}, "no segment is connected"),
         ({"latent": {"samples": torch.zeros(1, 16, 5, 8, 8)}}, "is the latent of a video model"),
         ({"images": torch.zeros(0, 8, 8, 3)}, "`images` has shape"),
-        ({"images": make_frames(1), "wanted": [1]}, "has no `latent` to give"),
-        ({"latent": {"samples": torch.zeros(1, 4, 8, 8)}, "wanted": [0]}, "has no `images` to give"),
+        ({"images": make_frames(1), "wanted": [1]}, "has no `latent` to output"),
+        ({"latent": {"samples": torch.zeros(1, 4, 8, 8)}, "wanted": [0]}, "has no `images` to output"),
     ],
 )
 def test_what_cannot_be_moved(inputs: dict[str, Any], words: str) -> None:
