@@ -274,8 +274,8 @@ def test_one_image_has_nothing_to_subtract(encoder: CountingEncoder) -> None:
     ("kind", "tower", "found"),
     [
         ("plain", replace(TINY_TOWER, projection=32), "expects image embeds of width 24, found 32"),
-        ("plus", replace(TINY_TOWER, width=32), "takes penultimate hidden states of width 24, and gets 32"),
-        ("full-face", replace(TINY_TOWER, width=32), "takes penultimate hidden states of width 24, and gets 32"),
+        ("plus", replace(TINY_TOWER, width=32), "expects penultimate hidden states of width 24, found 32"),
+        ("full-face", replace(TINY_TOWER, width=32), "expects penultimate hidden states of width 24, found 32"),
     ],
 )
 def test_another_encoder_than_the_adapters(tmp_path: Path, kind: str, tower: object, found: str) -> None:

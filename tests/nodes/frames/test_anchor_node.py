@@ -251,7 +251,7 @@ def test_models_without_a_unet_for_images(on_meta: Any, kind: str, config: dict[
     with pytest.raises(VideoGenError) as caught:
         anchor_frames(other)
     assert caught.value.code == "model-unsupported"
-    assert f"SD 1.5, SD 2.x, SDXL, SDXL-Turbo and what was made of them; this model is {kind}" in str(caught.value)
+    assert f"SD 1.5, SD 2.x, SDXL, SDXL-Turbo and models derived from them; this model is {kind}" in str(caught.value)
 
 
 def test_a_video_unet_is_told_apart(on_meta: Any) -> None:

@@ -33,7 +33,7 @@ def require_fit(adapter: IPAdapter, model: Any) -> None:
     if not layers or any(isinstance(module, SpatialVideoTransformer) for module in modules):
         raise VideoGenError(
             "model-unsupported",
-            f"an IP-Adapter works with SD 1.5, SD 2 and SDXL models and what was made of them; this model is {name}",
+            f"an IP-Adapter works with SD 1.5, SD 2 and SDXL models and models derived from them; this model is {name}",
             "Take a checkpoint of one of these, or leave the IP-Adapter out.",
         )
     widths = tuple(attention.heads * attention.dim_head for _, attention in layers)

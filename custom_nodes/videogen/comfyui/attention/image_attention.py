@@ -80,7 +80,7 @@ class ImageAttentionState:
         """Whether any condition has a weight in a layer."""
         return any(condition.weights[layer] for condition in self.conditions)
 
-    # -------------------------------------------------------------- what ComfyUI tells of a sampling
+    # -------------------------------------------------------------- the state of a sampling
 
     def read_schedule(self, model: Any) -> None:
         """Before a sampling: turn shares of it into noise levels. A node after ours may have changed the schedule."""

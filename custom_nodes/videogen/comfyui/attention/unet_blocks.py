@@ -39,7 +39,7 @@ def need_image_unet(model: Any, what: str) -> UNetModel:
         config = type(getattr(model.model, "model_config", model.model)).__name__
         raise VideoGenError(
             "model-unsupported",
-            f"{what} works with image models that have a UNet: SD 1.5, SD 2.x, SDXL, SDXL-Turbo and what was made of them;"
+            f"{what} works with image models that have a UNet: SD 1.5, SD 2.x, SDXL, SDXL-Turbo and models derived from them;"
             f" this model is {config}",
             "Video models keep their frames together by themselves: leave the node out there.",
         )
