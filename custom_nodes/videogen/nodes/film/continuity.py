@@ -130,10 +130,10 @@ class VideoGenContinuity(io.ComfyNode):
         )
         cast = read_cast(plan, DEFAULT_WEIGHTS, need_references(references), must_be_there=False, to_figure=False)
         masks = read_masks(mask, mask_of, plan, len(images))
-        backend, unused = make_appearance_model(clip_vision)
-        request, notes = make_request(plan, cast, masks, backend, len(images))
+        appearance_model, unused = make_appearance_model(clip_vision)
+        request, notes = make_request(plan, cast, masks, appearance_model, len(images))
         notes += unused
-        score = score_segment(frames_of(images), request, backend)
+        score = score_segment(frames_of(images), request, appearance_model)
         verdict = judge_segment(score, thresholds)
         lowest = worst_character(score)
         lines = describe_score(score, verdict, notes)
@@ -213,7 +213,7 @@ def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int)
 
 
 def make_request(
-    plan: SegmentPlan, cast: Cast, masks: dict[str, np.ndarray], backend: AppearanceModel, count: int
+    plan: SegmentPlan, cast: Cast, masks: dict[str, np.ndarray], appearance_model: AppearanceModel, count: int
 ) -> tuple[SegmentRequest, list[str]]:
     """The request for a segment's score, with references and regions; and notes on missing references."""
     boxes = {(area.entity.kind, area.entity.name): area.box for area in cast.areas}
@@ -224,7 +224,7 @@ def make_request(
         entity = member.role.entity
         try:
             appearances[entity.kind, entity.name] = tuple(
-                backend.measure_reference(image.cpu().numpy(), _figure_mask(entity, image, figure))
+                appearance_model.measure_reference(image.cpu().numpy(), _figure_mask(entity, image, figure))
                 for image, figure in zip(member.images, member.figures, strict=True)
             )
         except VideoGenError as error:
