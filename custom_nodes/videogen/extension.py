@@ -1,4 +1,4 @@
-"""Joins the node modules into one extension."""
+"""Join the node modules into one extension."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NODE_MODULES = (
     "story.storyboard",
     "film.film_output",
     "characters.ip_adapter",
-    "characters.references",
-    "characters.characters",
+    "characters.reference",
+    "characters.apply_characters",
     "frames.render_size",
     "frames.upscale",
     "characters.reference_output",
@@ -25,6 +25,7 @@ NODE_MODULES = (
     "frames.anchor_attention",
     "frames.keyframe_motion",
     "frames.location",
+    "frames.color_match",
     "film.continuity",
 )
 
@@ -46,7 +47,7 @@ def make_extension() -> VideoGenExtension:
         try:
             nodes += importlib.import_module(f".nodes.{name}", __package__).NODES
         except Exception:
-            # ComfyUI's loader logs only the message of what goes wrong in here, not where.
+            # ComfyUI's loader logs only the message of an error here, not its place.
             log.exception("videogen: the nodes of %r could not be loaded", name)
             raise
     start_services()
@@ -54,7 +55,7 @@ def make_extension() -> VideoGenExtension:
 
 
 def start_services() -> None:
-    """The pack's HTTP endpoints, and telemetry where there are cards; without them the nodes work all the same."""
+    """Start the HTTP endpoints, and telemetry on a machine with cards; the nodes work without them too."""
     try:
         from .comfyui.thermal.telemetry import TELEMETRY
         from .routes import add_routes

@@ -94,7 +94,7 @@ def build_graph(editor: Editor, plan: GraphPlan, placement: Placement | None = N
     for key, box in placement.nodes.items():
         if sizes[key] != list(box[2:]):
             raise ValueError(f"{key} is {sizes[key]}, wanted {list(box[2:])}: widgets would be cut")
-    editor.verify_output()
+    editor.wait_for_drawing()
     fit_view(editor, [*editor.boxes().values(), *placement.groups])
     return editor.export()
 
@@ -112,7 +112,7 @@ def fit_view(editor: Editor, boxes: list[Any]) -> None:
     editor.page.evaluate(
         "([scale, x, y]) => { app.canvas.ds.scale = scale; app.canvas.ds.offset = [x, y]; }", [scale, x, y]
     )
-    editor.verify_output()
+    editor.wait_for_drawing()
 
 
 def _describe_buses(plan: GraphPlan, placement: Placement) -> list[Any]:

@@ -11,8 +11,6 @@ from tests.browser.graph_plan import MUTED, Bus, GraphPlan, Group, Node
 VIT_H = "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 #: Not chosen, as Upscale does without: declared, so that the editor offers it to whoever chooses it.
 UPSCALER = "RealESRGAN_x4plus.safetensors"
-#: How far the camera goes: a pan that is well seen, out of images that become a fifth larger for it.
-REACH = 0.2
 BLUE, GREEN, RED, VIOLET, GRAY, YELLOW, TEAL = (
     "#8fb8de",
     "#9ccf9c",
@@ -299,8 +297,11 @@ def _sampling_group(model: ImageModel) -> Group:
 
 
 def _camera_group(story: dict[str, Any]) -> Group:
-    """Behind Color Match, which compares whole images, and in front of what measures and saves the film's frames."""
-    motion = {"move": "segment", "reach": REACH, "border": "crop", "frames": story.get("frames", 24)}
+    """After Color Match, which compares whole images, and before the nodes that measure and save the film's frames.
+
+    Move, reach and border have the node's defaults.
+    """
+    motion = {"frames": story.get("frames", 24)}
     return Group("Camera", BLUE, (Node("motion", "VideoGenKeyframeMotion", motion),), width=280, below=True)
 
 

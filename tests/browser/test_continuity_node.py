@@ -43,7 +43,7 @@ def test_score_and_curve_are_drawn_after_a_run(editor: Editor, tmp_path: Path) -
     story = small_story("Seen in the editor", characters={"man": {"segments": "1-2"}})
     editor.type_text("VideoGenStory", "text", json.dumps(story))
     before = editor.page.evaluate(_INSERT)
-    editor.verify_output()
+    editor.wait_for_drawing()
     values = editor.export()
     editor.page.evaluate("() => app.queuePrompt(0)")
     editor.page.wait_for_function(f"() => ({_STATE})().found !== null", timeout=60_000)

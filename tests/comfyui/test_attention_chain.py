@@ -178,8 +178,8 @@ def test_clones_share_what_they_show() -> None:
     for key, patch in ours.items():
         assert isinstance(patch, ImagePatch)
         assert theirs[key] is not patch
-        assert theirs[key].sight is patch.sight
-    assert next(iter(theirs.values())).sight.conditions[0].tokens is condition.tokens
+        assert theirs[key].state is patch.state
+    assert next(iter(theirs.values())).state.conditions[0].tokens is condition.tokens
     assert copy.deepcopy(patched.model_options["transformer_options"]).keys()
 
 

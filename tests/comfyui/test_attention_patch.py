@@ -15,12 +15,9 @@ import comfy.supported_models
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from custom_nodes.videogen.comfyui.attention.attention_patch import (
-    apply_image_conditions,
-    cross_attention_keys,
-    cross_attention_widths,
-    require_fit,
-)
+from custom_nodes.videogen.comfyui.attention.adapter_fit import require_fit
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.unet_blocks import cross_attention_keys, cross_attentions
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
@@ -59,7 +56,7 @@ def test_sdxl_has_seventy_of_them() -> None:
     depths = {("input", 4): 2, ("input", 5): 2, ("input", 7): 10, ("input", 8): 10}
     depths |= {("output", n): 10 for n in (0, 1, 2)} | {("output", n): 2 for n in (3, 4, 5)} | {("middle", 0): 10}
     assert cross_attention_keys(network) == [(*block, i) for block, depth in depths.items() for i in range(depth)]
-    assert tuple(cross_attention_widths(network)) == TINY_SDXL.attention_widths
+    assert tuple(layer.heads * layer.dim_head for _, layer in cross_attentions(network)) == TINY_SDXL.attention_widths
 
 
 @UNETS

@@ -66,7 +66,7 @@ class Seen:
         real = ImageAttentionState.add_images
 
         def add_images(
-            sight: ImageAttentionState,
+            state: ImageAttentionState,
             out: Tensor,
             query: Tensor,
             layer: int,
@@ -75,10 +75,10 @@ class Seen:
             in_place: bool,
         ) -> Tensor:
             before = out.clone()
-            result = real(sight, out, query, layer, options, in_place=in_place)
+            result = real(state, out, query, layer, options, in_place=in_place)
             if layer == 0:
                 acted = not torch.equal(result, before)
-                self.steps.append((float(options["sigmas"][0]), sight._positive_chunks(options), acted))
+                self.steps.append((float(options["sigmas"][0]), state._positive_chunks(options), acted))
             return result
 
         monkeypatch.setattr(ImageAttentionState, "add_images", add_images)
@@ -129,9 +129,9 @@ def test_a_node_that_asks_for_the_negative_prompt_by_itself() -> None:
 
 
 def test_numbers_tell_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    sight = ImageAttentionState([make_condition(UNET)])
-    assert sight._positive_chunks({"cond_or_uncond": [1, 0, 2]}) == (False, True, False)
-    assert sight._positive_chunks({"cond_or_uncond": [1, 0], "uuids": ["?", "?"]}) == (False, True)
+    state = ImageAttentionState([make_condition(UNET)])
+    assert state._positive_chunks({"cond_or_uncond": [1, 0, 2]}) == (False, True, False)
+    assert state._positive_chunks({"cond_or_uncond": [1, 0], "uuids": ["?", "?"]}) == (False, True)
     guider = SimpleNamespace(
         conds={"positive": [{"uuid": "a"}], "negative": [{"uuid": "b"}], "unknown": [{"uuid": "c"}]}
     )
@@ -144,9 +144,9 @@ def test_numbers_tell_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) ->
             calls.append((args, kwargs))
             return "noise"
 
-    assert sight.note_step(Executor(), "x", seed=1) == "noise"
+    assert state.note_step(Executor(), "x", seed=1) == "noise"
     assert calls == [(("x",), {"seed": 1})]
-    assert sight._positive_chunks({"cond_or_uncond": [0, 1, 2, 0], "uuids": ["b", "a", "c", "c"]}) == (
+    assert state._positive_chunks({"cond_or_uncond": [0, 1, 2, 0], "uuids": ["b", "a", "c", "c"]}) == (
         False,
         True,
         False,
@@ -154,8 +154,8 @@ def test_numbers_tell_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) ->
     )
     for conds in (None, {"positive": None}, [1]):
         guider.conds = conds
-        sight.note_step(Executor())
-        assert sight._positive_chunks({"cond_or_uncond": [0, 1], "uuids": ["a", "b"]}) == (True, False)
+        state.note_step(Executor())
+        assert state._positive_chunks({"cond_or_uncond": [0, 1], "uuids": ["a", "b"]}) == (True, False)
 
 
 # ------------------------------------------------------------------ which steps
@@ -276,29 +276,29 @@ def test_nothing_is_computed_for_layers_without_weight_and_steps_outside(product
 
 def test_what_was_kept_for_a_sampling_goes_with_it() -> None:
     patched = apply_image_conditions(model_of(), [make_condition(UNET, mask=torch.rand(1, 8, 16))])
-    sight = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["middle", 0, 0].sight
+    state = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["middle", 0, 0].state
     sizes = []
-    real = sight.add_images
+    real = state.add_images
 
     def add_images(*args: Any, **kwargs: Any) -> Tensor:
         result = real(*args, **kwargs)
-        sizes.append((len(sight._tokens), len(sight._plans), len(sight._masks._kept)))
+        sizes.append((len(state._tokens), len(state._plans), len(state._masks._kept)))
         return result
 
-    sight.add_images = add_images
+    state.add_images = add_images
     sample(patched)
     assert max(sizes) == (2 * LAYERS, 4, 4)  # positive and negative, four resolutions
-    assert (len(sight._tokens), len(sight._plans), len(sight._masks._kept)) == (0, 0, 0)
+    assert (len(state._tokens), len(state._plans), len(state._masks._kept)) == (0, 0, 0)
     assert 0 < image_sight._key_values.bytes <= image_sight.CACHE_BYTES
 
 
 def test_layouts_of_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_sight, "MAX_LAYOUTS", 2)
     patched = apply_image_conditions(model_of(torch.float64), [make_condition(UNET)])
-    sight = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["middle", 0, 0].sight
+    state = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["middle", 0, 0].state
     for frames in range(1, 6):
         predict(patched, UNET, make_latents(frames))
-    assert len(sight._plans) == 2
+    assert len(state._plans) == 2
 
 
 # ------------------------------------------------------------------ which frames

@@ -18,13 +18,8 @@ from torch import Tensor
 
 from custom_nodes.videogen.comfyui.attention import image_encoder, image_tokens
 from custom_nodes.videogen.comfyui.attention.image_encoder import read_encoder
-from custom_nodes.videogen.comfyui.attention.image_tokens import (
-    CROPS,
-    check_images,
-    encode_images,
-    hash_image,
-    pad_to_square,
-)
+from custom_nodes.videogen.comfyui.attention.image_tokens import CROPS, encode_images, pad_to_square, require_rgb_images
+from custom_nodes.videogen.comfyui.attention.tensor_hash import hash_tensor
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.lru_cache import SizedLRUCache
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
@@ -148,8 +143,8 @@ def test_an_image_is_encoded_once(encoder: CountingEncoder, kind: str, caplog: p
         second = encode_images(adapter, encoder, images.clone())
         assert encoder.images == 3 + extra
     assert [record.message.split(": ")[1] for record in caplog.records] == [
-        "3 of 3 pictures encoded, the others were known",
-        "0 of 3 pictures encoded, the others were known",
+        "3 of 3 pictures encoded, the others were cached",
+        "0 of 3 pictures encoded, the others were cached",
     ]
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
@@ -267,20 +262,20 @@ def test_images_that_are_none(encoder: CountingEncoder, images: object, message:
 
 def test_the_input_is_named(encoder: CountingEncoder) -> None:
     with pytest.raises(VideoGenError, match="`image_negative` has 0 pictures"):
-        check_images(torch.zeros(0, 8, 8, 3), "image_negative")
+        require_rgb_images(torch.zeros(0, 8, 8, 3), "image_negative")
 
 
 def test_one_image_has_nothing_to_subtract(encoder: CountingEncoder) -> None:
-    with pytest.raises(VideoGenError, match="`image` has 1 picture: subtract takes the others away from the first"):
+    with pytest.raises(VideoGenError, match="`image` has 1 picture: subtract needs others to subtract from the first"):
         encode_images(_adapter(), encoder, _images(1), blend="subtract")
 
 
 @pytest.mark.parametrize(
     ("kind", "tower", "found"),
     [
-        ("plain", replace(TINY_TOWER, projection=32), "takes image embeds of width 24, and gets 32"),
-        ("plus", replace(TINY_TOWER, width=32), "takes penultimate hidden states of width 24, and gets 32"),
-        ("full-face", replace(TINY_TOWER, width=32), "takes penultimate hidden states of width 24, and gets 32"),
+        ("plain", replace(TINY_TOWER, projection=32), "expects image embeds of width 24, found 32"),
+        ("plus", replace(TINY_TOWER, width=32), "expects penultimate hidden states of width 24, found 32"),
+        ("full-face", replace(TINY_TOWER, width=32), "expects penultimate hidden states of width 24, found 32"),
     ],
 )
 def test_another_encoder_than_the_adapters(tmp_path: Path, kind: str, tower: object, found: str) -> None:
@@ -307,8 +302,8 @@ def test_a_crop_that_nobody_knows(encoder: CountingEncoder) -> None:
 
 def test_equal_pixels_of_another_shape_are_another_image() -> None:
     image = torch.zeros(8, 6, 3)
-    assert hash_image(image) == hash_image(image.clone())
-    assert hash_image(image) != hash_image(image.reshape(6, 8, 3))
-    assert hash_image(image) != hash_image(image.half())
+    assert hash_tensor(image) == hash_tensor(image.clone())
+    assert hash_tensor(image) != hash_tensor(image.reshape(6, 8, 3))
+    assert hash_tensor(image) != hash_tensor(image.half())
     strided = torch.rand(8, 8, 4)[..., :3]
-    assert hash_image(strided) == hash_image(strided.contiguous())
+    assert hash_tensor(strided) == hash_tensor(strided.contiguous())

@@ -20,11 +20,9 @@ require_diffusers()
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention.attention_patch import (
-    ImageCondition,
-    apply_image_conditions,
-    cross_attention_keys,
-)
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.image_condition import ImageCondition
+from custom_nodes.videogen.comfyui.attention.unet_blocks import cross_attention_keys
 from custom_nodes.videogen.core.conditioning.layer_weights import weigh_layers
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.predictions import (

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from custom_nodes.videogen.comfyui.attention.adapter_files import load_adapter
-from custom_nodes.videogen.comfyui.attention.attention_patch import ImageCondition, apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.image_condition import ImageCondition
 from runner.bench.models.predictions import (
     AdapterInput,
     DiffusersPipeline,

@@ -1,4 +1,4 @@
-"""What the nodes' modules do with tensors that no core node makes: in ComfyUI's own Python, without a server."""
+"""The nodes' shared functions with tensors that no core node makes: in ComfyUI's own Python, without a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from comfy.cli_args import args
 args.cpu = True
 import torch
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.nodes import segment_files as files, sockets
+from custom_nodes.videogen.comfyui import sockets
+from custom_nodes.videogen.comfyui.frames import frame_tensors
 
 def attempt(function, *arguments):
     try:
@@ -30,19 +31,19 @@ def attempt(function, *arguments):
 
 pixel = torch.tensor([[[0.0, 0.5, 1.0]]])
 print("RESULT " + json.dumps({
-    "rgb": attempt(files.to_rgb, pixel, 0),
-    "rgba": attempt(files.to_rgb, torch.tensor([[[0.0, 0.5, 1.0, 0.25]]]), 0),
-    "gray": attempt(files.to_rgb, torch.tensor([[[0.5]]]), 0),
-    "clipped": attempt(files.to_rgb, torch.tensor([[[-3.0, 7.0, 0.2]]]), 0),
-    "half": attempt(files.to_rgb, pixel.half(), 0),
-    "bfloat16": attempt(files.to_rgb, pixel.to(torch.bfloat16), 0),
-    "nan": attempt(files.to_rgb, torch.tensor([[[0.0, float("nan"), 1.0]]]), 6),
-    "infinite": attempt(files.to_rgb, torch.tensor([[[0.0, float("inf"), 1.0]]]), 0),
+    "rgb": attempt(frame_tensors.to_rgb8, pixel, 0),
+    "rgba": attempt(frame_tensors.to_rgb8, torch.tensor([[[0.0, 0.5, 1.0, 0.25]]]), 0),
+    "gray": attempt(frame_tensors.to_rgb8, torch.tensor([[[0.5]]]), 0),
+    "clipped": attempt(frame_tensors.to_rgb8, torch.tensor([[[-3.0, 7.0, 0.2]]]), 0),
+    "half": attempt(frame_tensors.to_rgb8, pixel.half(), 0),
+    "bfloat16": attempt(frame_tensors.to_rgb8, pixel.to(torch.bfloat16), 0),
+    "nan": attempt(frame_tensors.to_rgb8, torch.tensor([[[0.0, float("nan"), 1.0]]]), 6),
+    "infinite": attempt(frame_tensors.to_rgb8, torch.tensor([[[0.0, float("inf"), 1.0]]]), 0),
     "untouched": pixel.tolist(),
-    "no frames": attempt(files.check_images, torch.zeros(0, 8, 8, 3)),
-    "a latent": attempt(files.check_images, torch.zeros(1, 4, 8, 8)),
-    "one picture": attempt(files.check_images, torch.zeros(8, 8, 3)),
-    "gray frames": attempt(files.check_images, torch.zeros(2, 8, 8, 1)),
+    "no frames": attempt(frame_tensors.check_frames, torch.zeros(0, 8, 8, 3)),
+    "a latent": attempt(frame_tensors.check_frames, torch.zeros(1, 4, 8, 8)),
+    "one picture": attempt(frame_tensors.check_frames, torch.zeros(8, 8, 3)),
+    "gray frames": attempt(frame_tensors.check_frames, torch.zeros(2, 8, 8, 1)),
     "no story": attempt(sockets.need_story, "some text"),
     "no segment": attempt(sockets.need_segment, {"number": 1}),
 }))
@@ -76,7 +77,7 @@ def test_colors_are_rounded_and_alpha_is_dropped(results: dict[str, Any], name: 
 
 
 def test_gray_becomes_rgb(results: dict[str, Any]) -> None:
-    assert results["grey"] == [[[128, 128, 128]]]
+    assert results["gray"] == [[[128, 128, 128]]]
 
 
 def test_colors_outside_the_range_are_clipped(results: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runner.comfyui.installation import PROJECT
+from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
@@ -338,6 +339,16 @@ def test_defaults_render_the_first_segment_as_the_story_says(nodes: dict[str, di
         )
     assert default("VideoGenMemoryGuard", "limit_gb") == 0
     assert default("VideoGenCompileFilm", "missing") == "slate"
+
+
+@pytest.mark.parametrize("name", ["sd15_frames", "sd21_frames", "sdxl_frames", "sdxl_turbo_frames"])
+def test_shipped_workflows_have_the_defaults_of_keyframe_motion(comfy_server: ComfyServer, name: str) -> None:
+    graph = convert_workflow(load_workflow(PROJECT / "workflows" / f"{name}.json"), comfy_server.object_info)
+    (shipped,) = [node["inputs"] for node in graph.values() if node["class_type"] == "VideoGenKeyframeMotion"]
+    schema = comfy_server.object_info["VideoGenKeyframeMotion"]["input"]["required"]
+    defaults = {widget: schema[widget][1]["default"] for widget in ("move", "reach", "border", "frames")}
+    assert {widget: shipped[widget] for widget in defaults} == defaults
+    assert defaults == {"move": "segment", "reach": 0.2, "border": "crop", "frames": 24}
 
 
 @pytest.mark.parametrize("kind", FROZEN)

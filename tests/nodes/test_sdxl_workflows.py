@@ -193,7 +193,7 @@ def test_the_cast_is_kept_the_same_by_its_images(load: Any) -> None:
     without = load("sdxl_frames")
     without.set("VideoGenApplyCharacters", character_weight=0.0, object_weight=0.0, location_weight=0.0)
     plain = without.run()
-    assert plain["VideoGenApplyCharacters"][3] == "nobody"
+    assert plain["VideoGenApplyCharacters"][3] == "no reference pictures"
     assert not torch.equal(plain["SamplerCustomAdvanced"][0]["samples"], done["SamplerCustomAdvanced"][0]["samples"])
 
 

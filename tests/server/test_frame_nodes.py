@@ -56,7 +56,7 @@ def test_who_wants_the_image_of_it_is_told_which_one_is_missing(comfy_server: Co
         ("VideoGenKeyframeMotion", "frames", 100_000, "bigger than max"),
         ("VideoGenFrameNoise", "drift", 1.5, "bigger than max"),
         ("VideoGenAnchorAttention", "frames_per_pass", 100_000, "bigger than max"),
-        ("VideoGenAnchorAttention", "start", 0.9, "expected a `start` that is not larger"),
+        ("VideoGenAnchorAttention", "start", 0.9, "expected a `start` that is not after `end`"),
     ],
 )
 def test_fields_refuse_what_cannot_be(

@@ -95,7 +95,7 @@ class Editor:
         """Open a workflow, the way the editor opens a file."""
         self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
         self.page.wait_for_function(_READY)
-        self.verify_output()
+        self.wait_for_drawing()
 
     def close_dialogs(self) -> None:
         """Close what the editor says about a workflow that was opened, such as which models are missing."""
@@ -104,7 +104,7 @@ class Editor:
             dialogs.last.locator(".p-dialog-close-button").click()
             dialogs.last.wait_for(state="detached")
 
-    def verify_output(self) -> None:
+    def wait_for_drawing(self) -> None:
         """Wait until the canvas has been drawn with what was changed."""
         self.page.evaluate("() => { app.canvas.setDirty(true, true); app.canvas.draw(true, true); }")
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -160,7 +160,7 @@ class Editor:
         handle.as_element().fill(text)
 
     def screenshot(self, path: Path | None = None) -> bytes:
-        self.verify_output()
+        self.wait_for_drawing()
         return self.page.screenshot(path=path)
 
     def _note_message(self, message: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention.attention_patch import ImageCondition
+from custom_nodes.videogen.comfyui.attention.image_condition import ImageCondition
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import UNet
 from runner.bench.models.tiny_adapters import draw_adapter

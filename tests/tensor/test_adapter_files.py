@@ -140,8 +140,8 @@ def test_what_downloads_leave_behind(tmp_path: Path, content: bytes, expected: s
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "is not there" in refused(lambda: read_adapter_file(tmp_path / "a.bin"), "adapter-unreadable")
-    assert "is not there" in refused(lambda: read_adapter_file(tmp_path), "adapter-unreadable")
+    assert "does not exist" in refused(lambda: read_adapter_file(tmp_path / "a.bin"), "adapter-unreadable")
+    assert "does not exist" in refused(lambda: read_adapter_file(tmp_path), "adapter-unreadable")
 
 
 def test_of_a_wrong_safetensors_file_only_the_names_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

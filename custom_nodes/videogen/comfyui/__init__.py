@@ -1,1 +1,1 @@
-"""What the nodes share of ComfyUI: patches on models, encoders, schedules, devices, telemetry."""
+"""The ComfyUI code that the nodes share: sockets, widgets, cast images, model patches, encoders, telemetry."""

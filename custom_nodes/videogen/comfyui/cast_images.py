@@ -1,4 +1,4 @@
-"""The images of a segment's cast, out of ComfyUI's input folder or the graph, and the masks of its regions."""
+"""The images of a segment's cast, from ComfyUI's input folder or the graph, and the masks of its regions."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from ..core.segment.regions import Area, lay_out
 from ..core.story.model import Entity
 from ..core.story.validation import did_you_mean
 from ..media.images.image_files import FileWatch, find_file, read_image, read_mask
-from ..nodes.characters.references import ReferenceImage, References
 from ..tensor.figure_crop import crop_to_figure
+from .reference_images import ReferenceImage, References
 
 log = logging.getLogger(__name__)
 
-#: Which images and masks were read, by all nodes.
+#: The image and mask files that the nodes have read.
 files_read = FileWatch()
 
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody or something that the model sees.
+    """A character, object or location with reference images.
 
     Attributes:
-        images: each (height, width, 3), as the encoder gets them.
-        figures: where the figure is in each image, (height, width), 0…1, or None where nobody has said; empty for images
+        images: each (height, width, 3), as they are passed to the encoder.
+        figures: where the figure is in each image, (height, width), 0…1, or None where no mask was given; empty for images
             that were cropped to it.
     """
 
@@ -45,13 +45,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Cast:
-    """What keeps a segment's cast the same.
+    """The images, regions and masks of a segment's cast.
 
     Attributes:
-        members: those who have images.
-        areas: where everybody in the shot is, members or not.
+        members: those that have images.
+        areas: the region of each character, object and location of the shot, with or without images.
         masks: name → mask image of a region, (height, width).
-        without: who is missing, a sentence each.
+        without: a sentence for each missing image.
     """
 
     members: tuple[Member, ...]
@@ -63,29 +63,29 @@ class Cast:
 def read_cast(
     plan: SegmentPlan, weights: Mapping[str, float], given: References, *, must_be_there: bool, to_figure: bool
 ) -> Cast:
-    """Find and read all that shows a segment's cast.
+    """Find and read the images and masks of a segment's cast.
 
     Args:
-        weights: kind → weight of those whose story gives none.
-        must_be_there: refuse to go on without an image; otherwise who has none is left out.
+        weights: kind → weight of those that have none in the story.
+        must_be_there: raise for a missing image; otherwise a member without one is left out.
         to_figure: crop the images of characters and objects to the figure.
 
     Raises:
-        VideoGenError: `reference-missing` with all that is not there, before anything is read; `image-invalid` and
-            `mask-invalid` for a file that cannot be used.
+        VideoGenError: `reference-missing` with all missing files, before any is read; `image-invalid` and `mask-invalid`
+            for a file that cannot be used.
     """
     folder = Path(folder_paths.get_input_directory())
     roles = cast_roles(plan, weights, given.names)
     note_unknown_references(plan, given)
-    everybody = cast_of(plan) if roles else []
-    mask_names = {_key(entity): mask_name(entity) for entity in everybody}
+    entities = cast_of(plan) if roles else []
+    mask_names = {_key(entity): mask_name(entity) for entity in entities}
     names = [name for role in roles for name in role.names] + [name for name in mask_names.values() if name]
     paths = {name: look_up(folder, name) for name in names}
     problems = [
         missing_image(entity, name)
         for entity, needed in (
             *((role.entity, role.names) for role in roles),
-            *((entity, (mask_names[_key(entity)],)) for entity in everybody if mask_names[_key(entity)]),
+            *((entity, (mask_names[_key(entity)],)) for entity in entities if mask_names[_key(entity)]),
         )
         for name in needed
         if paths[name] is None
@@ -93,7 +93,7 @@ def read_cast(
     if problems and must_be_there:
         raise ProblemList("reference-missing", f"segment {plan.number} lacks pictures", problems, HOW_TO_MAKE)
     for problem in problems:
-        log.warning("segment %d goes on without: %s", plan.number, problem)
+        log.warning("segment %d continues without: %s", plan.number, problem)
     members = []
     for role in roles:
         found = [_read(path, name) for name in role.names if (path := paths[name])] or given.of(role.entity.name)
@@ -111,7 +111,7 @@ def read_cast(
     def placed(entity: Entity) -> Entity:
         return dataclasses.replace(entity, region=None) if mask_name(entity) not in ("", *masks) else entity
 
-    # All of the cast has its place, also who is not shown: nobody else's image is to act there.
+    # Members without images keep their regions too, so that no other image acts there.
     areas = lay_out(
         [placed(entity) for entity in plan.characters],
         [placed(entity) for entity in plan.objects],
@@ -122,7 +122,7 @@ def read_cast(
 
 
 def note_unknown_references(plan: SegmentPlan, given: References) -> None:
-    """Log whose images the segment does not need: a segment knows its own cast only, so that may be as it should be."""
+    """Log references that are not in the segment's cast: another segment of the story may use them, so this is no error."""
     cast = [entity.name for entity in cast_of(plan)]
     for name in given.names:
         if name not in cast:
@@ -132,7 +132,7 @@ def note_unknown_references(plan: SegmentPlan, given: References) -> None:
 
 
 def look_up(folder: Path, name: str) -> Path | None:
-    """A file in the input folder, which is watched from now on, also when it is not there."""
+    """Find a file in the input folder, and watch it for changes from now on, also when it does not exist."""
     path = find_file(folder, name)
     files_read.note(path or (folder / name).resolve())
     return path

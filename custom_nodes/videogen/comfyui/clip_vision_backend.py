@@ -1,4 +1,4 @@
-"""A CLIP_VISION socket as what looks at subjects for continuity scores."""
+"""A CLIP_VISION model as the appearance model of continuity scores."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ..metrics.appearance import AppearanceModel
 from ..metrics.faces import FaceFinder, find_faces
 from .attention.image_encoder import read_encoder
 
-#: Weights of at most that many numbers, and how many of them, tell a model from another one.
+#: The weights that identify a model: at most this many numbers each, and this many of them.
 _FINGERPRINT_SIZE, _FINGERPRINT_WEIGHTS = 4096, 16
-#: Where in ComfyUI's `models` OpenCV's models for faces are looked for.
+#: The folder in ComfyUI's `models` with OpenCV's face models.
 FACES_FOLDER = "opencv"
-#: Images that are encoded at once: ViT-H takes 0.4 GB for them.
+#: Images that are encoded at once: ViT-H needs 0.4 GB for them.
 _BATCH = 8
-#: Vectors of 1 to 5 KB: the bank of unrelated images and the references are seen again with every segment.
+#: Vectors of 1 to 5 KB: the baseline images and the references are needed again for every segment.
 _cache: SizedLRUCache[np.ndarray] = SizedLRUCache(8 * 1024 * 1024)
 
 
 def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]:
-    """What compares subjects: the image embeddings of a CLIP Vision model, or without one the classical descriptors.
+    """Make the model that compares subjects: by a CLIP Vision model's embeddings, or without one by classical descriptors.
 
-    Faces are looked at beside that when `models/opencv` holds YuNet and SFace.
+    Faces are compared too when `models/opencv` contains YuNet and SFace.
 
     Returns:
-        The backend, and sentences on what is there and cannot be used.
+        The model, and notes on files that exist and cannot be used.
 
     Raises:
-        VideoGenError: `socket-invalid` for something that is no CLIP Vision model.
+        VideoGenError: `socket-invalid` for anything but a CLIP Vision model.
     """
     faces, notes = _load_faces(Path(folder_paths.models_dir) / FACES_FOLDER)
     if clip_vision is None:
@@ -48,7 +48,7 @@ def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]
     except VideoGenError as error:
         if error.code != "adapter-mismatch":
             raise
-        # No encoder for IP-Adapters, such as SigLIP; for looking at images it will do.
+        # No encoder for IP-Adapters, such as SigLIP, can still compare images.
         name, serial = type(clip_vision.model).__name__, 0
 
     @torch.no_grad()
@@ -60,7 +60,7 @@ def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]
             comfy.model_management.throw_exception_if_processing_interrupted()
             indexes = new[begin : begin + _BATCH]
             batch = torch.from_numpy(images[indexes]).float() / 255
-            # The images are square already: nothing is cut off, as a center crop would.
+            # The images are square already: no crop.
             vectors = clip_vision.encode_image(batch, crop=False)["image_embeds"].float().cpu().numpy()
             for index, vector in zip(indexes, vectors.reshape(len(indexes), -1), strict=True):
                 found[index] = vector
@@ -72,9 +72,9 @@ def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]
 
 
 def _fingerprint(model: torch.nn.Module) -> str:
-    """Six digits that tell models of one architecture apart: numbers of different ones are not to be compared.
+    """Six digits that distinguish models of one architecture: scores of different ones must not be compared.
 
-    Of a few small weights, as half precision has them: a server that computes in single precision has the same model.
+    A hash of a few small weights in half precision: a server that computes in single precision has the same model.
     """
     digest = hashlib.sha256()
     small = [weight for weight in model.parameters() if weight.numel() <= _FINGERPRINT_SIZE][:_FINGERPRINT_WEIGHTS]
@@ -84,12 +84,12 @@ def _fingerprint(model: torch.nn.Module) -> str:
 
 
 def _load_faces(folder: Path) -> tuple[FaceFinder | None, list[str]]:
-    """The models, kept as long as their files stay as they are. A broken one is no reason to lose a night's segment."""
+    """Load the face models, cached until their files change. A broken one must not cost a night's segment: it is a note."""
     files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
     try:
         return _read_faces(folder, tuple((file.name, file.stat().st_mtime_ns) for file in files)), []
     except (VideoGenError, OSError) as error:
-        return None, [f"faces are not looked at: {error.message if isinstance(error, VideoGenError) else error}"]
+        return None, [f"faces are not compared: {error.message if isinstance(error, VideoGenError) else error}"]
 
 
 @lru_cache(maxsize=1)

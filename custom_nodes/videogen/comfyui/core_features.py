@@ -1,7 +1,7 @@
-"""What the IP-Adapter nodes need from ComfyUI: tried out once, before anything is rendered.
+"""The features of ComfyUI that the IP-Adapter nodes need: checked once, before anything is rendered.
 
-ComfyUI changes; a core that lacks something of this is told in one sentence when a node runs, and not by a traceback in
-the middle of a render.
+ComfyUI changes; a core without one of them is reported in one sentence when a node runs, and not by a traceback in the
+middle of a render.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 from ..core.errors import VideoGenError
 
-#: The ComfyUI that the tests run with.
+#: The ComfyUI version that the tests run with.
 TESTED_VERSION = "0.3.75"
 
 
@@ -33,7 +33,7 @@ def _has(module: str, *names: str) -> Callable[[], bool]:
 
 
 def _replaces_cross_attention() -> bool:
-    """Run one transformer block with a patch in place of its cross-attention, and see whether it is asked as we expect it."""
+    """Run one transformer block with a patch in place of its cross-attention, and check how the patch is called."""
     import comfy.ops
     from comfy.ldm.modules.attention import BasicTransformerBlock
 
@@ -64,10 +64,10 @@ def _attends_with_options() -> bool:
     return found.shape == q.shape
 
 
-#: What is needed, in words → whether it is there. A check that raises says no.
+#: Required feature → whether it exists. A check that raises counts as no.
 NEEDED: dict[str, Callable[[], bool]] = {
     "patches in place of a UNet's cross-attention (attn2 replace)": _replaces_cross_attention,
-    "attention that is told the model's options": _attends_with_options,
+    "attention that receives the model's options": _attends_with_options,
     "the blocks of image UNets": _has("comfy.ldm.modules.diffusionmodules.openaimodel", "UNetModel"),
     "models that can be patched": _has(
         "comfy.model_patcher",
@@ -84,7 +84,7 @@ NEEDED: dict[str, Callable[[], bool]] = {
 
 
 def missing_features() -> list[str]:
-    """What of `NEEDED` this ComfyUI lacks, in words."""
+    """The features of `NEEDED` that this ComfyUI lacks."""
     return [what for what, check in NEEDED.items() if not _passes(check)]
 
 
@@ -94,7 +94,7 @@ def _missing_once() -> tuple[str, ...]:
 
 
 def require_core() -> None:
-    """Raise unless this ComfyUI has what the nodes need; tried out at the first call.
+    """Check that this ComfyUI has what the nodes need; the first call does the checks.
 
     Raises:
         VideoGenError: `core-unsupported`, in one sentence with versions.
@@ -104,7 +104,7 @@ def require_core() -> None:
         raise VideoGenError(
             "core-unsupported",
             f"this ComfyUI ({core_version()}) lacks {'; '.join(missing)}; the IP-Adapter nodes were tested with {TESTED_VERSION}",
-            "Update ComfyUI if it is older, and videogen if it is newer.",
+            "Update ComfyUI if it is older, or videogen if it is newer.",
         )
 
 
@@ -119,5 +119,5 @@ def core_version() -> str:
 def _passes(check: Callable[[], bool]) -> bool:
     try:
         return check()
-    except Exception:  # whatever another ComfyUI answers to a call that it does not know
+    except Exception:  # another ComfyUI may raise anything
         return False

@@ -1,4 +1,4 @@
-"""Which of a node's outputs somebody wants."""
+"""Outputs of a node that are made only where possible or connected."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Value = TypeVar("Value")
 
 
 def make_if_linked(hidden: Any, output: int, make: Callable[[], Value]) -> Value | None:
-    """What an output carries, or None when it cannot be made and nobody wants it.
+    """Make the value of an output, or return None when it cannot be made and the output is not connected.
 
-    A node whose other outputs are of use goes on without it. (ComfyUI's ExecutionBlocker is not for this: a prompt that it
-    stops counts as a success, and nobody is told why an image is missing.)
+    A node whose other outputs are useful continues without it. (ComfyUI's ExecutionBlocker is not for this: a prompt that
+    it stops counts as a success, and no message says why an image is missing.)
 
     Args:
         hidden: the node's `hidden`, with `prompt` and `unique_id`.
         output: its number, from 0.
 
     Raises:
-        VideoGenError: what `make` raises, when the output is connected.
+        VideoGenError: any error of `make`, when the output is connected.
     """
     try:
         return make()
@@ -35,7 +35,7 @@ def _is_linked(hidden: Any, output: int) -> bool:
     """Whether an output is connected; an unknown graph counts as one in which it is."""
     prompt, own = getattr(hidden, "prompt", None), getattr(hidden, "unique_id", None)
     if not isinstance(prompt, dict) or own is None or str(own) not in prompt:
-        return True  # such as a node that another one has made while it ran
+        return True  # such as a node that another node has created while it ran
     return any(
         isinstance(value, list) and len(value) == 2 and str(value[0]) == str(own) and value[1] == output
         for node in prompt.values()

@@ -1,4 +1,4 @@
-"""The pack's own socket types, and what travels over them."""
+"""The pack's own socket types, and checks of the values that arrive on them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from comfy_api.latest import io
 from ..core.errors import VideoGenError
 from ..core.segment.plan import SegmentPlan
 from ..core.story.model import Story
-from ..core.video.quality import QUALITIES
 from ..tensor.ip_adapter.adapter import IPAdapter
+from .reference_images import References
 
 StorySocket = io.Custom("STORY")
 SegmentSocket = io.Custom("SEGMENT")
-#: The name is also another pack's, with another content: `need_adapter` tells them apart.
+#: Other packs use the name for another type: `need_adapter` tells them apart.
 AdapterSocket = io.Custom("IPADAPTER")
+ReferencesSocket = io.Custom("REFERENCES")
 
 
 class _Anything(str):
@@ -27,16 +28,12 @@ class _Anything(str):
 
 AnySocket = io.Custom(_Anything("*"))
 
-#: The choice of a quality widget that takes the story's own.
-STORY_QUALITY = "story"
-QUALITY_CHOICES = [STORY_QUALITY, *QUALITIES]
-
 
 def need_story(value: object) -> Story:
     """The story on a socket.
 
     Raises:
-        VideoGenError: `socket-invalid`, when another pack's node gave something else under the same socket name.
+        VideoGenError: `socket-invalid`, when another pack's node returned another type under the same socket name.
     """
     if not isinstance(value, Story):
         raise VideoGenError(
@@ -60,6 +57,17 @@ def need_adapter(value: object) -> IPAdapter:
         raise VideoGenError(
             "socket-invalid",
             f"`ipadapter` got {type(value).__name__}, expected the output of VideoGenIPAdapterLoader",
-            "The loaders of other packs give something else under the same name: load the file with IP-Adapter Loader.",
+            "The loaders of other packs return another type under the same name: load the file with IP-Adapter Loader.",
+        )
+    return value
+
+
+def need_references(value: object) -> References:
+    """The references on a socket, like `need_story`; empty when nothing is connected."""
+    if value is None:
+        return References()
+    if not isinstance(value, References):
+        raise VideoGenError(
+            "socket-invalid", f"`references` got {type(value).__name__}, expected the output of VideoGenReference"
         )
     return value

@@ -1,1 +1,1 @@
-"""ComfyUI nodes: parse, call, wrap. What can be wrong is decided in `core`, `media` and `tensor`."""
+"""ComfyUI nodes: parse, call, wrap. Inputs are validated in `core`, `media`, `tensor` and `comfyui`."""

@@ -1,4 +1,4 @@
-"""HTTP endpoints of the pack, hung into ComfyUI's server when it loads the pack."""
+"""HTTP endpoints of the pack, added to ComfyUI's server when it loads the pack."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-#: Seconds of telemetry that are told, and the most that may be asked for.
-USUAL_SECONDS, MAX_SECONDS = 300.0, 7200.0
+#: Seconds of telemetry in a response: default and maximum.
+DEFAULT_SECONDS, MAX_SECONDS = 300.0, 7200.0
 
 
 def add_routes() -> bool:
-    """Hang the endpoints into the running server; False where there is none (scripts that only list nodes)."""
+    """Add the endpoints to the running server; False without one (scripts that only list nodes)."""
     from ..comfyui.thermal.thermal_wait import find_server
 
     server = find_server()
@@ -26,13 +26,13 @@ def add_routes() -> bool:
 
 
 async def show_telemetry(request: Any) -> Any:
-    """``GET /videogen/telemetry?seconds=300``: what was measured lately, see `Telemetry.describe`."""
+    """``GET /videogen/telemetry?seconds=300``: the last measurements, see `Telemetry.describe`."""
     from aiohttp import web
 
     from ..comfyui.thermal.telemetry import TELEMETRY
 
     try:
-        seconds = float(request.query.get("seconds", USUAL_SECONDS))
+        seconds = float(request.query.get("seconds", DEFAULT_SECONDS))
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= MAX_SECONDS:

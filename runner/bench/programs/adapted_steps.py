@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention.attention_patch import ImageCondition, apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
+from custom_nodes.videogen.comfyui.attention.image_condition import ImageCondition
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 
 from ..models.predictions import NEGATIVE, POSITIVE, AdapterInput, DiffusersPipeline, Step, make_step

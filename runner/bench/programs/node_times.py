@@ -14,10 +14,12 @@ from torch import Tensor
 
 from custom_nodes.videogen.core.segment.camera_path import camera_path
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.core.segment.references import FIRST_FRAME
 from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.nodes.frames.color_match import VideoGenColorMatch
 from custom_nodes.videogen.nodes.frames.frame_noise import FrameNoise
 from custom_nodes.videogen.nodes.frames.keyframe_motion import move_over_images
-from custom_nodes.videogen.nodes.frames.location import FIRST_FRAME, VideoGenColorMatch, VideoGenLocation
+from custom_nodes.videogen.nodes.frames.location import VideoGenLocation
 from custom_nodes.videogen.nodes.frames.upscale import VideoGenUpscale
 from tests.support.stories import small_story
 

@@ -1,1 +1,1 @@
-"""Images in a model's cross-attention: encoders, tokens, patches."""
+"""Images in a model's cross-attention: encoders, tokens, conditions, patches."""

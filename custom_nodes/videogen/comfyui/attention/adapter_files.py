@@ -1,6 +1,6 @@
-"""IP-Adapter files: read without running anything that stands in them.
+"""Read IP-Adapter files without running code that they contain.
 
-Nothing of ComfyUI is needed here; it stands with the nodes because `tensor` opens no files.
+This needs nothing of ComfyUI; it is here because `tensor` opens no files.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ...tensor.ip_adapter.checkpoint import GET_ONE, State, published_names, rec
 
 FILE_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
-#: What downloads leave in a file's place, by its first bytes.
+#: What failed downloads leave in place of a file, by its first bytes.
 NOT_WEIGHTS = {b"version https://git-lfs": "a pointer of Git LFS", b"<!": "a web page", b"<html": "a web page"}
 
-#: Modules whose names a file of nothing but tensors has in its pickle.
+#: The modules that the pickle of a file with tensors only may name.
 _TENSOR_MODULES = {"torch", "torch._utils", "torch._tensor", "torch.storage", "collections", "_codecs", "numpy"}
 
-#: Of a file without a zip, so much at most is looked at; the names stand before the numbers.
-_LOOKED_AT = 16 * 1024 * 1024
+#: Bytes that are searched in a file without a zip; the names precede the numbers.
+_SEARCHED_BYTES = 16 * 1024 * 1024
 
 
 def load_adapter(path: Path) -> IPAdapter:
-    """The adapter in a file.
+    """Load the adapter in a file.
 
     Raises:
         VideoGenError: `adapter-unreadable` or `adapter-invalid`; see `read_adapter_file` and `recognize`.
@@ -43,17 +43,17 @@ def load_adapter(path: Path) -> IPAdapter:
 
 
 def read_adapter_file(path: Path) -> State:
-    """The tensors of an IP-Adapter file under their published names, on the CPU, as they are in the file.
+    """Read the tensors of an IP-Adapter file under their published names, on the CPU, in the file's precision.
 
     Args:
-        path: ``.safetensors``, or a torch file (``.bin``, ``.pt``, ``.pth``, ``.ckpt``) of nothing but tensors.
+        path: ``.safetensors``, or a torch file (``.bin``, ``.pt``, ``.pth``, ``.ckpt``) with tensors only.
 
     Raises:
-        VideoGenError: `adapter-unreadable` (not there, truncated, a pickle that would run code), `adapter-invalid` (something
-            else than an IP-Adapter; of a safetensors file only the names are read before this is said).
+        VideoGenError: `adapter-unreadable` (missing, truncated, a pickle that would run code), `adapter-invalid` (no IP-Adapter;
+            of a safetensors file only the header is read before this is raised).
     """
     if not path.is_file():
-        raise VideoGenError("adapter-unreadable", f"the IP-Adapter {path} is not there", GET_ONE)
+        raise VideoGenError("adapter-unreadable", f"the IP-Adapter {path} does not exist", GET_ONE)
     if path.stat().st_size == 0:
         raise VideoGenError("adapter-unreadable", f"the IP-Adapter {path.name} is empty", "Download it again.")
     try:
@@ -84,7 +84,7 @@ def _read_safetensors(path: Path) -> State:
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by their names, those of dictionaries in dictionaries joined by dots; on the CPU.
+    """Read the tensors of a torch file by name, nested dictionaries joined by dots; on the CPU.
 
     Raises:
         VideoGenError: `adapter-unreadable`, for a file that is truncated, no torch file, or a pickle that would run code.
@@ -99,12 +99,12 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
         if code:
             raise VideoGenError(
                 "adapter-unreadable",
-                f"the IP-Adapter {path.name} holds code beside its tensors, and loading it would run it: {', '.join(code[:3])}",
-                "Take the .safetensors file of the same adapter, or download it again from its authors.",
+                f"the IP-Adapter {path.name} contains code that loading would run: {', '.join(code[:3])}",
+                "Use the .safetensors file of the same adapter, or download it again from its authors.",
             ) from error
-        # torch's messages go on with advice, also the one to load a file with all the code in it.
+        # torch's messages continue with advice, such as to load the file including its code.
         known = not isinstance(error, (pickle.UnpicklingError, KeyError))
-        raise damaged(path, str(error).partition(". ")[0] if known else "it is no file of tensors") from error
+        raise damaged(path, str(error).partition(". ")[0] if known else "it is not a file of tensors") from error
 
 
 def damaged(path: Path, reason: str) -> VideoGenError:
@@ -117,10 +117,10 @@ def damaged(path: Path, reason: str) -> VideoGenError:
 
 
 def called_names(path: Path) -> list[str]:
-    """What a file's pickle would call beside what makes tensors, such as ``posix.system``; the pickle is read, not run."""
+    """The callables in a file's pickle that do not make tensors, such as ``posix.system``; the pickle is read, not run."""
     names: dict[str, None] = {}
     words: list[str] = []
-    # Of a damaged pickle, what stands before the damage.
+    # Of a damaged pickle, the part before the damage.
     with contextlib.suppress(Exception):
         for operation, argument, _ in pickletools.genops(_pickle_of(path)):
             if operation.name == "GLOBAL":
@@ -140,7 +140,7 @@ def _pickle_of(path: Path) -> bytes:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
-    content = _first_bytes(path, _LOOKED_AT)
+    content = _first_bytes(path, _SEARCHED_BYTES)
     # torch's older files are several pickles one after the other: a number, a version, the machine, and then the content.
     for _ in range(3):
         end = next(

@@ -1,11 +1,11 @@
-"""What a model sees while it samples: which rows see which image tokens, in which steps, and how it is remembered."""
+"""Image attention during a sampling: which rows attend to which image tokens in which steps, and the caches for it."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,33 +17,53 @@ from ...tensor.ip_adapter.attention import RowPlan, Run, TokenSet, join_groups
 from ...tensor.ip_adapter.masks import MaskStack
 from ..core_features import core_version
 from ..frames.batch_frame_indices import frame_indices
-
-if TYPE_CHECKING:
-    from .attention_patch import ImageCondition
+from .image_condition import ImageCondition
+from .tensor_hash import hash_tensor
 
 #: Keys and values of one reference take 0.2 MB (SD 1.5, plain) to 12 MB (SDXL, plus, single precision): room for a cast.
 CACHE_BYTES = 256 * 1024 * 1024
 _key_values: SizedLRUCache[tuple[Tensor, Tensor]] = SizedLRUCache(CACHE_BYTES)
 
-#: Plans of rows that are kept: batches that ComfyUI splits, and context windows, make several. Beyond it the oldest go.
+#: Layouts whose row plans are kept: batches that ComfyUI splits, and context windows, have several. The oldest is dropped.
 MAX_LAYOUTS = 64
 
-#: The prompts of ComfyUI's guiders that see the images; the others that it has see what negative prompts see.
+#: The prompts of ComfyUI's guiders: True attends to the images, False to the negative tokens.
 _SEES_IMAGES = {"positive": True, "negative": False, "middle": False, "empty_negative_prompt": False}
 
-#: What ComfyUI takes for "before the first step".
+#: ComfyUI's noise level for "before the first step".
 _BEFORE_ALL = 999999999.9
+
+
+@dataclass(frozen=True)
+class BatchLayout:
+    """How a batch is divided; the row plans of a layer are the same for the same layout.
+
+    Attributes:
+        positive: for each prompt's part of the batch whether it is a positive prompt's.
+        rows: of one prompt's part.
+        size: height and width that the queries of a row stand for, or None where no mask needs it.
+        frames: the frame of each row, or None where all frames are treated alike.
+        active: the conditions that act at this step, by number.
+    """
+
+    positive: tuple[bool, ...]
+    rows: int
+    size: tuple[int, int] | None
+    frames: tuple[int, ...] | None
+    active: tuple[int, ...]
+    device: torch.device
+    dtype: torch.dtype
 
 
 class ImageAttentionState:
     """The conditions of one call of `apply_image_conditions`, shared by the patches of all layers and of all clones.
 
-    What it keeps of a sampling goes with its end (`forget`); nothing of it depends on what was sampled before.
+    The caches of a sampling are cleared at its end (`forget`); no result depends on what was sampled before.
     """
 
     def __init__(self, conditions: Sequence[ImageCondition], *, normalize_masks: bool = False) -> None:
         self.conditions = tuple(conditions)
-        self._digests = [(_digest(c.tokens), _digest(c.negative_tokens)) for c in self.conditions]
+        self._digests = [(hash_tensor(c.tokens), hash_tensor(c.negative_tokens)) for c in self.conditions]
         self._masks = MaskStack([c.mask for c in self.conditions], normalize=normalize_masks)
         self._spans = [(_BEFORE_ALL, 0.0)] * len(self.conditions)
         self._always = all(c.start <= 0 and c.end >= 1 for c in self.conditions)
@@ -51,7 +71,7 @@ class ImageAttentionState:
         self._roles: dict[Any, bool] = {}
         self._step: tuple[Tensor, float] | None = None
         self._tokens: dict[Any, TokenSet] = {}
-        self._plans: dict[Any, dict[int, RowPlan | None]] = {}
+        self._plans: dict[BatchLayout, dict[int, RowPlan | None]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ImageAttentionState:
         return self
@@ -60,10 +80,10 @@ class ImageAttentionState:
         """Whether any condition has a weight in a layer."""
         return any(condition.weights[layer] for condition in self.conditions)
 
-    # -------------------------------------------------------------- what ComfyUI tells of a sampling
+    # -------------------------------------------------------------- the state of a sampling
 
     def read_schedule(self, model: Any) -> None:
-        """Before a sampling: turn shares of it into noise levels. A node behind ours may have changed the schedule."""
+        """Before a sampling: turn shares of it into noise levels. A node after ours may have changed the schedule."""
         sampling = model.get_model_object("model_sampling")
         self._spans = [
             (float(sampling.percent_to_sigma(c.start)), float(sampling.percent_to_sigma(c.end)))
@@ -86,7 +106,7 @@ class ImageAttentionState:
         return executor(*args, **kwargs)
 
     def forget(self, *_: Any) -> None:
-        """After a sampling: let go of what was kept for it. Keys and values stay in the bounded memory of all samplings."""
+        """After a sampling: clear its caches. Keys and values stay in the bounded cache that all samplings share."""
         self._step = None
         self._roles = {}
         self._tokens.clear()
@@ -108,7 +128,7 @@ class ImageAttentionState:
     def add_images(
         self, out: Tensor, query: Tensor, layer: int, options: Mapping[str, Any], *, in_place: bool
     ) -> Tensor:
-        """Add what the images give in one layer to the output of its attention.
+        """Add the images' attention in one layer to the output of the layer's own.
 
         Args:
             out, query: (rows, queries, channels).
@@ -135,59 +155,56 @@ class ImageAttentionState:
         return tuple(number for number, (start, end) in enumerate(self._spans) if end <= sigma <= start)
 
     def _plan(self, query: Tensor, layer: int, options: Mapping[str, Any], active: tuple[int, ...]) -> RowPlan | None:
-        positive = self._positive_chunks(options)
-        rows, size = _layout(query, len(positive), options)
-        masked = any(self.conditions[number].mask is not None for number in active) or self._masks.is_normalized
-        numbered = any(len(self.conditions[number].tokens) > 1 or self._masks.frames[number] > 1 for number in active)
-        frames = tuple(frame_indices(options, rows)) if numbered else None
-        layout = (positive, rows, size() if masked else None, frames, active, query.device, query.dtype)
+        layout = self._layout(query, options, active)
         plans = self._plans.get(layout)
         if plans is None:
             while len(self._plans) >= MAX_LAYOUTS:
                 del self._plans[next(iter(self._plans))]
             plans = self._plans[layout] = {}
         if layer not in plans:
-            seen = tuple(number for number in active if self.conditions[number].weights[layer])
-            heads = int(options["n_heads"])
-            plans[layer] = (
-                self._make_plan(query, layer, heads, seen, positive, rows, layout[2], frames) if seen else None
-            )
+            acting = tuple(number for number in active if self.conditions[number].weights[layer])
+            plans[layer] = self._make_plan(layer, int(options["n_heads"]), acting, layout) if acting else None
         return plans[layer]
 
-    def _make_plan(
-        self,
-        query: Tensor,
-        layer: int,
-        heads: int,
-        seen: tuple[int, ...],
-        positive: tuple[bool, ...],
-        rows: int,
-        size: tuple[int, int] | None,
-        frames: tuple[int, ...] | None,
-    ) -> RowPlan:
-        masks: list[Tensor | None] = [None] * len(seen)
-        if size is not None:
-            resized = self._masks.at(size, query.device, query.dtype)
-            masks = [_take_frames(resized[number], frames) for number in seen]
+    def _layout(self, query: Tensor, options: Mapping[str, Any], active: tuple[int, ...]) -> BatchLayout:
+        positive = self._positive_chunks(options)
+        rows = _count_rows(query, len(positive), options)
+        masked = any(self.conditions[number].mask is not None for number in active) or self._masks.is_normalized
+        numbered = any(len(self.conditions[number].tokens) > 1 or self._masks.frames[number] > 1 for number in active)
+        return BatchLayout(
+            positive=positive,
+            rows=rows,
+            size=_image_size(query.shape[1], options) if masked else None,
+            frames=tuple(frame_indices(options, rows)) if numbered else None,
+            active=active,
+            device=query.device,
+            dtype=query.dtype,
+        )
+
+    def _make_plan(self, layer: int, heads: int, acting: tuple[int, ...], layout: BatchLayout) -> RowPlan:
+        masks: list[Tensor | None] = [None] * len(acting)
+        if layout.size is not None:
+            resized = self._masks.at(layout.size, layout.device, layout.dtype)
+            masks = [_take_frames(resized[number], layout.frames) for number in acting]
         runs: list[Run] = []
-        for sees_images in positive:
-            for start, stop, images in self._runs(seen, sees_images, rows, frames):
-                tokens = self._token_set(query, layer, heads, seen, images)
+        for is_positive in layout.positive:
+            for start, stop, images in self._runs(acting, is_positive, layout):
+                tokens = self._token_set(layer, heads, acting, images, layout)
                 part = tuple(None if m is None else m[start:stop] if len(m) > 1 else m for m in masks)
                 runs.append(Run(stop - start, tokens, part))
         return RowPlan(runs)
 
     def _runs(
-        self, seen: tuple[int, ...], sees_images: bool, rows: int, frames: tuple[int, ...] | None
+        self, acting: tuple[int, ...], is_positive: bool, layout: BatchLayout
     ) -> list[tuple[int, int, tuple[int, ...]]]:
-        """``(first row, behind the last, row of each condition's tokens)``; -1 stands for the negative tokens."""
-        counts = [len(self.conditions[number].tokens) for number in seen]
-        if not sees_images:
-            return [(0, rows, (-1,) * len(seen))]
-        if frames is None or max(counts) == 1:
-            return [(0, rows, (0,) * len(seen))]
+        """``(first row, one after the last, row of each condition's tokens)``; -1 is the negative tokens."""
+        counts = [len(self.conditions[number].tokens) for number in acting]
+        if not is_positive:
+            return [(0, layout.rows, (-1,) * len(acting))]
+        if layout.frames is None or max(counts) == 1:
+            return [(0, layout.rows, (0,) * len(acting))]
         runs: list[tuple[int, int, tuple[int, ...]]] = []
-        for row, frame in enumerate(frames):
+        for row, frame in enumerate(layout.frames):
             images = tuple(min(frame, count - 1) for count in counts)
             if runs and runs[-1][2] == images:
                 runs[-1] = (runs[-1][0], row + 1, images)
@@ -196,30 +213,30 @@ class ImageAttentionState:
         return runs
 
     def _token_set(
-        self, query: Tensor, layer: int, heads: int, seen: tuple[int, ...], images: tuple[int, ...]
+        self, layer: int, heads: int, acting: tuple[int, ...], images: tuple[int, ...], layout: BatchLayout
     ) -> TokenSet:
-        key = (layer, seen, images, query.device, query.dtype)
+        key = (layer, acting, images, layout.device, layout.dtype)
         if key not in self._tokens:
             groups = []
-            for number, image in zip(seen, images, strict=True):
+            for number, image in zip(acting, images, strict=True):
                 condition = self.conditions[number]
                 negative = image < 0
                 tokens = condition.negative_tokens if negative else condition.tokens
                 digest = self._digests[number][negative]
-                keys, values = _key_value(condition.adapter, layer, tokens, digest, query.device)
+                keys, values = _key_value(condition.adapter, layer, tokens, digest, layout.device)
                 row = 0 if negative else image
                 groups.append((keys[row], values[row], condition.weights[layer]))
-            self._tokens[key] = join_groups(groups, heads, query.dtype)
+            self._tokens[key] = join_groups(groups, heads, layout.dtype)
         return self._tokens[key]
 
     def _positive_chunks(self, options: Mapping[str, Any]) -> tuple[bool, ...]:
-        """For each part of the batch whether it is a positive prompt's."""
+        """For each prompt's part of the batch whether it is a positive prompt's."""
         numbers = options.get("cond_or_uncond")
         if not numbers:
             raise VideoGenError(
                 "core-unsupported",
-                f"this ComfyUI ({core_version()}) does not tell which rows of a batch are the positive prompt's",
-                "Another node has put its own sampling in ComfyUI's place; take it out, or update ComfyUI.",
+                f"this ComfyUI ({core_version()}) does not report which rows of a batch are the positive prompt's",
+                "Another node has replaced ComfyUI's sampling: remove it, or update ComfyUI.",
             )
         names = options.get("uuids") or ()
         if len(names) != len(numbers):
@@ -227,11 +244,11 @@ class ImageAttentionState:
         return tuple(self._roles.get(name, number == 0) for name, number in zip(names, numbers, strict=True))
 
 
-def _layout(query: Tensor, chunks: int, options: Mapping[str, Any]) -> tuple[int, Callable[[], tuple[int, int]]]:
-    """Rows of one prompt's part of the batch, and how to find the height and width that the queries of a row stand for.
+def _count_rows(query: Tensor, chunks: int, options: Mapping[str, Any]) -> int:
+    """Rows of one prompt's part of the batch.
 
     Raises:
-        VideoGenError: `patch-conflict`, when another node has cut up or multiplied the rows.
+        VideoGenError: `patch-conflict`, when another node has divided or multiplied the rows.
     """
     batch = query.shape[0]
     shape = options.get("activations_shape")
@@ -241,12 +258,17 @@ def _layout(query: Tensor, chunks: int, options: Mapping[str, Any]) -> tuple[int
             "patch-conflict",
             f"the cross-attention got {batch} rows for a batch of {whole} in {chunks} parts: another node cuts the picture"
             " into regions or tiles there",
-            "Take that node out, such as HyperTile or an attention couple, or the IP-Adapter; regions can be had by masks.",
+            "Remove that node (such as HyperTile or an attention couple) or the IP-Adapter; masks can make the regions.",
         )
-    return batch // chunks, lambda: _image_size(query.shape[1], options)
+    return batch // chunks
 
 
 def _image_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width that the queries of a row stand for.
+
+    Raises:
+        VideoGenError: `patch-conflict`, when they are no image of the latent's shape.
+    """
     shape = options.get("activations_shape")
     if shape is not None and shape[-2] * shape[-1] == queries:
         return int(shape[-2]), int(shape[-1])
@@ -259,8 +281,8 @@ def _image_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
             return height, width
     raise VideoGenError(
         "patch-conflict",
-        f"the mask cannot be laid over {queries} queries of the cross-attention: they are no picture of the latent's shape",
-        "Take out the node that merges or drops queries, such as a token merging one, or the mask.",
+        f"the mask cannot be applied to {queries} queries of the cross-attention: they do not have the latent's shape",
+        "Remove the node that merges or drops queries, such as token merging, or the mask.",
     )
 
 
@@ -273,18 +295,10 @@ def _take_frames(mask: Tensor | None, frames: tuple[int, ...] | None) -> Tensor 
 def _key_value(
     adapter: IPAdapter, layer: int, tokens: Tensor, digest: str, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Keys and values of image tokens in one layer, computed once and remembered over samplings."""
+    """Keys and values of image tokens in one layer, computed once and cached across samplings."""
     key = (adapter.digest, adapter.dtype, layer, digest, device)
     found = _key_values.get(key)
     if found is None:
         found = adapter.key_value(layer, tokens.to(device))
         _key_values.put(key, found, sum(tensor.nbytes for tensor in found))
     return found
-
-
-def _digest(tensor: Tensor) -> str:
-    """SHA-256 of a tensor's shape, type and values, in hexadecimal digits."""
-    tensor = tensor.detach().cpu().contiguous()
-    sha = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-    sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""The CLIP vision encoder behind a CLIP_VISION socket: what it is, whether it fits an adapter, what it gives."""
+"""The CLIP vision encoder on a CLIP_VISION socket: its kind, whether it fits an adapter, and its embeddings."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from torch import Tensor, nn
 from ...core.errors import VideoGenError
 from ...tensor.ip_adapter.adapter import IPAdapter
 
-#: (hidden width, width of the image embedding) → the encoder that has them.
+#: (hidden width, width of the image embedding) → the encoder.
 KNOWN_ENCODERS = {
     (1280, 1024): "CLIP ViT-H/14",
     (1664, 1280): "CLIP ViT-bigG/14",
     (1024, 768): "CLIP ViT-L/14",
 }
-#: Where an encoder is to be had, by its name.
+#: Encoder name → its file in the download repository.
 _DOWNLOADS = {
     "CLIP ViT-H/14": "models/image_encoder/model.safetensors",
     "CLIP ViT-bigG/14": "sdxl_models/image_encoder/model.safetensors",
 }
 
-#: A number for each encoder that was seen. Python gives the address of an object that is gone to a new one, so that `id`
-#: would take one encoder for another.
+#: A number for each encoder. Python reuses the address of a deleted object, so that `id` would confuse encoders.
 _serials: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 _next_serial = itertools.count(1)
 
@@ -37,10 +36,10 @@ class Encoder:
     """A CLIP vision encoder, as ComfyUI loads it.
 
     Attributes:
-        name: "CLIP ViT-H/14", or its widths where nobody knows it.
+        name: "CLIP ViT-H/14", or its widths for an unknown one.
         hidden_width: of the hidden states.
         embed_width: of the image embedding.
-        serial: another number for every encoder that was loaded since ComfyUI started.
+        serial: unique for every encoder that was loaded since ComfyUI started.
     """
 
     clip_vision: Any
@@ -50,20 +49,20 @@ class Encoder:
     serial: int
 
     def encode(self, image: Tensor, source: str, *, crop: bool) -> Tensor:
-        """What an image (1, height, width, 3) gives.
+        """Encode an image (1, height, width, 3).
 
         Args:
             source: "image_embeds" for (1, embed width), "penultimate_hidden_states" for (1, patches + 1, hidden width).
-            crop: cut the middle square out; otherwise the image is stretched to a square.
+            crop: crop to the middle square; otherwise the image is stretched to a square.
         """
         return self.clip_vision.encode_image(image, crop=crop)[source].float()
 
     def encode_mean_color(self) -> Tensor:
         """The penultimate hidden states (1, patches + 1, hidden width) of pixels that are exactly 0 after preprocessing.
 
-        That is what the authors take for the unconditional side of adapters that look at hidden states
-        (``torch.zeros_like(clip_image)`` in IPAdapterPlus.get_image_embeds), and diffusers with them. No image of 8-bit
-        colors gives exact zeros, so the model is called itself.
+        The authors use these for the unconditional side of adapters that use hidden states
+        (``torch.zeros_like(clip_image)`` in IPAdapterPlus.get_image_embeds), and so does diffusers. No image of 8-bit
+        colors is exactly 0 there, so the model is called directly.
         """
         comfy.model_management.load_models_gpu([self.clip_vision.patcher])
         size = self.clip_vision.image_size
@@ -76,7 +75,7 @@ def read_encoder(clip_vision: Any) -> Encoder:
     """The encoder on a CLIP_VISION socket.
 
     Raises:
-        VideoGenError: `socket-invalid` when it is none, `adapter-mismatch` when it is one that no IP-Adapter works with.
+        VideoGenError: `socket-invalid` for another type, `adapter-mismatch` for an encoder that no IP-Adapter works with.
     """
     model = getattr(clip_vision, "model", None)
     if not isinstance(model, nn.Module) or not hasattr(clip_vision, "encode_image"):
@@ -105,7 +104,7 @@ def read_encoder(clip_vision: Any) -> Encoder:
 
 
 def require_encoder(adapter: IPAdapter, clip_vision: Any) -> Encoder:
-    """The encoder, if it is the one that an adapter was trained with, as far as widths can tell.
+    """Return the encoder if it is the one that an adapter was trained with, as far as widths can tell.
 
     Raises:
         VideoGenError: `adapter-mismatch` or `socket-invalid`, before anything is encoded.
@@ -116,8 +115,8 @@ def require_encoder(adapter: IPAdapter, clip_vision: Any) -> Encoder:
     if width != info.embed_width:
         raise VideoGenError(
             "adapter-mismatch",
-            f"{adapter.name} was made for {info.encoder} and `clip_vision` is {encoder.name}: the adapter takes"
-            f" {info.embed_source.replace('_', ' ')} of width {info.embed_width}, and gets {width}",
+            f"{adapter.name} was made for {info.encoder} and `clip_vision` is {encoder.name}: the adapter expects"
+            f" {info.embed_source.replace('_', ' ')} of width {info.embed_width}, found {width}",
             _download_hint(info.encoder),
         )
     return encoder

@@ -1,8 +1,7 @@
-"""Images to image tokens: each image is encoded once, and its tokens are kept for the segments that follow."""
+"""Encode images to image tokens: each image once, with a cache for the following segments."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,15 +16,15 @@ from ...core.errors import VideoGenError
 from ...core.lru_cache import SizedLRUCache
 from ...tensor.ip_adapter.adapter import IPAdapter
 from .image_encoder import Encoder, require_encoder
+from .tensor_hash import hash_tensor
 
 log = logging.getLogger(__name__)
 
-#: How an image that is no square gets into the encoder's square: its middle is cut out, it is filled up with CLIP's mean
-#: color, or it is stretched.
+#: How an image is fitted to the encoder's square: cropped to its middle, padded with CLIP's mean color, or stretched.
 CROPS = ("center", "pad", "stretch")
 
-#: What is made of several images: tokens for each of them; the mean of what the encoder gives, or the first without the
-#: mean of the others, before the projection (as `combine_embeds` does in ComfyUI_IPAdapter_plus).
+#: How several images are combined: tokens for each of them; the mean of their embeddings, or the first minus the mean of
+#: the others, before the projection (as `combine_embeds` in ComfyUI_IPAdapter_plus).
 BLENDS = ("each", "average", "subtract")
 
 #: Tokens of an image take 12 KB (SD 1.5, plain) to 2 MB (full-face): room for thousands of references.
@@ -43,30 +42,32 @@ def encode_images(
     blend: str = "each",
     name: str = "image",
 ) -> tuple[Tensor, Tensor]:
-    """Image tokens of images, and what the negative prompt sees instead.
+    """Encode images to image tokens, and the negative tokens for the negative prompt.
 
-    Only images that this adapter and this encoder have not seen are encoded, one by one: in a batch the last bits of a
-    result depend on the company, and a segment would depend on what was rendered before it.
+    Only images that are not in the cache for this adapter and encoder are encoded, one by one: in a batch the last bits of
+    a result depend on the other images, and a segment would depend on what was rendered before it.
 
     Args:
-        clip_vision: ComfyUI's encoder; it is brought to its device by ComfyUI's own model management.
+        clip_vision: ComfyUI's encoder; ComfyUI's own model management moves it to its device.
         images: (n, height, width, 1, 3 or 4), 0…1; alpha is ignored.
         crop: one of `CROPS`.
-        blend: one of `BLENDS`; all but "each" give tokens as of one image.
+        blend: one of `BLENDS`; all but "each" return tokens as of one image.
         name: the input's name, for messages.
 
     Returns:
         tokens (n, T, context width), n being 1 for a blend, and negative tokens (1, T, context width), on the CPU.
 
     Raises:
-        VideoGenError: `image-invalid`, `adapter-mismatch` (another encoder than the adapter was made for), `socket-invalid`,
+        VideoGenError: `image-invalid`, `adapter-mismatch` (another encoder than the adapter's), `socket-invalid`,
             `widget-invalid` (another crop).
     """
     check_choice("crop", crop, CROPS)
     encoder = require_encoder(adapter, clip_vision)
-    images = check_images(images, name)
+    images = require_rgb_images(images, name)
     if blend == "subtract" and len(images) == 1:
-        raise VideoGenError("image-invalid", f"`{name}` has 1 picture: subtract takes the others away from the first")
+        raise VideoGenError(
+            "image-invalid", f"`{name}` has 1 picture: subtract needs others to subtract from the first"
+        )
     source = adapter.info.embed_source
     encoded = 0
 
@@ -87,18 +88,18 @@ def encode_images(
             _cache.put(key, tokens, tokens.nbytes)
         return tokens
 
-    digests = [hash_image(pixels) for pixels in images]
+    digests = [hash_tensor(pixels) for pixels in images]
     if blend == "each":
         tokens = torch.cat([keep((crop, digest), partial(embed, index)) for index, digest in enumerate(digests)])
     else:
         tokens = keep((crop, blend, *digests), lambda: _BLEND[blend](torch.cat([embed(i) for i in range(len(images))])))
     negative = keep(("negative",), lambda: _negative_embeds(adapter, encoder))
-    log.info("%s: %d of %d images encoded, the others were known", adapter.name, encoded, len(images))
+    log.info("%s: %d of %d pictures encoded, the others were cached", adapter.name, encoded, len(images))
     return tokens, negative
 
 
-def check_images(images: Any, name: str = "image") -> Tensor:
-    """The images as (n, height, width, 3), if they can be encoded.
+def require_rgb_images(images: Any, name: str = "image") -> Tensor:
+    """Check that images can be encoded, and return them as (n, height, width, 3).
 
     Raises:
         VideoGenError: `image-invalid` for another shape, no images, or values that are not numbers.
@@ -108,27 +109,19 @@ def check_images(images: Any, name: str = "image") -> Tensor:
         raise VideoGenError("image-invalid", f"`{name}` {found}, expected (pictures, height, width, 3)")
     if len(images) == 0:
         raise VideoGenError("image-invalid", f"`{name}` has 0 pictures, expected at least one")
-    low, high = torch.aminmax(images.flatten(1), dim=1)  # both pass NaN on, and nothing of the images' size is made
+    low, high = torch.aminmax(images.flatten(1), dim=1)  # both propagate NaN, without a copy of the images' size
     finite = torch.isfinite(low) & torch.isfinite(high)
     if not finite.all():
         raise VideoGenError(
             "image-invalid",
             f"picture {int(finite.logical_not().nonzero()[0]) + 1} of `{name}` has values that are not numbers (NaN or infinite)",
-            "It was probably decoded by a VAE in half precision: start ComfyUI with --fp32-vae, or take a picture from a file.",
+            "It was probably decoded by a VAE in half precision: start ComfyUI with --fp32-vae, or use a picture from a file.",
         )
     return images.expand(-1, -1, -1, 3) if images.shape[-1] == 1 else images[..., :3]
 
 
-def hash_image(image: Tensor) -> str:
-    """SHA-256 of an image's size, type and pixels, in hexadecimal digits."""
-    image = image.detach().cpu().contiguous()
-    sha = hashlib.sha256(f"{image.dtype} {tuple(image.shape)}\n".encode())
-    sha.update(image.reshape(-1).view(torch.uint8).numpy().data)
-    return sha.hexdigest()
-
-
 def pad_to_square(images: Tensor, color: Sequence[float]) -> Tensor:
-    """Images (n, height, width, 3) in the middle of squares of one color."""
+    """Center images (n, height, width, 3) in squares of one color."""
     count, height, width, channels = images.shape
     side = max(height, width)
     square = torch.tensor(color, dtype=images.dtype, device=images.device).expand(count, side, side, channels).clone()
@@ -144,7 +137,7 @@ _BLEND: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _negative_embeds(adapter: IPAdapter, encoder: Encoder) -> Tensor:
-    """What the encoder is said to have given for the negative prompt: as the authors and diffusers do it."""
+    """The embeddings for the negative prompt, as in the authors' code and diffusers."""
     if adapter.info.embed_source == "image_embeds":
         return torch.zeros(1, adapter.info.embed_width)
     return encoder.encode_mean_color()

@@ -1,4 +1,4 @@
-"""The attention blocks of an image model, and at which resolution each of them works."""
+"""The attention layers of an image UNet: their keys, and the resolution of each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel
 
 from ...core.errors import VideoGenError
 
-#: ("input" | "middle" | "output", number of the block, number of the transformer layer in it), as ComfyUI's patches have it.
+#: ("input" | "middle" | "output", number of the block, number of the transformer layer in it), as in ComfyUI's patches.
 BlockKey = tuple[str, int, int]
 
-#: Choices of blocks: which parts of the UNet, and whether the finest resolution that has attention is among them.
+#: Choices of blocks: parts of the UNet, and whether they include the finest resolution that has attention.
 BLOCK_CHOICES: dict[str, tuple[tuple[str, ...], bool]] = {
     "all": (("input", "middle", "output"), True),
     "all but the finest": (("input", "middle", "output"), False),
@@ -24,7 +24,7 @@ BLOCK_CHOICES: dict[str, tuple[tuple[str, ...], bool]] = {
 
 
 def need_image_unet(model: Any, what: str) -> UNetModel:
-    """The UNet of SD 1.5, SD 2 or SDXL that a MODEL holds.
+    """Return the UNet of a MODEL of SD 1.5, SD 2 or SDXL.
 
     Args:
         what: the node's display name, for the message.
@@ -39,7 +39,7 @@ def need_image_unet(model: Any, what: str) -> UNetModel:
         config = type(getattr(model.model, "model_config", model.model)).__name__
         raise VideoGenError(
             "model-unsupported",
-            f"{what} works with image models that have a UNet: SD 1.5, SD 2.x, SDXL, SDXL-Turbo and what was made of them;"
+            f"{what} works with image models that have a UNet: SD 1.5, SD 2.x, SDXL, SDXL-Turbo and models derived from them;"
             f" this model is {config}",
             "Video models keep their frames together by themselves: leave the node out there.",
         )
@@ -55,7 +55,7 @@ def choose_blocks(unet: UNetModel, choice: str) -> list[BlockKey]:
 
 
 def attention_levels(unet: UNetModel) -> dict[BlockKey, int]:
-    """How often the image has been halved where each transformer layer works, from the input to the output."""
+    """Transformer layer → how often the image has been halved there, from the input to the output."""
     levels: dict[BlockKey, int] = {}
     level = 0
 
@@ -72,3 +72,37 @@ def attention_levels(unet: UNetModel) -> dict[BlockKey, int]:
         note("output", number, block)
         level -= any(isinstance(module, Upsample) for module in block)
     return levels
+
+
+def cross_attentions(diffusion_model: Any) -> list[tuple[BlockKey, Any]]:
+    """The key and the module of every cross-attention, in IP-Adapter's order: inputs, outputs, middle.
+
+    Returns:
+        an empty list for anything but a UNet for images.
+    """
+    middle = getattr(diffusion_model, "middle_block", None)
+    parts = {
+        "input": list(getattr(diffusion_model, "input_blocks", ())),
+        "output": list(getattr(diffusion_model, "output_blocks", ())),
+        "middle": [] if middle is None else [middle],
+    }
+    found = []
+    for part, blocks in parts.items():
+        for number, block in enumerate(blocks):
+            layers = [
+                layer
+                for module in block.modules()
+                if isinstance(module, SpatialTransformer)
+                for layer in module.transformer_blocks
+            ]
+            found += [
+                ((part, number, index), layer.attn2)
+                for index, layer in enumerate(layers)
+                if getattr(layer, "attn2", None) is not None
+            ]
+    return found
+
+
+def cross_attention_keys(diffusion_model: Any) -> list[BlockKey]:
+    """``(part, block, transformer index)`` of every cross-attention, in the order of `cross_attentions`."""
+    return [key for key, _ in cross_attentions(diffusion_model)]

@@ -1,1 +1,1 @@
-"""Frames as ComfyUI batches them: passes, indices, latents, masks, sizes."""
+"""Frames as ComfyUI batches them: batches, indices, tensors, latents, masks, sizes."""

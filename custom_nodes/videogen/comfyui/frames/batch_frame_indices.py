@@ -1,4 +1,4 @@
-"""Which frames the rows of a batch are, when somebody samples a long batch in parts."""
+"""The frame indices of a batch's rows, when a long batch is sampled in parts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 Options = Mapping[str, Any]
 
-#: Who samples in parts, and where ComfyUI's `transformer_options` then say which frames. The first that is there counts:
-#: our own passes cut up what the others have chosen.
+#: The key of ComfyUI's `transformer_options` with the frames of a `FrameBatch`.
+FRAMES_KEY = "videogen_frames"
+
+#: Where ComfyUI's `transformer_options` have the frames, for each way to sample in parts. The first that exists is used:
+#: our own frame batches divide what the others have chosen.
 _SOURCES: tuple[Callable[[Options], Any], ...] = (
-    lambda options: options.get("videogen_frames"),
-    # ComfyUI's context windows; frames are rows only when they lie along the batch, and not along a video latent's time.
+    lambda options: options.get(FRAMES_KEY),
+    # ComfyUI's context windows; frames are rows only along the batch dimension, and not along a video latent's time.
     lambda options: _window_frames(options.get("context_window")),
     # AnimateDiff-Evolved.
     lambda options: (options.get("ad_params") or {}).get("sub_idxs"),
@@ -19,14 +22,14 @@ _SOURCES: tuple[Callable[[Options], Any], ...] = (
 
 
 def frame_indices(options: Options, rows: int) -> Sequence[int]:
-    """The 0-based frames of the whole batch that the rows of one prompt's part of it stand for.
+    """The 0-based frame of the whole batch for each row of one prompt's part of it.
 
     Args:
         options: ComfyUI's `transformer_options`, or the `extra_options` of a patch.
         rows: of one part ("chunk") of the batch, the positive prompt's or the negative one's.
 
     Returns:
-        as many as `rows`. What says another number of frames is about another batch and is passed over.
+        as many as `rows`. A source with another number of frames is about another batch and is ignored.
     """
     for source in _SOURCES:
         frames = source(options)

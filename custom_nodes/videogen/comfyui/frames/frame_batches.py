@@ -1,4 +1,4 @@
-"""A step of sampling in several passes of some frames each, so that a shot fits the memory."""
+"""Run a sampling step in several batches of frames, so that a shot fits in memory."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ import torch
 from comfy.patcher_extension import WrappersMP
 
 from ...tensor.anchor_attention import AnchorKeys
-from .batch_frame_indices import frame_indices
+from .batch_frame_indices import FRAMES_KEY, frame_indices
 
-#: Under this key of ComfyUI's `transformer_options` stands, in every pass, which frames of the shot it has.
-FRAMES_KEY = "videogen_frames"
-PASS_KEY = "videogen_pass"
-_WRAPPER_KEY = "videogen_frame_passes"
+#: The key of ComfyUI's `transformer_options` with the `FrameBatch` that is running.
+BATCH_KEY = "videogen_frame_batch"
+_WRAPPER_KEY = "videogen_frame_batches"
 
 
 @dataclass
 class FrameBatch:
-    """What the attention layers know of the pass that is running.
+    """The batch of frames that is running, for the attention layers.
 
     Attributes:
         active: whether this step is between the node's `start` and `end`.
-        last: no pass of the same step comes after this one.
-        kept: what each layer has kept of the pass before. It lives as long as the step.
+        last: whether it is the last batch of the step.
+        kept: what each layer keeps for the following batches of the step.
     """
 
     active: bool = True
@@ -38,12 +37,12 @@ class FrameBatch:
 
 @dataclass(frozen=True)
 class FrameBatches:
-    """Wraps the model's call of a step.
+    """Wraps the model's call in a step, and divides it into batches of frames.
 
     Attributes:
-        frames_per_pass: at most so many frames of each prompt (cond and uncond count once) at a time; 0 is all of them.
+        frames_per_pass: maximum frames of each prompt in a batch (cond and uncond count once); 0: all of them.
         sigma_start, sigma_end: the noise levels between which the layers are active.
-        memory_frames: how many frames' worth of memory what the layers keep takes.
+        memory_frames: memory that the layers' kept tensors need, in frames.
     """
 
     frames_per_pass: int = 0
@@ -52,7 +51,7 @@ class FrameBatches:
     memory_frames: int = 0
 
     def attach(self, model: Any) -> None:
-        """Wrap a model (a clone that nobody else has); what an earlier node of ours has set is replaced."""
+        """Wrap a model (an unshared clone); the wrappers of an earlier node of ours are replaced."""
         for kind, wrapper in ((WrappersMP.APPLY_MODEL, self.apply), (WrappersMP.PREPARE_SAMPLING, self.prepare)):
             model.remove_wrappers_with_key(kind, _WRAPPER_KEY)
             model.add_wrapper_with_key(kind, _WRAPPER_KEY, wrapper)
@@ -68,28 +67,28 @@ class FrameBatches:
         transformer_options: Mapping[str, Any] | None = None,
         **others: Any,
     ) -> torch.Tensor:
-        """Run the model, in as many passes as it takes; as if it was one, to rounding."""
+        """Run the model in as many batches as necessary; the result is that of a single one, to rounding."""
         options = transformer_options or {}
         chunks = max(1, len(options.get("cond_or_uncond", ())))
         rows = x.shape[0]
         frames = rows // chunks
-        state = FrameBatch(active=self._is_active(options))
+        batch = FrameBatch(active=self._is_active(options))
         if not 0 < self.frames_per_pass < frames or rows % chunks or "ad_params" in options:
-            # AnimateDiff looks along all frames at once: there a step is never cut.
-            return executor(x, t, c_concat, c_crossattn, control, {**options, PASS_KEY: state}, **others)
+            # AnimateDiff attends to all frames at once: there a step is never divided.
+            return executor(x, t, c_concat, c_crossattn, control, {**options, BATCH_KEY: batch}, **others)
         names = list(frame_indices(options, frames))
         table = torch.arange(rows, device=x.device).view(chunks, frames)
         out: torch.Tensor | None = None
         for part in split_evenly(frames, self.frames_per_pass):
             comfy.model_management.throw_exception_if_processing_interrupted()
             index = table[:, part.start : part.stop].flatten()
-            state.last = part.stop == frames
+            batch.last = part.stop == frames
             some = [names[frame] for frame in part]
             seen = {
                 **options,
-                PASS_KEY: state,
+                BATCH_KEY: batch,
                 FRAMES_KEY: some,
-                # What AnimateDiff says to other packs' IP-Adapters about its windows: they keep to the right frames by it.
+                # What AnimateDiff tells other packs' IP-Adapters about its windows, so that they use the right frames.
                 "ad_params": {"full_length": max(names) + 1, "sub_idxs": some},
             }
             result = executor(
@@ -106,11 +105,11 @@ class FrameBatches:
     def prepare(
         self, executor: Callable[..., Any], model: Any, noise_shape: Any, conds: Mapping[str, Any], **others: Any
     ) -> Any:
-        """Tell ComfyUI how much memory a step takes: otherwise it makes room for all frames at once, which on a small card
-        puts the model itself out."""
+        """Tell ComfyUI how much memory a step needs: otherwise it frees memory for all frames at once, which on a small card
+        unloads the model itself."""
         with_control = any("control" in cond for group in conds.values() for cond in group or ())
         if self.frames_per_pass and len(noise_shape) == 4 and not with_control:
-            # A ControlNet runs over all frames, before us.
+            # A ControlNet runs over all frames, before the batches.
             frames = min(noise_shape[0], self.frames_per_pass + self.memory_frames)
             noise_shape = [frames, *noise_shape[1:]]
         return executor(model, noise_shape, conds, **others)
@@ -123,14 +122,14 @@ class FrameBatches:
 
 
 def split_evenly(frames: int, most: int) -> list[range]:
-    """As few ranges as it takes, of at most `most` frames, none much smaller than another: 24 by 10 are three of 8."""
-    passes = math.ceil(frames / most)
-    edges = [frames * number // passes for number in range(passes + 1)]
+    """Divide frames into as few ranges of at most `most` as possible, of similar sizes: 24 by 10 are three of 8."""
+    count = math.ceil(frames / most)
+    edges = [frames * number // count for number in range(count + 1)]
     return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 def _take_rows(value: Any, index: torch.Tensor, rows: int) -> Any:
-    """Some rows of whatever has `rows` of them: tensors, and the lists and dictionaries of them that a ControlNet gives."""
+    """Select rows of a value that has `rows` of them: tensors, and the lists and dictionaries of them from a ControlNet."""
     if isinstance(value, torch.Tensor):
         return value[index.to(value.device)] if value.ndim and value.shape[0] == rows else value
     if isinstance(value, dict):

@@ -10,10 +10,10 @@ from ...core.errors import VideoGenError
 
 
 def check_latent(latent: Any, name: str = "latent") -> Tensor:
-    """The samples of a LATENT that holds frames of an image model: (frames, channels, height, width), at least one.
+    """Return the samples of an image model's LATENT: (frames, channels, height, width), at least one.
 
     Raises:
-        VideoGenError: `latent-invalid`, for the latents of video models too, whose frames lie in a dimension of their own.
+        VideoGenError: `latent-invalid`, also for latents of video models, which have a dimension for the frames.
     """
     samples = latent.get("samples") if isinstance(latent, dict) else None
     if getattr(samples, "is_nested", False) or (isinstance(samples, Tensor) and samples.ndim == 5):

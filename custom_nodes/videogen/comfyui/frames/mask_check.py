@@ -1,4 +1,4 @@
-"""Masks that a node gets: what is wrong with them is said before anything is sampled."""
+"""Check masks before anything is sampled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WRAPPER_KEY = "videogen.masks"
 
 
 def check_mask(mask: Any, name: str = "mask") -> Tensor:
-    """A mask as (masks, height, width), 0…1.
+    """Check a mask, and return it as (masks, height, width), 0…1.
 
     Raises:
         VideoGenError: `mask-invalid` for another shape, no masks, or values that are not numbers.
@@ -41,21 +41,25 @@ def check_mask(mask: Any, name: str = "mask") -> Tensor:
 
 
 def require_mask_count(masks: Tensor, count: int, of: str = "frames") -> None:
-    """Raise `mask-invalid` unless there is one mask for all of `count` frames (or images), or one for each."""
+    """Check that there is one mask for all of `count` frames (or images), or one for each.
+
+    Raises:
+        VideoGenError: `mask-invalid`.
+    """
     if len(masks) not in (1, count):
         raise VideoGenError("mask-invalid", f"`mask` has {len(masks)} masks for {count} {of}, expected 1 or {count}")
 
 
 def require_masks_fit(model: Any, masks: Mapping[str, Tensor]) -> None:
-    """Make a model refuse, when its sampling starts, masks that do not belong to the frames.
+    """Make a model refuse masks that do not fit the frames, when its sampling starts.
 
-    How large the frames are and how many, nobody knows before; the first step is not calculated when they do not fit.
+    The size and number of the frames are not known earlier; no step is calculated when they do not fit.
 
     Args:
-        model: a clone of one's own; it is changed.
+        model: an unshared clone; it is changed.
         masks: (masks, height, width) by name.
     """
-    # Only the shapes are remembered: what stands in a model's options is copied with every clone of the model.
+    # Only the shapes are kept: a model's options are copied with every clone of it.
     shapes = {name: (mask.shape[0], mask.shape[1], mask.shape[2]) for name, mask in masks.items()}
 
     def check(executor: Callable[..., Any], noise: Any, *args: Any, **kwargs: Any) -> Any:

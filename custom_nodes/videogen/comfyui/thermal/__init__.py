@@ -1,1 +1,1 @@
-"""Guards on a sampling, and telemetry of the machine."""
+"""Thermal guards, and telemetry of the machine."""

@@ -1,4 +1,4 @@
-"""The process' telemetry: its sampler, what was measured for a prompt, and the pauses."""
+"""The process' telemetry: its sampler, the measurements of a prompt, and the pauses."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 
 def running_prompt() -> str:
-    """Id of the prompt that runs, or that has run last."""
+    """Id of the prompt that is running, or that ran last."""
     return str(get_progress_state().prompt_id or "")
 
 
 class Telemetry:
-    """What is known of the machine since ComfyUI was started.
+    """Measurements of the machine since ComfyUI was started.
 
     Attributes:
-        policy: of the guard that was used last, or None; the runner waits by the same one.
-        waiting: what a guard waits for now, or None.
+        policy: of the last guard, or None; the runner waits by the same one.
+        waiting: the decision by which a guard is waiting now, or None.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Telemetry:
         return read_watched(self._devices)
 
     def start(self, devices: str = AUTO) -> None:
-        """Start sampling, if it is not under way; once somebody wants all cards, all are sampled."""
+        """Start sampling, if it is not running; once a guard watches all cards, all are sampled."""
         if devices == ALL:
             self._devices = ALL
         if not self.sampler.running:
@@ -51,14 +51,14 @@ class Telemetry:
             self.sampler.start()
 
     def start_with_cards(self) -> bool:
-        """Start, if this machine has cards with sensors; without them it starts with the first guard."""
+        """Start if this machine has cards with sensors; otherwise the first guard starts the sampling."""
         if not SENSORS.cards():
             return False
         self.start()
         return True
 
     def stop(self) -> None:
-        """End the thread and let go of the drivers."""
+        """Stop the thread and release the drivers."""
         atexit.unregister(self.stop)
         self.sampler.stop()
         SENSORS.stop()
@@ -71,21 +71,21 @@ class Telemetry:
         self.ring.add_pause(NotedPause(time.time() - pause.seconds, running_prompt(), pause))
 
     def describe_prompt(self) -> dict[str, Any] | None:
-        """What the prompt that runs has cost the machine up to now; None when nothing is sampled."""
+        """Summarize the measurements of the running prompt; None when nothing is sampled."""
         if not self.sampler.running:
             return None
         prompt = running_prompt()
         try:
             self.sampler.sample()  # a short prompt may not have one yet
             return summarize(self.ring.of_prompt(prompt), self.ring.pauses(prompt))
-        except Exception:  # what was rendered must not be lost for it
-            log.warning("videogen: there is no telemetry of this prompt", exc_info=True)
+        except Exception:  # it must not cost the rendered frames
+            log.warning("videogen: no telemetry of this prompt", exc_info=True)
             return None
 
     def describe(self, seconds: float) -> dict[str, Any]:
         """The last `seconds` for the panel and the runner, as plain data.
 
-        ``readings`` are the newest, ``age`` seconds old; ``table`` has what was measured, in columns.
+        ``readings`` are the newest, ``age`` seconds old; ``table`` has the measurements, in columns.
         """
         latest, now = self.ring.latest(), time.monotonic()
         oldest_pause = time.time() - seconds

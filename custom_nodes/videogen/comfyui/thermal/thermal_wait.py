@@ -1,4 +1,4 @@
-"""How a guard waits inside ComfyUI: it can be cancelled, and everybody is told."""
+"""A thermal guard's waiting in ComfyUI: cancellable, and announced to all clients."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ THERMAL_EVENT = "videogen.thermal"
 
 
 class NodeThermalGuard:
-    """A guard of one node: looks at its devices when it is time to, and waits.
+    """The thermal guard of one node: reads the sensors of its devices at an interval, and waits.
 
     Args:
         devices: one of `watched_devices.DEVICE_CHOICES`.
-        node_id: the guard's node; while another one runs (a sampler), that one shows the waiting.
+        node_id: the guard's node; while another one is running (a sampler), the waiting is shown there.
     """
 
     def __init__(self, policy: ThermalPolicy, devices: str, node_id: str) -> None:
@@ -35,12 +35,12 @@ class NodeThermalGuard:
         self._readings: list[Reading] = []
 
     def wait(self) -> None:
-        """Return at once while it is cool or was looked at lately; else when it is cool again.
+        """Wait while the devices are too hot; return at once when they are cool or were read recently.
 
         Raises:
             TooHotError: when the longest wait is over.
             SensorUnreadableError: from a strict guard.
-            InterruptProcessingException: when the prompt is cancelled meanwhile.
+            InterruptProcessingException: when the prompt is canceled meanwhile.
         """
         if not self._guard.due(time.monotonic()):
             return
@@ -94,7 +94,7 @@ class NodeThermalGuard:
 
 
 def describe_decision(decision: Decision) -> tuple[str, str]:
-    """The state of an event (``waiting``, ``resumed``, ``stopped``, ``warning``), and what to say."""
+    """The state of an event (``waiting``, ``resumed``, ``stopped``, ``warning``), and its text."""
     if decision.action is Action.WAIT:
         return "waiting", decision.text
     if decision.action is Action.STOP:
@@ -107,11 +107,11 @@ def describe_decision(decision: Decision) -> tuple[str, str]:
 
 
 def announce(data: dict[str, Any], node_id: str) -> None:
-    """Tell every page and runner, and write it under the node; nothing where there is no server (tests, scripts)."""
+    """Send an event to every page and runner, and show its text on the node; nothing without a server (tests, scripts)."""
     server = find_server()
     if server is None:
         return
-    # To everybody: a page that was opened since, or a runner that has connected again, wants to know as well.
+    # To all clients: a page that was opened since, or a runner that has reconnected, needs it too.
     server.send_sync(THERMAL_EVENT, data, None)
     if node_id:
         server.send_progress_text(data["text"], node_id, server.client_id)
@@ -120,7 +120,7 @@ def announce(data: dict[str, Any], node_id: str) -> None:
 def find_server() -> Any:
     """ComfyUI's server, or None."""
     if "server" not in sys.modules:
-        return None  # to import it would load half of ComfyUI into a script that only wants a node
+        return None  # importing it would load half of ComfyUI into a script that only needs a node
     from server import PromptServer
 
     return getattr(PromptServer, "instance", None)

@@ -1,4 +1,4 @@
-"""Which devices a guard looks at: those that torch computes on, found again in the drivers' lists."""
+"""The devices that a guard watches: those that torch computes on, matched to the drivers' lists."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ...core.thermal.readings import Reading
 from ...hardware.card_keys import CardKey, format_bus, normalize_uuid, read_visible
 from ...hardware.sensors import Sensors
 
-#: `auto`: what ComfyUI computes on. `all`: every card of this machine, and the processor where ComfyUI computes on it.
+#: `auto`: the devices that ComfyUI computes on. `all`: every card of this machine, and the processor where ComfyUI uses it.
 AUTO, ALL = "auto", "all"
 DEVICE_CHOICES = [AUTO, ALL]
 
-#: One for the process: NVML is started once.
+#: One per process: NVML is started once.
 SENSORS = Sensors()
 
 
 def read_watched(devices: str, sensors: Sensors = SENSORS) -> list[Reading]:
-    """One reading of each device that counts; at least one, which says what is wrong where nothing can be read."""
+    """Read each watched device: at least one reading, which states the problem where nothing can be read."""
     device = comfy.model_management.get_torch_device()
     readings = sensors.read_all_cards() if devices == ALL else []
     if device.type == "cuda":
@@ -49,17 +49,16 @@ def used_cards(device: torch.device, sensors: Sensors) -> list[CardKey]:
 
 
 def find_card(index: int, sensors: Sensors) -> CardKey:
-    """torch's card number `index` as the drivers name it.
+    """The drivers' key of torch's card number `index`.
 
-    torch tells the place on the PCI bus and the UUID of the card that it really uses, so that neither
-    CUDA_VISIBLE_DEVICES nor the order in which CUDA counts matters. An older torch tells neither: then the environment is
-    read the way CUDA does it.
+    torch reports the PCI bus address and the UUID of the card that it actually uses, so that neither CUDA_VISIBLE_DEVICES
+    nor CUDA's device order matters. An older torch reports neither: then the environment is read as CUDA reads it.
     """
     found: Any = torch.cuda.get_device_properties(index)
     uuid = normalize_uuid(str(getattr(found, "uuid", "")))
     visible = read_visible(os.environ) if torch.version.hip is None else None
     if visible and index < len(visible) and visible[index].upper().startswith("MIG-"):
-        uuid = visible[index]  # torch gives the instance's UUID without saying that it is one
+        uuid = visible[index]  # torch reports the instance's UUID without its prefix
     if hasattr(found, "pci_bus_id"):
         return CardKey(format_bus(found.pci_domain_id, found.pci_bus_id, found.pci_device_id), uuid, found.name)
     if uuid:
@@ -68,4 +67,4 @@ def find_card(index: int, sensors: Sensors) -> CardKey:
     shown = sensors.nvidia.visible(visible, counted_by_bus=by_bus)
     if index < len(shown) and (by_bus or len({card.name for card in shown}) == 1):
         return shown[index]
-    return CardKey("", "", f"{found.name} (torch {torch.__version__} does not tell which card of NVML's it is)")
+    return CardKey("", "", f"{found.name} (torch {torch.__version__} does not report which card of NVML's it is)")

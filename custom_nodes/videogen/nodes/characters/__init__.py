@@ -1,1 +1,1 @@
-"""Nodes that keep a cast the same: IP-Adapter, references, and drawing them."""
+"""Nodes that keep a cast consistent: IP-Adapter, references, and rendering these."""

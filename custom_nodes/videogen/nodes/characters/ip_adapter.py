@@ -1,4 +1,4 @@
-"""VideoGenIPAdapterLoader and VideoGenApplyIPAdapter: a model that sees images."""
+"""VideoGenIPAdapterLoader and VideoGenApplyIPAdapter: condition a model on images."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...comfyui.attention.adapter_files import FILE_ENDINGS, load_adapter
-from ...comfyui.attention.attention_patch import (
-    ImageCondition,
-    apply_image_conditions,
-    cross_attention_keys,
-    require_fit,
-)
+from ...comfyui.attention.adapter_fit import require_fit
+from ...comfyui.attention.attention_patch import apply_image_conditions
+from ...comfyui.attention.image_condition import ImageCondition
 from ...comfyui.attention.image_tokens import CROPS, encode_images
+from ...comfyui.attention.unet_blocks import cross_attention_keys
 from ...comfyui.core_features import require_core
 from ...comfyui.frames.mask_check import check_mask, require_masks_fit
 from ...comfyui.sockets import AdapterSocket, need_adapter
+from ...comfyui.widgets import adapter_inputs, check_known_span, span_inputs, validate, weight_type_input
 from ...core.conditioning.layer_weights import (
     WEIGHT_RANGE,
     WEIGHT_TYPES,
     check_choice,
-    check_span,
     check_weight,
     weigh_layers,
 )
@@ -42,7 +40,7 @@ _GET_SOME = (
     f" from {DOWNLOADS}, then press R in the editor."
 )
 
-#: What is made of several images; "add" and "concat" keep each one's tokens, "average" and "subtract" mix them before.
+#: How several images are combined: "add" and "concat" keep each one's tokens, "average" and "subtract" mix the embeddings.
 COMBINE = ("concat", "add", "average", "subtract", "one per frame")
 
 
@@ -53,14 +51,14 @@ class VideoGenIPAdapterLoader(io.ComfyNode):
             node_id="VideoGenIPAdapterLoader",
             display_name="IP-Adapter Loader",
             category="videogen/characters",
-            description="Loads an IP-Adapter, which lets a model see images, from the folder models/ipadapter.",
+            description="Loads an IP-Adapter, which conditions a model on images, from the folder models/ipadapter.",
             inputs=[
                 io.Combo.Input(
                     "ipadapter_file",
                     options=list_adapters(),
-                    # Required, an empty folder would be reported by ComfyUI, without a word about where files come from.
+                    # If it was required, ComfyUI itself would report an empty folder, without saying where the files come from.
                     optional=True,
-                    tooltip="A file from models/ipadapter. What kind it is, the file itself says: SD 1.5 or SDXL;"
+                    tooltip="A file from models/ipadapter. Its kind is detected from its content: SD 1.5 or SDXL;"
                     f" plain, plus, plus-face or full-face. Published files: {DOWNLOADS}.",
                 ),
             ],
@@ -69,18 +67,12 @@ class VideoGenIPAdapterLoader(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, ipadapter_file: str | None = "") -> bool | str:
-        if ipadapter_file is None:
-            return True  # comes out of another node: it is looked for when it is there
-        try:
-            find_adapter(ipadapter_file)
-        except VideoGenError as error:
-            return str(error)
-        return True
+        return validate(find_adapter, ipadapter_file)
 
     @classmethod
     def fingerprint_inputs(cls, ipadapter_file: str | None = "") -> str | float:
         if not ipadapter_file:
-            return float("nan")  # never equal to itself: nobody knows yet which file it is
+            return float("nan")  # never equal to itself: the file is not known yet
         stat = find_adapter(ipadapter_file).stat()
         return f"{stat.st_mtime_ns}:{stat.st_size}"
 
@@ -103,20 +95,14 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         low, high = WEIGHT_RANGE
-        share = {"min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
         return io.Schema(
             node_id="VideoGenApplyIPAdapter",
             display_name="Apply IP-Adapter",
             category="videogen/characters",
-            description="Lets a model see one or several images while it samples, everywhere or inside a mask.",
+            description="Conditions the model on one or several images while it samples, everywhere or inside a mask.",
             inputs=[
-                io.Model.Input("model", tooltip="An SD 1.5, SD 2 or SDXL model, of the kind that the adapter is for."),
-                AdapterSocket.Input("ipadapter", tooltip="From IP-Adapter Loader."),
-                io.ClipVision.Input(
-                    "clip_vision",
-                    tooltip="From Load CLIP Vision: the encoder that the adapter was made with, nearly always ViT-H.",
-                ),
-                io.Image.Input("image", tooltip="One image or a batch of them; `combine` says what a batch means."),
+                *adapter_inputs(),
+                io.Image.Input("image", tooltip="One image or a batch of them; `combine` sets how a batch is used."),
                 io.Float.Input(
                     "weight",
                     default=0.8,
@@ -124,46 +110,32 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
                     max=high,
                     step=0.05,
                     round=0.001,
-                    tooltip="How strongly the images act. 0 switches the adapter off, below 0 pushes away from the images.",
+                    tooltip="How strongly the images act. 0 disables the adapter; a negative weight steers away from the images.",
                 ),
-                io.Combo.Input(
-                    "weight_type",
-                    options=list(WEIGHT_TYPES),
-                    default="linear",
-                    tooltip="How the weight is spread over the model's layers. linear: evenly. style transfer and composition:"
-                    " only the layers that carry these (InstantStyle).",
-                ),
-                io.Float.Input(
-                    "start_at",
-                    default=0.0,
-                    **share,
-                    tooltip="When the images begin to act, as a share of the sampling.",
-                ),
-                io.Float.Input(
-                    "end_at", default=1.0, **share, tooltip="When they stop. Earlier leaves details to the prompt."
-                ),
+                weight_type_input(" style transfer and composition: only the layers that carry these (InstantStyle)."),
+                *span_inputs("images"),
                 io.Combo.Input(
                     "combine",
                     options=list(COMBINE),
                     default="concat",
-                    tooltip="Several images: concat shares the weight among them, add gives each the whole weight, average"
-                    " and subtract (the first without the others) mix them to one, one per frame gives frame n image n.",
+                    tooltip="For several images. concat: they share the weight. add: each has the whole weight. average and"
+                    " subtract (the first without the others): they are mixed to one. one per frame: frame n uses image n.",
                 ),
                 io.Combo.Input(
                     "crop",
                     options=list(CROPS),
                     default="center",
-                    tooltip="How an image becomes the encoder's square: its middle cut out, padded, or stretched.",
+                    tooltip="How an image is fitted to the encoder's square: cropped to its middle, padded, or stretched.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the images act: one mask for all frames, or one a frame. In the frames' shape, of any size.",
+                    tooltip="Where the images act: one mask, or one per frame. Any size in the frames' aspect ratio.",
                 ),
                 io.Image.Input(
                     "image_negative",
                     optional=True,
-                    tooltip="What the negative prompt sees: an image of what is not wanted. Several are averaged.",
+                    tooltip="Unwanted content: an image that the negative prompt is conditioned on. Several are averaged.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="model")],
@@ -179,19 +151,7 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
         combine: str | None,
         crop: str | None,
     ) -> bool | str:
-        # None comes out of another node. Of a span the end that is known is checked.
-        try:
-            check_widgets(
-                0.0 if weight is None else weight,
-                weight_type or WEIGHT_TYPES[0],
-                0.0 if start_at is None else start_at,
-                1.0 if end_at is None else end_at,
-                combine or COMBINE[0],
-                crop or CROPS[0],
-            )
-        except VideoGenError as error:
-            return str(error)
-        return True
+        return validate(lambda: check_widgets(weight, weight_type, start_at, end_at, combine, crop))
 
     @classmethod
     def execute(
@@ -217,7 +177,7 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
             mask = check_mask(mask)
         weights = weigh_layers(weight_type, weight, cross_attention_keys(model.get_model_object("diffusion_model")))
         if not any(weights) or start_at == end_at:
-            return io.NodeOutput(model)  # nothing would act: the encoder need not even be loaded
+            return io.NodeOutput(model)  # no image would act: the encoder need not even be loaded
         tokens, negative = encode_images(
             adapter, clip_vision, image, crop=crop, blend=combine if combine in ("average", "subtract") else "each"
         )
@@ -237,19 +197,30 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
-def check_widgets(weight: float, weight_type: str, start_at: float, end_at: float, combine: str, crop: str) -> None:
-    """Raises VideoGenError `widget-invalid` for the first widget that has a value it cannot have."""
-    check_weight(weight)
-    check_choice("weight_type", weight_type, WEIGHT_TYPES)
-    check_span(start_at, end_at)
-    check_choice("combine", combine, COMBINE)
-    check_choice("crop", crop, CROPS)
+def check_widgets(
+    weight: float | None,
+    weight_type: str | None,
+    start_at: float | None,
+    end_at: float | None,
+    combine: str | None,
+    crop: str | None,
+) -> None:
+    """Check the values of all widgets; one that another node's output sets is None before the prompt runs.
+
+    Raises:
+        VideoGenError: `widget-invalid` for the first invalid one.
+    """
+    check_weight(0.0 if weight is None else weight)
+    check_choice("weight_type", weight_type or WEIGHT_TYPES[0], WEIGHT_TYPES)
+    check_known_span(start_at, end_at)
+    check_choice("combine", combine or COMBINE[0], COMBINE)
+    check_choice("crop", crop or CROPS[0], CROPS)
 
 
 def group_tokens(tokens: Tensor, combine: str) -> list[Tensor]:
-    """Tokens (n, T, width) of n images, as what acts together: a tensor for each attention of its own.
+    """Group the tokens (n, T, width) of n images: one tensor for each separate attention.
 
-    "concat" makes one of (1, n·T, width), "add" n of (1, T, width), and "one per frame" leaves them one a frame.
+    "concat" makes one of (1, n·T, width), "add" n of (1, T, width), and "one per frame" leaves one per frame.
     """
     if combine == "add":
         return list(tokens.split(1))
@@ -260,7 +231,7 @@ def group_tokens(tokens: Tensor, combine: str) -> list[Tensor]:
 
 
 def register_folder() -> None:
-    """Make ``models/ipadapter`` known to ComfyUI; folders that users or other packs have registered stay the first ones."""
+    """Register ``models/ipadapter`` with ComfyUI, after the folders that users or other packs have registered."""
     folder = os.path.join(folder_paths.models_dir, FOLDER)
     if FOLDER in folder_paths.folder_names_and_paths:
         folder_paths.add_model_folder_path(FOLDER, folder)
@@ -269,7 +240,7 @@ def register_folder() -> None:
 
 
 def list_adapters() -> list[str]:
-    """Adapter files in all registered folders. A folder out of extra_model_paths.yaml lists everything, also READMEs."""
+    """Adapter files in all registered folders. A folder from extra_model_paths.yaml lists everything, also READMEs."""
     return [name for name in folder_paths.get_filename_list(FOLDER) if name.lower().endswith(FILE_ENDINGS)]
 
 
@@ -277,7 +248,7 @@ def find_adapter(name: str) -> Path:
     """The path of an adapter file.
 
     Raises:
-        VideoGenError: `path-invalid`, naming the folder and where files are to be had.
+        VideoGenError: `path-invalid`, with the folder and where files can be downloaded.
     """
     path = folder_paths.get_full_path(FOLDER, name) if name else None
     if path is not None:

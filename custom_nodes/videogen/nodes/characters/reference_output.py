@@ -1,4 +1,4 @@
-"""VideoGenCastMember and VideoGenSaveReference: one image of each character and object, where the other nodes find it."""
+"""VideoGenCastMember and VideoGenSaveReference: render and store a reference image of each character and object."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
+from ...comfyui.frames.frame_tensors import check_frames, to_rgb8
 from ...comfyui.sockets import StorySocket, need_story
+from ...comfyui.widgets import validate
 from ...core.errors import VideoGenError
 from ...core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS, plan_member
 from ...core.story.model import Story
 from ...media.images.reference_file import check_name, is_rendered, write_reference
 from ...media.probe import hash_file
-from ..film.film_output import check_images, to_rgb
 
-#: What to do about an image that is there.
+#: What to do when the file exists.
 REPLACE_RENDERED, REPLACE_ANY, KEEP = "replace rendered", "replace any", "keep"
 EXISTING_CHOICES = [REPLACE_RENDERED, REPLACE_ANY, KEEP]
 MAX_MEMBERS = 10_000
@@ -29,7 +30,7 @@ class VideoGenCastMember(io.ComfyNode):
             node_id="VideoGenCastMember",
             display_name="Cast Member",
             category="videogen/story",
-            description="One character or object of a story, with what it takes to draw its reference picture.",
+            description="One character or object of a story, with the prompt and seed for its reference picture.",
             inputs=[
                 StorySocket.Input("story"),
                 io.Int.Input(
@@ -38,30 +39,28 @@ class VideoGenCastMember(io.ComfyNode):
                     min=1,
                     max=MAX_MEMBERS,
                     control_after_generate=True,
-                    tooltip="Who, counted from 1: characters, then objects, in the story's order. Set it to increment, and each"
-                    " run draws the next one. The headless runner sets it.",
+                    tooltip="Cast member index (1-based): characters, then objects, in the story's order. With increment, each"
+                    " run renders the next one. The headless runner sets it.",
                 ),
                 io.String.Input(
                     "character_words",
                     multiline=True,
                     default=CHARACTER_WORDS,
-                    tooltip="How a character is to be shown; its description follows.",
+                    tooltip="How to show a character; its description is appended.",
                 ),
                 io.String.Input(
                     "object_words",
                     multiline=True,
                     default=OBJECT_WORDS,
-                    tooltip="How an object is to be shown; its description follows.",
+                    tooltip="How to show an object; its description is appended.",
                 ),
             ],
             outputs=[
                 io.String.Output("prompt", display_name="prompt"),
                 io.String.Output("negative", display_name="negative"),
                 io.Int.Output("seed", display_name="seed"),
-                io.String.Output(
-                    "file", display_name="file", tooltip="Where the picture belongs, in the input folder."
-                ),
-                io.Int.Output("count", display_name="count", tooltip="How many members the cast has."),
+                io.String.Output("file", display_name="file", tooltip="Path of the picture in the input folder."),
+                io.Int.Output("count", display_name="count", tooltip="Number of cast members."),
             ],
         )
 
@@ -88,11 +87,11 @@ class VideoGenSaveReference(io.ComfyNode):
                     "existing",
                     options=EXISTING_CHOICES,
                     default=REPLACE_RENDERED,
-                    tooltip="About a picture that is there: replace it if this node has made it and leave your own alone, replace"
-                    " any, or keep what is there. What is replaced, or may not replace, lies in `previous`.",
+                    tooltip="When the file exists. replace rendered: replace it if this node wrote it, and leave your own"
+                    " pictures alone. replace any. keep: leave it. The picture that is not used goes to `previous`.",
                 ),
                 io.String.Input(
-                    "prompt", default="", optional=True, tooltip="Goes into the file, to tell what it was made from."
+                    "prompt", default="", optional=True, tooltip="Stored in the file, to tell what it was made from."
                 ),
             ],
             outputs=[io.Image.Output("picture", display_name="images")],
@@ -101,16 +100,11 @@ class VideoGenSaveReference(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str | None = None) -> bool | str:
-        if file is not None:  # None: it comes out of another node, and is checked when it is there
-            try:
-                inside_input(file)
-            except VideoGenError as error:
-                return str(error)
-        return True
+        return validate(inside_input, file)
 
     @classmethod
     def execute(cls, images: torch.Tensor, file: str, existing: str, prompt: str = "") -> io.NodeOutput:
-        check_images(images)
+        check_frames(images)
         if len(images) != 1:
             raise VideoGenError(
                 "frames-invalid", f"`images` are {len(images)} pictures, expected one: set the batch size to 1"
@@ -119,7 +113,7 @@ class VideoGenSaveReference(io.ComfyNode):
         if existing == KEEP and path.exists():
             written = path
         else:
-            pixels = to_rgb(images[0], 0)
+            pixels = to_rgb8(images[0], 0)
             written = write_reference(path, pixels, prompt, spare_own=existing == REPLACE_RENDERED)
         name = _name_in_input(written)
         saved = ui.SavedResult(written.name, name.rpartition("/")[0], io.FolderType.input)
@@ -134,7 +128,7 @@ class VideoGenSaveReference(io.ComfyNode):
 
 
 def inside_input(file: str) -> Path:
-    """An image by its name inside ComfyUI's input folder: a shared workflow must not reach outside it.
+    """The path of an image inside ComfyUI's input folder; a shared workflow must not reach outside it.
 
     Raises:
         VideoGenError: `path-invalid`.

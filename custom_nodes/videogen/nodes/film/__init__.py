@@ -1,1 +1,1 @@
-"""Nodes that judge, save and compile segments."""
+"""Nodes that score, save and compile segments."""

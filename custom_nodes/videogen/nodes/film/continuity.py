@@ -1,4 +1,4 @@
-"""VideoGenContinuity and VideoGenFrameCheck: how well a segment's frames hold together, and whether they are frames at all."""
+"""VideoGenContinuity and VideoGenFrameCheck: measure a segment's consistency, and find unusable frames."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from ...comfyui.cast_images import Cast, files_read, read_cast
 from ...comfyui.clip_vision_backend import make_appearance_model
+from ...comfyui.frames.frame_tensors import check_frames
 from ...comfyui.frames.mask_check import check_mask, require_mask_count
-from ...comfyui.sockets import SegmentSocket, need_segment
+from ...comfyui.sockets import SegmentSocket, need_references, need_segment
+from ...comfyui.widgets import SHARE, references_input
 from ...core.continuity.calibration import SAME_SUBJECT
 from ...core.continuity.policy import ONLY_REPORT, RENDER_AGAIN, Thresholds, Verdict, expected_lightness, judge_segment
 from ...core.continuity.scores import SegmentScore, SubjectScore, to_plain
@@ -25,75 +27,70 @@ from ...core.story.model import Entity
 from ...metrics.appearance import Appearance, AppearanceModel
 from ...metrics.segment_meter import SegmentRequest, score_segment
 from ...metrics.subject_meter import SubjectRequest
-from ..characters.references import ReferencesSocket, need_references
-from .film_output import check_images
 
-#: Where a subject was looked for, in words.
+#: How a subject was located, for the report.
 _FOUND_BY = {
     "mask": "in its mask",
     "region": "in its region",
-    "location": "all that is no subject",
-    "ratio": "found by its colors: a mask or a region is surer",
+    "location": "everything but the subjects",
+    "ratio": "found by its colors: a mask or a region is more reliable",
 }
 
 
 class VideoGenContinuity(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        share = {"min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
         defaults = Thresholds()
         return io.Schema(
             node_id="VideoGenContinuity",
             display_name="Continuity",
             category="videogen/continuity",
-            description="Measures whether the segment's characters stay themselves, and whether its frames move steadily.",
+            description="Measures whether the segment's characters stay consistent, and whether its frames move smoothly.",
             inputs=[
                 io.Image.Input("images"),
                 SegmentSocket.Input("segment"),
                 io.Float.Input(
                     "threshold",
                     default=SAME_SUBJECT,
-                    **share,
-                    tooltip="What every character's mean score must reach. 0.85 means the same for every kind of measurement.",
+                    **SHARE,
+                    tooltip="Required mean score of each character. 0.85 means the same for every kind of measurement.",
                 ),
                 io.Float.Input(
                     "minimum",
                     default=defaults.character_minimum,
-                    **share,
-                    tooltip="What a character's score must reach in every single frame that is compared.",
+                    **SHARE,
+                    tooltip="Required score of each character in every frame that is compared.",
                 ),
                 io.Float.Input(
                     "temporal_threshold",
                     default=defaults.temporal,
-                    **share,
-                    tooltip="How steadily the frames must follow each other, without flicker, noise or standing still.",
+                    **SHARE,
+                    tooltip="Required temporal score: flicker, noise and frozen frames lower it.",
                 ),
                 io.Combo.Input(
                     "when_below",
                     options=[RENDER_AGAIN, ONLY_REPORT],
                     default=RENDER_AGAIN,
-                    tooltip="What `videogen run` does with a segment that falls short: render it again with the next seed, and"
-                    " keep the best take, or only say so. In the editor nothing is rendered again.",
+                    tooltip="What `videogen run` does with a segment below a threshold: render it again with the next seed and"
+                    " keep the best take, or only report it. In the editor nothing is rendered again.",
                 ),
                 io.String.Input(
                     "mask_of",
                     default="",
                     optional=True,
-                    tooltip="Whom `mask` shows: a name of the story. Empty: the segment's first character.",
+                    tooltip="The character or object that `mask` shows, by its name in the story. Empty: the first character.",
                 ),
-                ReferencesSocket.Input(
-                    "references", optional=True, tooltip="Pictures out of the graph in place of the story's files."
-                ),
+                references_input(),
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="From Load CLIP Vision: looks at who somebody is. Without it colors and textures are compared.",
+                    tooltip="From Load CLIP Vision: compares identity. Without it, colors and textures are compared.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where the character is: one mask, or one for each frame. Without it the region of the story"
-                    " counts, or what stands out in the middle.",
+                    tooltip="White where the character is: one mask, or one per frame. Without it, the region of the story is"
+                    " used, or the part of the middle that differs from the border.",
                 ),
             ],
             outputs=[
@@ -101,16 +98,16 @@ class VideoGenContinuity(io.ComfyNode):
                 io.Float.Output(
                     "score",
                     display_name="score",
-                    tooltip="The lowest mean of the characters; not a number (NaN) when there was nothing to compare.",
+                    tooltip="The lowest mean score of the characters; NaN when there was nothing to compare.",
                 ),
-                io.String.Output("report", display_name="report", tooltip="All scores, and what drifts, in words."),
+                io.String.Output("report", display_name="report", tooltip="All scores and drifts as text."),
             ],
             is_output_node=True,
         )
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> int:
-        return files_read.count_changes()  # as in Apply Characters: another number when an image has changed
+        return files_read.count_changes()  # as in Apply Characters: changes when an image has changed
 
     @classmethod
     def execute(
@@ -127,16 +124,16 @@ class VideoGenContinuity(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         plan = need_segment(segment)
-        check_images(images)
+        check_frames(images)
         thresholds = Thresholds.from_dict(
             {"character": threshold, "character_minimum": minimum, "temporal": temporal_threshold}
         )
         cast = read_cast(plan, DEFAULT_WEIGHTS, need_references(references), must_be_there=False, to_figure=False)
         masks = read_masks(mask, mask_of, plan, len(images))
-        backend, unused = make_appearance_model(clip_vision)
-        request, notes = make_request(plan, cast, masks, backend, len(images))
+        appearance_model, unused = make_appearance_model(clip_vision)
+        request, notes = make_request(plan, cast, masks, appearance_model, len(images))
         notes += unused
-        score = score_segment(frames_of(images), request, backend)
+        score = score_segment(frames_of(images), request, appearance_model)
         verdict = judge_segment(score, thresholds)
         lowest = worst_character(score)
         lines = describe_score(score, verdict, notes)
@@ -163,12 +160,12 @@ class VideoGenFrameCheck(io.ComfyNode):
             node_id="VideoGenFrameCheck",
             display_name="Frame Check",
             category="videogen/continuity",
-            description="Says whether frames are black, frozen, blurred, burnt out, of the wrong shape, or no numbers.",
+            description="Finds frames that are black, frozen, blurred, overexposed, of the wrong shape, or contain NaN.",
             inputs=[io.Image.Input("images"), SegmentSocket.Input("segment")],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The same frames."),
-                io.Boolean.Output("ok", display_name="ok", tooltip="Whether the frames can be used."),
-                io.String.Output("report", display_name="report", tooltip="What is wrong, a line each."),
+                io.Boolean.Output("ok", display_name="ok", tooltip="Whether the frames are usable."),
+                io.String.Output("report", display_name="report", tooltip="The problems, a line each."),
             ],
             is_output_node=True,
         )
@@ -176,7 +173,7 @@ class VideoGenFrameCheck(io.ComfyNode):
     @classmethod
     def execute(cls, images: Tensor, segment: object) -> io.NodeOutput:
         plan = need_segment(segment)
-        check_images(images)
+        check_frames(images)
         score = score_segment(frames_of(images), SegmentRequest(len(images), size=plan.size))
         problems = score.frames.problems
         ok = not any(problem.severe for problem in problems)
@@ -193,10 +190,10 @@ def frames_of(images: Tensor) -> Iterator[np.ndarray]:
 
 
 def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int) -> dict[str, np.ndarray]:
-    """Name of the one whom a mask shows → masks (n, height, width), n being 1 or the number of frames.
+    """Name of the character or object that a mask shows → masks (n, height, width), n being 1 or the number of frames.
 
     Raises:
-        VideoGenError: `mask-invalid`, for another number of masks or nobody to whom they belong.
+        VideoGenError: `mask-invalid`, for another number of masks, or a name that is not in the segment.
     """
     if mask is None:
         return {}
@@ -207,8 +204,8 @@ def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int)
         found = f"`mask_of` is {name!r}" if name else "there is a mask"
         raise VideoGenError(
             "mask-invalid",
-            f"{found}, and segment {plan.number} has {', '.join(map(repr, names)) or 'nobody'}",
-            "Set `mask_of` to the name of a character or object of this segment, or take the mask away.",
+            f"{found}, and segment {plan.number} has {', '.join(map(repr, names)) or 'no characters or objects'}",
+            "Set `mask_of` to the name of a character or object of this segment, or disconnect the mask.",
         )
     require_mask_count(masks, count)
     array = masks.cpu().numpy()
@@ -216,32 +213,32 @@ def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int)
 
 
 def make_request(
-    plan: SegmentPlan, cast: Cast, masks: dict[str, np.ndarray], backend: AppearanceModel, count: int
+    plan: SegmentPlan, cast: Cast, masks: dict[str, np.ndarray], appearance_model: AppearanceModel, count: int
 ) -> tuple[SegmentRequest, list[str]]:
-    """Whom to look for in a segment, where, and what to compare with; and sentences on what is not there."""
+    """The request for a segment's score, with references and regions; and notes on missing references."""
     boxes = {(area.entity.kind, area.entity.name): area.box for area in cast.areas}
     files = {(area.entity.kind, area.entity.name): cast.masks.get(area.file) for area in cast.areas}
-    looks: dict[tuple[str, str], tuple[Appearance, ...]] = {}
+    appearances: dict[tuple[str, str], tuple[Appearance, ...]] = {}
     notes = [f"without {sentence}" for sentence in cast.without]
     for member in cast.members:
         entity = member.role.entity
         try:
-            looks[entity.kind, entity.name] = tuple(
-                backend.measure_reference(image.cpu().numpy(), _shown_in(entity, image, figure))
+            appearances[entity.kind, entity.name] = tuple(
+                appearance_model.measure_reference(image.cpu().numpy(), _figure_mask(entity, image, figure))
                 for image, figure in zip(member.images, member.figures, strict=True)
             )
         except VideoGenError as error:
             notes.append(f"the pictures of {entity.label} cannot be compared with: {error.message}")
 
-    def ask(entity: Entity) -> SubjectRequest:
+    def make_subject(entity: Entity) -> SubjectRequest:
         key = (entity.kind, entity.name)
         drawn = files.get(key)
         mask = masks.get(entity.name, None if drawn is None else drawn.numpy())
         return SubjectRequest(
-            entity.kind, entity.name, entity.label, entity.description, boxes.get(key), mask, looks.get(key, ())
+            entity.kind, entity.name, entity.label, entity.description, boxes.get(key), mask, appearances.get(key, ())
         )
 
-    requests = [ask(entity) for entity in cast_of(plan)]
+    requests = [make_subject(entity) for entity in cast_of(plan)]
     return SegmentRequest(
         count,
         tuple(request for request in requests if request.kind != "location"),
@@ -252,8 +249,8 @@ def make_request(
     ), notes
 
 
-def _shown_in(entity: Entity, image: Tensor, figure: Tensor | None) -> np.ndarray | None:
-    """Where a reference image shows somebody; None leaves it to the image. A place is all of its image."""
+def _figure_mask(entity: Entity, image: Tensor, figure: Tensor | None) -> np.ndarray | None:
+    """The figure's mask in a reference image; None: it is found in the image. A location is all of its image."""
     if figure is not None:
         return figure.cpu().numpy()
     return np.ones(image.shape[:2], np.float32) if entity.kind == "location" else None
@@ -266,7 +263,7 @@ def worst_character(score: SegmentScore) -> float:
 
 
 def describe_score(score: SegmentScore, verdict: Verdict, notes: list[str]) -> list[str]:
-    """The scores in words, a line each, the verdict first."""
+    """The scores as text, a line each, the verdict first."""
     lines = [f"{verdict.level}: {'; '.join(verdict.reasons)}" if verdict.reasons else verdict.level]
     for subject in score.subjects:
         lines += _describe_subject(subject)

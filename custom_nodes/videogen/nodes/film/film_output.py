@@ -1,4 +1,4 @@
-"""VideoGenSaveSegment and VideoGenCompileFilm: frames to files, files to the film."""
+"""VideoGenSaveSegment and VideoGenCompileFilm: write frames to segment files, and join these to the film."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ...comfyui.sockets import QUALITY_CHOICES, STORY_QUALITY, SegmentSocket, StorySocket, need_segment, need_story
+from ...comfyui.frames.frame_tensors import check_frames, to_rgb8
+from ...comfyui.sockets import SegmentSocket, StorySocket, need_segment, need_story
 from ...comfyui.thermal.telemetry import TELEMETRY
+from ...comfyui.widgets import choose_quality, quality_input, validate
 from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
 from ...core.story.model import Story
 from ...core.timing import count_frames
 from ...core.video.encoding import CODEC_PREFERENCE
-from ...core.video.quality import QUALITIES, fit_size
+from ...core.video.quality import fit_size
 from ...media.backups import keep_previous
 from ...media.ffmpeg import choose_encoder
 from ...media.film.assemble import assemble_film, find_segments
@@ -37,35 +39,30 @@ class VideoGenSaveSegment(io.ComfyNode):
             node_id="VideoGenSaveSegment",
             display_name="Save Segment",
             category="videogen/film",
-            description="Writes the segment's frames as an mp4 of exactly the segment's length, with the workflow in it.",
+            description="Writes the segment's frames to an mp4 of exactly the segment's length, with the workflow in it.",
             inputs=[
                 io.Image.Input("images"),
                 SegmentSocket.Input("segment"),
-                io.Combo.Input(
-                    "quality",
-                    options=QUALITY_CHOICES,
-                    default=STORY_QUALITY,
-                    tooltip="Picture size, frames a second and bit rate; `story` takes the story's own.",
-                ),
+                quality_input("Video size, frame rate and bit rate; `story`: the story's own quality."),
                 io.Combo.Input(
                     "codec",
                     options=list(CODEC_PREFERENCE),
                     default="h264",
-                    tooltip="NVENC encodes where the card can do it, else libx264 (H.264).",
+                    tooltip="Encoded with NVENC where the card supports the codec, else with libx264 (H.264).",
                 ),
                 io.String.Input(
                     "take",
                     default="",
                     optional=True,
-                    tooltip="Part of the file name, set by the headless runner. Empty: segment_07.mp4, and an older one is kept"
-                    " in `previous`.",
+                    tooltip="Part of the file name, set by the headless runner. Empty: segment_07.mp4; an older file is kept in"
+                    " `previous`.",
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "folder",
                     display_name="folder",
-                    tooltip="Where the file lies, inside ComfyUI's output folder. Compile Film, connected here, waits for it.",
+                    tooltip="Folder of the file, inside ComfyUI's output folder. Connect it to Compile Film, which then waits.",
                 )
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -74,20 +71,15 @@ class VideoGenSaveSegment(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, take: str | None = "") -> bool | str:
-        if take is not None:  # None: it comes out of another node, and is checked when it is there
-            try:
-                check_take(take)
-            except VideoGenError as error:
-                return str(error)
-        return True
+        return validate(check_take, take)
 
     @classmethod
     def execute(
         cls, images: torch.Tensor, segment: SegmentPlan, quality: str, codec: str, take: str = ""
     ) -> io.NodeOutput:
         plan = need_segment(segment)
-        preset = QUALITIES[plan.quality if quality == STORY_QUALITY else quality]
-        check_images(images)
+        preset = choose_quality(quality, plan.quality)
+        check_frames(images)
         check_take(take)
         count, height, width = images.shape[:3]
         folder = story_folder(plan.slug)
@@ -109,7 +101,7 @@ class VideoGenSaveSegment(io.ComfyNode):
         ) as writer:
             for index in range(count):
                 comfy.model_management.throw_exception_if_processing_interrupted()
-                writer.write(to_rgb(images[index], index))
+                writer.write(to_rgb8(images[index], index))
                 progress.update(1)
         saved = ui.SavedResult(path.name, subfolder_of(folder), io.FolderType.output)
         result = {
@@ -138,26 +130,21 @@ class VideoGenCompileFilm(io.ComfyNode):
             node_id="VideoGenCompileFilm",
             display_name="Compile Film",
             category="videogen/film",
-            description="Joins the story's saved segments to the film; only what a transition touches is encoded again.",
+            description="Joins the story's saved segments to the film; only the parts in a transition are encoded again.",
             inputs=[
                 StorySocket.Input("story"),
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="Folder with the segments, inside ComfyUI's output folder. Empty: where Save Segment puts them."
-                    " Connected to Save Segment, the film waits for the segment that is being saved.",
+                    tooltip="Folder with the segments, inside ComfyUI's output folder. Empty: where Save Segment writes them."
+                    " Connect it to Save Segment to wait for the segment that is being saved.",
                 ),
-                io.Combo.Input(
-                    "quality",
-                    options=QUALITY_CHOICES,
-                    default=STORY_QUALITY,
-                    tooltip="Of the film; the quality that the segments were saved with lets them be copied.",
-                ),
+                quality_input("The film's quality; with the segments' own quality they are copied without encoding."),
                 io.Combo.Input(
                     "missing",
                     options=["slate", "stop"],
                     default="slate",
-                    tooltip="What to do about a segment that is not there: show a slate that says so, or stop.",
+                    tooltip="When a segment is missing: show a slate in its place, or stop.",
                 ),
             ],
             outputs=[io.String.Output("path", display_name="path")],
@@ -167,7 +154,7 @@ class VideoGenCompileFilm(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> float:
-        # The files are not inputs: NaN never equals itself, so the film is always made anew (it takes a second).
+        # The files are not inputs: NaN never equals itself, so the film is always made again (it takes a second).
         return float("nan")
 
     @classmethod
@@ -184,7 +171,7 @@ class VideoGenCompileFilm(io.ComfyNode):
             plan,
             find_segments(plan, place),
             place / "film.mp4",
-            quality=QUALITIES[plan.quality if quality == STORY_QUALITY else quality],
+            quality=choose_quality(quality, plan.quality),
             slates=missing == "slate",
             metadata=describe(cls.hidden),
             progress=report,
@@ -200,22 +187,8 @@ class VideoGenCompileFilm(io.ComfyNode):
         return io.NodeOutput(str(film.path), ui={"images": [saved], "animated": (True,), "videogen": [result]})
 
 
-def check_images(images: torch.Tensor) -> None:
-    """Frames that can be encoded: shape (frames, height, width, 1, 3 or 4), at least one.
-
-    Raises:
-        VideoGenError: `frames-invalid`.
-    """
-    if images.ndim != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
-        raise VideoGenError(
-            "frames-invalid",
-            f"`images` has shape {tuple(images.shape)}, expected (frames, height, width, channels) with 1, 3 or 4 channels"
-            " and at least one frame",
-        )
-
-
 def check_take(take: str) -> None:
-    """A part of a file name, which must not lead out of the folder.
+    """Check a part of a file name, which must not lead out of the folder.
 
     Raises:
         VideoGenError: `path-invalid`.
@@ -224,20 +197,8 @@ def check_take(take: str) -> None:
         raise VideoGenError("path-invalid", f"`take` is {take!r}, expected letters, digits, '_' and '-'")
 
 
-def to_rgb(image: torch.Tensor, index: int) -> Any:
-    """One frame as uint8 RGB, shape (height, width, 3); values outside 0…1 are clipped, alpha is dropped."""
-    image = image[..., :3] if image.shape[-1] >= 3 else image.expand(-1, -1, 3)
-    if not torch.isfinite(image).all():
-        raise VideoGenError(
-            "frames-invalid",
-            f"frame {index + 1} has values that are not numbers (NaN or infinite)",
-            "The usual reason is a VAE in half precision: start ComfyUI with --fp32-vae.",
-        )
-    return image.mul(255.0).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
-
-
 def describe(hidden: Any) -> dict[str, str]:
-    """ComfyUI's metadata, under the names by which the editor finds a workflow in a file that is dropped on it."""
+    """ComfyUI's metadata, under the names that the editor reads from a file that is dropped on it."""
     if args.disable_metadata:
         return {}
     tags = {"prompt": hidden.prompt} if hidden.prompt is not None else {}
@@ -250,7 +211,7 @@ def story_folder(slug: str) -> Path:
 
 
 def inside_output(folder: str) -> Path:
-    """A folder by its name inside ComfyUI's output folder: a shared workflow must not reach outside it.
+    """The path of a folder inside ComfyUI's output folder; a shared workflow must not reach outside it.
 
     Raises:
         VideoGenError: `path-invalid`.
@@ -263,7 +224,7 @@ def inside_output(folder: str) -> Path:
 
 
 def subfolder_of(folder: Path) -> str:
-    """A folder as ComfyUI names it: relative to the output folder, with forward slashes."""
+    """A folder as ComfyUI's results name it: relative to the output folder, with forward slashes."""
     return folder.resolve().relative_to(Path(folder_paths.get_output_directory()).resolve()).as_posix()
 
 

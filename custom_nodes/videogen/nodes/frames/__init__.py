@@ -1,1 +1,1 @@
-"""Nodes that shape frames: noise, anchors, motion, location, size."""
+"""Nodes for frames: noise, anchors, motion, location, color, size."""

@@ -1,4 +1,4 @@
-"""VideoGenAnchorAttention: the frames of a shot look at its first one."""
+"""VideoGenAnchorAttention: the frames of a shot attend to its first one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...comfyui.attention.unet_blocks import BLOCK_CHOICES, BlockKey, choose_blocks, need_image_unet
-from ...comfyui.frames.frame_batches import PASS_KEY, FrameBatch, FrameBatches
+from ...comfyui.frames.frame_batches import BATCH_KEY, FrameBatch, FrameBatches
 from ...core.errors import VideoGenError
 from ...core.story.schema import MAX_FRAMES
 from ...tensor.anchor_attention import attend_with_anchors, keep_anchors
@@ -27,7 +27,7 @@ class VideoGenAnchorAttention(io.ComfyNode):
             node_id="VideoGenAnchorAttention",
             display_name="Anchor Attention",
             category="videogen/frames",
-            description="Every frame of a batch also looks at the first one while it is sampled, so that they show the same.",
+            description="Every frame of a batch also attends to the first one while it is sampled, so that all show the same.",
             inputs=[
                 io.Model.Input("model", tooltip="SD 1.5, SD 2.x, SDXL or SDXL-Turbo."),
                 io.Float.Input(
@@ -36,34 +36,36 @@ class VideoGenAnchorAttention(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="0: every frame sees itself only, as without this node. 0.5: itself and the anchors alike. 1: only"
-                    " the anchors.",
+                    tooltip="0: every frame attends to itself only, as without this node. 0.5: to itself and the anchors"
+                    " equally. 1: to the anchors only.",
                 ),
                 io.Combo.Input(
                     "anchors",
                     options=[FIRST, FIRST_AND_PREVIOUS],
                     default=FIRST,
-                    tooltip="What every frame sees beside itself. With the previous one, movements follow each other more"
-                    " smoothly; its attention takes half as much time again.",
+                    tooltip="The frames that every frame attends to. With the previous one, movement is smoother, and the"
+                    " attention takes half as much time again.",
                 ),
                 io.Float.Input(
-                    "start", default=0.0, min=0.0, max=1.0, step=0.01, tooltip="From which share of the sampling on."
+                    "start", default=0.0, min=0.0, max=1.0, step=0.01, tooltip="Start, as a share of the sampling."
                 ),
-                io.Float.Input("end", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="Until which share of it."),
+                io.Float.Input(
+                    "end", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="End, as a share of the sampling."
+                ),
                 io.Combo.Input(
                     "blocks",
                     options=list(BLOCK_CHOICES),
                     default="all",
-                    tooltip="In which parts of the model. Without the finest resolution it is much faster, and small"
-                    " details are freer.",
+                    tooltip="Parts of the model. Without the finest resolution it is much faster, and small details may"
+                    " differ.",
                 ),
                 io.Int.Input(
                     "frames_per_pass",
                     default=8,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="How many frames go through the model at a time; 0: all. The pictures are the same, only the"
-                    " memory changes.",
+                    tooltip="How many frames the model processes at a time; 0: all. It changes the memory use, not the"
+                    " pictures.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="model")],
@@ -72,7 +74,7 @@ class VideoGenAnchorAttention(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, start: float | None, end: float | None) -> bool | str:
         if start is not None and end is not None and start > end:
-            return f"`start` is {start:g}, behind `end`, which is {end:g}: expected a `start` that is not larger"
+            return f"`start` is {start:g} and `end` is {end:g}, expected a `start` that is not after `end`"
         return True
 
     @classmethod
@@ -94,10 +96,10 @@ class VideoGenAnchorAttention(io.ComfyNode):
 
 @dataclass(frozen=True)
 class AnchorPatch:
-    """Takes the place of one layer's self-attention.
+    """Replaces one layer's self-attention.
 
     Attributes:
-        base: the patch that another node has put there; it is given the joint keys instead of ComfyUI's attention.
+        base: another node's patch of the layer; it is called with the joint keys instead of ComfyUI's attention.
     """
 
     key: BlockKey
@@ -115,18 +117,18 @@ class AnchorPatch:
                 q, k, v, heads, attn_precision=extra_options.get("attn_precision"), transformer_options=extra_options
             )
 
-        state: FrameBatch = extra_options.get(PASS_KEY) or FrameBatch()
-        if not state.active:
+        batch: FrameBatch = extra_options.get(BATCH_KEY) or FrameBatch()
+        if not batch.active:
             return attend(q, k, v)
         if q.shape[0] != k.shape[0]:
             raise VideoGenError(
                 "model-unsupported",
                 f"Anchor Attention got {q.shape[0]} rows of queries for {k.shape[0]} rows of keys: another node, such as"
                 " HyperTile, cuts the pictures into tiles",
-                "Take that node out, or Anchor Attention.",
+                "Remove that node, or Anchor Attention.",
             )
         chunks = max(1, len(extra_options.get("cond_or_uncond", ())))
-        kept = state.kept.get(self.key)
+        kept = batch.kept.get(self.key)
         out = attend_with_anchors(
             q,
             k,
@@ -139,11 +141,11 @@ class AnchorPatch:
             kept=kept,
             whole=self.base is not None,
         )
-        after = keep_anchors(k, v, chunks=chunks, previous=self.previous, kept=kept, last_pass=state.last)
+        after = keep_anchors(k, v, chunks=chunks, previous=self.previous, kept=kept, last_pass=batch.last)
         if after is None:
-            state.kept.pop(self.key, None)
+            batch.kept.pop(self.key, None)
         else:
-            state.kept[self.key] = after
+            batch.kept[self.key] = after
         return out
 
 
@@ -157,11 +159,11 @@ def anchor_frames(
     blocks: str = "all",
     frames_per_pass: int = 0,
 ) -> Any:
-    """A clone of a model in which the frames of a batch see the first one (`tensor.anchor_attention` has the formula).
+    """A clone of a model in which the frames of a batch attend to the first one (formula in `tensor.anchor_attention`).
 
     Cost: a self-attention layer over N tokens a frame does 2 N² products a frame instead of N², 3 N² with `previous`; at
-    strength 1 N² less. All else in the model stays as it is. Where weights are not equal (`strength` neither 0.5 nor 1), each
-    head gets 8 channels more, 64 become 72. docs/performance.md has how much that is of a whole step.
+    strength 1 N² less. All else in the model is unchanged. Where weights are not equal (`strength` neither 0.5 nor 1), each
+    head has 8 channels more, 72 instead of 64. docs/performance.md has the share of a whole step.
 
     Memory: joint keys and values, at most 256 MB each at a time, never a matrix of attention. With passes, keys and values of
     one frame (two with `previous`) of all layers are kept during a step; in half precision at 1920 x 1080 that is 0.8 GB for
@@ -170,16 +172,16 @@ def anchor_frames(
     2 GB with 2.
 
     The frames are the rows of each prompt's part of the batch; with context windows, a window's first frame is the first one.
-    What else stands at a layer (`attn1` replace) is given the joint keys; an earlier Anchor Attention is replaced.
+    Another patch of a layer (`attn1` replace) is called with the joint keys; an earlier Anchor Attention is replaced.
 
     Args:
-        strength: 0 leaves attention alone, bit by bit.
+        strength: 0 leaves attention unchanged, bit by bit.
         start, end: share of the sampling, as ComfyUI counts it.
         blocks: a key of `BLOCK_CHOICES`.
         frames_per_pass: see `FrameBatches`.
 
     Raises:
-        VideoGenError: `model-unsupported`, unless the model has a UNet for images.
+        VideoGenError: `model-unsupported` for a model without a UNet for images.
     """
     unet = need_image_unet(model, "Anchor Attention")
     keys = choose_blocks(unet, blocks) if strength > 0 and start < end else []

@@ -1,4 +1,4 @@
-"""VideoGenFrameNoise: noise for the frames of one shot, which belong together."""
+"""VideoGenFrameNoise: correlated noise for the frames of one shot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from ...comfyui.frames.latents import check_latent
 from ...comfyui.optional_outputs import make_if_linked
 from ...comfyui.sockets import SegmentSocket, need_segment
+from ...comfyui.widgets import frames_input
 from ...core.errors import VideoGenError
 from ...core.segment.frame_seeds import ANCHORS, anchor_seed
 from ...core.segment.plan import SegmentPlan
@@ -20,7 +21,7 @@ from ...core.story.schema import MAX_FRAMES, MAX_SEED
 from ...core.video.frame_sizes import LATENT_PIXELS, model_size
 from ...tensor.frame_noise import make_frame_noise
 
-#: Of the empty latent that the segment's size gives; ComfyUI makes them as many as the model has.
+#: Channels of an empty latent; ComfyUI changes them to the model's.
 LATENT_CHANNELS = 4
 
 
@@ -31,7 +32,7 @@ class VideoGenFrameNoise(io.ComfyNode):
             node_id="VideoGenFrameNoise",
             display_name="Frame Noise",
             category="videogen/frames",
-            description="Noise for a shot's frames that changes from frame to frame as little or as much as you like.",
+            description="Noise for a shot's frames, correlated from frame to frame by an adjustable amount.",
             inputs=[
                 io.Float.Input(
                     "drift",
@@ -39,17 +40,15 @@ class VideoGenFrameNoise(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="0: all frames have the same noise, so hardly anything moves. 1: each has its own, as"
-                    " without this node."
-                    " 0.35: neighbors correlate by 0.96.",
+                    tooltip="0: all frames have the same noise, so hardly anything moves. 1: independent noise, as without"
+                    " this node. 0.35: neighboring frames correlate by 0.96.",
                 ),
                 io.Combo.Input(
                     "anchor",
                     options=list(ANCHORS),
                     default=ANCHORS[0],
-                    tooltip="What all frames share comes from the segment's seed; or from its location's, then all"
-                    " shots of a place"
-                    " share it.",
+                    tooltip="Seed of the part that all frames share: the segment's, or its location's, which all shots of"
+                    " the place share.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -57,42 +56,36 @@ class VideoGenFrameNoise(io.ComfyNode):
                     min=0,
                     max=MAX_SEED,
                     control_after_generate=True,
-                    tooltip="When no segment is connected; otherwise the segment's counts.",
+                    tooltip="Used when no segment is connected; otherwise the segment's seed is used.",
                 ),
-                io.Int.Input(
-                    "frames",
-                    default=24,
-                    min=1,
-                    max=MAX_FRAMES,
-                    tooltip="How many frames `latent` gets when no segment is connected.",
+                frames_input("Number of frames of `latent` when no segment is connected."),
+                SegmentSocket.Input(
+                    "segment", optional=True, tooltip="Sets the seed, the number of frames and the size."
                 ),
-                SegmentSocket.Input("segment", optional=True, tooltip="Gives seed, number of frames and size."),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="What to start from: an empty latent of the render size, or pictures (image to image). A"
-                    " single one becomes"
-                    " all frames.",
+                    tooltip="The start: an empty latent of the render size, or encoded pictures (image to image). A single"
+                    " one is repeated for all frames.",
                 ),
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="Only for KSampler (Advanced): `latent` comes out with the noise in it, as strong as this"
-                    " model starts.",
+                    tooltip="Only for KSampler (Advanced): adds the noise to `latent`, at this model's starting strength.",
                 ),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="Only for KSampler (Advanced) that starts later than at step 0: noise as strong as the"
-                    " first of these.",
+                    tooltip="Only for a KSampler (Advanced) that starts after step 0: the noise strength is the first of"
+                    " these.",
                 ),
             ],
             outputs=[
                 io.Noise.Output("noise", display_name="noise", tooltip="For SamplerCustomAdvanced."),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The frames to start from. With `model`: with the noise in them, for KSampler (Advanced)"
-                    " with add_noise off.",
+                    tooltip="The frames to start from. With `model`: including the noise, for KSampler (Advanced) with"
+                    " add_noise off.",
                 ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
@@ -123,10 +116,10 @@ class VideoGenFrameNoise(io.ComfyNode):
 
 
 class FrameNoise:
-    """What a NOISE socket carries, in the form of ComfyUI's own.
+    """The value of a NOISE socket, with the interface of ComfyUI's own.
 
     Attributes:
-        seed: of the shot; samplers that add noise on their way take it too.
+        seed: of the shot; samplers that add noise in every step use it too.
     """
 
     def __init__(self, seed: int, anchor: int, drift: float) -> None:
@@ -153,18 +146,18 @@ class FrameNoise:
 
 
 def start_batch(plan: SegmentPlan | None, latent: Any, frames: int) -> dict[str, Any]:
-    """What a shot's frames start from: the connected latent, else an empty one of the segment's size.
+    """The latent that a shot's frames start from: the connected one, else an empty one of the segment's size.
 
     Raises:
         VideoGenError: `latent-invalid`.
     """
     if latent is not None:
         if plan is not None:
-            check_count(latent, plan)
-        return spread(latent, frames)
+            check_frame_count(latent, plan)
+        return repeat_latent(latent, frames)
     if plan is None:
         raise VideoGenError(
-            "latent-invalid", "Frame Noise has no `latent` to give: neither `segment` nor `latent` is connected to it"
+            "latent-invalid", "Frame Noise has no `latent` to output: neither `segment` nor `latent` is connected to it"
         )
     return empty_batch(plan.size, frames)
 
@@ -175,9 +168,9 @@ def empty_batch(size: tuple[int, int], frames: int) -> dict[str, Any]:
     return {"samples": torch.zeros(frames, LATENT_CHANNELS, height, width)}
 
 
-def check_count(latent: Any, plan: SegmentPlan) -> None:
-    """Refuse a batch that is neither one image nor the segment's frames: whatever comes out of it would be stretched over
-    the segment's duration. A part of the frames says by `batch_index` which ones it has, as after Latent From Batch.
+def check_frame_count(latent: Any, plan: SegmentPlan) -> None:
+    """Refuse a batch that is neither one image nor the segment's frames: the result would be stretched over the segment's
+    duration. A part of the frames has a `batch_index` with their numbers, as after Latent From Batch.
 
     Raises:
         VideoGenError: `latent-invalid`.
@@ -187,12 +180,12 @@ def check_count(latent: Any, plan: SegmentPlan) -> None:
         raise VideoGenError(
             "latent-invalid",
             f"`latent` has {count} frames and segment {plan.number} has {plan.frames}: set the `batch_size` of the latent to 1,"
-            f" which Frame Noise makes all frames of, or to {plan.frames}",
+            f" which Frame Noise repeats for all frames, or to {plan.frames}",
         )
 
 
-def spread(latent: Any, frames: int) -> dict[str, Any]:
-    """A LATENT of several frames as it is; one of a single image as all frames, with its noise mask.
+def repeat_latent(latent: Any, frames: int) -> dict[str, Any]:
+    """Repeat the LATENT of a single image for all frames, with its noise mask; one of several frames is returned as it is.
 
     Raises:
         VideoGenError: `latent-invalid`.
@@ -206,11 +199,11 @@ def spread(latent: Any, frames: int) -> dict[str, Any]:
 
 
 def add_noise(model: Any, latent: dict[str, Any], noise: FrameNoise, sigmas: Tensor | None = None) -> dict[str, Any]:
-    """A LATENT with noise in it: what a sampler with `add_noise` off starts from as if it had added `noise` itself.
+    """Add noise to a LATENT, so that a sampler with `add_noise` off starts as if it had added `noise` itself.
 
-    KSampler (Advanced) without noise of its own takes the latent, scales it as the model wants it, and starts. So here the
-    noise is added on the model's side of that scale, as strong as ComfyUI adds it: with the model's largest sigma, or the
-    first of `sigmas`. Plain KSampler always adds noise of its own and cannot be used.
+    KSampler (Advanced) with `add_noise` off scales the latent as the model expects it, and starts. So here the noise is
+    added on the model's side of that scale, as strong as ComfyUI adds it: with the model's largest sigma, or the first of
+    `sigmas`. Plain KSampler always adds its own noise and cannot be used.
 
     Raises:
         VideoGenError: `model-unsupported` for models that mix noise and image instead of adding them (flow: Flux, SD 3).
@@ -222,12 +215,11 @@ def add_noise(model: Any, latent: dict[str, Any], noise: FrameNoise, sigmas: Ten
     if not torch.equal(sampling.noise_scaling(torch.tensor([sigma]), torch.zeros_like(one), one.clone(), True), one):
         raise VideoGenError(
             "model-unsupported",
-            "Frame Noise can put noise into a latent for models that add it (SD 1.5, SD 2.x, SDXL, SDXL-Turbo); this"
-            " model is"
-            f" {type(model.model.model_config).__name__}, which mixes noise and picture",
-            "Take `model` off, and use `noise` with SamplerCustomAdvanced.",
+            "Frame Noise can add noise to a latent for models that add it (SD 1.5, SD 2.x, SDXL, SDXL-Turbo); this model"
+            f" is {type(model.model.model_config).__name__}, which mixes noise and picture",
+            "Disconnect `model`, and use `noise` with SamplerCustomAdvanced.",
         )
-    # An empty latent gets the model's channels in the samplers only.
+    # Only the samplers change an empty latent to the model's channels.
     samples = comfy.sample.fix_empty_latent_channels(model, check_latent(latent))
     noisy = noise.generate_noise({**latent, "samples": samples}).float()
     start = samples.float()

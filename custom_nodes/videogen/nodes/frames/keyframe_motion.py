@@ -1,4 +1,4 @@
-"""VideoGenKeyframeMotion: the shot's camera moves over an image or a latent."""
+"""VideoGenKeyframeMotion: move the shot's camera over an image or a latent."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...comfyui.frames.frame_tensors import check_frames
 from ...comfyui.frames.image_device import find_device
 from ...comfyui.frames.latents import check_latent
 from ...comfyui.optional_outputs import make_if_linked
 from ...comfyui.sockets import SegmentSocket, need_segment
+from ...comfyui.widgets import frames_input
 from ...core.errors import VideoGenError
 from ...core.segment.camera_path import BORDERS, MAX_REACH, View, camera_path
 from ...core.segment.plan import SegmentPlan
 from ...core.segment.shots import CAMERA_MOVES, Shot
-from ...core.story.schema import MAX_FRAMES
 from ...tensor.keyframe_motion import look_at
-from ..film.film_output import check_images
 
-#: The choice of `move` that takes the segment's own.
+#: A pan that is clearly visible, from images that `crop` enlarges by a fifth for it. The workflows that ship have the same
+#: values: `crop`, because mirrored edges show on finished frames.
+DEFAULT_REACH, DEFAULT_BORDER = 0.2, "crop"
+#: The choice of `move` that uses the segment's own.
 STORY_MOVE = "segment"
 
 
@@ -34,50 +37,43 @@ class VideoGenKeyframeMotion(io.ComfyNode):
             node_id="VideoGenKeyframeMotion",
             display_name="Keyframe Motion",
             category="videogen/frames",
-            description="Moves the camera over a picture or its latent as the shot says: pan, tilt, zoom, tracking.",
+            description="Moves the camera over a picture or its latent as in the story's shot: pan, tilt, zoom, tracking.",
             inputs=[
                 io.Combo.Input(
                     "move",
                     options=[STORY_MOVE, *CAMERA_MOVES],
                     default=STORY_MOVE,
-                    tooltip="How the camera moves; `segment` takes it from the story (`technical`).",
+                    tooltip="The camera move; `segment`: the one in the story (`technical`).",
                 ),
                 io.Float.Input(
                     "reach",
-                    default=0.25,
+                    default=DEFAULT_REACH,
                     min=0.0,
                     max=MAX_REACH,
                     step=0.01,
-                    tooltip="How far the camera goes in the whole shot, as a share of the picture. A subtle or slow"
-                    " move of the story"
-                    " goes half as far.",
+                    tooltip="Distance of the camera move in the whole shot, as a share of the picture. A subtle or slow move"
+                    " of the story goes half as far.",
                 ),
                 io.Combo.Input(
                     "border",
                     options=list(BORDERS),
-                    default=BORDERS[0],
-                    tooltip="Beyond the picture's edge: mirror it there; or crop, so that the camera is close enough"
-                    " never to see it.",
+                    default=DEFAULT_BORDER,
+                    tooltip="mirror: the picture is mirrored beyond its edge. crop: the picture is enlarged, so that the"
+                    " camera never reaches the edge.",
                 ),
-                io.Int.Input(
-                    "frames",
-                    default=24,
-                    min=1,
-                    max=MAX_FRAMES,
-                    tooltip="How many frames are made of one picture, when no segment is connected.",
-                ),
+                frames_input("Number of frames made from one picture, when no segment is connected."),
                 SegmentSocket.Input(
-                    "segment", optional=True, tooltip="Gives the move, how far it goes, and the number of frames."
+                    "segment", optional=True, tooltip="Sets the move, its distance, and the number of frames."
                 ),
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="One picture, which becomes all frames; or frames, each where the camera is then.",
+                    tooltip="One picture, from which all frames are made; or the frames, each moved to its camera position.",
                 ),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="The same for a latent of a picture. Not for noise: it would lose its strength.",
+                    tooltip="The same for a picture's latent. Not for noise, which would lose its strength.",
                 ),
             ],
             outputs=[
@@ -120,19 +116,21 @@ class VideoGenKeyframeMotion(io.ComfyNode):
 
 
 def refuse(name: str) -> None:
-    """Say that an output has nothing to carry.
+    """Refuse an output whose input is not connected.
 
     Raises:
         VideoGenError: `frames-invalid`.
     """
-    raise VideoGenError("frames-invalid", f"Keyframe Motion has no `{name}` to give: `{name}` is not connected to it")
+    raise VideoGenError(
+        "frames-invalid", f"Keyframe Motion has no `{name}` to output: the input `{name}` is not connected"
+    )
 
 
 def choose_shot(plan: SegmentPlan | None, move: str) -> Shot:
     """The camera move: the story's, or the widget's at full amount.
 
     Raises:
-        VideoGenError: `widget-invalid`, when `move` wants a segment and there is none.
+        VideoGenError: `widget-invalid`, when `move` is "segment" and none is connected.
     """
     if move != STORY_MOVE:
         return Shot(move=move, amount=1.0)
@@ -144,19 +142,19 @@ def choose_shot(plan: SegmentPlan | None, move: str) -> Shot:
 
 
 def move_over_images(images: Tensor, path: Callable[[int], Sequence[View]]) -> Tensor:
-    """Frames along a camera's path; (count, height, width, channels) like `images`, or as many as the path has.
+    """Frames along a camera path: (count, height, width, channels), as many as `images`, or as the path has for one image.
 
-    Where the camera stands still, the frames are the images, bit by bit.
+    For a static camera, the frames are the images, bit by bit.
 
     Raises:
         VideoGenError: `frames-invalid`.
     """
-    check_images(images)
+    check_frames(images)
     return _move(images, path(len(images)), dims=(0, 1), limits=(0.0, 1.0))
 
 
 def move_over_latent(latent: dict[str, Any], path: Callable[[int], Sequence[View]]) -> dict[str, Any]:
-    """The same for a LATENT; its noise mask goes along.
+    """`move_over_images` for a LATENT; its noise mask moves too.
 
     Raises:
         VideoGenError: `latent-invalid`.
@@ -173,7 +171,7 @@ def move_over_latent(latent: dict[str, Any], path: Callable[[int], Sequence[View
 
 
 def _move(source: Tensor, views: Sequence[View], dims: tuple[int, int], limits: tuple[float, float] | None) -> Tensor:
-    """One frame after the other into one batch: a list of them to be stacked would hold everything twice."""
+    """Move frame by frame into one batch: a list to be stacked would hold every frame twice."""
     if len(source) == len(views) and all(view == View() for view in views):
         return source
     frames = source.new_empty((len(views), *source.shape[1:]))

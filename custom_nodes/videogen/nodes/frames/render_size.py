@@ -1,4 +1,4 @@
-"""VideoGenRenderSize: the size in which a model renders, beside the size of the film."""
+"""VideoGenRenderSize: the size at which a model renders, as opposed to the size of the film."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
 from ...core.video.render_size import MAX_MEGAPIXELS, MULTIPLES, NATIVE_MEGAPIXELS, fit_render_size
 
-#: Width of the text that a UNet's cross-attention reads → what kind of model it is.
+#: Width of a UNet's text context → the model family.
 _FAMILIES = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}
-LEAST_SCALE, MAX_SCALE = 0.1, 4.0
+MIN_SCALE, MAX_SCALE = 0.1, 4.0
 
 
 class VideoGenRenderSize(io.ComfyNode):
@@ -23,7 +23,7 @@ class VideoGenRenderSize(io.ComfyNode):
             node_id="VideoGenRenderSize",
             display_name="Render Size",
             category="videogen/frames",
-            description="The size in which the model draws best, in the shape of the film; Upscale brings it to the film's size.",
+            description="The model's best render size in the film's aspect ratio; Upscale then resizes to the film's size.",
             inputs=[
                 io.Float.Input(
                     "megapixels",
@@ -32,29 +32,31 @@ class VideoGenRenderSize(io.ComfyNode):
                     max=MAX_MEGAPIXELS,
                     step=0.01,
                     round=0.0001,
-                    tooltip="Millions of pixels a frame. 0: what the connected model was made for.",
+                    tooltip="Millions of pixels per frame. 0: the native size of the connected model.",
                 ),
                 io.Combo.Input(
                     "multiple",
                     options=[str(multiple) for multiple in MULTIPLES],
                     default="64",
-                    tooltip="Both sides are multiples of this. 64 suits every model; 8 follows the film's shape more closely.",
+                    tooltip="Both sides are multiples of this. 64 works with every model; 8 is closer to the film's shape.",
                 ),
                 io.Float.Input(
                     "scale",
                     default=1.0,
-                    min=LEAST_SCALE,
+                    min=MIN_SCALE,
                     max=MAX_SCALE,
                     step=0.05,
                     round=0.001,
-                    tooltip="Makes both sides larger or smaller: 0.5 is a quick draft. The headless runner lowers it when"
-                    " memory is short.",
+                    tooltip="Factor for both sides: 0.5 is a quick draft. The headless runner lowers it after running out of"
+                    " memory.",
                 ),
                 SegmentSocket.Input(
-                    "segment", optional=True, tooltip="Gives the shape of the film. Without it the size is a square."
+                    "segment", optional=True, tooltip="Sets the film's aspect ratio. Without it the size is a square."
                 ),
                 io.Model.Input(
-                    "model", optional=True, tooltip="Says what 0 megapixels mean: SD 1.5, SD 2.1 and SDXL are known."
+                    "model",
+                    optional=True,
+                    tooltip="Sets the native size for 0 megapixels; SD 1.5, SD 2.1 and SDXL are known.",
                 ),
             ],
             outputs=[io.Int.Output("width", display_name="width"), io.Int.Output("height", display_name="height")],
@@ -70,15 +72,15 @@ class VideoGenRenderSize(io.ComfyNode):
 
 
 def find_native(model: Any) -> float:
-    """Millions of pixels that a model was made for.
+    """The native size of a model, in millions of pixels.
 
     Raises:
-        VideoGenError: `widget-invalid`, when there is no model or nothing is known of its kind.
+        VideoGenError: `widget-invalid`, when there is no model, or an unknown one.
     """
     if model is None:
         raise VideoGenError(
             "widget-invalid",
-            "`megapixels` is 0, which means the model's own size, and no model is connected",
+            "`megapixels` is 0, which means the model's native size, and no model is connected",
             "Connect `model`, or set `megapixels`.",
         )
     config = getattr(getattr(model, "model", None), "model_config", None)
@@ -87,7 +89,7 @@ def find_native(model: Any) -> float:
     if not family:
         raise VideoGenError(
             "widget-invalid",
-            f"`megapixels` is 0, and the size that {type(config).__name__} was made for is not known (known are:"
+            f"`megapixels` is 0, and the native size of {type(config).__name__} is not known (known are:"
             f" {', '.join(NATIVE_MEGAPIXELS)})",
             "Set `megapixels`.",
         )

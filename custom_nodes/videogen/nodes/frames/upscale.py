@@ -1,4 +1,4 @@
-"""VideoGenUpscale: frames to the film's size, with an upscale model or a Lanczos filter, one at a time."""
+"""VideoGenUpscale: resize frames to the film's size, with an upscale model or a Lanczos filter, one at a time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import torch
 from comfy_api.latest import io
 from spandrel import ImageModelDescriptor, ModelLoader
 
+from ...comfyui.frames.frame_tensors import check_frames, require_finite
 from ...comfyui.frames.resizing import resize_lanczos
 from ...comfyui.sockets import SegmentSocket, need_segment
 from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
 from ...core.video.render_size import fit_cover
-from ..film.film_output import check_images
 
 AUTO, NONE = "auto", "none"
 FOLDER = "upscale_models"
-#: General models for photographs that `auto` takes, the first that is there. Others may be made for drawings or for repairing
-#: something, so they are taken only by their name.
+#: General models for photographs: `auto` uses the first that is installed. Others may be made for drawings or for
+#: restoration, so they are used only by name.
 PREFERRED = (
     "RealESRGAN_x4plus.safetensors",
     "RealESRGAN_x4plus.pth",
@@ -37,7 +37,7 @@ PREFERRED = (
 )
 #: Pixels of a tile's side, and by how many neighbors overlap; where memory is short the tiles become smaller.
 TILE, OVERLAP, SMALLEST_TILE = 512, 32, 64
-#: Upscale models take about this many times a tile's own memory; the core's estimate.
+#: Upscale models need about this many times a tile's own memory; ComfyUI's estimate.
 _MEMORY_FACTOR = 384.0
 _MAX_SIDE = 16384
 
@@ -51,24 +51,24 @@ class VideoGenUpscale(io.ComfyNode):
             node_id="VideoGenUpscale",
             display_name="Upscale",
             category="videogen/frames",
-            description="Brings frames to the film's size: with an upscale model where there is one, else with a Lanczos filter.",
+            description="Resizes frames to the film's size: with an installed upscale model, else with a Lanczos filter.",
             inputs=[
                 io.Image.Input("images"),
                 io.Combo.Input(
                     "model",
                     options=[AUTO, NONE, *folder_paths.get_filename_list(FOLDER)],
                     default=AUTO,
-                    tooltip="auto: a general model out of models/upscale_models when one is there and frames get larger;"
-                    " none: the filter alone.",
+                    tooltip="auto: a general model from models/upscale_models, when one is installed and the frames are"
+                    " enlarged; none: the filter only.",
                 ),
-                SegmentSocket.Input("segment", optional=True, tooltip="Gives the film's size."),
+                SegmentSocket.Input("segment", optional=True, tooltip="Sets the film's size."),
                 io.Int.Input(
                     "width",
                     default=0,
                     min=0,
                     max=_MAX_SIDE,
                     optional=True,
-                    tooltip="Pixels. 0: the film's, or what goes with the height.",
+                    tooltip="Pixels. 0: the film's width, or proportional to the height.",
                 ),
                 io.Int.Input(
                     "height",
@@ -76,7 +76,7 @@ class VideoGenUpscale(io.ComfyNode):
                     min=0,
                     max=_MAX_SIDE,
                     optional=True,
-                    tooltip="Pixels. 0: the film's, or what goes with the width.",
+                    tooltip="Pixels. 0: the film's height, or proportional to the width.",
                 ),
             ],
             outputs=[io.Image.Output("resized", display_name="images")],
@@ -86,7 +86,7 @@ class VideoGenUpscale(io.ComfyNode):
     def execute(
         cls, images: torch.Tensor, model: str, segment: SegmentPlan | None = None, width: int = 0, height: int = 0
     ) -> io.NodeOutput:
-        check_images(images)
+        check_frames(images)
         count, rows, columns = images.shape[:3]
         source = (columns, rows)
         target = choose_size(source, (width, height), need_segment(segment).size if segment is not None else None)
@@ -101,7 +101,7 @@ class VideoGenUpscale(io.ComfyNode):
             for index in range(count):
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 frame = images[index, ..., :3].expand(-1, -1, 3)  # gray becomes three channels, alpha is dropped
-                require_finite(frame, f"frame {index + 1}", "a VAE in half precision: start ComfyUI with --fp32-vae")
+                require_finite(frame, f"frame {index + 1}")
                 if upscale is not None:
                     frame = upscale(frame)
                     require_finite(
@@ -120,10 +120,10 @@ def choose_size(source: tuple[int, int], wanted: tuple[int, int], film: tuple[in
     """Width and height of the result.
 
     Args:
-        wanted: what the widgets say; one of them 0: it follows from the other and the frames' shape; both 0: the film's size.
+        wanted: the widgets; one of them 0: it follows from the other and the frames' aspect ratio; both 0: the film's size.
 
     Raises:
-        VideoGenError: `widget-invalid`, when nothing says a size.
+        VideoGenError: `widget-invalid`, when no size is set.
     """
     width, height = wanted
     if width and height:
@@ -135,7 +135,7 @@ def choose_size(source: tuple[int, int], wanted: tuple[int, int], film: tuple[in
     if film is None:
         raise VideoGenError(
             "widget-invalid",
-            "nothing says which size is wanted: `segment` is not connected, `width` and `height` are 0",
+            "no size is set: `segment` is not connected, `width` and `height` are 0",
             "Connect `segment`, or set one of them.",
         )
     return film
@@ -164,7 +164,7 @@ def choose_model(wanted: str, source: tuple[int, int], target: tuple[int, int], 
 
 
 def load_model(name: str) -> ImageModelDescriptor:
-    """An upscale model by its name in models/upscale_models; the last one is kept in memory.
+    """Load an upscale model by its name in models/upscale_models; the last one is cached.
 
     Raises:
         VideoGenError: `model-unreadable`.
@@ -181,15 +181,15 @@ def _load(path: str, _changed: int) -> ImageModelDescriptor:
         if all(key.startswith(prefix) for key in state):
             state = {key[len(prefix) :]: value for key, value in state.items()}
         model = ModelLoader().load_from_state_dict(state).eval()
-    except Exception as error:  # whatever a reader of foreign files raises
+    except Exception as error:  # the reader may raise anything for a file of another kind
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise VideoGenError(
             "model-unreadable",
             f"{path} cannot be read as an upscale model: {reason}",
-            "Load it again from where it comes from, or choose another one.",
+            "Download it again, or choose another one.",
         ) from None
     if not isinstance(model, ImageModelDescriptor):
-        raise VideoGenError("model-unreadable", f"{path} is no upscale model that takes one picture at a time")
+        raise VideoGenError("model-unreadable", f"{path} is no upscale model for single pictures")
     return model
 
 
@@ -216,26 +216,12 @@ def make_upscaler(name: str, images: torch.Tensor) -> Upscale:
                 )
                 return larger[0].movedim(0, -1).clamp(0.0, 1.0)
             except comfy.model_management.OOM_EXCEPTION:
-                tile //= 2  # for the frames that come as well
+                tile //= 2  # for the following frames as well
                 if tile < SMALLEST_TILE:
                     raise
                 comfy.model_management.soft_empty_cache()
 
     return upscale
-
-
-def require_finite(frame: torch.Tensor, what: str, usual: str) -> None:
-    """Refuse values that are no numbers: an upscale model would spread them, an encoder turn them black.
-
-    Raises:
-        VideoGenError: `frames-invalid`.
-    """
-    if not torch.isfinite(frame).all():
-        raise VideoGenError(
-            "frames-invalid",
-            f"{what} has values that are not numbers (NaN or infinite)",
-            f"The usual reason is {usual}.",
-        )
 
 
 NODES = [VideoGenUpscale]

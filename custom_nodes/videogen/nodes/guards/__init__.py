@@ -1,1 +1,1 @@
-"""Nodes that wait while a device is too hot or too full."""
+"""Nodes that wait for a hot device, or free its memory."""

@@ -1,4 +1,4 @@
-"""VideoGenMemoryGuard: makes room on the card between two segments, and says how much was used."""
+"""VideoGenMemoryGuard: free memory of the card between two segments, and report the use."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from comfy_api.latest import io
 from ...comfyui.sockets import AnySocket
 from ...comfyui.thermal.telemetry import TELEMETRY
 from ...comfyui.thermal.thermal_wait import find_server
+from ...comfyui.widgets import validate
 from ...core.errors import VideoGenError
 from ...core.thermal.memory_budget import format_memory, memory_limit
 
@@ -26,28 +27,28 @@ class VideoGenMemoryGuard(io.ComfyNode):
             node_id="VideoGenMemoryGuard",
             display_name="Memory Guard",
             category="videogen/guard",
-            description="Passes anything through; above a limit it has ComfyUI move models off the card. Reports what was used.",
+            description="Passes anything through; above a limit it has ComfyUI move models off the card. Reports the memory use.",
             inputs=[
-                AnySocket.Input("anything", tooltip="What is passed through, unchanged."),
+                AnySocket.Input("anything", tooltip="Any value; passed through unchanged."),
                 io.Float.Input(
                     "limit_gb",
                     default=0.0,
                     min=0.0,
                     max=2000.0,
                     step=0.5,
-                    tooltip="GB of the card's memory, used by everybody, above which room is made. 0: 40 GB or 85 % of the card,"
-                    " whichever is lower.",
+                    tooltip="GB of the card's memory, used by all programs, above which memory is freed. 0: 40 GB or 85 % of the"
+                    " card, whichever is lower.",
                 ),
                 io.Boolean.Input(
                     "empty_caches",
                     default=True,
-                    tooltip="Give memory that torch keeps for later back to the card each time, so that it does not fray.",
+                    tooltip="Also release torch's cached memory each time, to avoid fragmentation.",
                 ),
             ],
             outputs=[
                 AnySocket.Output("passed", display_name="passed"),
                 io.String.Output(
-                    "report", display_name="report", tooltip="Peak and sustained use, and what was freed."
+                    "report", display_name="report", tooltip="Peak and sustained use, and the memory that was freed."
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -55,12 +56,7 @@ class VideoGenMemoryGuard(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, limit_gb: float | None) -> bool | str:
-        try:
-            if limit_gb is not None:  # None: it comes out of another node
-                find_limit(limit_gb)
-        except VideoGenError as error:
-            return str(error)
-        return True
+        return validate(find_limit, limit_gb)
 
     @classmethod
     def fingerprint_inputs(cls, limit_gb: float | None, **_: Any) -> str | float:
@@ -91,13 +87,13 @@ class VideoGenMemoryGuard(io.ComfyNode):
 
 
 @dataclass(frozen=True)
-class Use:
+class MemoryUse:
     """Memory of the device that ComfyUI computes on.
 
     Attributes:
-        used: bytes, of all programs, and of what torch keeps for later.
+        used: bytes, of all programs, including torch's caches.
         total: bytes.
-        is_card: or the computer's own memory.
+        is_card: a card's memory; False: the computer's.
     """
 
     used: int
@@ -105,26 +101,26 @@ class Use:
     is_card: bool
 
 
-def read_use() -> Use:
-    """As ComfyUI itself counts it."""
+def read_use() -> MemoryUse:
+    """The memory use as ComfyUI counts it."""
     device = comfy.model_management.get_torch_device()
     total = int(comfy.model_management.get_total_memory(device))
     free, kept = comfy.model_management.get_free_memory(device, torch_free_too=True)
     if device.type in ("cpu", "mps"):
-        return Use(total - int(free), total, is_card=False)
-    # ComfyUI calls free what torch could give back; on the card it is in use.
-    return Use(total - int(free - kept), total, is_card=True)
+        return MemoryUse(total - int(free), total, is_card=False)
+    # ComfyUI counts torch's caches as free; on the card they are in use.
+    return MemoryUse(total - int(free - kept), total, is_card=True)
 
 
 def find_limit(limit_gb: float) -> float:
-    """See `memory_limit`, for this machine."""
+    """`memory_limit` for this machine."""
     use = read_use()
     return memory_limit(limit_gb, use.total, is_card=use.is_card)
 
 
-def make_room(limit: float) -> Use:
-    """Have ComfyUI free memory until no more than `limit` bytes are used: caches first, then as many models as it takes,
-    then all of them. Models that are needed again are loaded again, by ComfyUI."""
+def make_room(limit: float) -> MemoryUse:
+    """Have ComfyUI free memory until at most `limit` bytes are used: first caches, then as many models as necessary, then
+    all of them. ComfyUI loads models again when they are needed."""
     management = comfy.model_management
     device = management.get_torch_device()
 
@@ -145,7 +141,7 @@ def make_room(limit: float) -> Use:
 
 
 def take_torch_peak() -> int | None:
-    """The most bytes that torch has held on the card since this was asked last; a spike between two samples counts too."""
+    """Peak bytes that torch has held on the card since the last call, including spikes between two samples."""
     device = comfy.model_management.get_torch_device()
     if device.type != "cuda":
         return None
@@ -154,15 +150,15 @@ def take_torch_peak() -> int | None:
     return peak
 
 
-def describe_use(before: Use, after: Use, limit: float, peak_of_torch: int | None) -> dict[str, Any]:
-    """What the node reports: numbers in bytes, and ``text``.
+def describe_use(before: MemoryUse, after: MemoryUse, limit: float, peak_of_torch: int | None) -> dict[str, Any]:
+    """The node's result: numbers in bytes, and ``text``.
 
-    ``peak`` and ``sustained`` (the median) are of the samples since the prompt began, ``torch_peak`` has no gaps, but counts
-    this process alone.
+    ``peak`` and ``sustained`` (the median) are of the samples since the prompt began; ``torch_peak`` has no gaps, but is of
+    this process only.
     """
-    told = TELEMETRY.describe_prompt() or {"devices": []}
+    telemetry = TELEMETRY.describe_prompt() or {"devices": []}
     kind = ("nvidia", "amd") if after.is_card else ("cpu",)
-    known = [device["memory"] for device in told["devices"] if device["kind"] in kind and "memory" in device]
+    known = [device["memory"] for device in telemetry["devices"] if device["kind"] in kind and "memory" in device]
     peak = max([before.used, *(memory["max"] for memory in known)])
     sustained = max([memory["median"] for memory in known], default=before.used)
     what = "VRAM" if after.is_card else "RAM"

@@ -1,4 +1,4 @@
-"""VideoGenThermalGuard and VideoGenGuardModel: work waits while the card is too hot."""
+"""VideoGenThermalGuard and VideoGenGuardModel: pause the work while the card is too hot."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from ...comfyui.sockets import AnySocket
 from ...comfyui.thermal.telemetry import TELEMETRY
 from ...comfyui.thermal.thermal_wait import NodeThermalGuard
 from ...comfyui.thermal.watched_devices import AUTO, DEVICE_CHOICES, read_watched
+from ...comfyui.widgets import validate
 from ...core.errors import VideoGenError
 from ...core.thermal.guard import GO_ON_AFTER, STOP_AFTER, THROTTLE_CHOICES, Action, ThermalGuard, ThermalPolicy
 
-#: Under this name the guard's wrapper stands in a model, beside those of others.
+#: The key of the guard's wrapper in a model.
 WRAPPER_KEY = "videogen_thermal_guard"
-SHORTEST_MINUTES, MAX_MINUTES = 0.01, 1440.0
+MIN_MINUTES, MAX_MINUTES = 0.01, 1440.0
 
 
 class VideoGenThermalGuard(io.ComfyNode):
@@ -29,8 +30,8 @@ class VideoGenThermalGuard(io.ComfyNode):
             node_id="VideoGenThermalGuard",
             display_name="Thermal Guard",
             category="videogen/guard",
-            description="Passes anything through, and waits here while the card is too hot. Guard Model waits while sampling.",
-            inputs=[AnySocket.Input("anything", tooltip="What is passed through, unchanged."), *policy_inputs()],
+            description="Passes anything through, and waits here while the card is too hot. Guard Model waits during sampling.",
+            inputs=[AnySocket.Input("anything", tooltip="Any value; passed through unchanged."), *policy_inputs()],
             outputs=[AnySocket.Output("passed", display_name="passed")],
             hidden=[io.Hidden.unique_id],
         )
@@ -41,11 +42,11 @@ class VideoGenThermalGuard(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> str | float:
-        # Nothing new comes through and it is cool: ComfyUI may keep what it has. While it is hot it must come past here.
+        # With the same input and a cool card, ComfyUI may reuse its result. While the card is hot, the node must run again.
         try:
             policy, devices = read_policy(inputs)
         except (VideoGenError, TypeError):
-            return float("nan")  # never equal to itself; a value comes out of another node
+            return float("nan")  # never equal to itself; another node's output sets a value
         cool = ThermalGuard(policy).look(read_watched(devices), 0.0).action is Action.GO
         return "cool" if cool else float("nan")
 
@@ -62,8 +63,7 @@ class VideoGenGuardModel(io.ComfyNode):
             node_id="VideoGenGuardModel",
             display_name="Guard Model",
             category="videogen/guard",
-            description="The model waits between sampling steps while the card is too hot. The pictures stay the same, bit by"
-            " bit.",
+            description="Pauses between sampling steps while the card is too hot. The pictures stay the same, bit by bit.",
             inputs=[io.Model.Input("model", tooltip="Any model, with any patches of other nodes."), *policy_inputs()],
             outputs=[io.Model.Output("guarded_model", display_name="model")],
             hidden=[io.Hidden.unique_id],
@@ -78,34 +78,34 @@ class VideoGenGuardModel(io.ComfyNode):
         return io.NodeOutput(guard_model(model, start_guard(inputs, cls.hidden.unique_id)))
 
 
-def guard_model(model: ModelPatcher, guarding: NodeThermalGuard) -> ModelPatcher:
-    """A clone of a model that looks at the temperature before each prediction of the noise.
+def guard_model(model: ModelPatcher, guard: NodeThermalGuard) -> ModelPatcher:
+    """A clone of a model that checks the temperature before each noise prediction.
 
-    Every sampler calls for that at least once a step, whatever guider and conditioning it has; wrappers of others stay
-    where they are, and a second guard waits by its own limits as well.
+    Every sampler predicts the noise at least once a step, with any guider and conditioning. Other packs' wrappers are kept,
+    and a second guard waits by its own limits as well.
     """
     guarded = model.clone()
-    guarded.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, WRAPPER_KEY, _make_wrapper(guarding))
+    guarded.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.PREDICT_NOISE, WRAPPER_KEY, _make_wrapper(guard))
     return guarded
 
 
-def _make_wrapper(guarding: NodeThermalGuard) -> Callable[..., torch.Tensor]:
+def _make_wrapper(guard: NodeThermalGuard) -> Callable[..., torch.Tensor]:
     def wait_first(executor: Callable[..., torch.Tensor], *arguments: Any, **options: Any) -> torch.Tensor:
-        guarding.wait()
+        guard.wait()
         return executor(*arguments, **options)
 
     return wait_first
 
 
 def start_guard(inputs: dict[str, Any], node_id: str | None) -> NodeThermalGuard:
-    """A guard by a node's inputs, with the sampling of telemetry under way."""
+    """Make a guard from a node's inputs, and start the telemetry."""
     policy, devices = read_policy(inputs)
     TELEMETRY.note_policy(policy)
     TELEMETRY.start(devices)
     return NodeThermalGuard(policy, devices, str(node_id or ""))
 
 
-# ------------------------------------------------------------------ the inputs that both have
+# ------------------------------------------------------------------ the inputs of both
 
 
 def policy_inputs() -> list[io.Input]:
@@ -118,7 +118,7 @@ def policy_inputs() -> list[io.Input]:
             min=30.0,
             max=120.0,
             step=1.0,
-            tooltip="°C of the chip. Above this, work pauses.",
+            tooltip="°C of the chip. Above this, the work pauses.",
         ),
         io.Float.Input(
             "resume_at",
@@ -126,7 +126,7 @@ def policy_inputs() -> list[io.Input]:
             min=20.0,
             max=119.0,
             step=1.0,
-            tooltip="°C. At this or below, work goes on; lower than `pause_above`.",
+            tooltip="°C. At this or below, the work continues; lower than `pause_above`.",
         ),
         io.Float.Input(
             "interval",
@@ -134,38 +134,38 @@ def policy_inputs() -> list[io.Input]:
             min=0.1,
             max=600.0,
             step=1.0,
-            tooltip="Seconds between two looks at the sensors.",
+            tooltip="Seconds between two sensor readings.",
         ),
         io.Float.Input(
             "max_minutes",
             default=usual.max_wait / 60,
-            min=SHORTEST_MINUTES,
+            min=MIN_MINUTES,
             max=MAX_MINUTES,
             step=1.0,
-            tooltip="The longest that one pause lasts.",
+            tooltip="Maximum length of one pause.",
         ),
         io.Combo.Input(
             "when_over",
             options=[STOP_AFTER, GO_ON_AFTER],
             default=usual.when_over,
-            tooltip="What then, if it is still hot: stop with an error, or go on, hot, until it has cooled down once.",
+            tooltip="If it is still hot then: stop with an error, or continue, without another pause until it has cooled down.",
         ),
         io.Combo.Input(
             "devices",
             options=DEVICE_CHOICES,
             default=AUTO,
-            tooltip="auto: what ComfyUI computes on (its cards, or the processor). all: every card of this machine.",
+            tooltip="auto: the devices that ComfyUI computes on (its cards, or the processor). all: every card of this machine.",
         ),
         io.Combo.Input(
             "throttle",
             options=list(THROTTLE_CHOICES),
             default=usual.throttle,
-            tooltip="What else pauses work: the card's own slowing down. The power cap is reached all the time in normal work.",
+            tooltip="Also pause when the card throttles itself. Reaching the power cap is normal under load.",
         ),
         io.Boolean.Input(
             "strict",
             default=usual.strict,
-            tooltip="Refuse to work where no temperature can be read. Off: warn once, and go on.",
+            tooltip="Stop with an error where no temperature can be read. Off: warn once and continue.",
         ),
         io.Float.Input(
             "memory_pause_above",
@@ -174,7 +174,7 @@ def policy_inputs() -> list[io.Input]:
             max=125.0,
             step=1.0,
             optional=True,
-            tooltip="°C of the memory and the hot spot, where the driver tells them.",
+            tooltip="°C of the memory and the hot spot, where the driver reports them.",
         ),
         io.Float.Input(
             "memory_resume_at",
@@ -183,7 +183,7 @@ def policy_inputs() -> list[io.Input]:
             max=124.0,
             step=1.0,
             optional=True,
-            tooltip="°C of the memory and the hot spot at which work goes on.",
+            tooltip="°C of the memory and the hot spot at which the work continues.",
         ),
     ]
 
@@ -201,17 +201,17 @@ _POLICY_FIELDS = (
 
 
 def read_policy(inputs: dict[str, Any]) -> tuple[ThermalPolicy, str]:
-    """Policy and devices out of a node's inputs; what is not given has its default.
+    """Policy and devices from a node's inputs; missing ones have their defaults.
 
     Raises:
         VideoGenError: `guard-invalid`.
     """
     given = {name: inputs[name] for name in _POLICY_FIELDS if name in inputs}
     minutes = inputs.get("max_minutes", ThermalPolicy.max_wait / 60)
-    if not SHORTEST_MINUTES <= minutes <= MAX_MINUTES:
+    if not MIN_MINUTES <= minutes <= MAX_MINUTES:
         raise VideoGenError(
             "guard-invalid",
-            f"`max_minutes` is {minutes:g}, expected {SHORTEST_MINUTES:g} to {MAX_MINUTES:g} minutes",
+            f"`max_minutes` is {minutes:g}, expected {MIN_MINUTES:g} to {MAX_MINUTES:g} minutes",
         )
     given["max_wait"] = minutes * 60
     devices = inputs.get("devices", AUTO)
@@ -221,17 +221,13 @@ def read_policy(inputs: dict[str, Any]) -> tuple[ThermalPolicy, str]:
 
 
 def validate_policy(inputs: dict[str, Any]) -> bool | str:
-    """What ComfyUI asks before it runs anything: True, or the sentence that says what is wrong.
+    """Check the inputs as ComfyUI's `validate_inputs` expects it: True, or the error message.
 
-    A value that comes out of another node is None as yet: it is checked when it is there.
+    A value that another node's output sets is None before the prompt runs: it is checked when the node runs.
     """
-    if any(value is None for name, value in inputs.items() if name in (*_POLICY_FIELDS, "max_minutes", "devices")):
-        return True
-    try:
-        read_policy(inputs)
-    except VideoGenError as error:
-        return str(error)
-    return True
+    names = (*_POLICY_FIELDS, "max_minutes", "devices")
+    given = [value for name, value in inputs.items() if name in names]
+    return validate(lambda *_: read_policy(inputs), *given)
 
 
 NODES = [VideoGenThermalGuard, VideoGenGuardModel]

@@ -1,1 +1,1 @@
-"""Nodes that read a story and choose a segment of it."""
+"""Nodes that load a story and select a segment of it."""

@@ -1,4 +1,4 @@
-"""VideoGenStory and VideoGenSegment: the story, and one segment of it."""
+"""VideoGenStory and VideoGenSegment: load a story, and select one segment of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ...comfyui.sockets import SegmentSocket, StorySocket, need_story
+from ...comfyui.widgets import validate
 from ...core.errors import VideoGenError
 from ...core.segment.plan import digest, plan_segment
 from ...core.story.model import Story
@@ -15,7 +16,7 @@ from ...core.story.parser import parse_story_text
 from ...core.story.schema import MAX_SEGMENTS
 from ...media.story_file import load_story
 
-#: The choice of `file` that takes the story out of the text widget.
+#: The choice of `file` that reads the story from the text widget.
 TEXT_BELOW = "text below"
 STORY_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -27,19 +28,19 @@ class VideoGenStory(io.ComfyNode):
             node_id="VideoGenStory",
             display_name="Story",
             category="videogen/story",
-            description="A film's story: a file from the input folder, or the text below (JSON or YAML).",
+            description="Loads a film's story: a file from the input folder, or the text below (JSON or YAML).",
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=[TEXT_BELOW, *list_story_files()],
                     default=TEXT_BELOW,
-                    tooltip="A story file in ComfyUI's input folder; or the text below, which a shared workflow carries along.",
+                    tooltip="A story file in ComfyUI's input folder; or the text below, which is saved with the workflow.",
                 ),
                 io.String.Input(
                     "text",
                     multiline=True,
                     default="",
-                    tooltip="The story itself, JSON or YAML. docs/story-format.md describes every field.",
+                    tooltip="The story as JSON or YAML. docs/story-format.md describes every field.",
                 ),
             ],
             outputs=[StorySocket.Output("story", display_name="story")],
@@ -48,20 +49,16 @@ class VideoGenStory(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file: str | None, text: str | None) -> bool | str:
         if file is None or (file == TEXT_BELOW and text is None):
-            return True  # comes out of another node: it is checked when it is there
-        try:
-            read_story(file, text or "")
-        except VideoGenError as error:
-            return str(error)
-        return True
+            return True  # another node's output sets it: it is checked when the node runs
+        return validate(read_story, file, text or "")
 
     @classmethod
     def fingerprint_inputs(cls, file: str | None, text: str | None) -> str | float:
         if file is None:
-            return float("nan")  # never equal to itself: nobody knows yet whether that file has changed
+            return float("nan")  # never equal to itself: the file is not known yet
         if file == TEXT_BELOW:
             return ""  # the text is an input, and ComfyUI compares it itself
-        # The file can change, and so can one that it names: what they say together counts.
+        # The file can change, and so can a file that it refers to: hash the content of both.
         return digest(repr(read_story(file, "")))
 
     @classmethod
@@ -76,7 +73,7 @@ class VideoGenSegment(io.ComfyNode):
             node_id="VideoGenSegment",
             display_name="Segment",
             category="videogen/story",
-            description="One segment of a story, with its composed prompt and everything that it takes to render it.",
+            description="Selects one segment of a story, with its composed prompt, seed, length and size.",
             inputs=[
                 StorySocket.Input("story"),
                 io.Int.Input(
@@ -85,21 +82,21 @@ class VideoGenSegment(io.ComfyNode):
                     min=1,
                     max=MAX_SEGMENTS,
                     control_after_generate=True,
-                    tooltip="Which segment, counted from 1. The headless runner sets it for each segment in turn.",
+                    tooltip="Segment number (1-based). The headless runner sets it for each segment in turn.",
                 ),
                 io.String.Input(
                     "prompt_override",
                     multiline=True,
                     default="",
                     optional=True,
-                    tooltip="Takes the place of this segment's own words; style, characters and location stay around them."
-                    " Headless it counts only for the segment that is set in `index`.",
+                    tooltip="Replaces this segment's own prompt; style, characters and location are still added to it."
+                    " In a headless run it applies only to the segment that is set in `index`.",
                 ),
                 io.Boolean.Input(
                     "with_master_prompt",
                     default=False,
                     optional=True,
-                    tooltip="Put the story's master prompt in front of the prompt, for models that take long texts.",
+                    tooltip="Put the story's master prompt before the prompt, for models that accept long texts.",
                 ),
             ],
             outputs=[
@@ -132,7 +129,7 @@ def list_story_files() -> list[str]:
 
 
 def read_story(file: str, text: str) -> Story:
-    """The story that the two widgets of VideoGenStory stand for.
+    """Read the story from the two widgets of VideoGenStory.
 
     Raises:
         VideoGenError: `story-unreadable` or `story-invalid`.
@@ -146,7 +143,7 @@ def read_story(file: str, text: str) -> Story:
     folder = Path(folder_paths.get_input_directory()).resolve()
     path = (folder / file).resolve()
     if not path.is_relative_to(folder):
-        raise VideoGenError("path-invalid", f"{file!r} lies outside ComfyUI's input folder {folder}")
+        raise VideoGenError("path-invalid", f"{file!r} is outside ComfyUI's input folder {folder}")
     return load_story(path)
 
 

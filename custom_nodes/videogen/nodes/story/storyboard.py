@@ -1,4 +1,4 @@
-"""VideoGenStoryboardFrames: the animatic, for a film that has not been rendered."""
+"""VideoGenStoryboardFrames: draw the animatic of a segment that has not been rendered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class VideoGenStoryboardFrames(io.ComfyNode):
             node_id="VideoGenStoryboardFrames",
             display_name="Storyboard Frames",
             category="videogen/frames",
-            description="Draws the segment as a storyboard: who is in it, where, how the camera moves. Needs no model.",
+            description="Draws the segment as a storyboard: characters, place and camera movement. Needs no model.",
             inputs=[SegmentSocket.Input("segment")],
             outputs=[io.Image.Output("images", display_name="images")],
         )
@@ -28,7 +28,7 @@ class VideoGenStoryboardFrames(io.ComfyNode):
     def execute(cls, segment: SegmentPlan) -> io.NodeOutput:
         plan = need_segment(segment)
         width, height = plan.size
-        # One batch, filled in place: a list of frames to be stacked would hold everything twice.
+        # One batch, filled in place: a list to be stacked would hold every frame twice.
         images = torch.empty((plan.frames, height, width, 3), dtype=torch.float32)
         progress = comfy.utils.ProgressBar(plan.frames)
         for index, frame in enumerate(draw_frames(plan)):

@@ -21,11 +21,11 @@ from PIL import Image
 from torch import Tensor
 
 from custom_nodes.videogen.comfyui import clip_vision_backend as network_backend
+from custom_nodes.videogen.comfyui.reference_images import ReferenceImage, References
 from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.nodes.characters.references import ReferenceImage, References
 from custom_nodes.videogen.nodes.film.continuity import VideoGenContinuity, VideoGenFrameCheck
 from runner.bench.footage.footage import Footage, film, with_hue
 from runner.bench.models.tiny_encoders import build_encoder, build_siglip
@@ -226,7 +226,7 @@ def test_a_broken_face_model_costs_nobody_a_segment(tmp_path: Path, monkeypatch:
     next(models.glob("*sface*")).write_bytes(b"<html>404</html>")
     _, record = measure(film("tom"))
     assert record["score"] is not None
-    assert any(line.startswith("faces are not looked at: the face models in ") for line in record["report"])
+    assert any(line.startswith("faces are not compared: the face models in ") for line in record["report"])
 
 
 @pytest.mark.parametrize(("number", "ok"), [(0, True), (1, False)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,128 +12,20 @@ from runner.bench.models.comfy_python import require_comfy
 
 require_comfy()
 
-import comfy.sample
-import folder_paths
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
-from custom_nodes.videogen.comfyui import cast_images as cast_images
-from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions, cross_attention_keys
+from custom_nodes.videogen.comfyui import cast_images
+from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
 from custom_nodes.videogen.core.errors import ProblemList, VideoGenError
-from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
-from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.images.image_files import FileWatch
-from custom_nodes.videogen.nodes.characters import characters
-from custom_nodes.videogen.nodes.characters.characters import VideoGenApplyCharacters
-from custom_nodes.videogen.nodes.characters.references import References, VideoGenReference, need_references
+from custom_nodes.videogen.nodes.characters import apply_characters
+from custom_nodes.videogen.nodes.characters.apply_characters import VideoGenApplyCharacters
+from custom_nodes.videogen.nodes.characters.reference import VideoGenReference
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
-from runner.bench.models.random_weights.unets import TINY_SD15
-from runner.bench.models.tiny_adapters import draw_adapter
-from runner.bench.models.tiny_encoders import CountingEncoder, build_encoder
-from runner.bench.models.tiny_models import build_comfy_model, draw_unet, make_context
-
-#: 1: two people, 2: Anna alone and a tree, 3: Ben without a region and the garden, 4: nobody.
-STORY: dict[str, Any] = {
-    "title": "Garden",
-    "size": [128, 64],
-    "characters": {
-        "anna": {"segments": "1,2", "reference": "anna.png", "region": "left"},
-        "ben": {"segments": "1,3", "reference": ["ben.png", "people/ben2.png"], "weight": 0.6},
-    },
-    "objects": {"tree": {"segments": "2"}},
-    "locations": {"garden": {"segments": "1-3", "reference": "garden.png"}},
-    "segments": [{"prompt": str(number)} for number in range(1, 5)],
-}
-FILES = {
-    "anna.png": 1,
-    "ben.png": 2,
-    "people/ben2.png": 3,
-    "garden.png": 4,
-    "videogen/garden/tree.png": 5,
-}
-
-
-def segment(number: int, **changes: Any) -> SegmentPlan:
-    return plan_segment(parse_story({**STORY, **changes}), number)
-
-
-def pixels(seed: int, height: int = 48, width: int = 40) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """ComfyUI's input folder with all images of the story."""
-    before = folder_paths.get_input_directory()
-    for name, seed in FILES.items():
-        path = tmp_path / "input" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels(seed)).save(path)
-    folder_paths.set_input_directory(str(tmp_path / "input"))
-    yield tmp_path / "input"
-    folder_paths.set_input_directory(before)
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> CountingEncoder:
-    return build_encoder(tmp_path_factory.mktemp("encoder"))
-
-
-@pytest.fixture(scope="module")
-def model() -> Any:
-    return build_comfy_model(TINY_SD15, draw_unet(TINY_SD15), dtype=torch.float32)
-
-
-@pytest.fixture(scope="module")
-def adapter() -> IPAdapter:
-    return IPAdapter.from_state(draw_adapter("plain", TINY_SD15), "plain.safetensors")
-
-
-@pytest.fixture
-def apply(model: Any, adapter: IPAdapter, encoder: CountingEncoder, folder: Path) -> Any:
-    """Runs the node with its defaults for what is not given; gives model, masks, images and report."""
-
-    def run(plan: Any, **changes: Any) -> Any:
-        inputs = {
-            "model": model,
-            "ipadapter": adapter,
-            "clip_vision": encoder,
-            "segment": plan,
-            "character_weight": 0.8,
-            "object_weight": 0.5,
-            "location_weight": 0.3,
-            "start_at": 0.0,
-            "end_at": 1.0,
-            "weight_type": "linear",
-            "crop_to_figure": False,
-            "feather": 0.06,
-            "missing": "stop",
-        }
-        return VideoGenApplyCharacters.execute(**{**inputs, **changes}).result
-
-    return run
-
-
-def sample(model: Any, frames: int = 1) -> Tensor:
-    latents = torch.zeros(frames, 4, 8, 16)
-    noise = comfy.sample.prepare_noise(latents, 7)
-    positive, negative = ([[make_context(TINY_SD15, 1, seed=seed, dtype=torch.float32), {}]] for seed in (1, 2))
-    return comfy.sample.sample(
-        model, noise, 2, 4.0, "euler", "normal", positive, negative, latents, seed=7, disable_pbar=True
-    )
-
-
-def look(model: Any, seed: int = 0) -> Tensor:
-    """What the first cross-attention of a patched model gives for random queries, (height, width, channels)."""
-    key = cross_attention_keys(model.model.diffusion_model)[0]
-    patch = model.model_options["transformer_options"]["patches_replace"]["attn2"][key]
-    generator = torch.Generator().manual_seed(seed)
-    q, k, v = (torch.randn(1, count, 32, generator=generator) for count in (16 * 32, 7, 7))
-    options = {"n_heads": 4, "cond_or_uncond": [0], "activations_shape": (1, 32, 16, 32)}
-    return patch(q, k, v, options).reshape(16, 32, 32)
-
+from runner.bench.models.tiny_encoders import CountingEncoder
+from tests.nodes.characters.garden_story import STORY, look, pixels, plain, sample, segment
 
 # ------------------------------------------------------------------ two people in one shot
 
@@ -160,7 +51,7 @@ def test_two_people_leave_no_room_for_the_place(apply: Any) -> None:
     assert report.splitlines() == [
         "character anna: weight 0.8, 50% of the frame, 1 picture from anna.png",
         "character ben: weight 0.6, 50% of the frame, 2 pictures from ben.png, people/ben2.png",
-        "location garden: weight 0.3, no room beside the others, 1 picture from garden.png",
+        "location garden: weight 0.3, no room left by the others, 1 picture from garden.png",
     ]
 
 
@@ -176,15 +67,6 @@ def test_who_is_alone_without_a_region_is_everywhere_and_the_place_too(apply: An
     only_ben = apply(segment(3), location_weight=0.0)[0]
     both = look(by_hand) + look(only_ben) - plain(model)
     assert torch.allclose(look(patched), both, atol=1e-5)
-
-
-def plain(model: Any) -> Tensor:
-    """What the first cross-attention gives for the queries of `look` without any image."""
-    from comfy.ldm.modules.attention import optimized_attention
-
-    generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(1, count, 32, generator=generator) for count in (16 * 32, 7, 7))
-    return optimized_attention(q, k, v, 4).reshape(16, 32, 32)
 
 
 def test_kinds_beside_a_region_act_in_full(apply: Any, model: Any) -> None:
@@ -204,7 +86,7 @@ def test_kinds_beside_a_region_act_in_full(apply: Any, model: Any) -> None:
 def test_a_segment_without_anybody_leaves_the_model_alone(apply: Any, model: Any) -> None:
     patched, masks, images, report = apply(segment(4))
     assert patched is model
-    assert (masks.shape, images.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "nobody")
+    assert (masks.shape, images.shape, report) == ((1, 256, 512), (1, 336, 336, 3), "no reference pictures")
 
 
 def test_all_of_it_samples(apply: Any, model: Any) -> None:
@@ -286,7 +168,7 @@ def test_going_on_without_somebody_leaves_the_place_empty(
     (folder / "anna.png").unlink()
     with caplog.at_level(logging.WARNING):
         _, masks, _, report = apply(segment(1), missing="go on without")
-    assert "segment 1 goes on without: characters.anna" in caplog.text
+    assert "segment 1 continues without: characters.anna" in caplog.text
     assert masks.shape[0] == 2
     assert bool((masks[0, :, :220] == 0).all()), "Ben does not take Anna's half"
     assert report.splitlines()[-1].startswith("without characters.anna: its picture 'anna.png'")
@@ -321,108 +203,6 @@ def test_something_else_on_a_socket(apply: Any, name: str, value: object, said: 
     assert caught.value.code == "socket-invalid"
 
 
-# ------------------------------------------------------------------ references of the graph
-
-
-def refer(name: str, seed: int = 50, **more: Any) -> References:
-    image = torch.from_numpy(pixels(seed)).float()[None] / 255
-    return VideoGenReference.execute(name, **{"image": image, **more}).result[0]
-
-
-def test_an_image_of_the_graph_stands_in_for_the_story_s_files(apply: Any, folder: Path) -> None:
-    (folder / "anna.png").unlink()
-    (folder / "ben.png").unlink()
-    given = refer("ben", 2, references=refer("anna", 1))
-    report = apply(segment(1), references=given)[3]
-    assert "anna: weight 0.8, 50% of the frame, 1 picture from the workflow" in report
-    assert "ben: weight 0.6, 50% of the frame, 1 picture from the workflow" in report
-
-
-def test_the_same_image_from_the_graph_does_the_same(apply: Any) -> None:
-    story = {"anna": STORY["characters"]["anna"]}
-    by_file = look(apply(segment(1, characters=story), location_weight=0.0)[0])
-    by_graph = look(apply(segment(1, characters=story), location_weight=0.0, references=refer("anna", 1))[0])
-    assert torch.allclose(by_file, by_graph, atol=1e-5)
-
-
-def test_a_batch_and_a_chain_are_several_images() -> None:
-    images = torch.rand(2, 8, 8, 3)
-    given = refer("anna", image=images, references=refer("anna", references=refer("ben")))
-    assert given.names == ("ben", "anna")
-    assert [len(given.of(name)) for name in ("anna", "ben", "cleo")] == [3, 1, 0]
-
-
-def test_a_location_without_a_reference_can_be_given_one(apply: Any) -> None:
-    places = {"garden": {"segments": "1-3"}}
-    assert "garden" not in apply(segment(3, locations=places))[3]
-    assert "location garden" in apply(segment(3, locations=places), references=refer("garden"))[3]
-
-
-def test_who_is_not_in_the_segment_is_not_used(apply: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        report = apply(segment(1), references=refer("tree", references=refer("bem")))[3]
-    assert "tree" not in report
-    assert "shows 'bem', who is not in segment 1 (did you mean 'ben'?)" in caplog.text
-    assert [record.levelname for record in caplog.records if "`references` shows" in record.message] == [
-        "WARNING",
-        "INFO",
-    ]
-
-
-def test_the_mask_of_a_reference_is_its_figure(apply: Any) -> None:
-    image = torch.rand(1, 100, 200, 3)
-    image[:, 20:40, 100:120] = 0.25
-    mask = torch.zeros(1, 50, 100)
-    mask[:, 10:20, 50:60] = 1
-    story = {"anna": STORY["characters"]["anna"]}
-    given = refer("anna", image=image, mask=mask)
-    whole = apply(segment(1, characters=story), location_weight=0.0, references=given)[2]
-    crop = apply(segment(1, characters=story), location_weight=0.0, references=given, crop_to_figure=True)[2]
-    quarter = lambda images: float(((images - 0.25).abs() < 0.02).all(-1).float().mean())  # noqa: E731
-    assert quarter(whole) < 0.05
-    assert quarter(crop) > 0.5
-
-
-def test_an_empty_mask_counts_as_none() -> None:
-    given = refer("anna", mask=torch.zeros(1, 64, 64))
-    assert given.of("anna")[0].figure is None
-
-
-def test_transparency_is_the_figure_of_a_file(apply: Any, folder: Path) -> None:
-    rgba = np.zeros((100, 100, 4), dtype=np.uint8)
-    rgba[40:60, 10:30] = 255
-    Image.fromarray(rgba).save(folder / "anna.png")
-    story = {"anna": STORY["characters"]["anna"]}
-    crop = apply(segment(1, characters=story), location_weight=0.0, crop_to_figure=True)[2]
-    assert float((crop > 0.98).all(-1).float().mean()) > 0.5
-
-
-@pytest.mark.parametrize(
-    ("inputs", "code", "said"),
-    [
-        ({"name": "  "}, "widget-invalid", "`name` is empty"),
-        ({"image": torch.zeros(0, 8, 8, 3)}, "image-invalid", "0 pictures"),
-        ({"image": torch.full((1, 8, 8, 3), float("nan"))}, "image-invalid", "not numbers"),
-        ({"image": torch.zeros(8, 8, 3)}, "image-invalid", r"shape \(8, 8, 3\)"),
-        ({"mask": torch.ones(3, 48, 40)}, "mask-invalid", "3 masks for 1 picture"),
-        (
-            {"mask": torch.ones(1, 48, 80)},
-            "mask-invalid",
-            "`mask` is 80×48 and `image` 40×48: the mask has another shape",
-        ),
-        ({"references": {"anna": 1}}, "socket-invalid", "`references` got dict"),
-    ],
-)
-def test_a_reference_that_cannot_be_used(inputs: dict[str, Any], code: str, said: str) -> None:
-    with pytest.raises(VideoGenError, match=said) as caught:
-        refer(**{"name": "anna", **inputs})
-    assert caught.value.code == code
-
-
-def test_nothing_connected_is_no_reference() -> None:
-    assert need_references(None) == References()
-
-
 # ------------------------------------------------------------------ ComfyUI's cache
 
 
@@ -431,7 +211,7 @@ def test_an_image_that_changes_makes_the_node_run_again(
 ) -> None:
     watch = FileWatch()
     monkeypatch.setattr(cast_images, "files_read", watch)
-    monkeypatch.setattr(characters, "files_read", watch)
+    monkeypatch.setattr(apply_characters, "files_read", watch)
 
     def fingerprint() -> Any:
         return VideoGenApplyCharacters.fingerprint_inputs(character_weight=0.8, segment=None)
@@ -453,7 +233,7 @@ def test_an_image_that_was_missing_and_comes_makes_the_node_run_again(
 ) -> None:
     watch = FileWatch()
     monkeypatch.setattr(cast_images, "files_read", watch)
-    monkeypatch.setattr(characters, "files_read", watch)
+    monkeypatch.setattr(apply_characters, "files_read", watch)
     content = (folder / "anna.png").read_bytes()
     (folder / "anna.png").unlink()
     first = VideoGenApplyCharacters.fingerprint_inputs()

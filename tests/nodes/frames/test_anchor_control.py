@@ -24,7 +24,7 @@ from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
 from runner.bench.models.tiny_models import _describe_for_comfy, build_comfy_model, draw_unet
 
 FRAMES, HEIGHT, WIDTH = 4, 8, 16
-#: Of what a sampler puts out in single precision; see test_anchor_node.
+#: Of what a sampler puts out in single precision; see anchored_models.py.
 ROUNDING, WRONG = 5e-6, 1e-4
 SIZE_NUMBERS = 8  # that the tiny SDXL is told of each size
 
