@@ -11,9 +11,6 @@ import av
 
 from ..core.errors import VideoGenError
 
-#: Containers that hold moving pictures; everything else that a workflow saves is a still or sound.
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi")
-
 
 @dataclass(frozen=True)
 class VideoInfo:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shlex
 import subprocess
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from ..core.errors import VideoGenError
-from ..core.video.encoding import Encoder, build_encode_arguments, escape_metadata
+from ..core.video.encoding import Encoder, RawVideo, build_encode_arguments, escape_metadata
+from ..core.video.quality import VideoFormat
 from .ffmpeg import find_ffmpeg
 from .os_errors import disk_full, explain_os_error
+from .partial_file import partial_path, publish
 from .probe import verify_video
 
 log = logging.getLogger(__name__)
@@ -30,33 +30,25 @@ class VideoWriter:
 
     Args:
         path: the mp4 to write; an older file of that name stays until the new one is whole.
-        source_size: width and height of the frames.
-        source_rate: frames a second of what is written with `write`.
-        size, fps, frames: the video that comes out.
-        bitrate: bits a second.
-        source_format: ``rgb24`` or ``yuv420p``.
+        source: the frames that `write` is given.
+        video: the video that comes out.
+        frames: how many frames come out.
         metadata: tags of the file, such as ComfyUI's ``workflow`` and ``prompt``.
     """
 
     def __init__(
         self,
         path: Path,
-        *,
-        source_size: tuple[int, int],
-        source_rate: Fraction,
-        size: tuple[int, int],
-        fps: int,
+        source: RawVideo,
+        video: VideoFormat,
         frames: int,
-        bitrate: int,
         encoder: Encoder,
-        source_format: str = "rgb24",
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.path = path
-        self.size, self.fps, self.frames = size, fps, frames
-        width, height = source_size
-        self._shape = (height, width, 3) if source_format == "rgb24" else (height * 3 // 2, width)
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.video, self.frames = video, frames
+        self._shape = source.frame_shape
+        self._partial = partial_path(path)
         self._metadata_file: str | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _discard
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,21 +56,10 @@ class VideoWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             if metadata:
                 self._metadata_file = _write_metadata(metadata)
-            command = [
-                find_ffmpeg(),
-                *build_encode_arguments(
-                    source_size=source_size,
-                    source_rate=source_rate,
-                    source_format=source_format,
-                    size=size,
-                    fps=fps,
-                    frames=frames,
-                    bitrate=bitrate,
-                    encoder=encoder,
-                    metadata_file=self._metadata_file,
-                    output=str(self._partial),
-                ),
-            ]
+            arguments = build_encode_arguments(
+                source, video, frames, encoder, metadata_file=self._metadata_file, output=str(self._partial)
+            )
+            command = [find_ffmpeg(), *arguments]
             log.debug("%s", shlex.join(command))
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
@@ -120,9 +101,8 @@ class VideoWriter:
         try:
             if self._process.wait():
                 raise self._explain()
-            verify_video(self._partial, frames=self.frames, size=self.size, fps=self.fps, decode=False)
-            _sync(self._partial)
-            os.replace(self._partial, self.path)
+            verify_video(self._partial, frames=self.frames, size=self.video.size, fps=self.video.fps, decode=False)
+            publish(self._partial, self.path)
             return self.path
         except OSError as error:
             raise explain_os_error(error, self.path) from None
@@ -169,8 +149,3 @@ def _write_metadata(tags: dict[str, str]) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".ffmetadata", delete=False, encoding="utf-8", newline="\n") as file:
         file.write(escape_metadata(tags))
     return file.name
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

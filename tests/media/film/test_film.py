@@ -13,7 +13,7 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.core.video.quality import QUALITIES, Quality
+from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, VideoFormat, fit_format
 from custom_nodes.videogen.core.video.timeline import Blend, dissolve_weight
 from custom_nodes.videogen.media import ffmpeg
 from custom_nodes.videogen.media.film.assemble import assemble_film, find_segments
@@ -60,7 +60,7 @@ def film_segments(files: dict[int, Path]) -> list[FilmSegment]:
 def compile_tiny(
     segments: Sequence[FilmSegment], output: Path, blends: Sequence[Blend] = (), **options: object
 ) -> FilmReport:
-    return compile_film(segments, blends, output, size=SIZE, quality=TINY, **options)  # type: ignore[arg-type]
+    return compile_film(segments, blends, output, VideoFormat(SIZE, TINY.fps, TINY.bitrate), **options)  # type: ignore[arg-type]
 
 
 def codes_of(*stretches: tuple[int, int, int]) -> list[int]:
@@ -302,7 +302,7 @@ def test_a_full_disk_is_called_that_and_the_older_film_stays(tmp_path: Path, pla
         film = disk / "film.mp4"
         film.write_bytes(b"the older film")
         with pytest.raises(VideoGenError, match=str(disk)) as caught:
-            compile_film([FilmSegment(segment, planned)] * copies, [], film, size=(320, 180), quality=noisy)
+            compile_film([FilmSegment(segment, planned)] * copies, [], film, fit_format((320, 180), noisy))
         assert caught.value.code == "disk-full"
         assert film.read_bytes() == b"the older film"
         assert files_in(disk) == ["film.mp4"]

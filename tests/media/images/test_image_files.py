@@ -9,7 +9,13 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.images.image_files import LONG_SIDE, FileWatch, find_file, read_image, read_mask
+from custom_nodes.videogen.media.images.image_files import (
+    LONG_SIDE,
+    FileWatch,
+    find_file,
+    read_mask,
+    read_reference_image,
+)
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -24,7 +30,7 @@ def two_colors(size=(6, 4)):
 def read(path, **save):
     image = save.pop("image", None) or two_colors()
     image.save(path, **save)
-    return read_image(path, path.name)
+    return read_reference_image(path, path.name)
 
 
 # ------------------------------------------------------------------ kinds of images
@@ -120,7 +126,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path, make, said):
     path = tmp_path / "anna.png"
     make(path)
     with pytest.raises(VideoGenError) as caught:
-        read_image(path, "people/anna.png")
+        read_reference_image(path, "people/anna.png")
     assert caught.value.code == "image-invalid"
     assert caught.value.message.startswith(f"the picture 'people/anna.png' {said}")
 

@@ -7,6 +7,15 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True)
+class VideoFormat:
+    """What a video is encoded as: width and height in pixels, frames a second, and bits a second."""
+
+    size: tuple[int, int]
+    fps: int
+    bitrate: int
+
+
+@dataclass(frozen=True)
 class Quality:
     """An output format: the box that the image is fitted into, frames a second, and bits a second."""
 
@@ -38,6 +47,11 @@ def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     scale = min(Fraction(box[0], width), Fraction(box[1], height))
     # 853.33 becomes 854: even, as yuv420p needs it, and never outside the box.
     return min(box[0], _nearest_even(width * scale)), min(box[1], _nearest_even(height * scale))
+
+
+def fit_format(size: tuple[int, int], quality: Quality) -> VideoFormat:
+    """The format of the video that a preset makes out of frames of `size`."""
+    return VideoFormat(fit_size(size, quality), quality.fps, quality.bitrate)
 
 
 def place_image(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:

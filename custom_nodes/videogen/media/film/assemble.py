@@ -11,7 +11,7 @@ from ...core.segment.plan import plan_segment
 from ...core.story.model import Story
 from ...core.story.selection import format_selection
 from ...core.timing import count_frames
-from ...core.video.quality import Quality, fit_size
+from ...core.video.quality import Quality, fit_format
 from ...core.video.timeline import Blend, count_blend_frames
 from ..storyboard import draw_slate
 from .compile import FilmReport, FilmSegment, Progress, compile_film
@@ -58,7 +58,6 @@ def assemble_film(
             f" {'are' if len(missing) > 1 else 'is'} not rendered{where}",
             "Render what is missing, then compile again.",
         )
-    size = fit_size(story.size, quality)
     segments = []
     for segment in story.segments:
         frames = count_frames(segment.duration, Fraction(quality.fps))
@@ -74,4 +73,4 @@ def assemble_film(
         if transition.after in files and transition.after + 1 in files:
             frames = count_blend_frames(transition.seconds, quality.fps)
             blends.append(Blend(transition.after - 1, transition.type, frames))
-    return compile_film(segments, blends, output, size=size, quality=quality, metadata=metadata, progress=progress)
+    return compile_film(segments, blends, output, fit_format(story.size, quality), metadata=metadata, progress=progress)

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from ...core.errors import VideoGenError
-from ...core.video.quality import place_image
+from ...core.video.quality import VideoFormat, place_image
 
 
 class Clip(Protocol):
@@ -39,11 +39,11 @@ class VideoClip:
 
     Args:
         frames: frames in the film.
-        size, fps: the film's.
+        film: the film's format.
     """
 
-    def __init__(self, path: Path, frames: int, size: tuple[int, int], fps: int) -> None:
-        self.path, self.frames, self.size, self.fps = path, frames, size, fps
+    def __init__(self, path: Path, frames: int, film: VideoFormat) -> None:
+        self.path, self.frames, self.film = path, frames, film
         self.header: bytes | None = None
         self.keyframes: tuple[int, ...] = ()
         try:
@@ -56,8 +56,8 @@ class VideoClip:
                 packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
                 context = stream.codec_context
                 self.codec = context.name
-                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or fps)
-                same_image = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
+                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or film.fps)
+                same_image = (context.width, context.height) == film.size and context.pix_fmt == "yuv420p"
                 header = bytes(context.extradata or b"")
         except (av.error.FFmpegError, OSError) as error:
             raise VideoGenError("media-broken", f"{path} cannot be read as a video: {error}") from None
@@ -67,7 +67,7 @@ class VideoClip:
         self._origin = stamps[0]
         self.source_frames = self._index_at(stamps[-1]) + 1
         # A file that leaves frames out has fewer packets than places for them.
-        if same_image and self.source_fps == fps and len(packets) == self.source_frames == frames:
+        if same_image and self.source_fps == film.fps and len(packets) == self.source_frames == frames:
             self.header = header
             order = {pts: index for index, pts in enumerate(stamps)}
             self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
@@ -80,24 +80,24 @@ class VideoClip:
         for index, frame in self._decode(self._source_index(start)):
             # A film frame shows the source frame that is on screen at its time: the last one before it, in a gap.
             while shown is not None and wanted < stop and self._source_index(wanted) < index:
-                image = _to_yuv(shown, self.size) if image is None else image
+                image = _to_yuv(shown, self.film.size) if image is None else image
                 yield image
                 wanted += 1
             shown, image = frame, None
             while wanted < stop and self._source_index(wanted) == index:
-                image = _to_yuv(shown, self.size) if image is None else image
+                image = _to_yuv(shown, self.film.size) if image is None else image
                 yield image
                 wanted += 1
             if wanted >= stop:
                 return
         if shown is None:
             raise VideoGenError("media-broken", f"{self.path} does not decode")
-        image = _to_yuv(shown, self.size)
+        image = _to_yuv(shown, self.film.size)
         for _ in range(wanted, stop):
             yield image
 
     def _source_index(self, frame: int) -> int:
-        return min(int(Fraction(frame, self.fps) * self.source_fps), self.source_frames - 1)
+        return min(int(Fraction(frame, self.film.fps) * self.source_fps), self.source_frames - 1)
 
     def _index_at(self, pts: int) -> int:
         return round((pts - self._origin) * self._time_base * self.source_fps)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import VideoGenError
-from ...core.video.encoding import Encoder
-from ...core.video.quality import Quality
+from ...core.video.encoding import Encoder, RawVideo
+from ...core.video.quality import VideoFormat
 from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at, dissolve_weight, plan_pieces
 from ..ffmpeg import choose_encoder
 from ..os_errors import disk_full, explain_os_error
@@ -64,9 +64,8 @@ def compile_film(
     segments: Sequence[FilmSegment],
     blends: Sequence[Blend],
     output: Path,
+    video: VideoFormat,
     *,
-    size: tuple[int, int],
-    quality: Quality,
     metadata: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> FilmReport:
@@ -76,7 +75,7 @@ def compile_film(
     transition touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
 
     Args:
-        size, quality: the film's image size, frames a second, and bit rate for what is encoded.
+        video: the film's format; its bit rate is that of what is encoded.
         progress: called with (frames done, frames in all).
 
     Raises:
@@ -85,13 +84,13 @@ def compile_film(
     clips: list[Clip] = []
     for segment in segments:
         if segment.path:
-            clips.append(VideoClip(segment.path, segment.frames, size, quality.fps))
+            clips.append(VideoClip(segment.path, segment.frames, video))
         else:
-            clips.append(ImageClip(_slate(segment), segment.frames, size))
+            clips.append(ImageClip(_slate(segment), segment.frames, video.size))
     encoder = _encoder_for(clips)
     reference = _common_header(clips)
     with tempfile.TemporaryDirectory(prefix=".film-", dir=_folder(output)) as scratch:
-        film = _Film(clips, blends, size, quality, encoder, Path(scratch), progress)
+        film = _Film(clips, blends, video, encoder, Path(scratch), progress)
         sources, report = film.make(output, reference)
         if sources is None:
             # What this ffmpeg encodes does not go with what lies in the files: then all of it is encoded by this one.
@@ -100,24 +99,19 @@ def compile_film(
             )
             sources, report = film.make(output, None)
             assert sources is not None
-        join_packets(sources, output, quality.fps, metadata or {})
+        join_packets(sources, output, video.fps, metadata or {})
     return report
 
 
+@dataclass
 class _Film:
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        blends: Sequence[Blend],
-        size: tuple[int, int],
-        quality: Quality,
-        encoder: Encoder,
-        scratch: Path,
-        progress: Progress | None,
-    ) -> None:
-        self.clips, self.blends, self.size, self.quality = clips, blends, size, quality
-        self.encoder, self.scratch, self.progress = encoder, scratch, progress
-        self.done = 0
+    clips: Sequence[Clip]
+    blends: Sequence[Blend]
+    video: VideoFormat
+    encoder: Encoder
+    scratch: Path
+    progress: Progress | None
+    done: int = 0
 
     def make(self, output: Path, reference: bytes | None) -> tuple[list[PacketSource] | None, FilmReport]:
         """The packets of the film; None when an encoded piece does not go with the copied ones."""
@@ -128,7 +122,7 @@ class _Film:
         pieces = plan_pieces(frames, self.blends)
         total = sum(clip.frames for clip in frames)
         encoded = sum(piece.frames for piece in pieces if isinstance(piece, Encoded))
-        report = FilmReport(output, self.size, self.quality.fps, total, total - encoded, encoded, self.encoder.name)
+        report = FilmReport(output, self.video.size, self.video.fps, total, total - encoded, encoded, self.encoder.name)
         sources: list[PacketSource] = []
         self.done = 0
         for number, piece in enumerate(pieces):
@@ -140,24 +134,15 @@ class _Film:
             else:
                 path = self.scratch / f"piece_{number}.mp4"
                 self._encode(piece, frames, path, total)
-                piece_clip = VideoClip(path, piece.frames, self.size, self.quality.fps)
+                piece_clip = VideoClip(path, piece.frames, self.video)
                 if reference is not None and piece_clip.header != reference:
                     return None, report
                 sources.append(PacketSource(path, 0, piece.frames))
         return sources, report
 
     def _encode(self, piece: Encoded, frames: Sequence[ClipFrames], path: Path, total: int) -> None:
-        with VideoWriter(
-            path,
-            source_size=self.size,
-            source_rate=Fraction(self.quality.fps),
-            size=self.size,
-            fps=self.quality.fps,
-            frames=piece.frames,
-            bitrate=self.quality.bitrate,
-            encoder=self.encoder,
-            source_format="yuv420p",
-        ) as writer:
+        source = RawVideo(self.video.size, Fraction(self.video.fps), "yuv420p")
+        with VideoWriter(path, source, self.video, piece.frames, self.encoder) as writer:
             for image in self._images(piece, frames):
                 writer.write(image)
                 self._advance(1, total)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +10,9 @@ from pathlib import Path
 import av
 
 from ...core.errors import VideoGenError
+from ...core.video.encoding import TICKS_PER_FRAME
 from ..os_errors import explain_os_error
+from ..partial_file import partial_path, publish
 from ..probe import verify_video
 
 
@@ -33,7 +34,7 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
     Raises:
         VideoGenError: `media-broken` for a source that cannot be read, or when the result is not whole.
     """
-    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+    partial = partial_path(output)
     indices = [_read_order(source) for source in sources]
     # B frames are shown later than they are decoded; one delay for all keeps decoding times ascending over the joins.
     delay = max((place - shown for order in indices for place, (_, shown) in enumerate(order)), default=0)
@@ -42,8 +43,7 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
             film.metadata.update(metadata)
             with av.open(str(sources[0].path)) as first:
                 track = film.add_stream_from_template(first.streams.video[0])
-            tick = 512
-            track.time_base = Fraction(1, fps * tick)
+            track.time_base = Fraction(1, fps * TICKS_PER_FRAME)
             base = 0
             for source, order in zip(sources, indices, strict=True):
                 shown_at = dict(order)
@@ -54,18 +54,16 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
                         if not packet.size or packet.pts not in shown_at:
                             continue
                         shown = shown_at[packet.pts]
-                        packet.time_base = Fraction(1, fps * tick)
-                        packet.pts = (base + shown) * tick
-                        packet.dts = (base + place - delay) * tick
-                        packet.duration = tick
+                        packet.time_base = Fraction(1, fps * TICKS_PER_FRAME)
+                        packet.pts = (base + shown) * TICKS_PER_FRAME
+                        packet.dts = (base + place - delay) * TICKS_PER_FRAME
+                        packet.duration = TICKS_PER_FRAME
                         packet.stream = track
                         film.mux(packet)
                         place += 1
                 base += source.stop - source.start
         verify_video(partial, frames=base, fps=fps, decode=False)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, output)
+        publish(partial, output)
     except (av.error.FFmpegError, OSError) as error:
         raise explain_os_error(error, output) from None
     finally:

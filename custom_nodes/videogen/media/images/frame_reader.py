@@ -13,11 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...core.errors import VideoGenError
+from ..file_types import ANIMATION_SUFFIXES, READABLE_VIDEO_SUFFIXES, STILL_SUFFIXES
 from ..probe import probe_video
-
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-ANIMATION_SUFFIXES = (".webp", ".gif", ".png", ".apng")
 
 #: Longest hold in frames that is looked for, the side in pixels in which frames are compared, and what share of all change
 #: may happen within holds.
@@ -52,11 +49,11 @@ def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
     if path.is_dir():
         files = list_images(path)
         if not files:
-            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(IMAGE_SUFFIXES)})")
+            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(STILL_SUFFIXES)})")
         return FrameSource(path, len(files), None)
     if not path.is_file():
         raise VideoGenError("path-invalid", f"{path} is not there")
-    if path.suffix.lower() in (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES):
+    if path.suffix.lower() in (*STILL_SUFFIXES, *ANIMATION_SUFFIXES):
         with _open_image(path) as image:
             return FrameSource(path, int(getattr(image, "n_frames", 1)), None)
     info = probe_video(path)
@@ -74,7 +71,7 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
     if source.path.is_dir():
         for path in list_images(source.path):
             yield read_image(path)
-    elif source.path.suffix.lower() in (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES):
+    elif source.path.suffix.lower() in (*STILL_SUFFIXES, *ANIMATION_SUFFIXES):
         with _open_image(source.path) as image:
             # One after the other: webp and gif frames are differences to those before them.
             for number in range(source.count):
@@ -134,7 +131,7 @@ def list_videos(folder: Path) -> list[Path]:
     """The videos in a folder, by name; those of its segments for the folder of a run."""
     segments = folder / "segments"
     where = segments if segments.is_dir() and (folder / "run.json").is_file() else folder
-    return sorted(path for path in where.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return sorted(path for path in where.iterdir() if path.suffix.lower() in READABLE_VIDEO_SUFFIXES and path.is_file())
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -155,7 +152,7 @@ def read_image(path: Path) -> np.ndarray:
 
 def list_images(folder: Path) -> list[Path]:
     """The images in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in STILL_SUFFIXES and path.is_file())
 
 
 def _decode(source: FrameSource) -> Iterator[np.ndarray]:

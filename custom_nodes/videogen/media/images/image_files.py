@@ -24,7 +24,7 @@ _SHAPE_SLACK = 0.03
 
 
 @dataclass(frozen=True)
-class SceneImage:
+class DecodedImage:
     """An image as it is used.
 
     Attributes:
@@ -50,7 +50,7 @@ def find_file(folder: Path, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def read_image(path: Path, name: str) -> SceneImage:
+def read_reference_image(path: Path, name: str) -> DecodedImage:
     """A reference image: the first frame of an animation, turned as its camera held it, shrunk to `LONG_SIDE`.
 
     Args:
@@ -63,11 +63,11 @@ def read_image(path: Path, name: str) -> SceneImage:
     rgba = _levels(image.convert("RGBA"))
     rgb, alpha = rgba[..., :3], rgba[..., 3]
     if alpha.min() == 1:
-        return SceneImage(np.ascontiguousarray(rgb), None)
+        return DecodedImage(np.ascontiguousarray(rgb), None)
     if alpha.max() < 0.05:
         raise VideoGenError("image-invalid", f"the picture {name!r} is transparent all over", "Give another picture.")
     opaque = alpha[..., None]
-    return SceneImage((rgb * opaque + _GRAY * (1 - opaque)).astype(np.float32), alpha)
+    return DecodedImage((rgb * opaque + _GRAY * (1 - opaque)).astype(np.float32), alpha)
 
 
 def read_mask(path: Path, name: str, frame: tuple[int, int]) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def read_mask(path: Path, name: str, frame: tuple[int, int]) -> NDArray[np.float
         frame: width and height of the frames, whose shape the mask must have.
 
     Raises:
-        VideoGenError: `image-invalid` like `read_image`; `mask-invalid` when it has another shape than the frames, or is
+        VideoGenError: `image-invalid` like `read_reference_image`; `mask-invalid` when it has another shape than the frames, or is
             black all over.
     """
     image = _open(path, name)

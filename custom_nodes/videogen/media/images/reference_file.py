@@ -11,12 +11,13 @@ from PIL import Image, PngImagePlugin
 
 from ...core.errors import VideoGenError
 from ..backups import find_free_name, keep_previous
+from ..file_types import REFERENCE_FORMATS
 from ..os_errors import explain_os_error
+from ..partial_file import partial_path
 
 #: Key of the text chunk in a PNG; in other formats it stands in the description of the image (EXIF).
 MARK = "videogen-reference"
 _DESCRIPTION = 0x010E
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def is_rendered(path: Path) -> bool:
@@ -30,15 +31,16 @@ def is_rendered(path: Path) -> bool:
         return False
 
 
-def check_name(path: Path) -> None:
+def require_image_suffix(path: Path) -> None:
     """Refuse a name that no image can have.
 
     Raises:
         VideoGenError: `path-invalid`.
     """
-    if path.suffix.lower() not in _FORMATS:
+    if path.suffix.lower() not in REFERENCE_FORMATS:
         raise VideoGenError(
-            "path-invalid", f"{path.name!r} is no name for a picture, expected one that ends in {', '.join(_FORMATS)}"
+            "path-invalid",
+            f"{path.name!r} is no name for a picture, expected one that ends in {', '.join(REFERENCE_FORMATS)}",
         )
 
 
@@ -55,8 +57,8 @@ def write_reference(path: Path, pixels: np.ndarray, text: str, *, spare_own: boo
     Raises:
         VideoGenError: `path-invalid`, `disk-full`.
     """
-    check_name(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    require_image_suffix(path)
+    partial = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path
@@ -82,6 +84,6 @@ def _write(path: Path, suffix: str, pixels: np.ndarray, text: str) -> None:
         else:
             exif = Image.Exif()
             exif[_DESCRIPTION] = f"{MARK}: {text.encode('ascii', 'replace').decode()}"
-            image.save(file, _FORMATS[suffix], exif=exif, quality=95)
+            image.save(file, REFERENCE_FORMATS[suffix], exif=exif, quality=95)
         file.flush()
         os.fsync(file.fileno())

@@ -25,15 +25,14 @@ from ...core.segment.location_prompt import describe_location
 from ...core.segment.plan import SegmentPlan
 from ...core.segment.references import (
     AVERAGE,
-    FIRST_FRAME,
+    FIRST_FRAME_ANCHOR,
     REFERENCE,
     REFERENCE_OR_FIRST,
     missing_image,
     reference_names,
 )
-from ...core.video.frame_sizes import model_size
-from ...core.video.render_size import fit_cover
-from ...media.images.image_files import read_image
+from ...core.video.render_size import fit_cover, round_to_multiple
+from ...media.images.image_files import read_reference_image
 from ...tensor.color_match import (
     METHODS,
     ColorStats,
@@ -96,7 +95,7 @@ class VideoGenLocation(io.ComfyNode):
         cls, segment: SegmentPlan, image: Tensor | None = None, width: int = 0, height: int = 0
     ) -> io.NodeOutput:
         plan = need_segment(segment)
-        size = model_size((width or plan.size[0], height or plan.size[1]))
+        size = round_to_multiple((width or plan.size[0], height or plan.size[1]))
 
         def make_image() -> Tensor:
             return fit_image(read_location(plan) if image is None else first_image(image), size)
@@ -120,7 +119,7 @@ class VideoGenColorMatch(io.ComfyNode):
                 io.Image.Input("images"),
                 io.Combo.Input(
                     "anchor",
-                    options=[REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE],
+                    options=[REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME_ANCHOR, AVERAGE],
                     default=REFERENCE_OR_FIRST,
                     tooltip="Whose colors count: the reference (`reference`, or the picture of the segment's"
                     " location), the first frame,"
@@ -222,7 +221,7 @@ def read_location(plan: SegmentPlan) -> Tensor:
     for name in names:
         path = look_up(folder, name)
         if path is not None:
-            return torch.from_numpy(read_image(path, name).rgb)
+            return torch.from_numpy(read_reference_image(path, name).rgb)
     raise VideoGenError(
         "reference-missing",
         str(missing_image(plan.location, names[0])),
