@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan, digest, plan_segment
+from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.model import Story
 
 from ..workflows.image_inputs import find_needs, find_readers

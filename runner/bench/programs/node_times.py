@@ -17,7 +17,7 @@ from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.nodes.frames.frame_noise import FrameNoise
 from custom_nodes.videogen.nodes.frames.keyframe_motion import move_over_images
-from custom_nodes.videogen.nodes.frames.location import FIRST_FRAME, VideoGenColorMatch, VideoGenLocation
+from custom_nodes.videogen.nodes.frames.location import FIRST_FRAME_ANCHOR, VideoGenColorMatch, VideoGenLocation
 from custom_nodes.videogen.nodes.frames.upscale import VideoGenUpscale
 from tests.support.stories import small_story
 
@@ -67,7 +67,7 @@ def _frame_calls(size: tuple[int, int], count: int) -> dict[str, Callable[[], An
         "Frame Noise": lambda: noise.generate_noise(latent),
         "Keyframe Motion (pan)": lambda: move("pan-left"),
         "Keyframe Motion (zoom)": lambda: move("zoom-in"),
-        "Color Match (clamped)": lambda: VideoGenColorMatch.execute(images, FIRST_FRAME, "clamped", 0.8),
+        "Color Match (clamped)": lambda: VideoGenColorMatch.execute(images, FIRST_FRAME_ANCHOR, "clamped", 0.8),
     }
 
 

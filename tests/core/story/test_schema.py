@@ -334,7 +334,7 @@ NAME = st.text(st.characters(codec="ascii"), min_size=1, max_size=6) | st.text(m
 SELECTION = st.sampled_from(["1", "1,2", " 1 - 2 ", "1..2", "1–2", 1, 2.0, [1, "2"], "2-1", "", [], 0]) | st.text(
     "012,- ", max_size=6
 )
-SCENE_IMAGE = st.sampled_from(["a.png", "b/c.WebP", " a.png ", "../a.png", "a..b.jpg", ".a.jpeg"]) | st.text(
+IMAGE_NAME = st.sampled_from(["a.png", "b/c.WebP", " a.png ", "../a.png", "a..b.jpg", ".a.jpeg"]) | st.text(
     "ab./\\ ~:\n", max_size=8
 ).map(lambda name: f"{name}.png")
 SIDE = st.floats(0, 1) | st.sampled_from([0, 1, 0.5])
@@ -345,9 +345,9 @@ ENTITY = st.fixed_dictionaries(
         "description": TEXT,
         "seed": SEED,
         "segments": SELECTION,
-        "reference": SCENE_IMAGE | st.lists(SCENE_IMAGE, max_size=2),
+        "reference": IMAGE_NAME | st.lists(IMAGE_NAME, max_size=2),
         "weight": NUMBER,
-        "region": SCENE_IMAGE
+        "region": IMAGE_NAME
         | st.sampled_from(["left", "centre", "center", "right", " left"])
         | st.tuples(*[SIDE] * 4).map(list),
         "color": st.sampled_from(["#123456", "#abcdef ", "red"]),
@@ -415,8 +415,8 @@ def test_what_the_parser_accepts_the_schema_accepts(data):
         (lambda value: segment(prompt=value), TEXT),
         (lambda value: story(characters={value: {}}), NAME),
         (lambda value: character(segments=value), SELECTION),
-        (lambda value: character(reference=value), SCENE_IMAGE),
-        (lambda value: character(region=value), SCENE_IMAGE),
+        (lambda value: character(reference=value), IMAGE_NAME),
+        (lambda value: character(region=value), IMAGE_NAME),
         (lambda value: story(fps=value), NUMBER | st.text("0123456789./+- ", max_size=6)),
         (lambda value: segment(timespan=value), st.tuples(CLOCK, CLOCK).map(" - ".join)),
     ],

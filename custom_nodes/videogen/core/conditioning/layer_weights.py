@@ -6,11 +6,11 @@ go in the order of IP-Adapter's files: input blocks, then output blocks, then th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import VideoGenError
+from ..widget_checks import check_choice, check_range
 
 #: (part, block, transformer layer), as ComfyUI names a cross-attention layer.
 Layer = tuple[str, int, int]
@@ -103,41 +103,14 @@ def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tu
     return tuple(weight if takes_part(block in style, block in composition) else 0.0 for block in blocks)
 
 
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Whether a widget has one of its choices: ComfyUI 0.3.75 itself does not look, in nodes of today's kind.
-
-    Raises:
-        VideoGenError: `widget-invalid`.
-    """
-    if value not in choices:
-        raise VideoGenError("widget-invalid", f"`{name}` is {value!r}, expected one of {', '.join(choices)}")
-
-
 def check_weight(weight: float, name: str = "weight") -> float:
     """The weight, if it can be used.
 
     Raises:
         VideoGenError: `widget-invalid` when it is not a number or outside `WEIGHT_RANGE`.
     """
-    low, high = WEIGHT_RANGE
-    if not (math.isfinite(weight) and low <= weight <= high):
-        raise VideoGenError("widget-invalid", f"`{name}` is {weight:g}, expected {low:g} to {high:g}")
+    check_range(name, weight, *WEIGHT_RANGE)
     return weight
-
-
-def check_span(start: float, end: float) -> None:
-    """Whether an image can act from `start` to `end`, shares of the sampling.
-
-    Raises:
-        VideoGenError: `widget-invalid` when one is outside 0…1, or the end comes before the start.
-    """
-    for name, value in (("start_at", start), ("end_at", end)):
-        if not 0.0 <= value <= 1.0:  # also false for NaN
-            raise VideoGenError("widget-invalid", f"`{name}` is {value:g}, expected 0 to 1")
-    if start > end:
-        raise VideoGenError(
-            "widget-invalid", f"`start_at` is {start:g} and `end_at` {end:g}: the end comes before the start"
-        )
 
 
 def _slope(height: float) -> float:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..easing import smoothstep
+from .shots import MOVE_DIRECTIONS
+
 #: What stands in for what lies outside the image. With "mirror" it is mirrored at its edges, with "crop" the camera starts
 #: so close that it never gets there.
 BORDERS = ("mirror", "crop")
 #: How far a camera may go: more of an image than this is not left to look at.
 MAX_REACH = 0.8
-
-#: move -> where the view goes, in image widths and heights: x to the right, y down.
-_DIRECTIONS = {
-    "pan-left": (-1, 0),
-    "pan-right": (1, 0),
-    "track": (1, 0),
-    "tilt-up": (0, -1),
-    "tilt-down": (0, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ def camera_path(move: str, amount: float, reach: float, frames: int, border: str
     depth it is a pan. Zooming in ends with the middle part, zooming out goes the same way back, beyond the image's edges.
 
     Args:
-        move: a key of `core.shots.CAMERA_MOVES`.
+        move: a key of `CAMERA_MOVES` in shots.py.
         amount: of the shot, 0 to 1.
         reach: how far the camera goes at amount 1, as a share of the image's width or height; a zoom leaves this share out.
             0 to `MAX_REACH`.
@@ -47,13 +41,13 @@ def camera_path(move: str, amount: float, reach: float, frames: int, border: str
     way = min(1.0, max(0.0, amount)) * min(MAX_REACH, max(0.0, reach))
     if move == "static" or way == 0:
         return [View()] * frames
-    views = [_look(move, way * _ease(frame / max(1, frames - 1))) for frame in range(frames)]
+    views = [_look(move, way * smoothstep(frame / max(1, frames - 1))) for frame in range(frames)]
     return _stay_inside(views) if border == "crop" else views
 
 
 def _look(move: str, way: float) -> View:
-    if move in _DIRECTIONS:
-        x, y = _DIRECTIONS[move]
+    if move in MOVE_DIRECTIONS:
+        x, y = MOVE_DIRECTIONS[move]
         return View(x * way, y * way)
     size = 1 - way if move == "zoom-in" else 1 / (1 - way)
     return View((1 - size) / 2, (1 - size) / 2, size, size)
@@ -71,7 +65,3 @@ def _stay_inside(views: list[View]) -> list[View]:
         x, y = room_x + scale * (view.left - left), room_y + scale * (view.top - top)
         inside.append(View(x, y, scale * view.width, scale * view.height))
     return inside
-
-
-def _ease(progress: float) -> float:
-    return progress * progress * (3 - 2 * progress)

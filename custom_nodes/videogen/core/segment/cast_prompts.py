@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import VideoGenError
 from ..story.model import Entity, Story
 from .frame_seeds import entity_seed
-from .prompts import join_sentences
+from .prompts import join_sentences, join_terms
 from .references import reference_names
 
 #: Around the description, one for each kind. A plain background: what a reference shows is what comes into every frame.
@@ -76,11 +76,10 @@ def plan_member(
     words = character_words if entity.kind == "character" else object_words
     # Without a description its name is all there is to go by.
     subject = entity.description or entity.label or entity.name.replace("_", " ")
-    negative = (" ".join(part.split()).strip(" ,") for part in (story.style.negative, _UNWANTED[entity.kind]))
     return CastMember(
         entity=entity,
         prompt=join_sentences([words, subject, story.style.prefix]),
-        negative=", ".join(part for part in negative if part),
+        negative=join_terms([story.style.negative, _UNWANTED[entity.kind]]),
         seed=entity_seed(entity, story.slug),
         file=reference_names(story.slug, entity)[0],
         count=len(cast),

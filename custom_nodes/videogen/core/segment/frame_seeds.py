@@ -29,7 +29,7 @@ def entity_seed(entity: Entity, slug: str) -> int:
     Without one in the story it follows from the story's slug, the kind and the name, so that it is the same in every run
     and for every segment.
     """
-    return entity.seed if entity.seed is not None else _hash(f"{slug}/{entity.kind}/{entity.name}")
+    return entity.seed if entity.seed is not None else _hash_to_seed(f"{slug}/{entity.kind}/{entity.name}")
 
 
 def frame_seed(seed: int, frame: int) -> int:
@@ -37,8 +37,8 @@ def frame_seed(seed: int, frame: int) -> int:
 
     Hashed, as neighboring numbers would be the seeds of other segments' shared parts.
     """
-    return _hash(f"{seed}:{frame}")
+    return _hash_to_seed(f"{seed}:{frame}")
 
 
-def _hash(text: str) -> int:
+def _hash_to_seed(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

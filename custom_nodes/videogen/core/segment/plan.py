@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..digest import digest
 from ..story.model import Entity, Story
 from .prompts import compose_negative, compose_prompt, entities_in
 from .shots import Shot, parse_shot
@@ -113,12 +112,6 @@ def plan_segment(story: Story, number: int, prompt_override: str = "") -> Segmen
         lighting=story.style.lighting,
         kelvin=story.style.kelvin,
     )
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value in its canonical form, in hexadecimal digits."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _plain(value: Any) -> Any:

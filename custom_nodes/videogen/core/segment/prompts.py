@@ -28,13 +28,18 @@ def compose_prompt(story: Story, segment: Segment, text: str | None = None) -> s
 
 def compose_negative(story: Story, segment: Segment) -> str:
     """What must not be seen: the style's words, then the segment's."""
-    parts = (" ".join(part.split()).strip(" ,") for part in (story.style.negative, segment.negative))
-    return ", ".join(part for part in parts if part)
+    return join_terms([story.style.negative, segment.negative])
 
 
 def entities_in(entities: Iterable[Entity], number: int) -> tuple[Entity, ...]:
     """Those that appear in the segment with this number, in the story's order."""
     return tuple(entity for entity in entities if number in entity.segments)
+
+
+def join_terms(parts: Iterable[str]) -> str:
+    """Parts as one comma-separated line, as negative prompts are written."""
+    terms = (" ".join(part.split()).strip(" ,") for part in parts)
+    return ", ".join(term for term in terms if term)
 
 
 def join_sentences(parts: Iterable[str]) -> str:

@@ -13,13 +13,13 @@ from ..story.validation import did_you_mean, place
 from .plan import SegmentPlan
 
 #: kind of entity → the key of a story under which it stands.
-STORY_KEYS = {"character": "characters", "object": "objects", "location": "locations"}
+SECTION_OF_KIND = {"character": "characters", "object": "objects", "location": "locations"}
 #: kind → how strongly a reference of that kind holds when neither story nor workflow say it.
 DEFAULT_WEIGHTS = {"character": 0.8, "object": 0.5, "location": 0.3}
 #: What `missing` can be of a node that shows the cast.
 STOP, GO_ON = "stop", "go on without"
 #: What `anchor` can be of a node that may look at the image of a place.
-REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE = (
+REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME_ANCHOR, AVERAGE = (
     "reference, else first frame",
     "reference",
     "first frame",
@@ -111,7 +111,7 @@ def missing_image(entity: Entity, name: str, where: str = "ComfyUI's input folde
 
 def story_place(entity: Entity) -> str:
     """``characters.protagonist``: where an entity stands in its story."""
-    return place(STORY_KEYS[entity.kind], entity.name)
+    return place(SECTION_OF_KIND[entity.kind], entity.name)
 
 
 def describe_unknown_name(name: str, cast: Iterable[Entity]) -> str:
@@ -155,6 +155,6 @@ def rename_images(
         if mask in new_names:
             fields["region"] = new_names[mask]
         if fields:
-            key = STORY_KEYS[entity.kind]
+            key = SECTION_OF_KIND[entity.kind]
             changed[key] = {**changed[key], entity.name: {**changed[key][entity.name], **fields}}
     return changed

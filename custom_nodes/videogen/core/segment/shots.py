@@ -27,6 +27,14 @@ CAMERA_MOVES: dict[str, str] = {
     "zoom-out": "Zoom out",
     "track": "Tracking shot",
 }
+#: move -> where the view goes, x to the right and y down. Tracking is drawn to the right; zooms and a static camera have none.
+MOVE_DIRECTIONS: dict[str, tuple[int, int]] = {
+    "pan-left": (-1, 0),
+    "pan-right": (1, 0),
+    "track": (1, 0),
+    "tilt-up": (0, -1),
+    "tilt-down": (0, 1),
+}
 
 # The earliest match in the text wins; of two at the same place, the one that stands first here. A word before "~" means
 # the shot in a `technical` line, but in a prompt only with "shot" or the like behind it: hats are wide-brimmed there.

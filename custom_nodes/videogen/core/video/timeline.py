@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..easing import smoothstep
 from ..timing import count_frames
 
 
@@ -104,12 +105,11 @@ def blend_at(blends: Sequence[Blend], clips: Sequence[ClipFrames], clip: int, fr
 
 
 def dissolve_weight(place: int, frames: int) -> float:
-    """How much of the incoming image is seen at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
+    """The share of the incoming image at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
 
-    The curve is smoothstep, 3t² - 2t³ (Perlin 1985), over t = (place + 1) / (frames + 1).
+    The curve is smoothstep over (place + 1) / (frames + 1).
     """
-    t = (place + 1) / (frames + 1)
-    return t * t * (3 - 2 * t)
+    return smoothstep((place + 1) / (frames + 1))
 
 
 def count_blend_frames(seconds: Fraction, fps: int) -> int:

@@ -19,9 +19,10 @@ from ...comfyui.attention.image_tokens import encode_images
 from ...comfyui.cast_images import Cast, Member, files_read, read_cast
 from ...comfyui.core_features import require_core
 from ...comfyui.sockets import AdapterSocket, SegmentSocket, need_adapter, need_segment
-from ...core.conditioning.layer_weights import WEIGHT_TYPES, check_span, weigh_layers
+from ...core.conditioning.layer_weights import WEIGHT_TYPES, weigh_layers
 from ...core.errors import VideoGenError
 from ...core.segment.references import DEFAULT_WEIGHTS, GO_ON, STOP
+from ...core.widget_checks import check_span
 from ...tensor.figure_crop import fit_square
 from ...tensor.ip_adapter.adapter import IPAdapter
 from ...tensor.region_masks import group_masks, make_region_masks, mask_size

@@ -25,12 +25,11 @@ from ...comfyui.sockets import AdapterSocket, need_adapter
 from ...core.conditioning.layer_weights import (
     WEIGHT_RANGE,
     WEIGHT_TYPES,
-    check_choice,
-    check_span,
     check_weight,
     weigh_layers,
 )
 from ...core.errors import VideoGenError
+from ...core.widget_checks import check_choice, check_span
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from ....core.segment.plan import SegmentPlan
 from ..drawing.canvas import Canvas
-from ..drawing.colors import RGB, Light, luminance, parse_color
-from ..drawing.theme import ACCENT, WHITE
+from ..drawing.colors import RGB, Light, parse_color
+from ..drawing.theme import ACCENT, ink_on
 from ..drawing.typeset import TextStyle, draw_line, fit_line
 from .blocking import SCENERY_ZOOM, Figure, place_figures
 from .scenery import drift, paint_layers, read_scene
@@ -114,8 +114,7 @@ def _paint_figure(figure: Figure, size: tuple[int, int], light: Light) -> tuple[
     image = canvas.finish()
     if figure.initial:
         letter = round(figure.height * 0.48)
-        color: RGB = (24, 28, 34) if luminance(parse_color(figure.entity.color)) > 0.35 else WHITE
-        style = TextStyle(max(4, letter), letter, color, bold=True)
+        style = TextStyle(max(4, letter), letter, ink_on(parse_color(figure.entity.color)), bold=True)
         draw_line(
             image, figure.x - left, figure.base - figure.height * 0.525 - top - letter / 2, figure.initial, style, "m"
         )

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from ....core.easing import smoothstep
 from ....core.segment.shots import Shot
 from ..drawing.canvas import Canvas
 from ..drawing.colors import RGB
@@ -43,8 +44,7 @@ def viewfinder_rect(shot: Shot, image: tuple[int, int], film: tuple[int, int], p
     aspect = film[0] / film[1]
     room_x, room_y = width * (1 - 2 * _MARGIN), height * (1 - 2 * _MARGIN)
     full = min(room_y, room_x / aspect)
-    share = min(1.0, max(0.0, progress))
-    share = share * share * (3 - 2 * share)
+    share = smoothstep(min(1.0, max(0.0, progress)))
     reach = (0.35 + 0.65 * min(1.0, shot.amount)) if shot.amount > 0 else 0.0
     x, y, frame = width / 2, height / 2, full
     if shot.move in ("pan-left", "pan-right", "track"):

@@ -7,6 +7,7 @@ import math
 from PIL import Image
 
 from ....core.segment.plan import SegmentPlan
+from ....core.segment.references import cast_of
 from ....core.story.model import Entity
 from ..drawing.canvas import Canvas
 from ..drawing.theme import RAISED, SECONDARY, SURFACE, type_style
@@ -23,8 +24,7 @@ def draw_chips(image: Image.Image, area: Rect, plan: SegmentPlan, unit: float) -
     """
     left, top, right, bottom = area
     height, gap = round(40 * unit), max(2, round(10 * unit))
-    entities = [*plan.characters, *plan.objects, *([plan.location] if plan.location else [])]
-    chips = [_chip(entity, plan, right - left, height, unit) for entity in entities]
+    chips = [_chip(entity, plan, right - left, height, unit) for entity in cast_of(plan)]
     rows, fits = _flow(chips, right - left, gap, (bottom - top + gap) // (height + gap))
     if not fits and rows:
         rest = len(chips) - sum(len(row) for row in rows) + 1
