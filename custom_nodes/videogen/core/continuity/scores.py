@@ -53,7 +53,7 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameAppearance:
     """What a subject looks like in a sampled frame (0-based), for comparisons with other segments: an `Appearance` as JSON
     values (metrics/appearance.py)."""
 
@@ -98,7 +98,7 @@ class SubjectScore:
     weights: str
     drift: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()
-    looks: tuple[Look, ...] = ()
+    looks: tuple[FrameAppearance, ...] = ()
     parts: tuple[FrameParts, ...] = ()
 
 

@@ -9,7 +9,7 @@ from ..timing import exact
 from .model import CAST_COLORS, Entity
 from .schema import ENTITY_KEYS, MAX_ENTITIES, MAX_SEED, REGIONS, is_inside
 from .selection import parse_selection
-from .validation import Validator, found, place
+from .validation import Range, Validator, found, place
 
 
 def parse_entities(
@@ -43,16 +43,16 @@ def _entity(check: Validator, item: Any, kind: str, name: str, where: str, count
     if "segments" in fields and count:
         numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
     label = name.replace("_", " ").strip() or name
-    weight = check.number(fields, "weight", where, default=None, low=0, high=3)
-    color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
+    weight = fields.number("weight", default=None, limits=Range(0, 3))
+    color = fields.text("color", default=CAST_COLORS[color_index % len(CAST_COLORS)])
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
-        check.report(f"{where}.color", f'{found(color)}, expected a color such as "#4C9BE8"')
+        fields.report("color", f'{found(color)}, expected a color such as "#4C9BE8"')
     return Entity(
         kind=kind,
         name=name,
-        label=check.text(fields, "label", where, default=label[0].upper() + label[1:], longest=60, filled=True),
-        description=check.text(fields, "description", where, longest=4000),
-        seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
+        label=fields.text("label", default=label[0].upper() + label[1:], longest=60, filled=True),
+        description=fields.text("description", longest=4000),
+        seed=fields.whole("seed", default=None, low=0, high=MAX_SEED),
         segments=numbers,
         references=_references(check, fields.get("reference", []), f"{where}.reference"),
         weight=None if weight is None else float(weight),

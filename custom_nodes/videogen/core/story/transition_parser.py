@@ -9,7 +9,7 @@ from ..timing import format_seconds
 from .model import Segment, Transition
 from .schema import TRANSITION_KEYS
 from .transitions import TRANSITIONS
-from .validation import Validator, found
+from .validation import Range, Validator, found
 
 
 def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
@@ -23,11 +23,9 @@ def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> 
         fields = check.mapping(item, where, TRANSITION_KEYS)
         if "after" not in fields and isinstance(item, dict):
             check.report(f"{where}.after", "is missing, expected the number of the segment that it follows")
-        kind = check.choice(fields, "type", where, default="dissolve", choices=TRANSITIONS)
-        seconds = check.number(
-            fields, "seconds", where, default=Fraction(1), low=0, high=60, above=True, unit=" seconds"
-        )
-        after = check.whole(fields, "after", where, default=None, low=1, high=10**9)
+        kind = fields.choice("type", default="dissolve", choices=TRANSITIONS)
+        seconds = fields.number("seconds", default=Fraction(1), limits=Range(0, 60, above=True, unit="seconds"))
+        after = fields.whole("after", default=None, low=1, high=10**9)
         if after is None or seconds is None or not segments:
             continue
         if after >= len(segments):
