@@ -48,9 +48,9 @@ def read_from(files):
 
     def read(name):
         if ".." in name or name.startswith("/"):
-            raise ValueError(f"{name!r} lies outside the story's folder")
+            raise ValueError(f"{name!r} is outside the story's folder")
         if name not in files:
-            raise ValueError(f"there is no file {name!r} beside the story")
+            raise ValueError(f"there is no file {name!r} in the story's folder")
         return files[name]
 
     return read

@@ -1,4 +1,4 @@
-"""Files that appear under their name only once they are whole."""
+"""Atomic writing: a file appears under its name only once it is whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def partial_path(path: Path) -> Path:
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Write a file through to the disk and rename it to `path`, which replaces an older file of that name."""
+    """Flush a finished file to the disk and rename it to `path`, replacing an older file of that name."""
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""Frames to an mp4, one at a time."""
+"""Writes frames to an mp4, one at a time."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class VideoWriter:
-    """Streams raw frames to ffmpeg; the file appears under its name only once it is whole and decodes.
+    """Streams raw frames to ffmpeg; the file appears under its name only once it is complete and verified.
 
-    Use it as a context manager; leaving it by an exception removes what was written.
+    Use it as a context manager; leaving it by an exception removes the partial file.
 
     Args:
-        path: the mp4 to write; an older file of that name stays until the new one is whole.
-        source: the frames that `write` is given.
-        video: the video that comes out.
-        frames: how many frames come out.
+        path: the mp4 to write; an older file of that name is kept until the new one is complete.
+        source: format of the frames passed to `write`.
+        video: format of the mp4.
+        frames: number of frames of the mp4.
         metadata: tags of the file, such as ComfyUI's ``workflow`` and ``prompt``.
     """
 
@@ -88,12 +88,12 @@ class VideoWriter:
         try:
             self._process.stdin.write(np.ascontiguousarray(frame).data)
         except BrokenPipeError:
-            # ffmpeg stops reading once it has all the frames that it wants; with an error it stops earlier.
+            # ffmpeg stops reading once it has all the frames it needs; with an error it stops earlier.
             if self._process.wait():
                 raise self._explain() from None
 
     def finish(self) -> Path:
-        """Wait for ffmpeg, check the file, and give it its name."""
+        """Wait for ffmpeg, verify the file, and rename it to its final name."""
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -114,8 +114,8 @@ class VideoWriter:
         text = self._errors.read().decode("utf-8", "replace").strip()
         if "No space left on device" in text or "Disk quota exceeded" in text:
             return disk_full(self.path)
-        # ffmpeg names the cause first; what follows is how its threads end because of it.
-        first_lines = "\n".join(text.splitlines()[:5]) or "it said nothing"
+        # ffmpeg names the cause first; the lines after it are about its threads ending because of it.
+        first_lines = "\n".join(text.splitlines()[:5]) or "no error message"
         return VideoGenError("encode-failed", f"ffmpeg could not write {self.path}:\n{first_lines}")
 
     def _discard(self) -> None:
@@ -126,7 +126,7 @@ class VideoWriter:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         self._errors.close()
-        # Where the folder could not be made, there is nothing to remove.
+        # Where the folder could not be created, there is nothing to remove.
         with contextlib.suppress(OSError):
             self._partial.unlink(missing_ok=True)
         if self._metadata_file:
@@ -145,7 +145,7 @@ class VideoWriter:
 
 
 def _write_metadata(tags: dict[str, str]) -> str:
-    # In a file, because a workflow with its story is longer than one argument of a command line may be.
+    # In a file, because a workflow with its story exceeds the length limit of a command-line argument.
     with tempfile.NamedTemporaryFile("w", suffix=".ffmetadata", delete=False, encoding="utf-8", newline="\n") as file:
         file.write(escape_metadata(tags))
     return file.name

@@ -108,8 +108,10 @@ def test_what_is_missing_is_named_with_its_place_in_the_story():
 
 
 def test_a_name_that_nobody_has():
-    assert describe_unknown_name("ana", story_cast(story())) == "'ana' is nobody in the story (did you mean 'anna'?)"
-    assert describe_unknown_name("zebra", []) == "'zebra' is nobody in the story; there are: nobody and nothing"
+    assert (
+        describe_unknown_name("ana", story_cast(story())) == "'ana' is not in the story's cast (did you mean 'anna'?)"
+    )
+    assert describe_unknown_name("zebra", []) == "'zebra' is not in the story's cast; the cast is empty"
 
 
 # ------------------------------------------------------------------ other names

@@ -108,9 +108,7 @@ def test_a_segment_can_continue_the_one_before_it():
 def test_a_gap_is_a_warning():
     film = parse_story(segments_with_timespans("00:00 - 00:08", "00:10 - 00:18"))
     assert film.duration == 16
-    assert film.warnings == (
-        "segments[2].timespan: there is a gap of 2.000 s behind segment 1; the film has no gap, it closes up",
-    )
+    assert film.warnings == ("segments[2].timespan: there is a gap of 2.000 s after segment 1; the film closes it",)
 
 
 def test_whole_numbers_may_be_written_as_a_spreadsheet_does():

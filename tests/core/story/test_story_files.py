@@ -24,9 +24,9 @@ def test_a_master_prompt_in_a_file_of_its_own_or_in_the_story():
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (story(segments="../list.json"), "segments: '../list.json' lies outside the story's folder"),
-        (story(segments="/etc/passwd"), "segments: '/etc/passwd' lies outside the story's folder"),
-        (story(segments="gone.json"), "segments: there is no file 'gone.json' beside the story"),
+        (story(segments="../list.json"), "segments: '../list.json' is outside the story's folder"),
+        (story(segments="/etc/passwd"), "segments: '/etc/passwd' is outside the story's folder"),
+        (story(segments="gone.json"), "segments: there is no file 'gone.json' in the story's folder"),
         (
             story(segments="broken.json"),
             "segments: broken.json is not JSON: Expecting value in line 1, column 2, at: [",
@@ -40,7 +40,7 @@ def test_a_master_prompt_in_a_file_of_its_own_or_in_the_story():
             "segments: found a mapping, expected a list of segments, or the name of a file with it",
         ),
         (story(segments="none.json"), "none.json: is an empty list, expected at least one segment"),
-        (story(style={"master_prompt": "../a.md"}), "style.master_prompt: '../a.md' lies outside the story's folder"),
+        (story(style={"master_prompt": "../a.md"}), "style.master_prompt: '../a.md' is outside the story's folder"),
         (
             story(style={"master_prompt": "long.md"}),
             "style.master_prompt: has 200,001 characters, at most 200,000 are allowed",

@@ -17,7 +17,7 @@ WRONG = [
     (
         story(characters={"a": {"segments": "99"}}),
         [
-            "characters.a.segments: segment 99 is not there: the story has segments 1 to 4",
+            "characters.a.segments: segment 99 does not exist: the story has segments 1 to 4",
         ],
     ),
     (story(objects={"a": {"segments": "3-1"}}), ["objects.a.segments: the range '3-1' runs backwards"]),
@@ -97,7 +97,7 @@ WRONG = [
     (
         story(locations={"a": {"segments": "1-2"}, "b": {"segments": "2-3"}}),
         [
-            "locations.b.segments: segment 2 already is at 'a'; a segment has one location",
+            "locations.b.segments: segment 2 is already at 'a'; a segment has one location",
         ],
     ),
     # transitions
@@ -107,14 +107,14 @@ WRONG = [
     (
         story(transitions=[{"after": 9}]),
         [
-            "transitions[1].after: segment 9 is not there: the story has segments 1 to 4",
+            "transitions[1].after: segment 9 does not exist: the story has segments 1 to 4",
         ],
     ),
     (story(transitions=[{"after": 4}]), ["transitions[1].after: segment 4 is the last one, nothing follows it"]),
     (
         story(transitions=[{"after": 1}, {"after": 1}]),
         [
-            "transitions[2].after: segment 1 already has a transition behind it",
+            "transitions[2].after: segment 1 already has a transition after it",
         ],
     ),
     (
@@ -150,7 +150,7 @@ WRONG = [
         },
         [
             "transitions[1].seconds: 2.500 s is longer than segment 2 (2.000 s)",
-            "transitions: the transitions before and behind segment 2 need 2.250 s of it, it has 2.000 s",
+            "transitions: the transitions before and after segment 2 need 2.250 s of it, it has 2.000 s",
         ],
     ),
     # audio

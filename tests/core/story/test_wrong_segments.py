@@ -48,7 +48,7 @@ WRONG = [
     (
         segment(timespan="00:16 - 00:08"),
         [
-            "segments[1].timespan: '00:16 - 00:08' runs backwards: the end must lie behind the start",
+            "segments[1].timespan: '00:16 - 00:08' runs backwards: the end must come after the start",
         ],
     ),
     (
@@ -237,8 +237,8 @@ def test_all_problems_are_reported_at_once():
         "  - segments[1].id: found text ('../a'), expected letters, digits, '_', '-' and single dots, as in 'segment_01'\n"
         "  - segments[1].prompt: is empty, expected text\n"
         "  - segments[2].seed: found -1, expected a whole number from 0 to 2^64 - 1\n"
-        "  - characters.protagonist.segments: segment 99 is not there: the story has segments 1 to 2\n"
-        "  - transitions[1].after: segment 3 is not there: the story has segments 1 to 2\n"
+        "  - characters.protagonist.segments: segment 99 does not exist: the story has segments 1 to 2\n"
+        "  - transitions[1].after: segment 3 does not exist: the story has segments 1 to 2\n"
         "docs/story-format.md describes every field."
     )
 

@@ -119,7 +119,7 @@ def test_a_dissolve_blends_into_the_held_edges_and_changes_nothing_else(
     assert len(images) == report.frames == 25
 
     cut = LENGTHS[1]
-    first, last = cut - blend.before, cut + blend.behind
+    first, last = cut - blend.frames_before, cut + blend.frames_after
     assert [read_code(image) for image in images[:first]] == codes_of((1, 0, first))
     assert [read_code(image) for image in images[last:]] == all_codes()[last:]
 
@@ -129,7 +129,7 @@ def test_a_dissolve_blends_into_the_held_edges_and_changes_nothing_else(
         expected = mix(outgoing, incoming, dissolve_weight(place, frames))
         assert np.abs(images[frame].astype(int) - expected).mean() < 4
     # The film is cut at seconds, four frames each: only those groups are encoded that the dissolve touches.
-    assert report.encoded == -(-blend.before // 4) * 4 + -(-blend.behind // 4) * 4
+    assert report.encoded == -(-blend.frames_before // 4) * 4 + -(-blend.frames_after // 4) * 4
 
 
 def test_beside_a_dissolve_the_packets_are_copied_all_the_same(tmp_path: Path, segments: dict[int, Path]) -> None:

@@ -117,7 +117,7 @@ def huge(path):
         (lambda path: path.write_text("hello"), "cannot be read: cannot identify image file"),
         (lambda path: path.write_bytes(b""), "cannot be read: "),
         (huge, "is 12000×12000, at most 120 megapixels are read"),
-        (lambda path: Image.new("RGBA", (4, 4)).save(path), "is transparent all over"),
+        (lambda path: Image.new("RGBA", (4, 4)).save(path), "is fully transparent"),
         (lambda path: Image.new("F", (4, 4)).save(path, format="TIFF"), "cannot be read: it has floating-point values"),
     ],
     ids=["truncated", "text", "empty", "too large", "invisible", "floats"],
@@ -171,7 +171,7 @@ def test_a_mask_of_another_shape_is_refused(tmp_path, size):
 
 
 def test_a_black_mask_is_refused(tmp_path):
-    with pytest.raises(VideoGenError, match=r"'mask.png' is black all over") as caught:
+    with pytest.raises(VideoGenError, match=r"'mask.png' is all black") as caught:
         read_mask(mask_file(tmp_path / "mask.png", np.zeros((9, 16))), "mask.png", (1920, 1080))
     assert caught.value.code == "mask-invalid"
 

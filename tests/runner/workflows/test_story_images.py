@@ -122,7 +122,7 @@ def test_a_reference_to_nobody_is_named() -> None:
     story = parse_story(copy.deepcopy(STORY))
     graph = cast_graph() | {"20": reference("bem"), "21": reference("tree"), "22": reference(["1", 0])}
     assert [str(problem) for problem in find_unknown_references(graph, story)] == [
-        "node 20 (VideoGenReference): 'bem' is nobody in the story (did you mean 'ben'?)"
+        "node 20 (VideoGenReference): 'bem' is not in the story's cast (did you mean 'ben'?)"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Plain data to a `Story`, with every problem reported at once."""
+"""Parses plain data into a `Story`, and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ ReadFile = Callable[[str], str]
 
 
 def parse_story(data: Any, name: str = "story", read_file: ReadFile | None = None) -> Story:
-    """Check plain data and make a story of it.
+    """Validate plain data and make a story of it.
 
     Args:
         data: the list of segments, or the object around it (docs/story-format.md).
         name: file name for messages; its stem is the title of a story without one.
-        read_file: gives the text of a file that lies beside the story (``segments`` and ``master_prompt`` can name
-            one); it raises ValueError with a sentence when it cannot. Without it such names are refused.
+        read_file: returns the text of a file in the story's folder (``segments`` and ``master_prompt`` can name one), or
+            raises ValueError with a sentence. Without it such names are refused.
 
     Raises:
-        ProblemList: `story-invalid`, with all problems and where each stands.
+        ProblemList: `story-invalid`, with all problems and their places.
     """
     return _StoryParser(name, read_file).parse(data)
 
@@ -242,7 +242,7 @@ class _StoryParser:
     def _segment_id(self, fields: Fields, number: int) -> str:
         default = f"segment_{number:02d}"
         name = fields.text("id", default=default, longest=100, filled=True)
-        # Ids become parts of file names and of addresses.
+        # Ids become parts of file names and URLs.
         if not re.fullmatch(r"\w[\w.-]*", name) or ".." in name:
             fields.report(
                 "id", f"{found(name)}, expected letters, digits, '_', '-' and single dots, as in 'segment_01'"
@@ -263,8 +263,8 @@ class _StoryParser:
             )
         elif timespan[0] > end:
             self.warnings.append(
-                f"{where}.timespan: there is a gap of {format_seconds(timespan[0] - end)} behind segment {number};"
-                " the film has no gap, it closes up"
+                f"{where}.timespan: there is a gap of {format_seconds(timespan[0] - end)} after segment {number};"
+                " the film closes it"
             )
 
     # ------------------------------------------------------------------ what segments share

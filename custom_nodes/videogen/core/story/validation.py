@@ -1,4 +1,4 @@
-"""Checks on plain data that collect every problem with its place, instead of stopping at the first."""
+"""Validation of plain data that collects all problems with their places instead of stopping at the first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import Problem
 from ..timing import exact
 
 T = TypeVar("T")
-#: Nobody repairs more in one go.
+#: More than anyone repairs at once.
 MAX_PROBLEMS = 1000
 _KINDS = {dict: "a mapping", list: "a list", str: "text", type(None): "nothing (null)"}
 _SHORTENED = reprlib.Repr()
@@ -24,15 +24,15 @@ _SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 60
 
 
 class TooManyProblems(Exception):
-    """`MAX_PROBLEMS` have been reported, there is no point in looking on."""
+    """`MAX_PROBLEMS` problems have been reported; validation stops."""
 
 
 def found(value: Any) -> str:
-    """How a message names a value: what it is, and the value itself, shortened."""
+    """Describe a value in a message: its kind, and the value itself, shortened."""
     if isinstance(value, bool):
         return f"found {str(value).lower()}"
     if isinstance(value, int) and value.bit_length() > 4096:
-        # Python refuses to write out such a number.
+        # Python refuses to print such a number.
         return "found a number of more than 1,000 digits"
     if isinstance(value, (int, float)):
         return f"found {_SHORTENED.repr(value)}"
@@ -45,19 +45,19 @@ def found(value: Any) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'prompt'?)`` or nothing."""
+    """`` (did you mean 'prompt'?)``, or "" when no known word is close."""
     close = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def place(where: str, key: str) -> str:
-    """``segments[7].prompt``; a key that would spoil the line is quoted and shortened."""
+    """``segments[7].prompt``; an unprintable or long key is quoted and shortened."""
     shown = key if key.isprintable() and 0 < len(key) <= 60 else _SHORTENED.repr(key)
     return f"{where}.{shown}" if where else shown
 
 
 def whole_number(value: Any) -> int | None:
-    """A value as a whole number, or None. 24.0 is one: that is how spreadsheets write 24."""
+    """A value as a whole number, or None. 24.0 is accepted, as spreadsheets write 24 like this."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -97,7 +97,7 @@ class Validator:
         self.problems.append(Problem(where, message))
 
     def attempt(self, where: str, read: Callable[[], T], default: T) -> T:
-        """The result of `read`, whose ValueErrors become problems."""
+        """The result of `read`; a ValueError becomes a problem, and `default` is returned."""
         try:
             return read()
         except ValueError as error:

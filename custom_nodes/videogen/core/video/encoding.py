@@ -1,4 +1,4 @@
-"""How ffmpeg is called: encoders as data, and the argument lists that follow from them."""
+"""Encoders as data, and the ffmpeg command lines that use them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .quality import Quality, VideoFormat, place_image
 
 @dataclass(frozen=True)
 class Encoder:
-    """An ffmpeg video encoder and the options that make its files join without being encoded again.
+    """An ffmpeg video encoder, with options that make its files joinable without re-encoding.
 
     Every file has closed groups of pictures of one second and headers that do not depend on the content, so that a
-    film is cut at the seconds and stream-copied. `peak_limited` sets a highest bit rate beside the average one.
+    film is cut at full seconds and stream-copied. `peak_limited` sets a maximum bit rate besides the average one.
     """
 
     name: str
@@ -51,13 +51,13 @@ ENCODERS: dict[str, Encoder] = {
                 "-x264-params",
                 "stitchable=1:open-gop=0",
             ),
-            # With a peak (VBV), x264 with threads gives other bits at every run; with the average alone it does not.
+            # With a peak (VBV), x264 with threads writes different bits in every run; with the average alone it does not.
             peak_limited=False,
         ),
     )
 }
 
-#: What is tried for a wanted codec, best first; the first one that works is taken.
+#: codec → its encoders, best first; the first one that works is used.
 CODEC_PREFERENCE: dict[str, tuple[str, ...]] = {
     "h264": ("h264_nvenc", "libx264"),
     "hevc": ("hevc_nvenc", "libx264"),
@@ -68,7 +68,7 @@ QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 #: Ticks of a file's clock in one frame's time: segments and films have the same, so that packets are copied as they are.
 TICKS_PER_FRAME = 512
 
-# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players guess BT.601 for small
+# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players assume BT.601 for small
 # images without tags.
 _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 
@@ -102,7 +102,7 @@ def build_encode_arguments(
     Args:
         source: the frames that come in; yuv420p is passed through.
         video: the video that is written, with bars where the shapes differ.
-        frames: how many frames are written, exactly; the last one is held as long as needed.
+        frames: exact number of frames written; the last one is held as long as needed.
         metadata_file: an ffmetadata file, or None.
     """
     filters = []
@@ -137,7 +137,7 @@ def build_encode_arguments(
 
 
 def build_probe_arguments(encoder: Encoder, quality: Quality) -> list[str]:
-    """Arguments that encode a few frames to nowhere: a driver can be there and yet refuse to encode."""
+    """Arguments that encode a few frames without an output file: a driver can be installed and still refuse to encode."""
     source = f"color=size={quality.width}x{quality.height}:rate={quality.fps}:duration=0.2"
     arguments = [*QUIET, "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p"]
     return [*arguments, "-c:v", encoder.name, *encoder.options, "-b:v", str(quality.bitrate), "-f", "null", "-"]

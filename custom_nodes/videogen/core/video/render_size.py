@@ -10,19 +10,19 @@ from ..widget_checks import check_choice, check_range
 LATENT_PIXELS = 8
 #: Sides that are multiples of this stay even down to the deepest level of the networks: the sizes that SDXL was trained at.
 MULTIPLES = (8, 16, 32, 64)
-#: Kind of model → pixels of an image, in millions, at which it draws best. SD 1.5 was trained at 512 × 512; somewhat more
-#: than that suits a wide image and does not yet double its subject. SD 2.1 (768-v) and SDXL: the size of their training.
+#: Kind of model → megapixels at which it renders best. SD 1.5 was trained at 512 × 512; slightly more suits a wide image
+#: and does not yet duplicate its subject. SD 2.1 (768-v) and SDXL: the size of their training.
 NATIVE_MEGAPIXELS = {"SD 1.5": 0.45, "SD 2": 0.59, "SDXL": 1.03}
-#: Neither so small that nothing can be seen, nor so large that a mistyped number fills the memory.
+#: Neither too small to see anything, nor so large that a mistyped number exhausts the memory.
 MIN_MEGAPIXELS, MAX_MEGAPIXELS = 0.002, 16.0
-#: How much more a wrong shape counts than a wrong number of pixels: what does not have the film's shape is cropped.
+#: Weight of a wrong shape against a wrong number of pixels: images of another shape than the film's are cropped.
 _SHAPE_COUNTS = 3.0
 
 
 def round_to_multiple(size: tuple[int, int], multiple: int = LATENT_PIXELS) -> tuple[int, int]:
     """Width and height as the nearest multiples, halves up, never less than one: 1366 x 770 becomes 1368 x 768.
 
-    The finished film is scaled to its own size anyway, so that these few pixels are not missed.
+    The finished film is scaled to its own size anyway, so these few pixels do not matter.
     """
     width, height = (max(1, (side + multiple // 2) // multiple) * multiple for side in size)
     return width, height
@@ -45,7 +45,7 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
     check_choice("multiple", multiple, MULTIPLES)
     ratio, area = size[0] / size[1], megapixels * 1e6
 
-    def is_off(candidate: tuple[int, int]) -> float:
+    def deviation(candidate: tuple[int, int]) -> float:
         width, height = candidate
         return _SHAPE_COUNTS * abs(math.log(width / height / ratio)) + abs(math.log(width * height / area))
 
@@ -53,7 +53,7 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
         round(math.sqrt(area / ratio) / multiple * factor) for factor in (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2)
     }
     heights = [max(1, step) * multiple for step in steps]
-    return min(((max(1, round(height * ratio / multiple)) * multiple, height) for height in heights), key=is_off)
+    return min(((max(1, round(height * ratio / multiple)) * multiple, height) for height in heights), key=deviation)
 
 
 def fit_cover(source: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:

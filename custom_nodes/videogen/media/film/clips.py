@@ -1,4 +1,4 @@
-"""Segments as sequences of film frames, whatever file they come from."""
+"""Clips: segments as sequences of film frames, whatever file they come from."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...core.video.quality import VideoFormat, place_image
 
 
 class Clip(Protocol):
-    """What a film needs of a segment.
+    """A segment as a film needs it.
 
     Attributes:
-        frames: how many frames it takes in the film.
+        frames: its number of frames in the film.
         codec: its codec, or "" when it has none.
-        header: the decoder's headers, for a file that has the film's format; None otherwise.
+        header: the decoder's headers, for a file in the film's format; None otherwise.
         keyframes: frames at which its packets can be cut.
     """
 
@@ -35,11 +35,11 @@ class Clip(Protocol):
 
 
 class VideoClip:
-    """A video file, shown at the film's size and rate; a short one holds its last frame, a long one is cut.
+    """A video file, converted to the film's size and rate; a short one holds its last frame, a long one is cut.
 
     Args:
         frames: frames in the film.
-        film: the film's format.
+        film: format of the film.
     """
 
     def __init__(self, path: Path, frames: int, film: VideoFormat) -> None:
@@ -49,7 +49,7 @@ class VideoClip:
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
-                    raise VideoGenError("media-broken", f"{path} has no video in it")
+                    raise VideoGenError("media-broken", f"{path} has no video stream")
                 stream = container.streams.video[0]
                 assert stream.time_base is not None
                 self._time_base = stream.time_base
@@ -62,11 +62,11 @@ class VideoClip:
         except (av.error.FFmpegError, OSError) as error:
             raise VideoGenError("media-broken", f"{path} cannot be read as a video: {error}") from None
         if not packets:
-            raise VideoGenError("media-broken", f"{path} has no frames in it")
+            raise VideoGenError("media-broken", f"{path} has no frames")
         stamps = sorted(pts for pts, _ in packets)
         self._origin = stamps[0]
         self.source_frames = self._index_at(stamps[-1]) + 1
-        # A file that leaves frames out has fewer packets than places for them.
+        # A file with gaps has fewer packets than frames.
         if same_image and self.source_fps == film.fps and len(packets) == self.source_frames == frames:
             self.header = header
             order = {pts: index for index, pts in enumerate(stamps)}
@@ -78,7 +78,7 @@ class VideoClip:
         shown: av.VideoFrame | None = None
         image: np.ndarray | None = None
         for index, frame in self._decode(self._source_index(start)):
-            # A film frame shows the source frame that is on screen at its time: the last one before it, in a gap.
+            # A film frame shows the source frame that is on screen at its time: in a gap, the last one before it.
             while shown is not None and wanted < stop and self._source_index(wanted) < index:
                 image = _to_yuv(shown, self.film.size) if image is None else image
                 yield image
@@ -103,7 +103,7 @@ class VideoClip:
         return round((pts - self._origin) * self._time_base * self.source_fps)
 
     def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Source frames with their index, from the nearest keyframe before `start` on."""
+        """Source frames with their index, beginning at the nearest keyframe before `start`."""
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
@@ -148,7 +148,7 @@ def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
 
 
 def _pad(image: np.ndarray, inner: tuple[int, int], size: tuple[int, int], x: int, y: int) -> np.ndarray:
-    """A yuv420p image in the middle of a black one; all numbers are even."""
+    """A yuv420p image placed at (x, y) on a black one; all numbers are even."""
     planes = []
     offset = 0
     flat = image.reshape(-1)

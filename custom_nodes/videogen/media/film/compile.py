@@ -1,4 +1,4 @@
-"""The film, made from the segments' files: copied where it can be, encoded again where a transition touches it."""
+"""Compiles a film from its segments' files: copied where possible, re-encoded where a transition touches them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class FilmSegment:
     """One segment of a film.
 
     Attributes:
-        path: its video file; or None, then `slate` is shown instead.
-        frames: how many frames it takes in the film.
+        path: its video file, or None to show `slate` instead.
+        frames: its number of frames in the film.
         slate: an RGB image, uint8, shape (height, width, 3), for a segment that is missing.
     """
 
@@ -45,7 +45,7 @@ class FilmSegment:
 
 @dataclass(frozen=True)
 class FilmReport:
-    """What was made: frames in all, how many of them were copied, and how many encoded again."""
+    """A compiled film: its frames in all, and how many of them were copied and re-encoded."""
 
     path: Path
     size: tuple[int, int]
@@ -69,17 +69,17 @@ def compile_film(
     metadata: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> FilmReport:
-    """Join segments to a film of exactly the sum of their frames.
+    """Join segments into a film of exactly the sum of their frames.
 
-    Segments of the film's own format are stream-copied; the others, the slates, and the groups of pictures that a
-    transition touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
+    Segments in the film's format are stream-copied; other segments, slates, and the groups of pictures that a transition
+    touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
 
     Args:
-        video: the film's format; its bit rate is that of what is encoded.
-        progress: called with (frames done, frames in all).
+        video: the film's format; the bit rate applies to the encoded parts.
+        progress: called with (frames done, total frames).
 
     Raises:
-        VideoGenError: `media-broken`, `encode-failed`, `disk-full`; an older film of that name stays then.
+        VideoGenError: `media-broken`, `encode-failed`, `disk-full`; an older film of that name is kept then.
     """
     clips: list[Clip] = []
     for segment in segments:
@@ -93,9 +93,9 @@ def compile_film(
         film = _Film(clips, blends, video, encoder, Path(scratch), progress)
         sources, report = film.make(output, reference)
         if sources is None:
-            # What this ffmpeg encodes does not go with what lies in the files: then all of it is encoded by this one.
+            # This ffmpeg's output cannot be joined with the packets in the files: then it encodes everything.
             log.info(
-                "the segments' headers differ from what %s writes here; the whole film is encoded again", encoder.name
+                "the segments' headers differ from what %s writes here; the whole film is re-encoded", encoder.name
             )
             sources, report = film.make(output, None)
             assert sources is not None
@@ -114,7 +114,7 @@ class _Film:
     done: int = 0
 
     def make(self, output: Path, reference: bytes | None) -> tuple[list[PacketSource] | None, FilmReport]:
-        """The packets of the film; None when an encoded piece does not go with the copied ones."""
+        """The packets of the film; None when an encoded piece cannot be joined with the copied ones."""
         frames = [
             ClipFrames(clip.frames, clip.keyframes if reference is not None and clip.header == reference else ())
             for clip in self.clips
@@ -176,7 +176,7 @@ class _Film:
 
 def mix(outgoing: np.ndarray, incoming: np.ndarray, weight: float) -> np.ndarray:
     """Two uint8 images of one shape, with `weight` (0 to 1) of the incoming one."""
-    # In 16 bits: 256 steps are finer than the image's own, and half as much memory as floats.
+    # In 16 bits: 256 steps are as fine as the image's own, with half the memory of floats.
     share = round(weight * 256)
     mixed = outgoing.astype(np.uint16) * (256 - share) + incoming.astype(np.uint16) * share + 128
     return (mixed >> 8).astype(np.uint8)

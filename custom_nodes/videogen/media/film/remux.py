@@ -1,4 +1,4 @@
-"""Joining encoded video without decoding it."""
+"""Joins encoded videos without decoding them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..probe import verify_video
 
 @dataclass(frozen=True)
 class PacketSource:
-    """Frames [start, stop) of a file; `start` is a keyframe, and `stop` one or the file's end."""
+    """Frames [start, stop) of a file; `start` is a keyframe, and `stop` a keyframe or the file's end."""
 
     path: Path
     start: int
@@ -26,13 +26,13 @@ class PacketSource:
 
 
 def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metadata: dict[str, str]) -> Path:
-    """One mp4 out of the packets of several, with one time line: frame n is shown at n / fps, exactly.
+    """Join packets of several files into one mp4 with one timeline: frame n is shown at exactly n / fps.
 
     All sources have the same decoder headers, `fps` frames a second, and closed groups of pictures. ffmpeg's own
-    concat adds up rounded durations instead, which drifts, and stumbles over the files' edit lists.
+    concat adds up rounded durations instead, which drifts, and fails on the files' edit lists.
 
     Raises:
-        VideoGenError: `media-broken` for a source that cannot be read, or when the result is not whole.
+        VideoGenError: `media-broken` for a source that cannot be read, or when the result is incomplete.
     """
     partial = partial_path(output)
     indices = [_read_order(source) for source in sources]
@@ -72,7 +72,7 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
 
 
 def _read_order(source: PacketSource) -> list[tuple[int, int]]:
-    """(timestamp, place on screen counted from `start`) of the packets to copy, in decoding order."""
+    """(timestamp, display position relative to `start`) of the packets to copy, in decoding order."""
     try:
         with av.open(str(source.path)) as container:
             stream = container.streams.video[0]

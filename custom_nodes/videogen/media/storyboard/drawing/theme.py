@@ -1,4 +1,4 @@
-"""The design: colors, type sizes and spacing. Lengths are in units of the layout, about 1/1080 of a film's height."""
+"""The design: colors and text styles. Lengths are in units of the layout, about 1/1080 of a film's height."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TYPE: dict[str, tuple[float, float, RGB, bool]] = {
     "caption": (14, 20, FAINT, True),
     "small": (17, 24, FAINT, False),
 }
-#: Below this nothing can be read; text is set at least this large, in pixels.
+#: Smallest text size in pixels; smaller text cannot be read.
 SMALLEST_TYPE = 9
 
 

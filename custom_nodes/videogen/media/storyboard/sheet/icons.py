@@ -1,4 +1,4 @@
-"""Small images: the faces on chips, and marks for shot size and camera move."""
+"""Small images: the faces on chips, and icons for shot size and camera move."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ..scene.words import read_look
 
 
 def draw_avatar(entity: Entity, plan: SegmentPlan, diameter: int) -> Image.Image:
-    """A round image of somebody, something or a place, on its color; RGBA, `diameter` pixels wide and high.
+    """A round image of a person, thing or place on its color; RGBA, `diameter` pixels wide and high.
 
-    The color stays around the image as a ring.
+    The color remains visible around the image as a ring.
     """
     diameter, color = max(4, diameter), parse_color(entity.color)
     if entity.kind == "location":
@@ -96,7 +96,7 @@ def draw_size_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
 
 
 def draw_move_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
-    """An arrow, or several, that say how the camera moves; a camera on its stand when it does not."""
+    """Arrows for the camera's move, or a camera on its stand when it is static."""
     canvas = Canvas((pixels, pixels), pixels)
     way = MOVE_DIRECTIONS.get(shot.move)
     if shot.move == "static":
