@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES
+from custom_nodes.videogen.media.file_types import SAVED_VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -95,4 +95,4 @@ def _is_file(item: Any) -> bool:
 
 
 def is_video(name: str) -> bool:
-    return name.lower().endswith((*VIDEO_SUFFIXES, ".webp", ".gif"))
+    return name.lower().endswith((*SAVED_VIDEO_SUFFIXES, ".webp", ".gif"))

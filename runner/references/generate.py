@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.cast_prompts import CastMember, drawable_cast
 from custom_nodes.videogen.core.segment.frame_seeds import entity_seed
-from custom_nodes.videogen.core.segment.plan import digest
 from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.core.story.model import Entity, Story
-from custom_nodes.videogen.media.images.image_files import find_file, read_image
-from custom_nodes.videogen.media.images.reference_file import check_name
+from custom_nodes.videogen.media.images.image_files import find_file, read_reference_image
+from custom_nodes.videogen.media.images.reference_file import require_image_suffix
 from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.media.story_file import LoadedStory
 
@@ -193,14 +193,14 @@ class ReferencesRun:
         if not files:
             raise VideoGenError("output-missing", f"{self.graph.workflow.path.name} has saved no picture")
         target = self.folder / member.file
-        check_name(target)
+        require_image_suffix(target)
         if not target.resolve().is_relative_to(self.folder.resolve()):
             raise VideoGenError("path-invalid", f"{member.file!r} leads out of {self.folder}")
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
         server.session.client.download(files[0], partial)
         try:
-            read_image(partial, member.file)
+            read_reference_image(partial, member.file)
         except VideoGenError as error:
             partial.unlink(missing_ok=True)
             raise VideoGenError("media-broken", error.message, error.hint) from None

@@ -15,10 +15,12 @@ from PIL import Image, UnidentifiedImageError
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.core.timing import count_frames
-from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, fit_size
+from custom_nodes.videogen.core.video.encoding import RawVideo
+from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, fit_format, fit_size
 from custom_nodes.videogen.media.backups import keep_previous
 from custom_nodes.videogen.media.ffmpeg import choose_encoder
-from custom_nodes.videogen.media.probe import VIDEO_SUFFIXES, VideoInfo, hash_file, verify_sound, verify_video
+from custom_nodes.videogen.media.file_types import SAVED_VIDEO_SUFFIXES
+from custom_nodes.videogen.media.probe import VideoInfo, hash_file, verify_sound, verify_video
 from custom_nodes.videogen.media.writer import VideoWriter
 
 from ..comfyui.client import ComfyClient
@@ -78,7 +80,7 @@ def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path
 def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The first video; or else all images, of which webp and gif files may be stills or animations."""
     first = files[0]["filename"].lower()
-    if first.endswith(VIDEO_SUFFIXES):
+    if first.endswith(SAVED_VIDEO_SUFFIXES):
         return files[:1]
     if is_video(first):
         return [file for file in files if file["filename"].lower().endswith(Path(first).suffix)]
@@ -133,13 +135,10 @@ def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality,
     first = next(_images(paths))
     with VideoWriter(
         target,
-        source_size=(first.shape[1], first.shape[0]),
-        source_rate=frames / plan.duration,
-        size=fit_size(plan.size, quality),
-        fps=quality.fps,
-        frames=count_frames(plan.duration, Fraction(quality.fps)),
-        bitrate=quality.bitrate,
-        encoder=choose_encoder(),
+        RawVideo((first.shape[1], first.shape[0]), frames / plan.duration),
+        fit_format(plan.size, quality),
+        count_frames(plan.duration, Fraction(quality.fps)),
+        choose_encoder(),
     ) as writer:
         for image in _images(paths):
             if image.shape != first.shape:
@@ -158,7 +157,7 @@ def _images(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
     """RGB frames of images, of the first animation (gif, webp), or of a video, in order."""
     for path in paths:
         try:
-            if path.stem.endswith(VIDEO_SUFFIXES):
+            if path.stem.endswith(SAVED_VIDEO_SUFFIXES):
                 with av.open(str(path)) as container:
                     yield from (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
                 continue

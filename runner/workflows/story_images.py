@@ -13,7 +13,7 @@ from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.segment.references import (
     HOW_TO_MAKE,
     HOW_TO_SHOW_PLACE,
-    STORY_KEYS,
+    SECTION_OF_KIND,
     mask_name,
     missing_image,
     reference_names,
@@ -176,7 +176,7 @@ class Missing:
         segments = format_selection(self.segments)
         if self.entity is None:
             message = f"segments {segments} have no location, and a node of the workflow shows its picture"
-            return Problem(STORY_KEYS["location"], message)
+            return Problem(SECTION_OF_KIND["location"], message)
         if not self.lacking:
             message = f"{self.name!r} is not the same file on {' and '.join(self.servers)}"
             return Problem(story_place(self.entity), message)

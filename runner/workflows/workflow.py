@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.plan import digest
 
 from ..comfyui.graph import STORY_NODE, Graph
 from ..comfyui.installation import PROJECT

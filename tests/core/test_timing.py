@@ -41,12 +41,12 @@ def test_a_timespan_in_all_its_spellings(text, start, end):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("00:16 - 00:08", "'00:16 - 00:08' runs backwards: the end must lie behind the start"),
-        ("00:08 - 00:08", "'00:08 - 00:08' has no length: the end must lie behind the start"),
+        ("00:16 - 00:08", "'00:16 - 00:08' runs backwards: the end must come after the start"),
+        ("00:08 - 00:08", "'00:08 - 00:08' has no length: the end must come after the start"),
         ("00:08", 'found \'00:08\', expected "MM:SS - MM:SS" such as "00:08 - 00:16"'),
         ("8 - 16", 'found \'8 - 16\', expected "MM:SS - MM:SS" such as "00:08 - 00:16"'),
         ("00:08 - 00:61", "found 61 seconds, expected less than 60"),
-        ("1:60:00 - 2:00:00", "found 60 minutes behind an hour, expected less than 60"),
+        ("1:60:00 - 2:00:00", "found 60 minutes after the hours, expected less than 60"),
         ("0:00 - 99999:00:00", 'expected "MM:SS - MM:SS"'),
         ("00:08 - 00:16 - 00:24", 'expected "MM:SS - MM:SS"'),
         ("", 'expected "MM:SS - MM:SS"'),

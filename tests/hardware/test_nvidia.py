@@ -91,8 +91,8 @@ def test_a_driver_without_the_newer_functions() -> None:
     [
         ({"error": 3}, "NVML says: Not Supported"),
         ({"error": 15}, "NVML says: GPU is lost"),
-        (0, "its driver says 0 °C, which cannot be"),
-        (255, "its driver says 255 °C, which cannot be"),
+        (0, "its driver reports 0 °C, which is impossible"),
+        (255, "its driver reports 255 °C, which is impossible"),
     ],
 )
 def test_no_temperature(says: Any, problem: str) -> None:

@@ -63,7 +63,7 @@ def test_files_of_other_systems_are_read(tmp_path: Path, mark: str, line_end: st
         ("/etc/hostname", "outside the story's folder"),
         ("link.json", "outside the story's folder"),
         ("folder_link/outside.json", "outside the story's folder"),
-        ("gone.json", "no file 'gone.json' beside the story"),
+        ("gone.json", "no file 'gone.json' in the story's folder"),
         ("folder", "is not a file"),
         ("latin1.json", "not UTF-8 text: byte 0xfc in line 2"),
         ("my_film.json", "expected a file with only the list"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import psutil
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.video.encoding import Encoder
-from custom_nodes.videogen.core.video.quality import QUALITIES
+from custom_nodes.videogen.core.video.encoding import Encoder, RawVideo
+from custom_nodes.videogen.core.video.quality import QUALITIES, VideoFormat
 from custom_nodes.videogen.media import ffmpeg
 from custom_nodes.videogen.media.probe import hash_file, probe_video
 from custom_nodes.videogen.media.writer import VideoWriter
@@ -29,17 +30,19 @@ def noise(count: int, size: tuple[int, int], seed: int = 7) -> list[np.ndarray]:
     return [generator.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(count)]
 
 
-def open_writer(path: Path, **changes: object) -> VideoWriter:
-    settings: dict = {
-        "source_size": SIZE,
-        "source_rate": Fraction(4),
-        "size": SIZE,
-        "fps": 4,
-        "frames": 8,
-        "bitrate": TINY.bitrate,
-        "encoder": X264,
-    }
-    return VideoWriter(path, **(settings | changes))
+SOURCE = RawVideo(SIZE, Fraction(4))
+VIDEO = VideoFormat(SIZE, 4, TINY.bitrate)
+
+
+def open_writer(
+    path: Path,
+    *,
+    source: RawVideo = SOURCE,
+    video: VideoFormat = VIDEO,
+    frames: int = 8,
+    metadata: dict[str, str] | None = None,
+) -> VideoWriter:
+    return VideoWriter(path, source, video, frames, X264, metadata)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -74,7 +77,9 @@ def test_a_segment_lasts_exactly_as_long_as_it_should(
     tmp_path: Path, rendered: int, seconds: Fraction, fps: int, expected: int
 ) -> None:
     path = tmp_path / "segment.mp4"
-    with open_writer(path, source_rate=rendered / seconds, fps=fps, frames=expected) as writer:
+    with open_writer(
+        path, source=RawVideo(SIZE, rendered / seconds), video=replace(VIDEO, fps=fps), frames=expected
+    ) as writer:
         for number in range(rendered):
             writer.write(draw_code(number))
     info = probe_video(path, decode=True)
@@ -83,7 +88,7 @@ def test_a_segment_lasts_exactly_as_long_as_it_should(
 
 def test_each_rendered_frame_is_held_until_the_time_of_the_next(tmp_path: Path) -> None:
     path = tmp_path / "segment.mp4"
-    with open_writer(path, source_rate=Fraction(3), fps=30, frames=240) as writer:
+    with open_writer(path, source=RawVideo(SIZE, Fraction(3)), video=replace(VIDEO, fps=30), frames=240) as writer:
         for number in range(24):
             writer.write(draw_code(number))
     assert read_codes(path) == [frame // 10 for frame in range(240)]
@@ -91,7 +96,9 @@ def test_each_rendered_frame_is_held_until_the_time_of_the_next(tmp_path: Path) 
 
 def test_frames_that_do_not_divide_evenly_are_all_shown_for_nearly_the_same_time(tmp_path: Path) -> None:
     path = tmp_path / "segment.mp4"
-    with open_writer(path, source_rate=23 / Fraction(15, 2), fps=30, frames=225) as writer:
+    with open_writer(
+        path, source=RawVideo(SIZE, 23 / Fraction(15, 2)), video=replace(VIDEO, fps=30), frames=225
+    ) as writer:
         for number in range(23):
             writer.write(draw_code(number))
     codes = read_codes(path)
@@ -126,7 +133,7 @@ def test_colors_come_back_as_they_went_in(tmp_path: Path, color: tuple[int, int,
 def test_an_image_of_another_shape_gets_bars_and_is_not_stretched(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     white = np.full((96, 96, 3), 255, np.uint8)
-    with open_writer(path, source_size=(96, 96), size=(192, 96)) as writer:
+    with open_writer(path, source=replace(SOURCE, size=(96, 96)), video=replace(VIDEO, size=(192, 96))) as writer:
         for _ in range(8):
             writer.write(white)
     frame = read_frames(path)[0]
@@ -139,7 +146,7 @@ def test_an_image_of_another_shape_gets_bars_and_is_not_stretched(tmp_path: Path
 def test_yuv_frames_pass_through(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     gray = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
-    with open_writer(path, source_format="yuv420p") as writer:
+    with open_writer(path, source=replace(SOURCE, pixel_format="yuv420p")) as writer:
         for _ in range(8):
             writer.write(gray)
     with av.open(str(path)) as container:

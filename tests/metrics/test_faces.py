@@ -121,7 +121,7 @@ def test_another_face_is_warned_of_and_is_no_part_of_the_score(
     assert [sample.face for sample in without.subjects[0].samples] == [None] * 3
     assert with_faces.subjects[0].mean == without.subjects[0].mean
     reasons = judge_segment(with_faces, Thresholds(character=0, character_minimum=0)).reasons
-    assert any("the face looks like another one's in 3 frames" in reason for reason in reasons) == warned
+    assert any("the face looks like another person's in 3 frames" in reason for reason in reasons) == warned
 
 
 def test_without_models_nobody_looks_at_faces(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ STORIES: dict[str, tuple[Any, list[str]]] = {
     "other bytes": (b"\xff\xfe\x00", ["not UTF-8"]),
     "a number": ("5", ["expected a list of segments"]),
     "deeply nested": ("[" * 100_000, ["nested too deeply"]),
-    "doubled key": ('{"title": "a", "title": "b", "segments": []}', ["'title' stands twice"]),
+    "doubled key": ('{"title": "a", "title": "b", "segments": []}', ["'title' is repeated"]),
     "no prompt": (segments({"id": "one"}) | {"segments": [{"id": "one"}]}, ["segments[1].prompt: is missing"]),
     "prompt is a number": (segments({"prompt": 5}), ["segments[1].prompt", "found 5, expected text"]),
     "prompt is empty": (segments({"prompt": "  "}), ["segments[1].prompt: is empty"]),
@@ -115,7 +115,7 @@ STORIES: dict[str, tuple[Any, list[str]]] = {
     "size in words": (GOOD | {"size": "big"}, ["size", "expected [width, height]"]),
     "no such quality": (GOOD | {"quality": "hihg"}, ["quality", "did you mean 'high'?"]),
     "segments elsewhere": (GOOD | {"segments": "../other/segments.json"}, ["segments", "outside the story's folder"]),
-    "segments not there": (GOOD | {"segments": "segments.json"}, ["no file 'segments.json' beside the story"]),
+    "segments not there": (GOOD | {"segments": "segments.json"}, ["no file 'segments.json' in the story's folder"]),
     "unknown key": (GOOD | {"titel": "x"}, ["titel: unknown key", "did you mean 'title'?"]),
     "unknown key inside": (segments({"promt": "x"}), ["segments[1].promt: unknown key", "'prompt'"]),
     "everything at once": (
@@ -136,7 +136,7 @@ def test_a_story_that_cannot_be_rendered(run_story: Callable[..., str], case: st
     ("text", "words"),
     [
         ("- prompt: !!python/object/apply:os.system ['touch owned']", ["YAML tag that builds an object", "line 1"]),
-        ("- prompt: a\n  prompt: b", ["'prompt' stands twice"]),
+        ("- prompt: a\n  prompt: b", ["'prompt' is repeated"]),
         ("- prompt: [", ["is not YAML"]),
         ("segments: &a [*a]", ["segments[1]"]),
         ("- prompt: 2025-01-01", ["found a date", "quotes"]),

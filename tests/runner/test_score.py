@@ -227,7 +227,7 @@ def test_images_that_show_nothing_are_refused(
         ("--reference", "clear.png", "transparent all over"),
         ("--reference", "white.png", "a single color"),
         ("--reference", "frames", "is a folder, expected a picture"),
-        ("--mask", "black.png", "black all over"),
+        ("--mask", "black.png", "all black"),
         ("--mask", "square.png", "another shape"),
     ):
         assert main(["score", str(files["tom"]), option, str(tmp_path / name)]) == 2

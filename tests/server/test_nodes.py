@@ -316,7 +316,7 @@ def test_story_file_that_is_not_there(comfy_server: ComfyServer) -> None:
 
 def test_index_behind_the_last_segment(comfy_server: ComfyServer) -> None:
     error = render_error(comfy_server, segment_graph(small_story("Short"), index=3))
-    assert "segment 3 is not there: the story 'Short' has segments 1 to 2" in error
+    assert "segment 3 does not exist: the story 'Short' has segments 1 to 2" in error
 
 
 def test_take_with_a_path_in_it(comfy_server: ComfyServer) -> None:

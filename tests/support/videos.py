@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from custom_nodes.videogen.core.video.encoding import ENCODERS, Encoder
-from custom_nodes.videogen.core.video.quality import Quality
+from custom_nodes.videogen.core.video.encoding import ENCODERS, Encoder, RawVideo
+from custom_nodes.videogen.core.video.quality import Quality, VideoFormat
 from custom_nodes.videogen.media.writer import VideoWriter
 
 X264 = ENCODERS["libx264"]
@@ -62,17 +62,9 @@ def write_video(
     metadata: dict[str, str] | None = None,
 ) -> Path:
     """Write frames with the project's own writer: `count` of them come out."""
-    with VideoWriter(
-        path,
-        source_size=size,
-        source_rate=rate or Fraction(quality.fps),
-        size=size,
-        fps=quality.fps,
-        frames=count,
-        bitrate=quality.bitrate,
-        encoder=encoder,
-        metadata=metadata,
-    ) as writer:
+    source = RawVideo(size, rate or Fraction(quality.fps))
+    video = VideoFormat(size, quality.fps, quality.bitrate)
+    with VideoWriter(path, source, video, count, encoder, metadata) as writer:
         for frame in frames:
             writer.write(frame)
     return path

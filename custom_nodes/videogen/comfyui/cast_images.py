@@ -18,7 +18,7 @@ from ..core.segment.references import HOW_TO_MAKE, Role, cast_of, cast_roles, ma
 from ..core.segment.regions import Area, lay_out
 from ..core.story.model import Entity
 from ..core.story.validation import did_you_mean
-from ..media.images.image_files import FileWatch, find_file, read_image, read_mask
+from ..media.images.image_files import FileWatch, find_file, read_mask, read_reference_image
 from ..tensor.figure_crop import crop_to_figure
 from .reference_images import ReferenceImage, References
 
@@ -139,7 +139,7 @@ def look_up(folder: Path, name: str) -> Path | None:
 
 
 def _read(path: Path, name: str) -> ReferenceImage:
-    image = read_image(path, name)
+    image = read_reference_image(path, name)
     return ReferenceImage(torch.from_numpy(image.rgb), None if image.alpha is None else torch.from_numpy(image.alpha))
 
 

@@ -12,7 +12,7 @@ from ..core.errors import VideoGenError
 from ..core.segment.plan import SegmentPlan
 from ..core.segment.references import missing_image, reference_names
 from ..core.video.render_size import fit_cover
-from ..media.images.image_files import read_image
+from ..media.images.image_files import read_reference_image
 from .cast_images import look_up
 from .frames.frame_tensors import check_frames, require_finite_frames
 from .frames.resizing import resize_lanczos
@@ -37,7 +37,7 @@ def read_location(plan: SegmentPlan) -> Tensor:
     for name in names:
         path = look_up(folder, name)
         if path is not None:
-            return torch.from_numpy(read_image(path, name).rgb)
+            return torch.from_numpy(read_reference_image(path, name).rgb)
     raise VideoGenError(
         "reference-missing",
         str(missing_image(plan.location, names[0])),

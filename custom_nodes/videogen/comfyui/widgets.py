@@ -7,10 +7,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..core.conditioning.layer_weights import WEIGHT_TYPES, check_span
+from ..core.conditioning.layer_weights import WEIGHT_TYPES
 from ..core.errors import VideoGenError
 from ..core.story.schema import MAX_FRAMES
 from ..core.video.quality import QUALITIES, Quality
+from ..core.widget_checks import check_span
 from .sockets import AdapterSocket, ReferencesSocket
 
 #: A number widget for a share, 0 to 1.

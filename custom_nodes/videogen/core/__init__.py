@@ -1,1 +1,1 @@
-"""Pure Python: no files, no processes, no torch, no ComfyUI."""
+"""Pure Python: no file access, no processes, no torch, no ComfyUI."""

@@ -1,4 +1,4 @@
-"""A memory of results that never grows beyond a number of bytes; what was not used for longest goes first."""
+"""A cache bounded in bytes, which evicts the least recently used entry."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Value = TypeVar("Value")
 
 
 class SizedLRUCache(Generic[Value]):
-    """Results by key, bounded by their sizes. It may be used from several threads.
+    """Values by key, bounded by the sum of their sizes. Thread-safe.
 
     Args:
-        limit: bytes. A value that alone is larger is not kept.
+        limit: bytes. A value larger than this is not stored.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,14 +25,14 @@ class SizedLRUCache(Generic[Value]):
 
     @property
     def bytes(self) -> int:
-        """What is kept, in bytes."""
+        """Size of all stored values, in bytes."""
         return self._bytes
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, key: Hashable) -> Value | None:
-        """The value, which counts as used now; None when it is not there."""
+        """The value, marked as used now; None when it is not stored."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -41,22 +41,22 @@ class SizedLRUCache(Generic[Value]):
             return entry[0]
 
     def put(self, key: Hashable, value: Value, size: int) -> None:
-        """Keep a value of `size` bytes."""
+        """Store a value of `size` bytes and evict others as needed."""
         with self._lock:
-            self._forget(key)
+            self._remove(key)
             if size > self.limit:
                 return
             self._entries[key] = (value, size)
             self._bytes += size
             while self._bytes > self.limit:
-                self._forget(next(iter(self._entries)))
+                self._remove(next(iter(self._entries)))
 
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
             self._bytes = 0
 
-    def _forget(self, key: Hashable) -> None:
+    def _remove(self, key: Hashable) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= entry[1]

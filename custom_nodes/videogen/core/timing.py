@@ -1,4 +1,4 @@
-"""All time arithmetic, exact: seconds are `Fraction`s, never floats."""
+"""All time arithmetic. Seconds are exact `Fraction`s, never floats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parse_timespan(text: str) -> tuple[Fraction, Fraction]:
     """Read ``MM:SS - MM:SS`` (also ``HH:MM:SS``, fractional seconds, any dash) as (start, end) in seconds.
 
     Raises:
-        ValueError: with a sentence, when the text is malformed, or the end does not lie behind the start.
+        ValueError: with a sentence, when the text is malformed, or the end is not after the start.
     """
     match = _TIMESPAN.fullmatch(text)
     if not match:
@@ -24,7 +24,7 @@ def parse_timespan(text: str) -> tuple[Fraction, Fraction]:
     start, end = _clock_seconds(*match.groups()[:3]), _clock_seconds(*match.groups()[3:])
     if end <= start:
         kind = "runs backwards" if end < start else "has no length"
-        raise ValueError(f"{text!r} {kind}: the end must lie behind the start")
+        raise ValueError(f"{text!r} {kind}: the end must come after the start")
     return start, end
 
 
@@ -33,12 +33,12 @@ def _clock_seconds(hours: str | None, minutes: str, seconds: str) -> Fraction:
     if whole_seconds >= 60:
         raise ValueError(f"found {seconds} seconds, expected less than 60")
     if hours is not None and int(minutes) >= 60:
-        raise ValueError(f"found {minutes} minutes behind an hour, expected less than 60")
+        raise ValueError(f"found {minutes} minutes after the hours, expected less than 60")
     return int(hours or 0) * 3600 + int(minutes) * 60 + whole_seconds
 
 
 def exact(number: int | float | str | Fraction) -> Fraction:
-    """A number as its user wrote it: 29.97 becomes 2997/100, not the nearest binary fraction.
+    """A number exactly as written: 29.97 becomes 2997/100, not the nearest binary fraction.
 
     Raises:
         ValueError: for NaN, infinities and text that is not a number such as ``"3"``, ``"29.97"``, ``"24000/1001"``.
@@ -56,12 +56,12 @@ def exact(number: int | float | str | Fraction) -> Fraction:
 
 
 def count_frames(duration: Fraction, fps: Fraction) -> int:
-    """Frames of a file that lasts `duration` seconds: the nearest whole number, halves up, at least one."""
+    """Number of frames of a file that lasts `duration` seconds: the nearest whole number, halves up, at least one."""
     return max(1, math.floor(duration * fps + Fraction(1, 2)))
 
 
 def count_rendered_frames(duration: Fraction, fps: Fraction) -> int:
-    """Frames to render so that the whole of `duration` is covered: rounded up."""
+    """Number of frames to render so that all of `duration` is covered: rounded up."""
     return max(1, math.ceil(duration * fps))
 
 

@@ -1,1 +1,1 @@
-"""Files: video through ffmpeg, images, and stories on disk. No torch, no ComfyUI."""
+"""File access: video through ffmpeg, images, and stories. No torch, no ComfyUI."""

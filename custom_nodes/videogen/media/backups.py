@@ -1,4 +1,4 @@
-"""Nothing that was rendered is lost: what would be written over is kept."""
+"""Backups of rendered files that would be overwritten."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 
 def keep_previous(path: Path) -> Path:
-    """Keep a file that `path` would be written over in ``previous/`` beside it, under the next free number.
+    """Back up the file at `path`, if there is one, in the folder ``previous/`` next to it, under the next free number.
 
     A hard link where the file system has them: it costs nothing, and the file stays in place until the new one is whole.
+
+    Returns:
+        `path`.
     """
     if path.exists():
         kept = find_free_name(path.parent / "previous", path)
@@ -21,7 +24,7 @@ def keep_previous(path: Path) -> Path:
 
 
 def find_free_name(folder: Path, path: Path) -> Path:
-    """``folder/name_001.mp4``, with the first number that is free; the folder is made."""
+    """``folder/name_001.mp4``, with the first free number; the folder is created."""
     folder.mkdir(exist_ok=True)
     number = 1
     while (free := folder / f"{path.stem}_{number:03d}{path.suffix}").exists():

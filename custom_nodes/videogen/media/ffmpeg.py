@@ -1,4 +1,4 @@
-"""Finding ffmpeg and the encoders that really work on this machine."""
+"""Finds ffmpeg, and the encoders that work on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @functools.lru_cache(maxsize=1)
 def find_ffmpeg() -> str:
-    """The ffmpeg to call: the variable VIDEOGEN_FFMPEG, the one on the PATH, or the one of imageio-ffmpeg.
+    """Path of the ffmpeg to run: from the variable VIDEOGEN_FFMPEG, the PATH, or imageio-ffmpeg.
 
     Raises:
         VideoGenError: `ffmpeg-missing`.
@@ -45,7 +45,7 @@ def find_ffmpeg() -> str:
 
 @functools.lru_cache(maxsize=4)
 def list_encoders(ffmpeg: str) -> frozenset[str]:
-    """Names of the video encoders that an ffmpeg was built with."""
+    """Names of the video encoders in an ffmpeg build."""
     try:
         listing = subprocess.run(
             [ffmpeg, "-hide_banner", "-encoders"],
@@ -63,7 +63,7 @@ def list_encoders(ffmpeg: str) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=16)
 def encoder_works(name: str) -> bool:
-    """Whether an encoder encodes here; asked once a process, by encoding."""
+    """Whether an encoder works on this machine; tested once a process by encoding a few frames."""
     ffmpeg = find_ffmpeg()
     if name not in list_encoders(ffmpeg):
         return False
@@ -79,7 +79,7 @@ def encoder_works(name: str) -> bool:
 
 
 def choose_encoder(codec: str = "h264") -> Encoder:
-    """The best encoder for ``h264`` or ``hevc`` that works here: NVENC, else libx264."""
+    """The best encoder for ``h264`` or ``hevc`` that works on this machine: NVENC, or else libx264."""
     for name in CODEC_PREFERENCE[codec]:
         if ENCODERS[name].name == "libx264" or encoder_works(name):
             return ENCODERS[name]

@@ -1,4 +1,4 @@
-"""What is in a video file, and whether it is whole."""
+"""Inspects video and sound files, and verifies that they are whole."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from pathlib import Path
 import av
 
 from ..core.errors import VideoGenError
-
-#: Containers that hold moving pictures; everything else that a workflow saves is a still or sound.
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi")
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class VideoInfo:
 
 
 def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
-    """Look into a file; the frames are counted, not taken from the header.
+    """Inspect a video; the frames are counted, not taken from the header.
 
     Args:
         decode: decode every frame too (about 1 s for 8 s of 1080p), instead of only reading the packets.
@@ -44,7 +41,7 @@ def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise VideoGenError("media-broken", f"{path} has no video in it")
+                raise VideoGenError("media-broken", f"{path} has no video stream")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             if decode:
@@ -53,7 +50,7 @@ def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
                 frames = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
             rate = stream.average_rate or stream.guessed_rate
             if not frames or not rate:
-                raise VideoGenError("media-broken", f"{path} has no frames in it")
+                raise VideoGenError("media-broken", f"{path} has no frames")
             return VideoInfo(
                 stream.codec_context.width,
                 stream.codec_context.height,
@@ -75,7 +72,7 @@ def verify_video(
     fps: int | None = None,
     decode: bool = True,
 ) -> VideoInfo:
-    """`probe_video`, and the file is what it should be.
+    """`probe_video`, and check that the file is as expected.
 
     Raises:
         VideoGenError: `media-broken`, with what was found and what was expected.
@@ -94,10 +91,13 @@ def verify_video(
 
 
 def verify_sound(path: Path) -> float:
-    """Decode a sound file; gives its length in seconds.
+    """Decode a sound file.
+
+    Returns:
+        Its length in seconds.
 
     Raises:
-        VideoGenError: `media-broken`, when it has no sound in it or does not decode.
+        VideoGenError: `media-broken`, when it has no sound or does not decode.
     """
     samples, rate = 0, 0
     try:
@@ -108,7 +108,7 @@ def verify_sound(path: Path) -> float:
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise VideoGenError("media-broken", f"{path} cannot be read as sound: {error}") from None
     if not samples:
-        raise VideoGenError("media-broken", f"{path} has no sound in it")
+        raise VideoGenError("media-broken", f"{path} has no sound")
     return samples / rate
 
 

@@ -1,4 +1,4 @@
-"""Stories on disk."""
+"""Story files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LoadedStory:
 
 
 def load_story(path: Path) -> Story:
-    """Read a story file with all that it names beside it.
+    """Read a story file and the files that it names.
 
     Raises:
         VideoGenError: `story-unreadable` when there is no such file or it is not text; `story-invalid` with all
@@ -82,7 +82,7 @@ def load_story_text(text: str, source: str, folder: Path | None) -> LoadedStory:
 
 
 def without_notes(data: Any) -> Any:
-    """Plain data without the ``x-…`` keys: they are the author's own, and YAML can put things there that JSON has not."""
+    """Plain data without the ``x-…`` keys: they are the author's own, and can hold YAML values that JSON does not have."""
     if isinstance(data, dict):
         return {
             key: without_notes(value)
@@ -93,7 +93,7 @@ def without_notes(data: Any) -> Any:
 
 
 def read_story_text(path: Path) -> str:
-    """The text of a story file.
+    """Read the text of a story file.
 
     Raises:
         VideoGenError: `story-unreadable`.
@@ -113,20 +113,20 @@ def read_story_text(path: Path) -> str:
 
 
 def read_beside(story_path: Path) -> ReadFile:
-    """A reader for the files that a story names: only such as lie in the story's own folder or below it."""
+    """A reader for the files that a story names, which must be in the story's folder or below it."""
     folder = story_path.absolute().parent.resolve()
 
     def read(name: str) -> str:
         if not name.strip() or "\0" in name:
-            raise ValueError(f"found {name!r}, expected the name of a file beside the story")
-        # resolve() follows links: a link that leads out of the folder counts as outside too.
+            raise ValueError(f"found {name!r}, expected the name of a file in the story's folder")
+        # resolve() follows links: a link to a path outside the folder counts as outside too.
         path = (folder / name).resolve()
         if not path.is_relative_to(folder):
-            raise ValueError(f"{name!r} lies outside the story's folder {folder}; copy the file beside the story")
+            raise ValueError(f"{name!r} is outside the story's folder {folder}; copy the file into it")
         try:
             return _read_text(path)
         except FileNotFoundError:
-            raise ValueError(f"there is no file {name!r} beside the story, in {folder}") from None
+            raise ValueError(f"there is no file {name!r} in the story's folder {folder}") from None
         except OSError as error:
             raise ValueError(f"{name!r} cannot be read: {error.strerror or error}") from None
         except ValueError as error:
@@ -139,7 +139,7 @@ def _read_text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise ValueError("is not a file")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"has {path.stat().st_size:,} bytes, which is no story")
+        raise ValueError(f"has {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are allowed in a story")
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig")

@@ -1,62 +1,54 @@
-"""Frames to an mp4, one at a time."""
+"""Writes frames to an mp4, one at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shlex
 import subprocess
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from ..core.errors import VideoGenError
-from ..core.video.encoding import Encoder, build_encode_arguments, escape_metadata
+from ..core.video.encoding import Encoder, RawVideo, build_encode_arguments, escape_metadata
+from ..core.video.quality import VideoFormat
 from .ffmpeg import find_ffmpeg
 from .os_errors import disk_full, explain_os_error
+from .partial_file import partial_path, publish
 from .probe import verify_video
 
 log = logging.getLogger(__name__)
 
 
 class VideoWriter:
-    """Streams raw frames to ffmpeg; the file appears under its name only once it is whole and decodes.
+    """Streams raw frames to ffmpeg; the file appears under its name only once it is complete and verified.
 
-    Use it as a context manager; leaving it by an exception removes what was written.
+    Use it as a context manager; leaving it by an exception removes the partial file.
 
     Args:
-        path: the mp4 to write; an older file of that name stays until the new one is whole.
-        source_size: width and height of the frames.
-        source_rate: frames a second of what is written with `write`.
-        size, fps, frames: the video that comes out.
-        bitrate: bits a second.
-        source_format: ``rgb24`` or ``yuv420p``.
+        path: the mp4 to write; an older file of that name is kept until the new one is complete.
+        source: format of the frames passed to `write`.
+        video: format of the mp4.
+        frames: number of frames of the mp4.
         metadata: tags of the file, such as ComfyUI's ``workflow`` and ``prompt``.
     """
 
     def __init__(
         self,
         path: Path,
-        *,
-        source_size: tuple[int, int],
-        source_rate: Fraction,
-        size: tuple[int, int],
-        fps: int,
+        source: RawVideo,
+        video: VideoFormat,
         frames: int,
-        bitrate: int,
         encoder: Encoder,
-        source_format: str = "rgb24",
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.path = path
-        self.size, self.fps, self.frames = size, fps, frames
-        width, height = source_size
-        self._shape = (height, width, 3) if source_format == "rgb24" else (height * 3 // 2, width)
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.video, self.frames = video, frames
+        self._shape = source.frame_shape
+        self._partial = partial_path(path)
         self._metadata_file: str | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _discard
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,21 +56,10 @@ class VideoWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             if metadata:
                 self._metadata_file = _write_metadata(metadata)
-            command = [
-                find_ffmpeg(),
-                *build_encode_arguments(
-                    source_size=source_size,
-                    source_rate=source_rate,
-                    source_format=source_format,
-                    size=size,
-                    fps=fps,
-                    frames=frames,
-                    bitrate=bitrate,
-                    encoder=encoder,
-                    metadata_file=self._metadata_file,
-                    output=str(self._partial),
-                ),
-            ]
+            arguments = build_encode_arguments(
+                source, video, frames, encoder, metadata_file=self._metadata_file, output=str(self._partial)
+            )
+            command = [find_ffmpeg(), *arguments]
             log.debug("%s", shlex.join(command))
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
@@ -107,12 +88,12 @@ class VideoWriter:
         try:
             self._process.stdin.write(np.ascontiguousarray(frame).data)
         except BrokenPipeError:
-            # ffmpeg stops reading once it has all the frames that it wants; with an error it stops earlier.
+            # ffmpeg stops reading once it has all the frames it needs; with an error it stops earlier.
             if self._process.wait():
                 raise self._explain() from None
 
     def finish(self) -> Path:
-        """Wait for ffmpeg, check the file, and give it its name."""
+        """Wait for ffmpeg, verify the file, and rename it to its final name."""
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -120,9 +101,8 @@ class VideoWriter:
         try:
             if self._process.wait():
                 raise self._explain()
-            verify_video(self._partial, frames=self.frames, size=self.size, fps=self.fps, decode=False)
-            _sync(self._partial)
-            os.replace(self._partial, self.path)
+            verify_video(self._partial, frames=self.frames, size=self.video.size, fps=self.video.fps, decode=False)
+            publish(self._partial, self.path)
             return self.path
         except OSError as error:
             raise explain_os_error(error, self.path) from None
@@ -134,8 +114,8 @@ class VideoWriter:
         text = self._errors.read().decode("utf-8", "replace").strip()
         if "No space left on device" in text or "Disk quota exceeded" in text:
             return disk_full(self.path)
-        # ffmpeg names the cause first; what follows is how its threads end because of it.
-        first_lines = "\n".join(text.splitlines()[:5]) or "it said nothing"
+        # ffmpeg names the cause first; the lines after it are about its threads ending because of it.
+        first_lines = "\n".join(text.splitlines()[:5]) or "no error message"
         return VideoGenError("encode-failed", f"ffmpeg could not write {self.path}:\n{first_lines}")
 
     def _discard(self) -> None:
@@ -146,7 +126,7 @@ class VideoWriter:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         self._errors.close()
-        # Where the folder could not be made, there is nothing to remove.
+        # Where the folder could not be created, there is nothing to remove.
         with contextlib.suppress(OSError):
             self._partial.unlink(missing_ok=True)
         if self._metadata_file:
@@ -165,12 +145,7 @@ class VideoWriter:
 
 
 def _write_metadata(tags: dict[str, str]) -> str:
-    # In a file, because a workflow with its story is longer than one argument of a command line may be.
+    # In a file, because a workflow with its story exceeds the length limit of a command-line argument.
     with tempfile.NamedTemporaryFile("w", suffix=".ffmetadata", delete=False, encoding="utf-8", newline="\n") as file:
         file.write(escape_metadata(tags))
     return file.name
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.continuity.calibration import SAME_SUBJECT
 from ..core.continuity.drift import PartColor, average_parts, name_drift
-from ..core.continuity.scores import Drift, FrameParts, Look, SampleScore, SubjectScore
+from ..core.continuity.scores import Drift, FrameAppearance, FrameParts, SampleScore, SubjectScore
 from ..core.errors import VideoGenError
 from .appearance import Appearance, compare_appearances
 
@@ -111,9 +111,9 @@ def read_looks(score: SubjectScore) -> dict[int, Appearance]:
         return {}
 
 
-def keep_looks(looks: Mapping[int, Appearance]) -> tuple[Look, ...]:
+def keep_looks(looks: Mapping[int, Appearance]) -> tuple[FrameAppearance, ...]:
     """What `read_looks` reads."""
-    return tuple(Look(number, appearance.to_dict()) for number, appearance in looks.items())
+    return tuple(FrameAppearance(number, appearance.to_dict()) for number, appearance in looks.items())
 
 
 def read_parts(frame: FrameParts) -> dict[str, PartColor]:

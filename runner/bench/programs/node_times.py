@@ -14,7 +14,7 @@ from torch import Tensor
 
 from custom_nodes.videogen.core.segment.camera_path import camera_path
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
-from custom_nodes.videogen.core.segment.references import FIRST_FRAME
+from custom_nodes.videogen.core.segment.references import FIRST_FRAME_ANCHOR
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.nodes.frames.color_match import VideoGenColorMatch
 from custom_nodes.videogen.nodes.frames.frame_noise import FrameNoise
@@ -69,7 +69,7 @@ def _frame_calls(size: tuple[int, int], count: int) -> dict[str, Callable[[], An
         "Frame Noise": lambda: noise.generate_noise(latent),
         "Keyframe Motion (pan)": lambda: move("pan-left"),
         "Keyframe Motion (zoom)": lambda: move("zoom-in"),
-        "Color Match (clamped)": lambda: VideoGenColorMatch.execute(images, FIRST_FRAME, "clamped", 0.8),
+        "Color Match (clamped)": lambda: VideoGenColorMatch.execute(images, FIRST_FRAME_ANCHOR, "clamped", 0.8),
     }
 
 

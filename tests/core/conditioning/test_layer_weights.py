@@ -9,7 +9,6 @@ import pytest
 from custom_nodes.videogen.core.conditioning.layer_weights import (
     WEIGHT_TYPES,
     Layer,
-    check_span,
     check_weight,
     weigh_layers,
 )
@@ -174,17 +173,3 @@ def test_weights_that_cannot_be_used(weight: float, shown: str) -> None:
     with pytest.raises(VideoGenError, match=f"^`weight` is {shown}, expected -1 to 3$") as caught:
         check_weight(weight)
     assert caught.value.code == "widget-invalid"
-
-
-def test_a_span_may_be_empty_but_not_turned_around() -> None:
-    check_span(0.0, 1.0)
-    check_span(0.5, 0.5)
-    with pytest.raises(VideoGenError, match=r"`start_at` is 0.6 and `end_at` 0.5: the end comes before the start"):
-        check_span(0.6, 0.5)
-    for start, end, shown in (
-        (-0.1, 1.0, "`start_at` is -0.1"),
-        (0.0, 1.1, "`end_at` is 1.1"),
-        (math.nan, 1.0, "is nan"),
-    ):
-        with pytest.raises(VideoGenError, match=f"{shown}, expected 0 to 1"):
-            check_span(start, end)

@@ -10,7 +10,7 @@ from custom_nodes.videogen.core.segment.frame_seeds import anchor_seed, entity_s
 from custom_nodes.videogen.core.segment.location_prompt import describe_kelvin, describe_location
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.core.video.frame_sizes import model_size
+from custom_nodes.videogen.core.video.render_size import round_to_multiple
 
 
 def plan(style: dict[str, Any] | None = None, number: int = 1, **location: Any) -> SegmentPlan:
@@ -101,4 +101,4 @@ def test_every_frame_has_a_seed_of_its_own() -> None:
     ],
 )
 def test_sizes_that_a_model_takes(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert model_size(size) == expected
+    assert round_to_multiple(size) == expected

@@ -77,7 +77,7 @@ def test_a_prompt_can_be_overridden():
 
 @pytest.mark.parametrize("number", [0, 4, -1])
 def test_a_segment_that_is_not_there(number):
-    with pytest.raises(VideoGenError, match=f"segment {number} is not there.*has segments 1 to 3") as caught:
+    with pytest.raises(VideoGenError, match=f"segment {number} does not exist.*has segments 1 to 3") as caught:
         plan(number)
     assert caught.value.code == "segment-missing"
 

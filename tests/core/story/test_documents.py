@@ -51,7 +51,7 @@ def test_an_empty_file(text):
 def test_not_json_names_line_and_column_and_shows_the_place():
     assert refusal('[\n  {"prompt": "x"}\n  {"prompt": "y"}\n]') == (
         'film.json is not JSON: Expecting \',\' delimiter in line 3, column 3, at: {"prompt": "y"}\n'
-        "A comma too many or too few is the usual reason. YAML is read from files that end in .yaml."
+        "Usually a comma is missing or superfluous. YAML is read from files that end in .yaml."
     )
 
 
@@ -71,7 +71,7 @@ def test_a_line_separator_within_a_text_does_not_shift_the_place():
 
 def test_doubled_keys_in_json():
     assert refusal('{"title": "a", "title": "b"}') == (
-        "film.json: the key 'title' stands twice in one object\nKeep one of the two."
+        "film.json: the key 'title' is repeated in one object\nKeep one of them."
     )
 
 
@@ -85,7 +85,10 @@ def test_a_number_with_too_many_digits():
 
 
 def test_a_file_that_is_no_story():
-    assert refusal(" " * 10 + "x" * 20_000_000) == "film.json has 20,000,010 characters, which is no story"
+    assert (
+        refusal(" " * 10 + "x" * 20_000_000)
+        == "film.json has 20,000,010 characters, at most 20,000,000 are allowed in a story"
+    )
 
 
 # ---------------------------------------------------------------------- what is not YAML
@@ -115,8 +118,8 @@ def test_yaml_does_not_run_anything(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: a\ntitle: b", "film.yaml is not YAML: the key 'title' stands twice in line 2, column 1"),
-        ("a:\n  b: 1\n  b: 2", "film.yaml is not YAML: the key 'b' stands twice in line 3, column 3"),
+        ("title: a\ntitle: b", "film.yaml is not YAML: the key 'title' is repeated in line 2, column 1"),
+        ("a:\n  b: 1\n  b: 2", "film.yaml is not YAML: the key 'b' is repeated in line 3, column 3"),
         ("a: [1", "film.yaml is not YAML: expected ',' or ']', but got '<stream end>' in line 1, column 6"),
         ("a: b: c", "film.yaml is not YAML: mapping values are not allowed here in line 1, column 5"),
         ("a: 1\n---\na: 2", "film.yaml is not YAML: but found another document in line 2, column 1"),

@@ -1,62 +1,26 @@
-"""The JSON Schema for editors says the same as the parser, and the story that ships fits both."""
+"""The JSON Schema for editors says the same as the parser."""
 
 import json
 import re
-from fractions import Fraction
-from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.plan import plan_segment
-from custom_nodes.videogen.core.segment.shots import SHOT_SIZES, parse_shot
 from custom_nodes.videogen.core.story import schema as story_format
-from custom_nodes.videogen.core.story.documents import parse_document
-from custom_nodes.videogen.core.story.parser import parse_story, parse_story_text
+from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.story.transitions import TRANSITIONS
 from custom_nodes.videogen.core.video.quality import QUALITIES
-from custom_nodes.videogen.media.story_file import load_story
-
-STORIES = Path(__file__).parents[3] / "stories"
-SHARED = Path(__file__).parents[4] / "shared"
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SCHEMA = json.loads((STORIES / "story.schema.json").read_text(encoding="utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-APPLE_TREE = json.loads((STORIES / "apple_tree.json").read_text(encoding="utf-8"))
-
-
-def read(name: str) -> str:
-    return "Warm light." if name.endswith(".md") else '[{"prompt": "x"}]'
-
-
-def parser_accepts(data) -> bool:
-    try:
-        parse_story(data, "film.json", read)
-    except VideoGenError:
-        return False
-    return True
-
-
-def schema_accepts(data) -> bool:
-    return VALIDATOR.is_valid(data)
-
-
-def story(**fields):
-    return {"segments": [{"prompt": "x"}] * 3, **fields}
-
-
-def segment(**fields):
-    return [{"prompt": "x", **fields}]
-
-
-def character(**fields):
-    return story(characters={"anna": fields})
-
-
-# ---------------------------------------------------------------------- both agree
+from tests.support.story_schema import (
+    SCHEMA,
+    VALIDATOR,
+    character,
+    parser_accepts,
+    read,
+    schema_accepts,
+    segment,
+    story,
+)
 
 GOOD = [
     [{"prompt": "x"}],
@@ -324,118 +288,6 @@ def test_only_the_parser_refuses(rule):
         parse_story(data, "film.json", None if rule == "a file that is there" else read)
 
 
-# ---------------------------------------------------------------------- whatever the parser accepts, the schema accepts
-
-TEXT = st.text(max_size=12) | st.sampled_from(["", " ", "x ", "\n", "ä\t"])
-SEED = st.integers(-1, 2**64) | st.sampled_from([0.0, 7.0, 1.5, "1"])
-FRAMES = st.integers(0, 40) | st.sampled_from([24.0, 10_000, "24"])
-NUMBER = st.sampled_from([1, 2.5, "2", "1/3", " 0.5", ".5", "3.", 0, "0", -1, 60, 300]) | st.floats(0, 70)
-NAME = st.text(st.characters(codec="ascii"), min_size=1, max_size=6) | st.text(min_size=1, max_size=6)
-SELECTION = st.sampled_from(["1", "1,2", " 1 - 2 ", "1..2", "1–2", 1, 2.0, [1, "2"], "2-1", "", [], 0]) | st.text(
-    "012,- ", max_size=6
-)
-SCENE_IMAGE = st.sampled_from(["a.png", "b/c.WebP", " a.png ", "../a.png", "a..b.jpg", ".a.jpeg"]) | st.text(
-    "ab./\\ ~:\n", max_size=8
-).map(lambda name: f"{name}.png")
-SIDE = st.floats(0, 1) | st.sampled_from([0, 1, 0.5])
-ENTITY = st.fixed_dictionaries(
-    {},
-    optional={
-        "label": TEXT,
-        "description": TEXT,
-        "seed": SEED,
-        "segments": SELECTION,
-        "reference": SCENE_IMAGE | st.lists(SCENE_IMAGE, max_size=2),
-        "weight": NUMBER,
-        "region": SCENE_IMAGE
-        | st.sampled_from(["left", "centre", "center", "right", " left"])
-        | st.tuples(*[SIDE] * 4).map(list),
-        "color": st.sampled_from(["#123456", "#abcdef ", "red"]),
-        "x-": TEXT,
-    },
-)
-CLOCK = st.from_regex(r"(?:[0-9]{1,2}:)?[0-9]{1,3}:[0-9]{1,2}(?:[.,][0-9]{1,3})?", fullmatch=True)
-SEGMENT = st.fixed_dictionaries(
-    {"prompt": TEXT | st.just("x")},
-    optional={
-        "id": NAME,
-        "timespan": st.tuples(CLOCK, st.sampled_from([" - ", "-", "–", " bis ", "to", " biſ "]), CLOCK).map("".join),
-        "description": TEXT,
-        "seed": SEED,
-        "frames": FRAMES,
-        "negative": TEXT,
-        "continues": st.booleans(),
-    },
-)
-ENTITIES = st.dictionaries(NAME | st.just("x-ray"), ENTITY, max_size=2)
-STORY = st.fixed_dictionaries(
-    {"segments": st.lists(SEGMENT, min_size=1, max_size=2) | st.just([{"prompt": "x"}] * 2)},
-    optional={
-        "$schema": TEXT,
-        "title": TEXT,
-        "fps": NUMBER,
-        "frames": FRAMES,
-        "size": st.lists(st.integers(14, 40) | st.sampled_from([64.0, 8192]), min_size=2, max_size=2),
-        "quality": st.sampled_from([*QUALITIES, "best"]),
-        "style": st.fixed_dictionaries(
-            {},
-            optional={
-                "prefix": TEXT,
-                "kelvin": st.sampled_from([5500, 5500.0, [5500, 6000.0], [1, 2]]),
-                "master_prompt": TEXT | st.just("a.md"),
-            },
-        ),
-        "characters": ENTITIES,
-        "objects": ENTITIES,
-        "locations": ENTITIES,
-        "transitions": st.lists(
-            st.fixed_dictionaries(
-                {"after": st.sampled_from([1, 1.0, 2])}, optional={"type": st.just("dissolve"), "seconds": NUMBER}
-            ),
-            max_size=2,
-        ),
-        "audio": st.fixed_dictionaries({}, optional={"music": TEXT, "narration": st.booleans()}),
-        "x-note": TEXT,
-    },
-)
-
-
-@given(STORY | st.lists(SEGMENT, min_size=1, max_size=2))
-@settings(QUICK)
-def test_what_the_parser_accepts_the_schema_accepts(data):
-    if parser_accepts(data):
-        VALIDATOR.validate(data)
-
-
-# One field at a time: a story in which everything must fit is seldom accepted at all.
-@pytest.mark.parametrize(
-    ("wrap", "values"),
-    [
-        (lambda value: segment(id=value), NAME),
-        (lambda value: segment(prompt=value), TEXT),
-        (lambda value: story(characters={value: {}}), NAME),
-        (lambda value: character(segments=value), SELECTION),
-        (lambda value: character(reference=value), SCENE_IMAGE),
-        (lambda value: character(region=value), SCENE_IMAGE),
-        (lambda value: story(fps=value), NUMBER | st.text("0123456789./+- ", max_size=6)),
-        (lambda value: segment(timespan=value), st.tuples(CLOCK, CLOCK).map(" - ".join)),
-    ],
-    ids=["id", "prompt", "name", "segments", "reference", "region", "fps", "timespan"],
-)
-def test_what_the_parser_accepts_in_a_field_the_schema_accepts(wrap, values):
-    @given(values)
-    @settings(QUICK)
-    def check(value):
-        data = wrap(value)
-        if parser_accepts(data):
-            VALIDATOR.validate(data)
-
-    check()
-
-
-# ---------------------------------------------------------------------- the schema itself
-
-
 def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
@@ -485,143 +337,3 @@ def test_an_editor_has_something_to_show_for_every_field():
             assert examples or "default" in field, name
             for example in examples:
                 jsonschema.Draft202012Validator({**field, "$defs": SCHEMA["$defs"]}).validate(example)
-
-
-# ---------------------------------------------------------------------- the story that ships
-
-
-def test_the_shipped_story_fits_schema_and_parser():
-    VALIDATOR.validate(APPLE_TREE)
-    assert load_story(STORIES / "apple_tree.json").warnings == ()
-
-
-def test_the_shipped_story_names_its_schema():
-    assert (STORIES / APPLE_TREE["$schema"]).samefile(STORIES / "story.schema.json")
-
-
-def test_who_and_what_is_where_in_the_shipped_story():
-    film = load_story(STORIES / "apple_tree.json")
-    where = {entity.name: entity.segments for entity in (*film.characters, *film.objects, *film.locations)}
-    assert where["protagonist"] == (1, 4, 5, 8, 9, 11, 13, 19, 21, 22, 26, 27, 28, 29, 31, 32, 33)
-    assert where["second_man"] == (16, 22, 23, 24, 25, 26, 27, 28, 30, 33)
-    assert where["sapling"] == tuple(range(1, 23))
-    assert where["grown_tree"] == tuple(range(24, 34))
-    assert where["nursery"] == (2, 3)
-    assert where["field"] == tuple(range(6, 34))
-    assert [(t.after, t.type, t.seconds) for t in film.transitions] == [(23, "dissolve", 2)]
-
-
-def test_the_measures_of_the_shipped_story():
-    film = load_story(STORIES / "apple_tree.json")
-    assert (len(film.segments), film.duration, film.size, film.fps) == (33, 264, (1920, 1080), 3)
-    assert [segment.seed for segment in film.segments] == list(range(1001, 1034))
-    assert [segment.id for segment in film.segments] == [f"segment_{number:02d}" for number in range(1, 34)]
-    assert {(segment.duration, segment.frames) for segment in film.segments} == {(Fraction(8), 24)}
-    assert [character.seed for character in film.characters] == [1000, 1001]
-    assert film.locations[1].seed == 5000
-    assert film.style.kelvin == (5500, 6000)
-    assert film.style.master_prompt.startswith("# The Apple Tree")
-
-
-def test_the_prompts_of_the_shipped_story_can_be_followed():
-    film = load_story(STORIES / "apple_tree.json")
-    for segment_ in film.segments:
-        assert 40 <= len(segment_.prompt.split()) <= 70, segment_.id
-        assert segment_.prompt[0].isupper(), segment_.id
-        assert segment_.prompt.endswith("."), segment_.id
-        assert 0 < len(segment_.description) <= 60, segment_.id
-        assert segment_.technical, segment_.id
-        assert segment_.continuity, segment_.id
-    assert len({segment_.prompt for segment_ in film.segments}) == 33
-    assert len({segment_.technical for segment_ in film.segments}) > 20
-
-
-def test_nobody_is_in_a_prompt_of_the_shipped_story_who_is_not_in_the_segment():
-    film = load_story(STORIES / "apple_tree.json")
-    for number in range(1, 34):
-        plan = plan_segment(film, number)
-        cast = {character.name for character in plan.characters}
-        assert ("protagonist" in cast) == ("blue shirt" in plan.text), number
-        assert ("second_man" in cast) == ("bearded man" in plan.text), number
-
-
-@pytest.mark.skipif(not (SHARED / "data").exists(), reason="the real input is not here")
-def test_the_shipped_story_tells_the_same_in_its_own_words():
-    film = load_story(STORIES / "apple_tree.json")
-    real = json.loads((SHARED / "data" / "veo_segments.json").read_text(encoding="utf-8"))
-    for mine, theirs in zip(film.segments, real, strict=True):
-        assert (mine.id, mine.seed) == (theirs["id"], theirs["seed"])
-        moves = parse_shot(mine.technical).move, parse_shot(theirs["technical"], theirs["prompt"]).move
-        assert moves[0] == moves[1], mine.id
-    borrowed = "\n".join(
-        [*(str(item) for item in real), (SHARED / "data" / "Veo31MasterPrompt.md").read_text(encoding="utf-8")]
-    )
-    own = (STORIES / "apple_tree.json").read_text(encoding="utf-8") + film.style.master_prompt
-    assert runs_of_words(own) & runs_of_words(borrowed) == set()
-
-
-def runs_of_words(text: str) -> set[str]:
-    words = [word for word in re.findall(r"[\w']+", text.lower()) if not word.isdigit()]
-    return {" ".join(words[at : at + 6]) for at in range(len(words) - 5)}
-
-
-# ---------------------------------------------------------------------- docs/story-format.md tells the truth
-
-DOCS = (STORIES.parent / "docs" / "story-format.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(json|yaml)\n(.*?)```", DOCS, re.DOTALL)
-
-
-@pytest.mark.parametrize(("kind", "text"), BLOCKS, ids=[f"{n}-{kind}" for n, (kind, _) in enumerate(BLOCKS)])
-def test_the_examples_of_the_page_are_stories(kind, text):
-    VALIDATOR.validate(parse_document(text, f"story.{kind}"))
-    assert parse_story_text(text, f"story.{kind}").warnings == ()
-
-
-def test_the_page_shows_the_same_story_in_both_languages():
-    in_json, in_yaml = (parse_story_text(text, f"story.{kind}") for kind, text in BLOCKS[:2])
-    assert in_json == in_yaml
-
-
-def test_the_page_shows_the_real_prompt():
-    shown = " ".join(line[2:] for line in DOCS.splitlines() if line.startswith("> ")).replace("**", "")
-    assert shown == plan_segment(load_story(STORIES / "apple_tree.json"), 12).prompt
-
-
-def test_the_page_shows_real_messages():
-    broken = {
-        "fps": 0,
-        "characters": {"anna": {"segments": "1,9"}},
-        "segments": [{"timespan": "00:08 - 00:00", "promt": "x"}, {"prompt": "y", "seed": -1}],
-    }
-    with pytest.raises(VideoGenError) as caught:
-        parse_story(broken, "film.json")
-    assert str(caught.value) in DOCS
-    with pytest.raises(VideoGenError) as caught:
-        parse_story_text('[\n  {"prompt": "A cat."}\n  {"prompt": "A dog."}\n]', "film.json")
-    assert str(caught.value) in DOCS
-
-
-def test_the_page_has_every_key():
-    for keys in (
-        story_format.STORY_KEYS,
-        story_format.STYLE_KEYS,
-        story_format.ENTITY_KEYS,
-        story_format.SEGMENT_KEYS,
-        story_format.TRANSITION_KEYS,
-        story_format.AUDIO_KEYS,
-        QUALITIES,
-        TRANSITIONS,
-    ):
-        for key in keys:
-            assert f"`{key}`" in DOCS
-
-
-def test_the_page_lists_words_that_mean_what_it_says():
-    rows = re.findall(r"^\| ([a-z ]+) \| ([^|]+) \| ([^|]+) \|$", DOCS, re.MULTILINE)
-    shots = {row[0]: [word.strip() for cell in row[1:] for word in cell.split(",")] for row in rows}
-    for size in SHOT_SIZES:
-        for words in shots[size.replace("-", " ")]:
-            assert parse_shot(words).size == size, words
-    for move in ("static", "pan", "tilt", "zoom", "track"):
-        for words in shots[move]:
-            assert parse_shot(words).move.startswith(move), words

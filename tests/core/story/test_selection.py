@@ -32,9 +32,9 @@ def test_selections(written, numbers):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("99", "segment 99 is not there: the story has segments 1 to 33"),
-        ("30-40", "segment 40 is not there: the story has segments 1 to 33"),
-        ("0", "segment 0 is not there: the story has segments 1 to 33"),
+        ("99", "segment 99 does not exist: the story has segments 1 to 33"),
+        ("30-40", "segment 40 does not exist: the story has segments 1 to 33"),
+        ("0", "segment 0 does not exist: the story has segments 1 to 33"),
         ("11-8", "the range '11-8' runs backwards"),
         ("1,,2", "found text (''), expected segment numbers such as \"1,4,8-11\""),
         ("", "found text (''), expected segment numbers"),

@@ -148,7 +148,7 @@ def test_go_on_when_the_longest_wait_is_over() -> None:
     assert look_at(guard, 90, 90) == [WAIT, WAIT]
     decision = guard.look([card(90)], 20)
     assert (decision.action, decision.gave_up) == (GO, True)
-    assert "going on all the same" in decision.warnings[0]
+    assert "continuing anyway" in decision.warnings[0]
     assert [guard.look([card(95)], now).action for now in (30, 40, 50)] == [GO, GO, GO], "it would wait each step else"
     assert guard.look([card(80)], 60).action is GO
     assert guard.look([card(86)], 70).action is WAIT, "it has cooled down once, and counts again"
@@ -169,7 +169,7 @@ def test_a_warning_once() -> None:
     guard = ThermalGuard(ThermalPolicy())
     first = guard.look([card(None, problem="GPU is lost")], 0)
     assert first.action is GO
-    assert first.warnings == ("card a has no temperature: GPU is lost; it is not guarded until it has",)
+    assert first.warnings == ("card a has no temperature: GPU is lost; it is not guarded until it reports one",)
     assert [guard.look([card(None)], now).warnings for now in (10, 20)] == [(), ()]
     assert guard.look([card(90)], 30).action is WAIT, "it is guarded again as soon as it speaks"
 

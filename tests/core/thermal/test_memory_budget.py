@@ -33,7 +33,7 @@ def test_refused(limit_gb: float) -> None:
 
 def test_a_limit_above_the_card_is_explained() -> None:
     with pytest.raises(
-        VideoGenError, match=r"`limit_gb` is 48 GB, but the card has only 24\.0 GB: it would never be reached"
+        VideoGenError, match=r"`limit_gb` is 48 GB, but the card has only 24\.0 GB: this limit would never be reached"
     ):
         memory_limit(48, int(24e9), is_card=True)
     with pytest.raises(VideoGenError, match=r"but this computer has only 24\.0 GB"):

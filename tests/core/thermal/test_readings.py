@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.thermal.readings import (
-    HOTTEST_BELIEVED,
+    MAX_PLAUSIBLE,
     Reading,
     believe_temperature,
     format_degrees,
@@ -33,8 +33,8 @@ def test_what_is_one(value: float) -> None:
 def test_a_reading_never_carries_a_temperature_that_cannot_be() -> None:
     reading = Reading("a", "RTX", temperature=0, hotspot=255, memory_temperature=-300)
     assert (reading.temperature, reading.hotspot, reading.memory_temperature) == (None, None, None)
-    assert reading.problem == "its driver says 0 °C, which cannot be"
-    assert Reading("a", "RTX").problem == "its driver gives no temperature"
+    assert reading.problem == "its driver reports 0 °C, which is impossible"
+    assert Reading("a", "RTX").problem == "its driver reports no temperature"
     assert Reading("a", "RTX", problem="GPU is lost").problem == "GPU is lost"
     assert Reading("a", "RTX", temperature=70).problem == ""
 
@@ -42,7 +42,7 @@ def test_a_reading_never_carries_a_temperature_that_cannot_be() -> None:
 @given(st.floats() | st.integers() | st.none() | st.text())
 def test_believed_means_between_the_limits(value: object) -> None:
     believed = believe_temperature(value)
-    assert believed is None or 0 < believed <= HOTTEST_BELIEVED
+    assert believed is None or 0 < believed <= MAX_PLAUSIBLE
 
 
 def test_there_and_back_as_json() -> None:

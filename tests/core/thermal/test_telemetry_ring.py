@@ -71,7 +71,7 @@ def test_a_sensor_that_says_nothing_has_no_numbers() -> None:
     told = summarize([sample(0, None), sample(1, 0.0)], [])
     (device,) = told["devices"]
     assert "temperature" not in device
-    assert device["problem"] == "its driver says 0.0 °C, which cannot be"
+    assert device["problem"] == "its driver reports 0.0 °C, which is impossible"
 
 
 def test_what_was_read_now_and_then() -> None:

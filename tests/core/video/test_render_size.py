@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.video.render_size import (
-    LEAST_MEGAPIXELS,
     MAX_MEGAPIXELS,
+    MIN_MEGAPIXELS,
     MULTIPLES,
     NATIVE_MEGAPIXELS,
     fit_cover,
@@ -40,7 +40,7 @@ def test_sizes_that_the_models_are_used_at(
 
 @given(
     st.tuples(st.integers(16, 8192), st.integers(16, 8192)).filter(lambda size: 1 / 8 <= size[0] / size[1] <= 8),
-    st.floats(LEAST_MEGAPIXELS, MAX_MEGAPIXELS),
+    st.floats(MIN_MEGAPIXELS, MAX_MEGAPIXELS),
     st.sampled_from(MULTIPLES),
 )
 def test_every_size_can_be_sampled_and_is_near_to_what_was_asked(

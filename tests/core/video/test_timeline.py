@@ -36,9 +36,9 @@ def films(draw: st.DrawFn) -> tuple[list[ClipFrames], list[Blend]]:
         most = min(2 * room[after] + 1, 2 * room[after + 1])
         if most >= 2 and draw(st.booleans()):
             blend = Blend(after, "dissolve", draw(st.integers(2, most)))
-            if blend.before <= room[after] and blend.behind <= room[after + 1]:
+            if blend.frames_before <= room[after] and blend.frames_after <= room[after + 1]:
                 blends.append(blend)
-                room[after + 1] -= blend.behind
+                room[after + 1] -= blend.frames_after
     return clips, blends
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -12,11 +11,8 @@ import numpy as np
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.core.video.quality import QUALITIES, Quality
+from custom_nodes.videogen.core.video.quality import Quality, VideoFormat, fit_format
 from custom_nodes.videogen.core.video.timeline import Blend, dissolve_weight
-from custom_nodes.videogen.media import ffmpeg
-from custom_nodes.videogen.media.film.assemble import assemble_film, find_segments
 from custom_nodes.videogen.media.film.compile import FilmReport, FilmSegment, compile_film, mix
 from custom_nodes.videogen.media.probe import hash_file, probe_video
 from tests.support.disks import fill, mount_small_disk
@@ -40,12 +36,6 @@ from tests.support.videos import (
 LENGTHS = {1: 8, 2: 10, 3: 7}
 
 
-@pytest.fixture(autouse=True)
-def _without_a_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The segments below come from libx264; what is encoded for the film shall come from it too, on any machine."""
-    monkeypatch.setattr(ffmpeg, "encoder_works", lambda name: name == "libx264")
-
-
 @pytest.fixture(scope="module")
 def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Three segments of 8, 10 and 7 numbered frames, in groups of four."""
@@ -60,7 +50,7 @@ def film_segments(files: dict[int, Path]) -> list[FilmSegment]:
 def compile_tiny(
     segments: Sequence[FilmSegment], output: Path, blends: Sequence[Blend] = (), **options: object
 ) -> FilmReport:
-    return compile_film(segments, blends, output, size=SIZE, quality=TINY, **options)  # type: ignore[arg-type]
+    return compile_film(segments, blends, output, VideoFormat(SIZE, TINY.fps, TINY.bitrate), **options)  # type: ignore[arg-type]
 
 
 def codes_of(*stretches: tuple[int, int, int]) -> list[int]:
@@ -129,7 +119,7 @@ def test_a_dissolve_blends_into_the_held_edges_and_changes_nothing_else(
     assert len(images) == report.frames == 25
 
     cut = LENGTHS[1]
-    first, last = cut - blend.before, cut + blend.behind
+    first, last = cut - blend.frames_before, cut + blend.frames_after
     assert [read_code(image) for image in images[:first]] == codes_of((1, 0, first))
     assert [read_code(image) for image in images[last:]] == all_codes()[last:]
 
@@ -139,7 +129,7 @@ def test_a_dissolve_blends_into_the_held_edges_and_changes_nothing_else(
         expected = mix(outgoing, incoming, dissolve_weight(place, frames))
         assert np.abs(images[frame].astype(int) - expected).mean() < 4
     # The film is cut at seconds, four frames each: only those groups are encoded that the dissolve touches.
-    assert report.encoded == -(-blend.before // 4) * 4 + -(-blend.behind // 4) * 4
+    assert report.encoded == -(-blend.frames_before // 4) * 4 + -(-blend.frames_after // 4) * 4
 
 
 def test_beside_a_dissolve_the_packets_are_copied_all_the_same(tmp_path: Path, segments: dict[int, Path]) -> None:
@@ -302,7 +292,7 @@ def test_a_full_disk_is_called_that_and_the_older_film_stays(tmp_path: Path, pla
         film = disk / "film.mp4"
         film.write_bytes(b"the older film")
         with pytest.raises(VideoGenError, match=str(disk)) as caught:
-            compile_film([FilmSegment(segment, planned)] * copies, [], film, size=(320, 180), quality=noisy)
+            compile_film([FilmSegment(segment, planned)] * copies, [], film, fit_format((320, 180), noisy))
         assert caught.value.code == "disk-full"
         assert film.read_bytes() == b"the older film"
         assert files_in(disk) == ["film.mp4"]
@@ -327,79 +317,3 @@ def test_a_segment_with_neither_file_nor_slate_is_refused(tmp_path: Path) -> Non
     with pytest.raises(VideoGenError, match="neither a file nor a slate") as caught:
         compile_tiny([FilmSegment(None, 4)], tmp_path / "film.mp4")
     assert caught.value.code == "film-incomplete"
-
-
-# ------------------------------------------------------------------ a story's film
-
-STORY = parse_story(
-    {
-        "title": "Tiny",
-        "fps": 4,
-        "frames": 4,
-        "size": list(SIZE),
-        "quality": "draft",
-        "transitions": [{"after": 1, "seconds": 0.5}, {"after": 2, "seconds": 0.5}],
-        "segments": [{"prompt": "one"}, {"prompt": "two"}, {"prompt": "three"}],
-    }
-)
-DRAFT = replace(QUALITIES["draft"], width=128, height=72)
-
-
-@pytest.fixture(scope="module")
-def story_segments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the story's three segments of one second."""
-    folder = tmp_path_factory.mktemp("story")
-    for number in (1, 2, 3):
-        write_segment(folder, number, 24, quality=DRAFT)
-    return folder
-
-
-def test_a_story_s_film_is_as_long_as_its_segments(tmp_path: Path, story_segments: Path) -> None:
-    report = assemble_film(STORY, find_segments(STORY, story_segments), tmp_path / "film.mp4", quality=DRAFT)
-    assert (report.frames, report.fps, report.size) == (72, 24, SIZE)
-    assert report.copied == 0  # half a second on each side of every group of one second
-
-
-def test_a_missing_segment_is_cut_hard_and_shows_a_slate(tmp_path: Path, story_segments: Path) -> None:
-    files = find_segments(STORY, story_segments)
-    del files[3]
-    film = tmp_path / "film.mp4"
-    report = assemble_film(STORY, files, film, quality=DRAFT, reasons={3: "The node failed."})
-    images = read_frames(film)
-    assert len(images) == 72
-    # No dissolve into the slate: the last frame before it is the segment's own, the slate does not move.
-    assert read_code(images[47]) == code_of(2, 23)
-    assert np.abs(images[48].astype(int) - images[71]).mean() < 2
-    assert report.encoded == 72
-
-
-@pytest.mark.parametrize(
-    ("kept", "slates", "said"),
-    [((1, 2), False, "segment 3 of 3 is not rendered"), ((), True, "segments 1-3 of 3 are not rendered")],
-)
-def test_a_film_without_its_segments_is_refused(
-    tmp_path: Path, story_segments: Path, kept: tuple[int, ...], slates: bool, said: str
-) -> None:
-    files = {n: path for n, path in find_segments(STORY, story_segments).items() if n in kept}
-    with pytest.raises(VideoGenError, match=said) as caught:
-        assemble_film(STORY, files, tmp_path / "film.mp4", quality=DRAFT, slates=slates)
-    assert caught.value.code == "film-incomplete"
-
-
-def test_of_several_takes_the_newest_is_taken_unless_one_has_no_take(tmp_path: Path) -> None:
-    import os
-
-    for age, name in enumerate(("segment_01_new", "segment_01_old", "segment_02_x", "segment_02", "segment_10_x")):
-        path = tmp_path / f"{name}.mp4"
-        path.write_bytes(b"x")
-        os.utime(path, (1e9 - age, 1e9 - age))
-    found = {number: path.name for number, path in find_segments(STORY, tmp_path).items()}
-    assert found == {1: "segment_01_new.mp4", 2: "segment_02.mp4"}
-
-
-def test_a_story_s_film_can_be_made_while_its_segments_lie_beside_it(tmp_path: Path, story_segments: Path) -> None:
-    shutil.copytree(story_segments, tmp_path / "run")
-    film = tmp_path / "run" / "film.mp4"
-    for _ in range(2):
-        assemble_film(STORY, find_segments(STORY, film.parent), film, quality=DRAFT)
-    assert files_in(film.parent) == ["film.mp4", "segment_01.mp4", "segment_02.mp4", "segment_03.mp4"]

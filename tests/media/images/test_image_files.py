@@ -9,7 +9,13 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.images.image_files import LONG_SIDE, FileWatch, find_file, read_image, read_mask
+from custom_nodes.videogen.media.images.image_files import (
+    LONG_SIDE,
+    FileWatch,
+    find_file,
+    read_mask,
+    read_reference_image,
+)
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -24,7 +30,7 @@ def two_colors(size=(6, 4)):
 def read(path, **save):
     image = save.pop("image", None) or two_colors()
     image.save(path, **save)
-    return read_image(path, path.name)
+    return read_reference_image(path, path.name)
 
 
 # ------------------------------------------------------------------ kinds of images
@@ -111,7 +117,7 @@ def huge(path):
         (lambda path: path.write_text("hello"), "cannot be read: cannot identify image file"),
         (lambda path: path.write_bytes(b""), "cannot be read: "),
         (huge, "is 12000×12000, at most 120 megapixels are read"),
-        (lambda path: Image.new("RGBA", (4, 4)).save(path), "is transparent all over"),
+        (lambda path: Image.new("RGBA", (4, 4)).save(path), "is fully transparent"),
         (lambda path: Image.new("F", (4, 4)).save(path, format="TIFF"), "cannot be read: it has floating-point values"),
     ],
     ids=["truncated", "text", "empty", "too large", "invisible", "floats"],
@@ -120,7 +126,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path, make, said):
     path = tmp_path / "anna.png"
     make(path)
     with pytest.raises(VideoGenError) as caught:
-        read_image(path, "people/anna.png")
+        read_reference_image(path, "people/anna.png")
     assert caught.value.code == "image-invalid"
     assert caught.value.message.startswith(f"the picture 'people/anna.png' {said}")
 
@@ -165,7 +171,7 @@ def test_a_mask_of_another_shape_is_refused(tmp_path, size):
 
 
 def test_a_black_mask_is_refused(tmp_path):
-    with pytest.raises(VideoGenError, match=r"'mask.png' is black all over") as caught:
+    with pytest.raises(VideoGenError, match=r"'mask.png' is all black") as caught:
         read_mask(mask_file(tmp_path / "mask.png", np.zeros((9, 16))), "mask.png", (1920, 1080))
     assert caught.value.code == "mask-invalid"
 

@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_name_without_an_image_s_ending(tmp_path: Path) -> None:
-    with pytest.raises(VideoGenError, match=r"'anna\.bmp' is no name for a picture"):
+    with pytest.raises(VideoGenError, match=r"'anna\.bmp' is not a file name for a picture"):
         write_reference(tmp_path / "anna.bmp", RED, "")
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.references import AVERAGE, FIRST_FRAME, REFERENCE, REFERENCE_OR_FIRST
+from custom_nodes.videogen.core.segment.references import AVERAGE, FIRST_FRAME_ANCHOR, REFERENCE, REFERENCE_OR_FIRST
 from custom_nodes.videogen.nodes.frames.color_match import VideoGenColorMatch
 from custom_nodes.videogen.tensor.color_space import srgb_to_lab
 from tests.nodes.frames.field_story import FRAMES, make_frames, make_plan, save
@@ -40,11 +40,12 @@ def test_colors_that_drift_are_brought_back(method: str) -> None:
     frames = make_frames(1).expand(FRAMES, -1, -1, -1)
     drifted = drift(frames)
     spreads = [
-        spread_of(VideoGenColorMatch.execute(drifted, FIRST_FRAME, method, strength)[0]) for strength in (0, 0.5, 1)
+        spread_of(VideoGenColorMatch.execute(drifted, FIRST_FRAME_ANCHOR, method, strength)[0])
+        for strength in (0, 0.5, 1)
     ]
     assert spreads == sorted(spreads, reverse=True)
     assert spreads[-1] < 0.05 * spreads[0]
-    matched = VideoGenColorMatch.execute(drifted, FIRST_FRAME, method, 1.0)[0]
+    matched = VideoGenColorMatch.execute(drifted, FIRST_FRAME_ANCHOR, method, 1.0)[0]
     assert torch.equal(matched[0], drifted[0])
     assert (matched - frames).abs().mean() < 0.1 * (drifted - frames).abs().mean()
 
@@ -72,7 +73,7 @@ def test_a_reference_of_the_graph_or_of_the_place(input_folder: Path) -> None:
 
 def test_without_a_reference_the_first_frame_counts_or_a_sentence_says_so(input_folder: Path) -> None:
     frames = drift(make_frames())
-    expected = VideoGenColorMatch.execute(frames, FIRST_FRAME, "clamped", 1.0)[0]
+    expected = VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0)[0]
     for segment in (None, make_plan(), make_plan(2)):
         found = VideoGenColorMatch.execute(frames, REFERENCE_OR_FIRST, "clamped", 1.0, segment=segment)[0]
         assert torch.equal(found, expected)
@@ -92,22 +93,22 @@ def test_only_what_the_mask_shows_is_compared() -> None:
     frames[1, :, :48] = 1.0  # somebody in white steps into the image
     mask = torch.zeros(1, 28, 48)
     mask[:, :, 25:] = 1
-    matched = VideoGenColorMatch.execute(frames, FIRST_FRAME, "mean and spread", 1.0, mask=mask)[0]
+    matched = VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "mean and spread", 1.0, mask=mask)[0]
     assert (matched[1, :, 52:] - frames[0, :, 52:]).abs().mean() < 0.02
-    without = VideoGenColorMatch.execute(frames, FIRST_FRAME, "mean and spread", 1.0)[0]
+    without = VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "mean and spread", 1.0)[0]
     assert (without[1, :, 52:] - frames[0, :, 52:]).abs().mean() > 0.05
 
 
 def test_masks_that_cannot_be_used() -> None:
     frames = make_frames()
     with pytest.raises(VideoGenError, match="`mask` has 3 masks for 4 frames, expected 1 or 4"):
-        VideoGenColorMatch.execute(frames, FIRST_FRAME, "clamped", 1.0, mask=torch.ones(3, 56, 96))
+        VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0, mask=torch.ones(3, 56, 96))
     with pytest.raises(VideoGenError, match="nothing of picture 1 of `images` can be measured"):
-        VideoGenColorMatch.execute(frames, FIRST_FRAME, "clamped", 1.0, mask=torch.zeros(1, 56, 96))
+        VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0, mask=torch.zeros(1, 56, 96))
     black_later = torch.ones(4, 56, 96)
     black_later[2] = 0
     with pytest.raises(VideoGenError, match="frame 3 has no pixel"):
-        VideoGenColorMatch.execute(frames, FIRST_FRAME, "clamped", 1.0, mask=black_later)
+        VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0, mask=black_later)
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -122,7 +123,7 @@ def test_gray_and_alpha(channels: int) -> None:
 
 def test_one_frame_and_its_own_colors() -> None:
     frame = make_frames(1)
-    assert torch.equal(VideoGenColorMatch.execute(frame, FIRST_FRAME, "clamped", 1.0)[0], frame)
+    assert torch.equal(VideoGenColorMatch.execute(frame, FIRST_FRAME_ANCHOR, "clamped", 1.0)[0], frame)
     matched = VideoGenColorMatch.execute(frame, AVERAGE, "covariance", 1.0)[0]
     torch.testing.assert_close(matched, frame, rtol=0, atol=1e-3)
 

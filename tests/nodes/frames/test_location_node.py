@@ -17,7 +17,7 @@ from torch import Tensor
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.frame_seeds import entity_seed
-from custom_nodes.videogen.core.segment.references import FIRST_FRAME, REFERENCE
+from custom_nodes.videogen.core.segment.references import FIRST_FRAME_ANCHOR, REFERENCE
 from custom_nodes.videogen.nodes.frames.color_match import VideoGenColorMatch
 from custom_nodes.videogen.nodes.frames.location import VideoGenLocation
 from custom_nodes.videogen.tensor.color_space import srgb_to_lab
@@ -121,7 +121,7 @@ def test_values_that_are_no_numbers() -> None:
     frames = make_frames()
     frames[2, 3, 4, 1] = float("nan")
     with pytest.raises(VideoGenError, match="frame 3 of `images` has values that are not numbers"):
-        VideoGenColorMatch.execute(frames, FIRST_FRAME, "clamped", 1.0)
+        VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0)
     with pytest.raises(VideoGenError, match="frame 3 of `reference` has values"):
         VideoGenColorMatch.execute(make_frames(), REFERENCE, "clamped", 1.0, reference=frames)
     with pytest.raises(VideoGenError, match="frame 1 of `image` has values"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from custom_nodes.videogen.core.errors import SensorUnreadableError, TooHotError, VideoGenError
+from custom_nodes.videogen.core.errors import SensorUnreadableError, TooHotError
 from custom_nodes.videogen.core.thermal.guard import ThermalPolicy
 from custom_nodes.videogen.core.thermal.readings import Reading
 from runner.bench.models.comfy_python import require_comfy

@@ -276,7 +276,7 @@ def test_what_stops_the_node_is_told_before(graph: Graph) -> None:
         "locations: segments 3 have no location, and a node of the workflow shows its picture",
     ]
     hint = explain_missing(found)[1]
-    assert "A place is drawn by nobody" in hint
+    assert "Pictures of locations are not drawn automatically" in hint
     assert "character_references" not in hint
 
 

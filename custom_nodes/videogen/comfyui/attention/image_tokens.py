@@ -11,9 +11,9 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ...core.conditioning.layer_weights import check_choice
 from ...core.errors import VideoGenError
 from ...core.lru_cache import SizedLRUCache
+from ...core.widget_checks import check_choice
 from ...tensor.ip_adapter.adapter import IPAdapter
 from .image_encoder import Encoder, require_encoder
 from .tensor_hash import hash_tensor

@@ -1,39 +1,39 @@
-"""How strongly an image acts in each layer of a UNet: named patterns, as numbers a cross-attention layer.
+"""Weights of an image in the cross-attention layers of a UNet: named patterns, as one number a layer.
 
-A layer is named by ComfyUI's block: ``("input", 4, 1)`` is the second transformer layer in input block 4. Layers come and
-go in the order of IP-Adapter's files: input blocks, then output blocks, then the middle block.
+A layer is named by ComfyUI's block: ``("input", 4, 1)`` is the second transformer layer in input block 4. Layers are in
+the order of IP-Adapter's files: input blocks, then output blocks, then the middle block.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import VideoGenError
+from ..widget_checks import check_choice, check_range
 
 #: (part, block, transformer layer), as ComfyUI names a cross-attention layer.
 Layer = tuple[str, int, int]
-#: (part, block): what a pattern tells apart; the transformer layers of one block always act alike.
+#: (part, block): the unit of a pattern; the transformer layers of one block always have the same weight.
 Block = tuple[str, int]
 
-#: What the weight of an image may be. Above 1 it takes over more and more; below 0 it pushes away from the image.
+#: Range of the weight of an image. Above 1 the image dominates more and more; below 0 it pushes away from the image.
 WEIGHT_RANGE = (-1.0, 3.0)
 
-#: What a weak part keeps, and the floor of the slopes; as in ComfyUI_IPAdapter_plus, so that its settings carry over.
+#: Share of a weak part, and the floor of the slopes; as in ComfyUI_IPAdapter_plus, so that its settings carry over.
 _WEAK, _FLOOR = 0.2, 0.05
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block stands on the way through the UNet: `depth` is 0 at its beginning and grows towards 1."""
+    """Position of a block in the UNet: `depth` is 0 at its beginning and grows towards 1."""
 
     part: str
     depth: float
 
 
 #: weight type → share of the weight in a block. The formulas are ComfyUI_IPAdapter_plus's (CrossAttentionPatch.py), whose
-#: depth is the block's number on the way through the UNet, divided by the number of blocks that have cross-attention.
+#: depth is the block's number in the UNet's order, divided by the number of blocks that have cross-attention.
 _SLOPES: dict[str, Callable[[Place], float]] = {
     "linear": lambda place: 1.0,
     "ease in": lambda place: _slope(1 - place.depth),
@@ -67,7 +67,7 @@ _CHOICES: dict[str, Callable[[bool, bool], bool]] = {
     "style and composition": lambda style, composition: style or composition,
 }
 
-#: All names, in the order in which a widget shows them. Saved workflows hold them.
+#: All names, in the order in which a widget shows them. Saved workflows contain them.
 WEIGHT_TYPES = (*_SLOPES, *_CHOICES)
 
 
@@ -76,7 +76,7 @@ def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tu
 
     Args:
         weight_type: one of `WEIGHT_TYPES`.
-        weight: what a layer gets that takes part in full.
+        weight: weight of a layer that takes part in full.
         layers: all cross-attention layers of a UNet, for example the 16 of SD 1.5 or the 70 of SDXL.
 
     Raises:
@@ -96,48 +96,21 @@ def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tu
             "widget-invalid",
             f"`weight_type` {weight_type!r} is known for SD 1.5 and SDXL; this model has cross-attention in the input blocks"
             f" {', '.join(map(str, inputs)) or 'none'}",
-            "Take another weight type, for example linear.",
+            "Choose another weight type, for example linear.",
         )
     style, composition = _STYLE_AND_COMPOSITION[inputs]
     takes_part = _CHOICES[weight_type]
     return tuple(weight if takes_part(block in style, block in composition) else 0.0 for block in blocks)
 
 
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Whether a widget has one of its choices: ComfyUI 0.3.75 itself does not look, in nodes of today's kind.
-
-    Raises:
-        VideoGenError: `widget-invalid`.
-    """
-    if value not in choices:
-        raise VideoGenError("widget-invalid", f"`{name}` is {value!r}, expected one of {', '.join(choices)}")
-
-
 def check_weight(weight: float, name: str = "weight") -> float:
-    """The weight, if it can be used.
+    """The weight, if it is valid.
 
     Raises:
         VideoGenError: `widget-invalid` when it is not a number or outside `WEIGHT_RANGE`.
     """
-    low, high = WEIGHT_RANGE
-    if not (math.isfinite(weight) and low <= weight <= high):
-        raise VideoGenError("widget-invalid", f"`{name}` is {weight:g}, expected {low:g} to {high:g}")
+    check_range(name, weight, *WEIGHT_RANGE)
     return weight
-
-
-def check_span(start: float, end: float) -> None:
-    """Whether an image can act from `start` to `end`, shares of the sampling.
-
-    Raises:
-        VideoGenError: `widget-invalid` when one is outside 0…1, or the end comes before the start.
-    """
-    for name, value in (("start_at", start), ("end_at", end)):
-        if not 0.0 <= value <= 1.0:  # also false for NaN
-            raise VideoGenError("widget-invalid", f"`{name}` is {value:g}, expected 0 to 1")
-    if start > end:
-        raise VideoGenError(
-            "widget-invalid", f"`start_at` is {start:g} and `end_at` {end:g}: the end comes before the start"
-        )
 
 
 def _slope(height: float) -> float:

@@ -1,4 +1,4 @@
-"""Whether a mask belongs to the frames that are sampled."""
+"""Checks whether a mask fits the sampled frames."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ..errors import VideoGenError
 
 
 def require_mask_fit(mask: tuple[int, int, int], latent: tuple[int, int, int], name: str = "mask") -> None:
-    """Raise `mask-invalid` unless a mask is for these frames.
+    """Raise `mask-invalid` unless a mask fits these frames.
 
-    A mask of another size is resized, as long as it has the frames' shape. The shape may be off by what rounding explains:
-    a frame's size was brought to whole latent cells (of 8 pixels), and the mask's to whole pixels.
+    A mask of another size is resized, as long as it has the frames' aspect ratio, up to rounding: a frame's size was rounded
+    to whole latent cells (of 8 pixels), and the mask's to whole pixels.
 
     Args:
         mask: (number of masks, height, width) in pixels.
@@ -31,12 +31,12 @@ def require_mask_fit(mask: tuple[int, int, int], latent: tuple[int, int, int], n
         raise VideoGenError(
             "mask-invalid",
             f"`{name}` is {width}×{height}, and the frames are {columns * 8}×{rows * 8}: the mask has another shape",
-            "It is what a picture without an alpha channel gives: draw a mask."
+            "Loading a picture without an alpha channel gives this mask: draw one."
             if (width, height) == (64, 64)
             else "Make the mask in the frames' size, or in another one of the same shape.",
         )
 
 
 def _ratios(width: int, height: int) -> tuple[float, float]:
-    """The largest and the smallest width / height that a size can come from which was brought to whole numbers."""
+    """The largest and the smallest width / height that round to this size."""
     return (width + 1) / (height - 1) if height > 1 else math.inf, (width - 1) / (height + 1)

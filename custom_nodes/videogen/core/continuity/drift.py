@@ -1,4 +1,4 @@
-"""What drifts, in words: which part of somebody changed how, from which frame on, and with which segment it began."""
+"""Describes drift: which part of a subject changed, how, in which frames, and from which segment on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from .scores import Drift
 
-#: Parts of a figure that are told apart, and what they are called where a description names no clothes.
+#: Parts of a figure that are distinguished → their names where a description mentions no clothes.
 PARTS = {"head": "head", "upper": "upper part", "lower": "lower part", "whole": "whole subject"}
-#: Words of a description → the part that they dress. The first one that is found names the part, as it stands there.
-#: English words of other meanings (rock, kind, "hose" in whose) are kept out by word ends and capitals.
+#: Part → words for its clothes in a description. The first match names the part, as written there.
+#: English words of other meanings (rock, kind, "hose" in whose) are excluded by word ends and capitals.
 _CLOTHES: dict[str, str] = {
     "head": r"(?:\w*hats?|cap|beanie|helmet|hood|headscarf|hair|\w*[hH]elm|\w*Hut|\w*[mM]ütze|\w*[hH]aare?|Kappe)",
     "upper": r"(?:\w*shirt|coat|\w*jacket|sweater|jumper|pullover|hoodie|blouse|vest|cardigan|parka|blazer|suit|dress|gown"
     r"|uniform|tunic|\w*[hH]emd|\w*[mM]antel|\w*[jJ]acke|\w*[bB]luse|\w*[kK]leid|Weste|Anzug)",
     "lower": r"(?:trousers|pants|jeans|shorts|skirt|leggings|\w*[hH]ose|(?-i:\w*[Rr]ock(?<!\brock)))",
 }
-#: From which change on something is worth a sentence: hue in degrees, lightness in L, color in chroma.
+#: Smallest change that is reported: hue in degrees, lightness in L, color in chroma.
 NOTICEABLE = {"hue": 12.0, "lightness": 7.0, "colour": 9.0}
 _WORDS = {
     "hue": "hue {change:+.0f}°",
@@ -40,7 +40,7 @@ class PartColor:
 
 
 def average_parts(frames: Sequence[Mapping[str, PartColor]]) -> dict[str, PartColor]:
-    """The mean color of each part over several frames, those that do not have it left out."""
+    """The mean color of each part over the frames that have it."""
     found: dict[str, PartColor] = {}
     for part in dict.fromkeys(name for colors in frames for name in colors):
         seen = [colors[part] for colors in frames if part in colors]
@@ -51,7 +51,7 @@ def average_parts(frames: Sequence[Mapping[str, PartColor]]) -> dict[str, PartCo
 
 
 def name_part(part: str, description: str) -> str:
-    """``shirt`` for the upper part of who wears a "plain blue long-sleeved shirt"; ``upper part`` where nothing is said."""
+    """Name a part by its clothes: ``shirt`` with a "plain blue long-sleeved shirt", or ``upper part`` without a description."""
     pattern = _CLOTHES.get(part)
     found = re.search(rf"\b{pattern}\b", description, re.I) if pattern else None
     if not found:
@@ -60,7 +60,7 @@ def name_part(part: str, description: str) -> str:
 
 
 def turn_of_hue(before: float, after: float) -> float:
-    """Degrees from one hue to another, the shorter way round: above -180, up to 180."""
+    """Degrees from one hue to another, the shorter way around: above -180, up to 180."""
     turn = (after - before) % 360
     return turn - 360 if turn > 180 else turn
 
@@ -68,15 +68,15 @@ def turn_of_hue(before: float, after: float) -> float:
 def name_drift(
     reference: Mapping[str, PartColor], frames: Sequence[tuple[int, Mapping[str, PartColor]]], description: str = ""
 ) -> tuple[Drift, ...]:
-    """Say what differs from the reference, the largest change first.
+    """Describe the differences from the reference, the largest change first.
 
     Args:
         reference: part → its color in the reference.
-        frames: (0-based number, part → its color) for every frame that was looked at, in order.
+        frames: (0-based number, part → its color) of every measured frame, in order.
 
     Returns:
         One entry for each part and quantity that changes noticeably: its longest run of frames, with the median change. The
-        whole subject only where no part changes in that quantity.
+        whole subject is listed only where no part changes in that quantity.
     """
     found = []
     for part, before in reference.items():
@@ -94,9 +94,9 @@ def name_drift(
             found.append(
                 Drift(name_part(part, description), quantity, round(change, 1), run[0][0], run[-1][0], sentence)
             )
-    # "Shirt hue" says it better than "whole subject hue", which is the same change once more.
-    told = {drift.quantity for drift in found if drift.part != PARTS["whole"]}
-    found = [drift for drift in found if drift.part != PARTS["whole"] or drift.quantity not in told]
+    # "Shirt hue" is more specific than "whole subject hue", which is the same change again.
+    reported = {drift.quantity for drift in found if drift.part != PARTS["whole"]}
+    found = [drift for drift in found if drift.part != PARTS["whole"] or drift.quantity not in reported]
     return tuple(sorted(found, key=lambda drift: -abs(drift.change) / NOTICEABLE[drift.quantity]))
 
 
@@ -104,12 +104,12 @@ def find_drift_start(matrix: Sequence[Sequence[float | None]], threshold: float)
     """The row of the segment that starts a drift, or None.
 
     Args:
-        matrix: similarity of each segment of one character with each, symmetric, in the film's order; None where nothing was
-            measured.
-        threshold: what counts as the same subject.
+        matrix: similarity of each segment of one character with each other, symmetric, in the film's order; None where
+            nothing was measured.
+        threshold: similarity from which two segments show the same subject.
 
-    The cut between before and after is put where segments are most alike within either side and least alike across it. It
-    is a drift when across it they fall below the threshold for good: a single odd segment is none, unless it is the last.
+    The sequence is split where segments are most alike within either side and least alike across the split. It is a drift
+    when similarities across it stay below the threshold: a single odd segment is none, unless it is the last.
     """
     count = len(matrix)
     # Sums over all cells above and left of a corner: any block is then four of them.
@@ -130,7 +130,7 @@ def find_drift_start(matrix: Sequence[Sequence[float | None]], threshold: float)
         if not pairs or across / pairs >= threshold:
             continue
         inside, inside_pairs = sums[count][count] - 2 * across, known[count][count] - 2 * pairs
-        # Two segments: there is nothing but the step between them.
+        # Two segments: there is only the step between them.
         together = inside / inside_pairs if inside_pairs else 1.0
         # The usual measure of a split: how far apart the sides are, times how much there is on each.
         gain = (together - across / pairs) * cut * (count - cut)
@@ -166,5 +166,5 @@ def _longest_run(changes: Sequence[tuple[int, float]], noticeable: float) -> lis
 
 
 def _frames(first: int, last: int) -> str:
-    """Counted from 1, as people do."""
+    """1-based, for people."""
     return f"frame {first + 1}" if first == last else f"frames {first + 1}–{last + 1}"

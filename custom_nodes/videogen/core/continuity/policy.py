@@ -1,4 +1,4 @@
-"""What a segment must reach, and what is done when it does not: thresholds, verdicts, takes."""
+"""Continuity policy: thresholds, verdicts on segments, and the choice of takes."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from ..errors import VideoGenError
 from .calibration import SAME_FACE, SAME_SUBJECT
 from .scores import SegmentScore, SubjectScore
 
-#: What the temporal score of a segment is capped to in which hardly anything moves.
+#: Cap of the temporal score of a segment in which hardly anything moves.
 STATIC_CAP = 0.6
-#: What the continuity node's `when_below` can be: what becomes of a segment that fails.
+#: Choices of the continuity node's `when_below`: what happens to a segment that fails.
 RENDER_AGAIN, ONLY_REPORT = "render again", "only report"
-#: What a verdict can be, from good to bad.
+#: Levels of a verdict, from good to bad.
 PASS, WARN, FAIL = "pass", "warn", "fail"
 _ORDER = {PASS: 0, WARN: 1, FAIL: 2}
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as continuous.
+    """Thresholds of the continuity scores.
 
     Attributes:
-        character: mean score that every character reaches.
-        character_minimum: score that every sampled frame reaches.
-        object: the same as `character` for objects; falling short is a warning, for objects are small.
-        temporal: temporal score of a segment; a static one is capped there and so passes, flagged.
+        character: minimum of every character's mean score.
+        character_minimum: minimum of its score in every sampled frame.
+        object: the same as `character` for objects; a lower score is only a warning, as objects are small.
+        temporal: minimum of a segment's temporal score; a static one is capped there and passes with a warning.
         light_warn, light_fail: step of the mean Lab (ΔE 1976) across a cut within one location. Natural footage has a
             99th percentile of 1.0 from frame to frame.
-        kelvin_margin: mired by which the estimated color temperature may lie outside the story's range: an estimate off a
-            single image is not better than that.
-        hue_drift: degrees by which a part of a character (its shirt) may change its hue. A score does not say it all: in AI
-            footage a subject that turns round changes more than one whose shirt becomes violet.
-        extra_takes: how often a segment that fails is rendered again.
+        kelvin_margin: mired by which the estimated color temperature may be outside the story's range; estimates from a
+            single image are not more accurate.
+        hue_drift: degrees by which a part of a character (its shirt) may change its hue. The score does not cover this: in
+            AI footage a subject that turns around changes more than one whose shirt becomes violet.
+        extra_takes: how often a failed segment is rendered again.
     """
 
     character: float = SAME_SUBJECT
@@ -52,7 +52,7 @@ class Thresholds:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Thresholds:
-        """The default ones with some of them set.
+        """The defaults, with the given ones replaced.
 
         Raises:
             VideoGenError: `threshold-invalid`, naming the key, what was found and what was expected.
@@ -76,7 +76,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a segment's scores mean.
+    """The verdict on a segment's scores.
 
     Attributes:
         level: ``pass``, ``warn`` or ``fail``; a segment that fails is rendered again.
@@ -91,17 +91,17 @@ class Verdict:
 
 
 def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
-    """Hold a segment's scores against the thresholds.
+    """Compare a segment's scores with the thresholds.
 
     Characters, temporal score and broken frames can fail a segment; objects and light only warn, except a step of light
-    beyond `light_fail`: another seed does not make a prop larger. A location is not judged. What could not be measured never
-    fails; a character who is seen in no frame is a warning. A change of hue fails where a mask or a region says where the
-    character is, and warns where that is guessed.
+    beyond `light_fail`: another seed does not make a prop larger. A location is not judged. Missing measurements never fail;
+    a character that is seen in no frame is a warning. A change of hue fails where a mask or a region locates the character,
+    and warns where its position is guessed.
     """
     found: list[tuple[str, str]] = []
     for subject in score.subjects:
         if subject.kind == "location":
-            continue  # another camera angle shows another part of it: it is told, and not judged
+            continue  # another camera angle shows another part of it: it is reported, not judged
         if subject.mean is None or subject.minimum is None:
             if subject.kind == "character" and not subject.weights:
                 found.append((WARN, f"{subject.label} was not measured: {'; '.join(subject.notes)}"))
@@ -126,7 +126,7 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
         found += [(WARN, sentence) for sentence in _judge_faces(subject)]
     temporal = score.temporal
     if temporal is not None and temporal.score is not None:
-        # Where nothing moves the score is capped, whatever the seed: a higher target would fail every quiet shot for good.
+        # Where nothing moves the score is capped, whatever the seed: a higher target would always fail every quiet shot.
         target = min(thresholds.temporal, STATIC_CAP) if temporal.static else thresholds.temporal
         if temporal.score < target:
             found.append((FAIL, f"temporal score {temporal.score:.2f}, expected {target:g}{temporal.because}"))
@@ -140,16 +140,16 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
 
 
 def _judge_faces(subject: SubjectScore) -> list[str]:
-    """A sentence when the faces that were seen are another one's. It only warns: drawn faces are not what SFace has learnt."""
+    """A sentence when the detected faces look like another person's. Only a warning: SFace is not trained on drawn faces."""
     cosines = [sample.face for sample in subject.samples if sample.face is not None]
     if not cosines or statistics.median(cosines) >= SAME_FACE:
         return []
     alike = f"{statistics.median(cosines):.2f}, one person from {SAME_FACE:g}"
-    return [f"{subject.label}: the face looks like another one's in {len(cosines)} frames (cosine {alike})"]
+    return [f"{subject.label}: the face looks like another person's in {len(cosines)} frames (cosine {alike})"]
 
 
 def judge_light(score: SegmentScore, thresholds: Thresholds) -> list[tuple[str, str]]:
-    """(level, sentence) for each thing that is odd about a segment's light, and the step to the segment before it."""
+    """(level, sentence) for each oddity of a segment's light, and for its step from the segment before."""
     found = []
     light = score.light
     if light is not None and light.kelvin is not None and light.story_kelvin is not None:
@@ -174,12 +174,12 @@ def judge_light(score: SegmentScore, thresholds: Thresholds) -> list[tuple[str, 
 
 
 def mired_outside(kelvin: float, span: tuple[float, float]) -> float:
-    """By how many mired (10⁶ / K, in which equal steps look equal) a temperature lies outside a span; 0 within it."""
+    """Distance of a temperature from a span in mired (10⁶ / K, in which equal steps look equal); 0 within it."""
     value, warm, cool = 1e6 / kelvin, 1e6 / span[0], 1e6 / span[1]
     return max(0.0, value - warm, cool - value)
 
 
-#: Words of a story's lighting → the median lightness (CIELAB L) that such an image has, from … to. The first that is found.
+#: Words of a story's lighting → the range of the image's median lightness (CIELAB L). The first match counts.
 _LIGHTNESS_WORDS = (
     (("night", "moonlight", "nacht", "mondlicht"), (3, 45)),
     (("dusk", "dawn", "twilight", "dämmerung", "low-key", "low key", "candle", "kerze"), (10, 60)),
@@ -189,16 +189,16 @@ _LIGHTNESS_WORDS = (
 
 
 def expected_lightness(lighting: str) -> tuple[int, int] | None:
-    """The span of median lightness that a story's words on light stand for, or None when they do not say."""
+    """The range of median lightness that a story's lighting implies, or None."""
     words = lighting.casefold()
     return next((span for names, span in _LIGHTNESS_WORDS if any(name in words for name in names)), None)
 
 
 def score_of_take(score: SegmentScore) -> float:
-    """One number to rank takes of the same segment by: the lowest of what counts, each against its own target."""
+    """A number that ranks takes of the same segment: the lowest of its scores, each relative to its own target."""
     characters = [subject for subject in score.subjects if subject.kind == "character"]
     values = [subject.mean for subject in characters if subject.mean is not None]
-    values += [0.0 for subject in characters if not subject.weights]  # seen nowhere
+    values += [0.0 for subject in characters if not subject.weights]  # not seen in any frame
     values += [subject.minimum + 0.15 for subject in characters if subject.minimum is not None]
     if score.temporal is not None and score.temporal.score is not None:
         values.append(score.temporal.score + 0.25)
@@ -208,10 +208,10 @@ def score_of_take(score: SegmentScore) -> float:
 
 
 def choose_take(levels: Sequence[str], scores: Sequence[float]) -> int:
-    """The index of the best of several takes: the best verdict, then the highest score, then the earliest."""
+    """The index of the best take: by verdict, then by score, then the earliest."""
     return min(range(len(levels)), key=lambda index: (_ORDER[levels[index]], -scores[index], index))
 
 
 def wants_another_take(levels: Sequence[str], thresholds: Thresholds) -> bool:
-    """Whether a segment is rendered again: all of its takes failed, and there may be one more."""
+    """Whether a segment is rendered again: all of its takes failed, and another one is allowed."""
     return bool(levels) and all(level == FAIL for level in levels) and len(levels) <= thresholds.extra_takes

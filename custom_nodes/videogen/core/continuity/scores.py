@@ -1,4 +1,4 @@
-"""What continuity metrics say about a segment: plain values that go through JSON and back."""
+"""Results of the continuity metrics for a segment: plain values that convert to JSON and back."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SampleScore:
-    """One frame of a segment against one image of the subject.
+    """Comparison of one frame of a segment with one image of the subject.
 
     Attributes:
         frame: 0-based number in the segment.
         against: ``reference`` or ``first segment``.
-        score: the fused one, 0 to 1; `embedding` and `chroma` are its calibrated parts (chroma None where there is no color),
+        score: the fused score, 0 to 1; `embedding` and `chroma` are its calibrated parts (chroma None where there is no color),
             `cosine` the raw value.
-        face: cosine of two faces, where the face models are there and see one on both sides; not part of the score.
+        face: cosine of two faces, where the face models are installed and detect one on both sides; not part of the score.
     """
 
     frame: int
@@ -35,12 +35,12 @@ class SampleScore:
 
 @dataclass(frozen=True)
 class Drift:
-    """What changed about a subject.
+    """A change of a subject's appearance.
 
     Attributes:
         part: ``shirt``, ``upper part``, ``whole subject`` …
-        quantity: ``hue`` (degrees), ``lightness`` (CIELAB L) or ``color`` (CIELAB chroma).
-        change: by how much, with sign.
+        quantity: ``hue`` (degrees), ``lightness`` (CIELAB L) or ``colour`` (CIELAB chroma).
+        change: signed amount.
         first, last: 0-based frames.
     """
 
@@ -53,8 +53,8 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a subject looks like in a sampled frame (0-based), for comparisons with other segments: an `Appearance` as JSON
+class FrameAppearance:
+    """A subject's appearance in a sampled frame (0-based), for comparisons with other segments: an `Appearance` as JSON
     values (metrics/appearance.py)."""
 
     frame: int
@@ -71,17 +71,17 @@ class FrameParts:
 
 @dataclass(frozen=True)
 class SubjectScore:
-    """How much a character or object (or the location) stays itself in a segment.
+    """How consistently a character, object or the location looks in a segment.
 
     Attributes:
         mean, minimum: over the sampled frames, against the reference or against the first segment, whichever is lower; None
-            when there was nothing to compare, and then `notes` says why.
+            when there was nothing to compare, with the reason in `notes`.
         worst_frame: the frame of the minimum, 0-based.
-        against: {``reference`` or ``first segment``: (mean, minimum)} apart.
-        backend, calibration: what measured, and what its numbers mean. Scores of different backends are not comparable.
-        weights: where the subject was looked for: ``mask``, ``alpha``, ``region``, ``ratio`` or ``location``; empty
-            when it was seen nowhere.
-        looks, parts: what it looked like in the sampled frames, and its colors in all of them, for comparisons with other
+        against: {``reference`` or ``first segment``: (mean, minimum)}.
+        backend, calibration: the measuring backend and its calibration. Scores of different backends are not comparable.
+        weights: how the subject was located: ``mask``, ``alpha``, ``region``, ``ratio`` or ``location``; empty when it
+            was not found.
+        looks, parts: its appearance in the sampled frames, and its colors in all of them, for comparisons with other
             segments.
     """
 
@@ -98,7 +98,7 @@ class SubjectScore:
     weights: str
     drift: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()
-    looks: tuple[Look, ...] = ()
+    looks: tuple[FrameAppearance, ...] = ()
     parts: tuple[FrameParts, ...] = ()
 
 
@@ -107,14 +107,14 @@ class TemporalScore:
     """How steadily a segment moves.
 
     Attributes:
-        score: 0 to 1, or None when there are not two frames to compare; `note` says why.
+        score: 0 to 1, or None when there are no two frames to compare, with the reason in `note`.
         mean, minimum: of the frame pairs' scores, before duplicates and the cap.
-        curve: a score for each pair of neighbors.
+        curve: a score for each pair of consecutive frames.
         duplicates: fraction of pairs that show the same image.
-        static: the median flow is below 0.3 pixels; the score is capped.
+        static: whether the median flow is below 0.3 pixels, which caps the score.
         median_flow, mean_flow: pixels of the measured image a frame.
-        because: the reason of a low score, as the end of a sentence.
-        tv_l1_variance: the recipe of others, for comparison; None unless it was asked for.
+        because: the reason for a low score, as the end of a sentence.
+        tv_l1_variance: a published metric, for comparison; None unless requested.
     """
 
     score: float | None
@@ -133,7 +133,7 @@ class TemporalScore:
 
 @dataclass(frozen=True)
 class FrameProblem:
-    """Something that is wrong with frames as such. `frames` are 0-based; `severe` ones fail a segment."""
+    """A defect of single frames, such as black ones. `frames` are 0-based; `severe` problems fail a segment."""
 
     kind: str
     frames: tuple[int, ...]
@@ -143,7 +143,7 @@ class FrameProblem:
 
 @dataclass(frozen=True)
 class FrameCheck:
-    """Number and size (width, height) of the frames, and what is wrong with them."""
+    """Number and size (width, height) of the frames, and their problems."""
 
     count: int
     size: tuple[int, int] | None
@@ -152,12 +152,12 @@ class FrameCheck:
 
 @dataclass(frozen=True)
 class LightScore:
-    """A segment's light, beside the story's.
+    """A segment's light, and the story's.
 
     Attributes:
-        kelvin: estimated correlated color temperature, or None where hardly anything is near gray.
+        kelvin: estimated correlated color temperature, or None where hardly any pixel is near gray.
         lightness: median CIELAB L of the location.
-        story_kelvin, story_lightness: what the story says, as (lowest, highest), or None.
+        story_kelvin, story_lightness: the story's ranges, as (lowest, highest), or None.
     """
 
     kelvin: float | None
@@ -169,12 +169,12 @@ class LightScore:
 
 @dataclass(frozen=True)
 class BoundaryScore:
-    """The last frame of one segment against the first one of the next.
+    """Comparison of the last frame of one segment with the first one of the next.
 
     Attributes:
-        color_step: ΔE (CIE 1976) of the locations' mean Lab; None where one side shows none.
+        color_step: ΔE (CIE 1976) of the locations' mean Lab; None where one side shows no location.
         exempt: why the step does not count (another location, a dissolve), or "".
-        subjects: {name: score} of those who are on both sides.
+        subjects: {name: score} of the subjects on both sides.
         motion_turn: degrees, 0 to 180, between the directions of motion; None where one side hardly moves.
         notes: sentences.
     """
@@ -188,7 +188,7 @@ class BoundaryScore:
 
 @dataclass(frozen=True)
 class SegmentScore:
-    """Everything about one segment. `subjects` has the location too, as a subject of its own."""
+    """All scores of one segment. `subjects` includes the location."""
 
     subjects: tuple[SubjectScore, ...]
     temporal: TemporalScore | None
@@ -198,17 +198,17 @@ class SegmentScore:
     ends: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
+        """All fields as JSON values."""
         return to_plain(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SegmentScore:
-        """What `to_dict` gave, again. Keys that this version does not know are left out."""
+        """The inverse of `to_dict`. Keys unknown to this version are ignored."""
         return from_plain(cls, data)
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses as JSON values: tuples become lists, floats get five digits, what is no number becomes None."""
+    """Dataclasses as JSON values: tuples become lists, floats are rounded to five digits, NaN and infinities become None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -221,7 +221,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(cls: type[T], data: dict[str, Any]) -> T:
-    """A dataclass out of what `to_plain` made of it."""
+    """The inverse of `to_plain` for a dataclass."""
     hints = typing.get_type_hints(cls)
     names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     return cls(**{key: _restore(hints[key], value) for key, value in data.items() if key in names})

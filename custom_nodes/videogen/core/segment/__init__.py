@@ -1,1 +1,1 @@
-"""What one segment takes from its story: plan, prompts, shots, regions, references."""
+"""Everything about one segment that follows from its story: plan, prompts, shot, regions, references."""

@@ -1,4 +1,4 @@
-"""What is asked of a model that draws the reference image of somebody or something in the cast."""
+"""Prompts for drawing the reference images of a story's characters and objects."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ..errors import VideoGenError
 from ..story.model import Entity, Story
 from .frame_seeds import entity_seed
-from .prompts import join_sentences
+from .prompts import join_sentences, join_terms
 from .references import reference_names
 
-#: Around the description, one for each kind. A plain background: what a reference shows is what comes into every frame.
+#: Prefixes of the description, one for each kind. The background is plain: all of a reference comes into every frame.
 CHARACTER_WORDS = (
     "Character reference picture of one single person, from the knees up, facing the camera, arms relaxed, neutral expression,"
     " in front of a plain light grey wall, soft even light"
@@ -19,7 +19,7 @@ OBJECT_WORDS = (
     "Reference picture of one single object, whole in the frame, in front of a plain light grey background,"
     " soft even light"
 )
-#: What spoils a reference: anything that would come into every frame with it.
+#: Negative prompts: what must not come into every frame with the reference.
 _UNWANTED = {
     "character": "second person, crowd, cropped head, hat in front of the face, busy background",
     "object": "people, hands, second object, cropped, busy background",
@@ -28,11 +28,11 @@ _UNWANTED = {
 
 @dataclass(frozen=True)
 class CastMember:
-    """A character or object, and what it takes to draw its reference.
+    """A character or object, and the inputs for drawing its reference image.
 
     Attributes:
-        file: where the image belongs, in ComfyUI's input folder.
-        count: how many members the cast has.
+        file: the image's path in ComfyUI's input folder.
+        count: number of members in the cast.
     """
 
     entity: Entity
@@ -44,18 +44,18 @@ class CastMember:
 
 
 def drawable_cast(story: Story) -> list[Entity]:
-    """Who gets an image of their own: characters, then objects, in the story's order. Places are drawn by every frame."""
+    """Entities with a reference image of their own: characters, then objects, in the story's order."""
     return [*story.characters, *story.objects]
 
 
 def plan_member(
     story: Story, index: int, character_words: str = CHARACTER_WORDS, object_words: str = OBJECT_WORDS
 ) -> CastMember:
-    """What to draw for one member of a story's cast.
+    """Plan the reference image of one member of a story's cast.
 
     Args:
-        index: counted from 1, in the order of `drawable_cast`.
-        character_words, object_words: how a character or an object is to be shown.
+        index: 1-based, in the order of `drawable_cast`.
+        character_words, object_words: how a character or an object is shown.
 
     Raises:
         VideoGenError: `member-missing`.
@@ -64,7 +64,7 @@ def plan_member(
     if not cast:
         raise VideoGenError(
             "member-missing",
-            f"the story {story.title!r} has neither characters nor objects, so nobody to draw",
+            f"the story {story.title!r} has neither characters nor objects, so there is nothing to draw",
             "Add them to the story: docs/story-format.md shows how.",
         )
     if not 1 <= index <= len(cast):
@@ -74,13 +74,12 @@ def plan_member(
         )
     entity = cast[index - 1]
     words = character_words if entity.kind == "character" else object_words
-    # Without a description its name is all there is to go by.
+    # Without a description only its name says what it is.
     subject = entity.description or entity.label or entity.name.replace("_", " ")
-    negative = (" ".join(part.split()).strip(" ,") for part in (story.style.negative, _UNWANTED[entity.kind]))
     return CastMember(
         entity=entity,
         prompt=join_sentences([words, subject, story.style.prefix]),
-        negative=", ".join(part for part in negative if part),
+        negative=join_terms([story.style.negative, _UNWANTED[entity.kind]]),
         seed=entity_seed(entity, story.slug),
         file=reference_names(story.slug, entity)[0],
         count=len(cast),

@@ -1,4 +1,4 @@
-"""A place and its light in words, without anybody in it."""
+"""The prompt for an empty location and its light."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KELVIN = re.compile(r"\d\s*K(?:elvin)?\b")
 def describe_location(plan: SegmentPlan) -> str:
     """The prompt for an image of a segment's location: its description, the story's light, the light's color temperature.
 
-    The temperature is left out where the words on the light give one already. Empty when the story says nothing of all this.
+    The temperature is left out where the lighting already gives one. Empty when the story has none of these.
     """
     place = plan.location
     words = "" if place is None else place.description or place.label
@@ -25,7 +25,7 @@ def describe_kelvin(kelvin: tuple[int, int] | None) -> str:
     if kelvin is None:
         return ""
     low, high = kelvin
-    # Daylight is about 5500 K; what most people call neutral lies around it.
+    # Daylight is about 5500 K; what most people call neutral is around it.
     middle = (low + high) / 2
     tone = "warm" if middle < 4500 else "cool" if middle > 7000 else "neutral"
     return f"{tone} colour temperature of {low} K" if low == high else f"{tone} colour temperature of {low} to {high} K"

@@ -1,33 +1,32 @@
-"""Everything that one segment needs in order to be rendered: what a SEGMENT socket carries."""
+"""Everything needed to render one segment: the value of a SEGMENT socket."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..digest import digest
 from ..story.model import Entity, Story
 from .prompts import compose_negative, compose_prompt, entities_in
 from .shots import Shot, parse_shot
 
-#: Fields of a plan that a storyboard shows and that no model sees: they change a segment's frames only when they are drawn.
+#: Fields of a plan that a storyboard draws and no model sees: they change a segment's frames only in a storyboard.
 CAPTIONS = ("title", "slug", "id", "count", "start", "film_duration", "description", "continuity")
 
 
 @dataclass(frozen=True)
 class SegmentPlan:
-    """A segment with all that it takes from its story, resolved.
+    """A segment, with everything it takes from its story resolved.
 
     Attributes:
-        number, count: 1-based place, and how many segments the film has.
+        number, count: 1-based position, and number of segments in the film.
         start, duration, film_duration: seconds, exact.
-        frames, fps: how many frames are rendered, and how many of them a second; ``frames / fps == duration``.
+        frames, fps: number of rendered frames, and frames a second; ``frames / fps == duration``.
         size: width and height of the frames in pixels.
-        text: the segment's own words; `prompt` is the whole prompt around them.
-        context: the master prompt, for models that take one.
+        text: the segment's own prompt text; `prompt` is the whole prompt around it.
+        context: the master prompt, for models that accept one.
     """
 
     title: str
@@ -59,15 +58,15 @@ class SegmentPlan:
 
     @property
     def file_stem(self) -> str:
-        """``segment_07``: the name of its file, sorted right for any number of segments."""
+        """``segment_07``: its file name without suffix, zero-padded so that names sort by number."""
         return f"segment_{self.number:0{max(2, len(str(self.count)))}d}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values; fractions become text such as ``"1/3"``."""
+        """All fields as JSON values; fractions become text such as ``"1/3"``."""
         return _plain(dataclasses.asdict(self))
 
     def digest(self) -> str:
-        """SHA-256 over all of it, in hexadecimal digits."""
+        """SHA-256 of `to_dict`, in hexadecimal digits."""
         return digest(self.to_dict())
 
 
@@ -76,7 +75,7 @@ def plan_segment(story: Story, number: int, prompt_override: str = "") -> Segmen
 
     Args:
         number: 1-based.
-        prompt_override: stands in for the segment's own text when it is not blank.
+        prompt_override: replaces the segment's own text when it is not blank.
 
     Raises:
         VideoGenError: `segment-missing`.
@@ -106,19 +105,13 @@ def plan_segment(story: Story, number: int, prompt_override: str = "") -> Segmen
         technical=segment.technical,
         continuity=segment.continuity,
         shot=parse_shot(segment.technical, text),
-        # `segments` says where else somebody appears; it does not change this segment's frames.
+        # `segments` says where else an entity appears; it does not change this segment's frames.
         characters=tuple(dataclasses.replace(e, segments=()) for e in entities_in(story.characters, number)),
         objects=tuple(dataclasses.replace(e, segments=()) for e in entities_in(story.objects, number)),
         location=dataclasses.replace(locations[0], segments=()) if locations else None,
         lighting=story.style.lighting,
         kelvin=story.style.kelvin,
     )
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value in its canonical form, in hexadecimal digits."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _plain(value: Any) -> Any:

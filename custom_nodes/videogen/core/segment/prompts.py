@@ -1,4 +1,4 @@
-"""Prompt composition: what a segment shares with the others, around what is its own."""
+"""Prompt composition: the shared parts of a story around a segment's own text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def compose_prompt(story: Story, segment: Segment, text: str | None = None) -> s
     """The whole prompt: style prefix, lighting, location, characters, objects, the segment's own text, suffix.
 
     Args:
-        text: stands in for the segment's own text, when given and not blank.
+        text: replaces the segment's own text, when given and not blank.
     """
     own = text if text and text.strip() else segment.prompt
     parts = [
@@ -27,18 +27,23 @@ def compose_prompt(story: Story, segment: Segment, text: str | None = None) -> s
 
 
 def compose_negative(story: Story, segment: Segment) -> str:
-    """What must not be seen: the style's words, then the segment's."""
-    parts = (" ".join(part.split()).strip(" ,") for part in (story.style.negative, segment.negative))
-    return ", ".join(part for part in parts if part)
+    """The negative prompt: the style's, then the segment's."""
+    return join_terms([story.style.negative, segment.negative])
 
 
 def entities_in(entities: Iterable[Entity], number: int) -> tuple[Entity, ...]:
-    """Those that appear in the segment with this number, in the story's order."""
+    """The entities that appear in the segment with this number, in the story's order."""
     return tuple(entity for entity in entities if number in entity.segments)
 
 
+def join_terms(parts: Iterable[str]) -> str:
+    """Parts as one comma-separated line, as negative prompts are written."""
+    terms = (" ".join(part.split()).strip(" ,") for part in parts)
+    return ", ".join(term for term in terms if term)
+
+
 def join_sentences(parts: Iterable[str]) -> str:
-    """Parts as one line of sentences; a part that ends without punctuation gets a full stop."""
+    """Parts as one line of sentences; a full stop is added to a part that ends without punctuation."""
     sentences = []
     for part in parts:
         sentence = " ".join(part.split()).rstrip(" ,;")

@@ -1,4 +1,4 @@
-"""Which images show the cast of a segment: what they are called, and who needs one."""
+"""Reference images of a segment's cast: their names, and which entities need one."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from ..story.schema import REGIONS
 from ..story.validation import did_you_mean, place
 from .plan import SegmentPlan
 
-#: kind of entity → the key of a story under which it stands.
-STORY_KEYS = {"character": "characters", "object": "objects", "location": "locations"}
-#: kind → how strongly a reference of that kind holds when neither story nor workflow say it.
+#: kind of entity → the key of the story that has entities of this kind.
+SECTION_OF_KIND = {"character": "characters", "object": "objects", "location": "locations"}
+#: kind → weight of a reference of that kind, where neither the story nor the workflow gives one.
 DEFAULT_WEIGHTS = {"character": 0.8, "object": 0.5, "location": 0.3}
-#: What `missing` can be of a node that shows the cast.
+#: Choices of the widget `missing`: what nodes do about missing images.
 STOP, GO_ON = "stop", "go on without"
-#: What `anchor` can be of a node that may look at the image of a place.
-REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE = (
+#: Choices of the widget `anchor` of *Color Match*: where the target colors come from.
+REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME_ANCHOR, AVERAGE = (
     "reference, else first frame",
     "reference",
     "first frame",
     "average of the frames",
 )
 HOW_TO_MAKE = (
-    "Put a picture of that name into ComfyUI's input folder or beside the story, render"
-    " workflows/character_references.json, which makes the pictures, or set `missing` to “go on without”."
+    "Put a picture of that name into ComfyUI's input folder or the story's folder, render"
+    " workflows/character_references.json, which draws the pictures, or set `missing` to “go on without”."
 )
 HOW_TO_SHOW_PLACE = (
-    "A place is drawn by nobody: put a picture of that name into ComfyUI's input folder or beside the story, connect one to the"
-    " node (*Location*, *Color Match*), or let it do without (`anchor`, `missing`)."
+    "Pictures of locations are not drawn automatically: put one of that name into ComfyUI's input folder or the story's folder,"
+    " connect one to the node (*Location*, *Color Match*), or go on without (`anchor`, `missing`)."
 )
 
 
 @dataclass(frozen=True)
 class Role:
-    """Somebody or something that an image keeps the same in a segment.
+    """An entity whose look reference images keep consistent in a segment.
 
     Attributes:
-        weight: how strongly, above 0.
-        names: files of its images in ComfyUI's input folder; empty when the workflow itself gives the images.
+        weight: strength of the images, above 0.
+        names: files of its images in ComfyUI's input folder; empty when the workflow provides the images.
     """
 
     entity: Entity
@@ -50,7 +50,7 @@ class Role:
 
 
 def default_reference(slug: str, entity: Entity) -> str:
-    """Where the image of an entity lies whose story names none: ``videogen/apple_tree/sapling.png``.
+    """Path of the image of an entity for which the story names none: ``videogen/apple_tree/sapling.png``.
 
     Args:
         slug: of the story.
@@ -59,12 +59,12 @@ def default_reference(slug: str, entity: Entity) -> str:
 
 
 def reference_names(slug: str, entity: Entity) -> tuple[str, ...]:
-    """Names in ComfyUI's input folder of the images that show an entity: the story's, else the default one."""
+    """Names in ComfyUI's input folder of an entity's images: the story's, or else the default one."""
     return tuple(name.replace("\\", "/") for name in entity.references) or (default_reference(slug, entity),)
 
 
 def mask_name(entity: Entity) -> str:
-    """Name in ComfyUI's input folder of the mask image that says where an entity is, or ""."""
+    """Name in ComfyUI's input folder of the mask image of an entity's region, or ""."""
     region = entity.region
     return region.replace("\\", "/") if isinstance(region, str) and region not in REGIONS else ""
 
@@ -72,20 +72,20 @@ def mask_name(entity: Entity) -> str:
 def cast_roles(
     plan: SegmentPlan, weights: Mapping[str, float] = DEFAULT_WEIGHTS, given: Container[str] = ()
 ) -> list[Role]:
-    """Who is kept the same by images in a segment.
+    """The entities of a segment that reference images keep consistent.
 
-    Characters and objects always are; the location only where the story or the workflow gives an image of it. The story's
-    own weight counts; one of 0 leaves an entity out, and a kind's weight of 0 leaves all of that kind out.
+    Characters and objects always count; the location only where the story or the workflow provides an image of it. The
+    story's own weight takes precedence; 0 leaves an entity out, and a kind's weight of 0 leaves out all of that kind.
 
     Args:
-        weights: kind → weight of those whose story gives none.
-        given: names of entities whose images the workflow gives.
+        weights: kind → weight of entities for which the story gives none.
+        given: names of entities whose images the workflow provides.
     """
     roles = []
     for entity in cast_of(plan):
         weight = 0.0 if weights[entity.kind] == 0 else weights[entity.kind] if entity.weight is None else entity.weight
-        comes_along = entity.kind != "location" or entity.references or entity.name in given
-        if weight > 0 and comes_along:
+        is_shown = entity.kind != "location" or entity.references or entity.name in given
+        if weight > 0 and is_shown:
             roles.append(Role(entity, weight, () if entity.name in given else reference_names(plan.slug, entity)))
     return roles
 
@@ -102,7 +102,7 @@ def used_names(plan: SegmentPlan, roles: Sequence[Role]) -> list[str]:
 
 
 def missing_image(entity: Entity, name: str, where: str = "ComfyUI's input folder") -> Problem:
-    """The sentence on an image or mask that is not there."""
+    """The problem of an image or mask that does not exist."""
     if name == mask_name(entity):
         return Problem(story_place(entity), f"the mask {name!r} of its region is not in {where}")
     said = "its picture" if entity.references else "it has no `reference`, and the picture of its default name"
@@ -110,8 +110,8 @@ def missing_image(entity: Entity, name: str, where: str = "ComfyUI's input folde
 
 
 def story_place(entity: Entity) -> str:
-    """``characters.protagonist``: where an entity stands in its story."""
-    return place(STORY_KEYS[entity.kind], entity.name)
+    """``characters.protagonist``: the place of an entity in its story."""
+    return place(SECTION_OF_KIND[entity.kind], entity.name)
 
 
 def describe_unknown_name(name: str, cast: Iterable[Entity]) -> str:
@@ -122,7 +122,7 @@ def describe_unknown_name(name: str, cast: Iterable[Entity]) -> str:
 
 
 def story_cast(story: Story) -> list[Entity]:
-    """Everybody and everything of a whole story."""
+    """All characters, objects and locations of a story."""
     return [*story.characters, *story.objects, *story.locations]
 
 
@@ -134,13 +134,13 @@ def rename_images(
     *,
     unnamed_places: bool = False,
 ) -> dict[str, Any]:
-    """A story's plain data with other names for its images and masks.
+    """Rename the images and masks in a story's plain data.
 
     Args:
         data: the plain data of `story`; it is not changed.
-        new_names: name as the story has it, or the default name → the new one. Others stay as they are.
-        given: names of entities whose images the workflow gives.
-        unnamed_places: images of the default name of locations for which the story names none get their new name too.
+        new_names: name in the story, or default name → new name. Others are kept.
+        given: names of entities whose images the workflow provides.
+        unnamed_places: whether default names of locations, for which the story names no image, are renamed too.
     """
     changed = dict(data)
     for entity in story_cast(story):
@@ -150,11 +150,11 @@ def rename_images(
         if any(name in new_names for name in names) and (unnamed_places or not unnamed_place):
             fields["reference"] = [new_names.get(name, name) for name in names]
             if unnamed_place and entity.name not in given:
-                # Named now, it would count among the cast (`cast_roles`), which it did not under its default name.
+                # Once named, it would count among the cast (`cast_roles`), unlike under its default name.
                 fields["weight"] = 0
         if mask in new_names:
             fields["region"] = new_names[mask]
         if fields:
-            key = STORY_KEYS[entity.kind]
+            key = SECTION_OF_KIND[entity.kind]
             changed[key] = {**changed[key], entity.name: {**changed[key][entity.name], **fields}}
     return changed

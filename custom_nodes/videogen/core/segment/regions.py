@@ -1,4 +1,4 @@
-"""Who is where in the frame: the regions of a segment's cast, out of what the story says and who else is in the shot."""
+"""Regions of a segment's cast in the frame, from the story's regions and the number of entities in the shot."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from enum import IntEnum
 from ..story.model import Entity
 from ..story.schema import REGIONS
 
-#: x, y, width and height in 0…1, counted from the top left corner.
+#: x, y, width and height in 0…1, from the top left corner.
 Box = tuple[float, float, float, float]
-#: Who is alone in the shot has the rest of the frame to himself, so a named place for one is wider than half of it.
+#: Named regions of an entity that is alone in the shot: wider than half the frame, as nothing else needs the rest.
 ALONE: dict[str, Box] = {
     "left": (0.0, 0.0, 2 / 3, 1.0),
     "centre": (1 / 6, 0.0, 2 / 3, 1.0),
@@ -20,26 +20,26 @@ ALONE: dict[str, Box] = {
 
 
 class Layer(IntEnum):
-    """Who has his place first: where areas overlap, those of a later layer yield to those of the layers before."""
+    """Priority of areas: where they overlap, a later layer yields to the earlier ones."""
 
     #: Characters whose region the story gives.
     GIVEN = 0
-    #: Characters without a region, put into the columns that are left.
+    #: Characters without a region, placed in the remaining columns.
     PLACED = 1
     #: Objects whose region the story gives.
     OBJECT = 2
-    #: Everybody else: they share, kind by kind, what the regions leave.
+    #: All others: they share, kind by kind, the space outside the regions.
     REST = 3
 
 
 @dataclass(frozen=True)
 class Area:
-    """Where somebody or something is.
+    """The area of an entity in the frame.
 
     Attributes:
-        box: its place; None when it is `file` that says it, or when it is on the layer REST.
+        box: its box; None when `file` defines the area, or on the layer REST.
         file: name of a mask image, or "".
-        share: on the layer REST, which part of what the regions leave it gets: 1 / the number of its kind there.
+        share: on the layer REST, its fraction of the space outside the regions: 1 / the number of its kind there.
     """
 
     entity: Entity
@@ -58,16 +58,16 @@ def lay_out(
 ) -> list[Area]:
     """The areas of a segment's characters, objects and location, in this order.
 
-    - A box or a mask image counts as it is given.
+    - A box or a mask image is used as given.
     - ``left``, ``center`` and ``right`` are columns of one grid: halves, thirds as soon as a center is among them, and
-      more when more characters are in the shot. Alone in the shot they are two thirds of the frame (`ALONE`).
-    - Of two or more characters, those without a region get the columns that are left, in the order of the cast.
-    - A character without a region who is alone, or beside others with boxes and masks only, covers what the regions
-      leave: the whole frame when there are none. So do objects without a region, and the location.
+      more when more characters are in the shot. For an entity alone in the shot they are two thirds of the frame (`ALONE`).
+    - Of two or more characters, those without a region are placed in the remaining columns, in the order of the cast.
+    - A character without a region that is alone, or among others with boxes and masks only, covers the space outside the
+      regions: the whole frame when there are none. So do objects without a region, and the location.
 
     Args:
-        counted: (kind, name) of those who share what the regions leave; None for all. Everybody in the shot keeps his
-            region all the same: nobody else is to appear in it.
+        counted: (kind, name) of the entities that share the space outside the regions; None for all. Regions are reserved
+            for all entities in the shot, counted or not.
     """
     columns = _columns(characters, objects)
     areas = []
@@ -87,7 +87,7 @@ def lay_out(
 
 
 def _columns(characters: Sequence[Entity], objects: Sequence[Entity]) -> dict[tuple[str, str], Box]:
-    """The columns of those with a named region, and of the characters that are put beside them."""
+    """The columns of entities with a named region, and of the characters placed next to them."""
     cast = [*characters, *objects]
     people = [entity for entity in cast if entity.kind == "character" and (entity.region is None or _is_named(entity))]
     named = [entity for entity in cast if _is_named(entity)]
@@ -100,10 +100,10 @@ def _columns(characters: Sequence[Entity], objects: Sequence[Entity]) -> dict[tu
     if "centre" in claimed:
         count = max(3, count) | 1  # an odd number has a middle
     places = {"left": 0, "centre": count // 2, "right": count - 1}
-    left_over = [column for column in range(count) if column not in {places[name] for name in claimed}]
+    remaining = [column for column in range(count) if column not in {places[name] for name in claimed}]
     chosen = {(entity.kind, entity.name): places[str(entity.region)] for entity in named}
-    # More columns than people can only be left over beside a center.
-    chosen |= {(entity.kind, entity.name): column for entity, column in zip(free, left_over, strict=False)}
+    # More columns than people only remain next to a center.
+    chosen |= {(entity.kind, entity.name): column for entity, column in zip(free, remaining, strict=False)}
     return {key: (column / count, 0.0, 1 / count, 1.0) for key, column in chosen.items()}
 
 

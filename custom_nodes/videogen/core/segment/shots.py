@@ -1,11 +1,11 @@
-"""Shot size and camera move, read off a director's words in German or English."""
+"""Shot size and camera move, parsed from directions in German or English."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-#: size -> (label, share of the image's height that a standing person takes)
+#: size → (label, height of a standing person as a fraction of the image's height)
 SHOT_SIZES: dict[str, tuple[str, float]] = {
     "extreme-wide": ("Extreme wide shot", 0.22),
     "wide": ("Wide shot", 0.36),
@@ -16,7 +16,7 @@ SHOT_SIZES: dict[str, tuple[str, float]] = {
     "extreme-close": ("Extreme close-up", 2.30),
 }
 
-#: move -> label. Pan and tilt turn the camera, tracking moves it, zoom changes the focal length.
+#: move → label. Pan and tilt turn the camera, tracking moves it, zoom changes the focal length.
 CAMERA_MOVES: dict[str, str] = {
     "static": "Static camera",
     "pan-left": "Pan left",
@@ -27,9 +27,17 @@ CAMERA_MOVES: dict[str, str] = {
     "zoom-out": "Zoom out",
     "track": "Tracking shot",
 }
+#: move → direction of the view, x to the right and y down. Tracking is drawn to the right; zooms and a static camera have none.
+MOVE_DIRECTIONS: dict[str, tuple[int, int]] = {
+    "pan-left": (-1, 0),
+    "pan-right": (1, 0),
+    "track": (1, 0),
+    "tilt-up": (0, -1),
+    "tilt-down": (0, 1),
+}
 
-# The earliest match in the text wins; of two at the same place, the one that stands first here. A word before "~" means
-# the shot in a `technical` line, but in a prompt only with "shot" or the like behind it: hats are wide-brimmed there.
+# The earliest match in the text wins; of two at the same place, the one listed first here. A word before "~" means
+# the shot in a `technical` line, but in a prompt only with "shot" or the like after it: hats are wide-brimmed there.
 _SIZE_WORDS: tuple[tuple[str, str], ...] = (
     (
         "extreme-close",
@@ -63,7 +71,7 @@ _CAMERA_TALK = re.compile(
     r"|(?<!\w)(?:pan|tilt)(?:s|ning|ing)?\s+(?:shot|movement|left|right|up|down|from|across)",
     re.IGNORECASE,
 )
-# Whole phrases first, as "rechts nach links" has the words of both; the single words count beside the camera's move only.
+# Whole phrases first, as "rechts nach links" has the words of both; the single words count next to the camera's move only.
 _ACROSS: tuple[tuple[str, str], ...] = (
     ("pan-left", r"rechts\s+nach\s+links|right[- ]to[- ](?:the\s+)?left"),
     ("pan-right", r"links\s+nach\s+rechts|left[- ]to[- ](?:the\s+)?right"),
@@ -90,7 +98,7 @@ _GENTLE = re.compile(
 
 @dataclass(frozen=True)
 class Shot:
-    """How the camera sees a segment.
+    """Shot size and camera move of a segment.
 
     Attributes:
         size: a key of `SHOT_SIZES`.
@@ -108,9 +116,9 @@ class Shot:
 
 
 def parse_shot(technical: str, prompt: str = "") -> Shot:
-    """Read a shot off the `technical` line; what it leaves open is looked up in the prompt.
+    """Parse the shot from the `technical` line, and from the prompt where that line leaves something open.
 
-    ``"Halbtotale/Totale mit Schwenk rechts nach links"`` is a medium shot that pans left. Without any word for it the
+    ``"Halbtotale/Totale mit Schwenk rechts nach links"`` is a medium shot that pans left. By default the
     size is medium and the camera static.
     """
     size = _find_size(technical) or _find_size(prompt, in_prompt=True) or "medium"
@@ -134,7 +142,7 @@ def _find_size(text: str, *, in_prompt: bool = False) -> str | None:
 
 
 def _find_move(text: str) -> tuple[str | None, bool]:
-    """The camera move in a text, and whether the text gives its direction."""
+    """The camera move in a text, and whether the text states its direction."""
     found = _earliest(_MOVE_WORDS[:-1], text)
     if found is None:
         return ("static" if _earliest(_MOVE_WORDS[-1:], text) else None), True
@@ -151,7 +159,7 @@ def _find_move(text: str) -> tuple[str | None, bool]:
 def _find_direction(
     phrases: tuple[tuple[str, str], ...], words: tuple[tuple[str, str], ...], text: str, start: int
 ) -> str | None:
-    """Where a move goes whose word stands at `start`: a whole phrase, else the next word in its clause, else the one before."""
+    """Direction of the move whose word is at `start`: a whole phrase, else the next word in its clause, else the one before."""
     clause_start = max(text.rfind(mark, 0, start) for mark in _CLAUSE_ENDS) + 1
     clause_end = min((end for mark in _CLAUSE_ENDS if (end := text.find(mark, start)) >= 0), default=len(text))
     found = (
@@ -164,11 +172,11 @@ def _find_direction(
 
 
 def _earliest(words: tuple[tuple[str, str], ...], text: str) -> tuple[str, int] | None:
-    """The name of the earliest match that is not negated ("no camera movement"), and where it stands."""
+    """The name and position of the earliest match that is not negated ("no camera movement")."""
     best: tuple[str, int] | None = None
     for name, pattern in words:
         for match in re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text, re.IGNORECASE):
-            # 40 characters have room for "without any"; looking at everything before takes seconds in a long prompt.
+            # 40 characters have room for "without any"; searching the whole text before takes seconds in a long prompt.
             if _NEGATION.search(text, max(0, match.start() - 40), match.start()):
                 continue
             if best is None or match.start() < best[1]:

@@ -1,1 +1,1 @@
-"""The story: its model, its format, and how it is read and validated."""
+"""The story: its model, its file format, parser and validation."""

@@ -1,4 +1,4 @@
-"""Characters, objects and locations of a story, out of plain data."""
+"""Parses the characters, objects and locations of a story."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ..timing import exact
 from .model import CAST_COLORS, Entity
 from .schema import ENTITY_KEYS, MAX_ENTITIES, MAX_SEED, REGIONS, is_inside
 from .selection import parse_selection
-from .validation import Validator, found, place
+from .validation import Range, Validator, found, place
 
 
 def parse_entities(
     check: Validator, story: dict[str, Any], key: str, kind: str, count: int, color_offset: int
 ) -> tuple[Entity, ...]:
-    """The entities under one key of a story.
+    """Parse the entities under one key of a story.
 
     Args:
         key: ``characters``, ``objects`` or ``locations``.
-        count: how many segments the story has.
-        color_offset: how many colors the entities before these have taken.
+        count: number of segments in the story.
+        color_offset: number of colors that the entities before these have used.
     """
     entities: list[Entity] = []
     items = check.mapping(story.get(key, {}), key)
@@ -39,20 +39,20 @@ def parse_entities(
 def _entity(check: Validator, item: Any, kind: str, name: str, where: str, count: int, color_index: int) -> Entity:
     fields = check.mapping(item, where, ENTITY_KEYS)
     numbers: tuple[int, ...] = tuple(range(1, count + 1))
-    # Without any segment there is nothing to compare with, and that is reported already.
+    # Without any segment there is nothing to compare with, and that has been reported.
     if "segments" in fields and count:
         numbers = check.attempt(f"{where}.segments", lambda: parse_selection(fields["segments"], count), ())
     label = name.replace("_", " ").strip() or name
-    weight = check.number(fields, "weight", where, default=None, low=0, high=3)
-    color = check.text(fields, "color", where, default=CAST_COLORS[color_index % len(CAST_COLORS)])
+    weight = fields.number("weight", default=None, limits=Range(0, 3))
+    color = fields.text("color", default=CAST_COLORS[color_index % len(CAST_COLORS)])
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
-        check.report(f"{where}.color", f'{found(color)}, expected a color such as "#4C9BE8"')
+        fields.report("color", f'{found(color)}, expected a color such as "#4C9BE8"')
     return Entity(
         kind=kind,
         name=name,
-        label=check.text(fields, "label", where, default=label[0].upper() + label[1:], longest=60, filled=True),
-        description=check.text(fields, "description", where, longest=4000),
-        seed=check.whole(fields, "seed", where, default=None, low=0, high=MAX_SEED),
+        label=fields.text("label", default=label[0].upper() + label[1:], longest=60, filled=True),
+        description=fields.text("description", longest=4000),
+        seed=fields.whole("seed", default=None, low=0, high=MAX_SEED),
         segments=numbers,
         references=_references(check, fields.get("reference", []), f"{where}.reference"),
         weight=None if weight is None else float(weight),
@@ -95,13 +95,13 @@ def _region(check: Validator, value: Any, where: str) -> str | tuple[float, floa
 
 
 def check_one_location(check: Validator, locations: tuple[Entity, ...]) -> None:
-    """A segment is at one place at most."""
+    """Report segments that are at more than one location."""
     taken: dict[int, str] = {}
     for location in locations:
         doubled = [number for number in location.segments if number in taken]
         if doubled:
             check.report(
                 f"locations.{location.name}.segments",
-                f"segment {doubled[0]} already is at {taken[doubled[0]]!r}; a segment has one location",
+                f"segment {doubled[0]} is already at {taken[doubled[0]]!r}; a segment has one location",
             )
         taken.update(dict.fromkeys(location.segments, location.name))

@@ -1,4 +1,4 @@
-"""JSON and YAML text to plain data, strictly: no objects, no doubled keys."""
+"""Strict JSON and YAML parsing: plain data only, no repeated keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from ..errors import VideoGenError
 from .validation import found
 
-#: A story of 1,000 segments with long prompts has 2 MB; more than this is another file.
+#: A story of 1,000 segments with long prompts has 2 MB; a longer file is not a story.
 MAX_CHARACTERS = 20_000_000
 #: Keys that merging (``<<: *anchor``) may copy in one document: ten mappings that merge each other can ask for billions.
 MAX_MERGED_KEYS = 100_000
@@ -21,13 +21,13 @@ class _PlainLoader(yaml.SafeLoader):
     """YAML without tags that build objects, without repeated keys, and with a limit on what merge keys copy."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Doubled keys are looked for here: later on a key that overrides a merged one looks like a doubled one.
+        # Repeated keys are searched for here: later on, a key that overrides a merged one looks like a repeated one.
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key_node, _ in node.value:
             if isinstance(key_node, yaml.ScalarNode) and key_node.tag != _MERGE:
                 if key_node.value in seen:
-                    raise _yaml_error(f"the key {key_node.value[:60]!r} stands twice", key_node)
+                    raise _yaml_error(f"the key {key_node.value[:60]!r} is repeated", key_node)
                 seen.add(key_node.value)
         return node
 
@@ -95,7 +95,7 @@ def _yaml_error(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
 
 
 def parse_document(text: str, name: str) -> Any:
-    """Plain data out of JSON or YAML text.
+    """Parse JSON or YAML text into plain data.
 
     Args:
         name: file name for messages; ``.yaml``/``.yml`` is read as YAML, ``.json`` as JSON, anything else by its first
@@ -110,7 +110,10 @@ def parse_document(text: str, name: str) -> Any:
             "story-unreadable", f"{name} is empty", "Write a story into it; docs/story-format.md shows one."
         )
     if len(text) > MAX_CHARACTERS:
-        raise VideoGenError("story-unreadable", f"{name} has {len(text):,} characters, which is no story")
+        raise VideoGenError(
+            "story-unreadable",
+            f"{name} has {len(text):,} characters, at most {MAX_CHARACTERS:,} are allowed in a story",
+        )
     lowered = name.lower()
     is_yaml = lowered.endswith((".yaml", ".yml")) or (not lowered.endswith(".json") and text.lstrip()[0] not in "[{")
     try:
@@ -120,22 +123,22 @@ def parse_document(text: str, name: str) -> Any:
 
 
 def _parse_json(text: str, name: str) -> Any:
-    def refuse_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         unique: dict[str, Any] = {}
         for key, value in pairs:
             if key in unique:
                 raise VideoGenError(
                     "story-unreadable",
-                    f"{name}: the key {key[:60]!r} stands twice in one object",
-                    "Keep one of the two.",
+                    f"{name}: the key {key[:60]!r} is repeated in one object",
+                    "Keep one of them.",
                 )
             unique[key] = value
         return unique
 
     try:
-        return json.loads(text, object_pairs_hook=refuse_doubles)
+        return json.loads(text, object_pairs_hook=refuse_repeated_keys)
     except json.JSONDecodeError as error:
-        # Around the place, as a whole file can be one line.
+        # Only the surroundings of the error, as a whole file can be one line.
         line_start = error.pos - error.colno + 1
         line = text[max(line_start, error.pos - 50) : error.pos + 30].split("\n")[0]
         line = "".join(character if character.isprintable() else " " for character in line).strip()
@@ -143,9 +146,9 @@ def _parse_json(text: str, name: str) -> Any:
             "story-unreadable",
             f"{name} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
             + (f", at: {line}" if line else ""),
-            "A comma too many or too few is the usual reason. YAML is read from files that end in .yaml.",
+            "Usually a comma is missing or superfluous. YAML is read from files that end in .yaml.",
         ) from None
-    except ValueError:  # Python converts no longer ones
+    except ValueError:  # the limit of Python's int()
         raise VideoGenError("story-unreadable", f"{name} has a number of more than 4,300 digits") from None
 
 

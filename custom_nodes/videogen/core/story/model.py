@@ -1,4 +1,4 @@
-"""What a story is, once it has been read and found right."""
+"""The validated story."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 
 from ..errors import VideoGenError
 
-#: Colors of the chips, in the order in which the cast is listed; told apart by people with color-blindness too.
+#: Colors of the chips, in the order in which the cast is listed; chosen so that people with color blindness can tell them apart.
 CAST_COLORS = (
     "#4C9BE8",
     "#E8A13C",
@@ -27,12 +27,12 @@ CAST_COLORS = (
 
 @dataclass(frozen=True)
 class Style:
-    """What every segment shares.
+    """What all segments share.
 
     Attributes:
-        lighting: words on the light, part of every prompt.
+        lighting: description of the light, part of every prompt.
         kelvin: color temperature as (lowest, highest), or None.
-        master_prompt: the text of the master prompt; context for models that take one.
+        master_prompt: text of the master prompt, context for models that accept one.
     """
 
     prefix: str = ""
@@ -45,14 +45,14 @@ class Style:
 
 @dataclass(frozen=True)
 class Entity:
-    """A character, object or location: somebody or something that must look the same wherever it appears.
+    """A character, object or location, which must look the same wherever it appears.
 
     Attributes:
         kind: ``character``, ``object`` or ``location``.
         name: its key in the story.
         segments: numbers (1-based) of the segments in which it appears.
         references: files of reference images.
-        weight: how strongly the reference holds, 0 to 3, or None for the workflow's own.
+        weight: strength of the reference, 0 to 3, or None for the workflow's own.
         region: ``left``, ``center``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
         color: ``#rrggbb`` of its chip.
     """
@@ -71,7 +71,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Transition:
-    """A transition on the cut behind segment `after`, half of its `seconds` on each side of the cut."""
+    """A transition at the cut after segment `after`, half of its `seconds` on each side of the cut."""
 
     after: int
     type: str
@@ -89,11 +89,11 @@ class Segment:
     """One shot.
 
     Attributes:
-        number: 1-based place in the story.
+        number: 1-based position in the story.
         start: seconds from the film's start (the sum of the durations before it).
         duration: seconds.
-        frames: how many frames are rendered; they are spread evenly over the duration.
-        continues: it begins from the last frame of the segment before it (chained video).
+        frames: number of rendered frames; they are spread evenly over the duration.
+        continues: whether it begins with the last frame of the segment before it (chained video).
     """
 
     number: int
@@ -112,7 +112,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Story:
-    """A whole film. `warnings` are sentences on what is odd but can be rendered."""
+    """A whole film. `warnings` are sentences about oddities that do not prevent rendering."""
 
     title: str
     fps: Fraction
@@ -142,12 +142,12 @@ class Story:
         """The segment with this 1-based number.
 
         Raises:
-            VideoGenError: `segment-missing`, with the numbers that there are.
+            VideoGenError: `segment-missing`, with the numbers that exist.
         """
         if not 1 <= number <= len(self.segments):
             raise VideoGenError(
                 "segment-missing",
-                f"segment {number} is not there: the story {self.title!r} has segments 1 to {len(self.segments)}",
+                f"segment {number} does not exist: the story {self.title!r} has segments 1 to {len(self.segments)}",
                 "Set `index` to one of these numbers.",
             )
         return self.segments[number - 1]
@@ -155,6 +155,6 @@ class Story:
 
 def slugify(title: str) -> str:
     """``"Über den Apfelbaum!"`` → ``uber_den_apfelbaum``; never empty, never longer than 60 characters."""
-    # ß and its kind do not decompose; letters outside Latin have no ASCII form, then the name is a plain one.
+    # ß does not decompose. Letters outside Latin have no ASCII form; without any, the name is "story".
     ascii_text = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "_", ascii_text.lower()).strip("_")[:60].strip("_") or "story"

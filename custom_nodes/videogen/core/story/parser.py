@@ -1,4 +1,4 @@
-"""Plain data to a `Story`, with every problem reported at once."""
+"""Parses plain data into a `Story`, and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from .schema import (
     STYLE_KEYS,
 )
 from .transition_parser import parse_transitions
-from .validation import TooManyProblems, Validator, did_you_mean, found, whole_number
+from .validation import Fields, Range, TooManyProblems, Validator, did_you_mean, found, whole_number
 
 ReadFile = Callable[[str], str]
 
 
 def parse_story(data: Any, name: str = "story", read_file: ReadFile | None = None) -> Story:
-    """Check plain data and make a story of it.
+    """Validate plain data and make a story of it.
 
     Args:
         data: the list of segments, or the object around it (docs/story-format.md).
         name: file name for messages; its stem is the title of a story without one.
-        read_file: gives the text of a file that lies beside the story (``segments`` and ``master_prompt`` can name
-            one); it raises ValueError with a sentence when it cannot. Without it such names are refused.
+        read_file: returns the text of a file in the story's folder (``segments`` and ``master_prompt`` can name one), or
+            raises ValueError with a sentence. Without it such names are refused.
 
     Raises:
-        ProblemList: `story-invalid`, with all problems and where each stands.
+        ProblemList: `story-invalid`, with all problems and their places.
     """
     return _StoryParser(name, read_file).parse(data)
 
@@ -83,10 +83,10 @@ class _StoryParser:
         elif "segments" not in data:
             check.report("segments", f"is missing{self._meant_segments(data)}")
         fields = check.mapping(data, "", STORY_KEYS)
-        check.text(fields, "$schema", "")
-        title = check.text(fields, "title", "", default=self._title_of_file(), longest=200, filled=True)
-        fps = check.number(fields, "fps", "", default=Fraction(3), low=MIN_FPS, high=MAX_FPS, unit=" frames a second")
-        frames = check.whole(fields, "frames", "", default=24, low=1, high=MAX_FRAMES)
+        fields.text("$schema")
+        title = fields.text("title", default=self._title_of_file(), longest=200, filled=True)
+        fps = fields.number("fps", default=Fraction(3), limits=Range(MIN_FPS, MAX_FPS, unit="frames a second"))
+        frames = fields.whole("frames", default=24, low=1, high=MAX_FRAMES)
         assert fps is not None
         segments = self._segments(fields.get("segments", []), fps, frames) if "segments" in fields else []
         count = len(segments)
@@ -100,7 +100,7 @@ class _StoryParser:
             fps=fps,
             frames=frames,
             size=self._size(fields.get("size", [1920, 1080])),
-            quality=check.choice(fields, "quality", "", default="high", choices=QUALITIES),
+            quality=fields.choice("quality", default="high", choices=QUALITIES),
             style=style,
             characters=characters,
             objects=objects,
@@ -198,10 +198,10 @@ class _StoryParser:
             check.report(f"{where}.prompt", f"is missing, expected text{meant.replace('did you mean', 'is it in')}")
         timespan = None
         if "timespan" in fields:
-            text = check.text(fields, "timespan", where, filled=True, longest=100)
+            text = fields.text("timespan", filled=True, longest=100)
             if text:
                 timespan = check.attempt(f"{where}.timespan", lambda: parse_timespan(text), None)
-        frames = check.whole(fields, "frames", where, default=None, low=1, high=MAX_FRAMES)
+        frames = fields.whole("frames", default=None, low=1, high=MAX_FRAMES)
         if timespan:
             duration = timespan[1] - timespan[0]
             frames = frames or count_rendered_frames(duration, fps)
@@ -218,36 +218,34 @@ class _StoryParser:
         return (
             Segment(
                 number=number,
-                id=self._segment_id(fields, number, where),
+                id=self._segment_id(fields, number),
                 start=start,
                 duration=duration,
                 frames=frames,
-                seed=check.whole(fields, "seed", where, default=1000 + number, low=0, high=MAX_SEED),
-                prompt=check.text(fields, "prompt", where, longest=MAX_PROMPT, filled=True),
-                description=check.text(fields, "description", where, longest=2000),
-                technical=check.text(fields, "technical", where, longest=2000),
-                continuity=check.text(fields, "continuity", where, longest=2000),
-                negative=check.text(fields, "negative", where, longest=2000),
-                continues=self._continues(fields, number, where),
+                seed=fields.whole("seed", default=1000 + number, low=0, high=MAX_SEED),
+                prompt=fields.text("prompt", longest=MAX_PROMPT, filled=True),
+                description=fields.text("description", longest=2000),
+                technical=fields.text("technical", longest=2000),
+                continuity=fields.text("continuity", longest=2000),
+                negative=fields.text("negative", longest=2000),
+                continues=self._continues(fields, number),
             ),
             timespan,
         )
 
-    def _continues(self, fields: dict[str, Any], number: int, where: str) -> bool:
-        value = fields.get("continues", False)
-        if not isinstance(value, bool):
-            self.check.report(f"{where}.continues", f"{found(value)}, expected true or false")
-        elif value and number == 1:
-            self.check.report(f"{where}.continues", "is true, but nothing stands before the first segment")
-        return value is True
+    def _continues(self, fields: Fields, number: int) -> bool:
+        continues = fields.flag("continues")
+        if continues and number == 1:
+            fields.report("continues", "is true, but there is no segment before the first one")
+        return continues
 
-    def _segment_id(self, fields: dict[str, Any], number: int, where: str) -> str:
+    def _segment_id(self, fields: Fields, number: int) -> str:
         default = f"segment_{number:02d}"
-        name = self.check.text(fields, "id", where, default=default, longest=100, filled=True)
-        # Ids become parts of file names and of addresses.
+        name = fields.text("id", default=default, longest=100, filled=True)
+        # Ids become parts of file names and URLs.
         if not re.fullmatch(r"\w[\w.-]*", name) or ".." in name:
-            self.check.report(
-                f"{where}.id", f"{found(name)}, expected letters, digits, '_', '-' and single dots, as in 'segment_01'"
+            fields.report(
+                "id", f"{found(name)}, expected letters, digits, '_', '-' and single dots, as in 'segment_01'"
             )
             return default
         return name
@@ -265,26 +263,25 @@ class _StoryParser:
             )
         elif timespan[0] > end:
             self.warnings.append(
-                f"{where}.timespan: there is a gap of {format_seconds(timespan[0] - end)} behind segment {number};"
-                " the film has no gap, it closes up"
+                f"{where}.timespan: there is a gap of {format_seconds(timespan[0] - end)} after segment {number};"
+                " the film closes it"
             )
 
     # ------------------------------------------------------------------ what segments share
 
     def _style(self, value: Any) -> Style:
-        check = self.check
-        fields = check.mapping(value, "style", STYLE_KEYS)
-        master_prompt = check.text(fields, "master_prompt", "style", longest=MAX_MASTER_PROMPT)
+        fields = self.check.mapping(value, "style", STYLE_KEYS)
+        master_prompt = fields.text("master_prompt", longest=MAX_MASTER_PROMPT)
         # One line that ends like a text file is the name of one; anything else is the master prompt itself.
         if re.fullmatch(r"[^\n]{1,255}\.(md|txt)", master_prompt, re.IGNORECASE):
             master_prompt = self._read("style.master_prompt", master_prompt) or ""
-            content = {"master_prompt": master_prompt.removeprefix("\ufeff")}
-            master_prompt = check.text(content, "master_prompt", "style", longest=MAX_MASTER_PROMPT)
+            content = self.check.mapping({"master_prompt": master_prompt.removeprefix("\ufeff")}, "style")
+            master_prompt = content.text("master_prompt", longest=MAX_MASTER_PROMPT)
         return Style(
-            prefix=check.text(fields, "prefix", "style"),
-            suffix=check.text(fields, "suffix", "style"),
-            negative=check.text(fields, "negative", "style"),
-            lighting=check.text(fields, "lighting", "style"),
+            prefix=fields.text("prefix"),
+            suffix=fields.text("suffix"),
+            negative=fields.text("negative"),
+            lighting=fields.text("lighting"),
             kelvin=self._kelvin(fields["kelvin"]) if "kelvin" in fields else None,
             master_prompt=master_prompt,
         )
@@ -318,8 +315,5 @@ class _StoryParser:
 
     def _audio(self, value: Any) -> Audio:
         fields = self.check.mapping(value, "audio", AUDIO_KEYS)
-        narration = fields.get("narration", False)
-        if not isinstance(narration, bool):
-            self.check.report("audio.narration", f"{found(narration)}, expected true or false")
-            narration = False
-        return Audio(music=self.check.text(fields, "music", "audio", longest=255), narration=narration)
+        narration = fields.flag("narration")
+        return Audio(music=fields.text("music", longest=255), narration=narration)

@@ -1,4 +1,4 @@
-"""The story format's keys and limits, in one place for the parser and its tests."""
+"""Keys and limits of the story format."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def is_inside(name: str) -> bool:
-    """Whether a file name stays inside the folder that it is looked up in, on any system."""
+    """Whether a file name stays inside the folder in which it is looked up, on any operating system."""
     return (
         len(name) <= 255
         and not CONTROL_CHARACTERS.search(name)

@@ -1,4 +1,4 @@
-"""Lists of segment numbers as people write them: ``1,4,8-11``."""
+"""Selections of segments: ``1,4,8-11``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _EXPECTED = 'expected segment numbers such as "1,4,8-11"'
 
 
 def parse_selection(value: object, count: int) -> tuple[int, ...]:
-    """Read ``"1,4,8-11"``, ``7`` or ``[1, 4]`` as ascending segment numbers (1-based, without doubles).
+    """Parse ``"1,4,8-11"``, ``7`` or ``[1, 4]`` into ascending segment numbers (1-based, without duplicates).
 
     Args:
-        value: text, one whole number, or a list of both.
-        count: how many segments there are; a number above it is refused.
+        value: text, a whole number, or a list of both.
+        count: number of segments; a number above it is refused.
 
     Raises:
-        ValueError: with a sentence that names the part that cannot be used.
+        ValueError: with a sentence that names the invalid part.
     """
     if isinstance(value, str):
         parts: list[object] = [*value.split(",")]
     else:
         parts = value if isinstance(value, list) else [value]
     numbers: list[int] = []
-    # In ascending order and only behind what is there already: the same range a million times costs no time.
+    # In ascending order, and each only after the numbers before it: the same range a million times costs no time.
     for first, last in sorted(_parse_part(part, count) for part in parts):
         numbers.extend(range(max(first, numbers[-1] + 1 if numbers else first), last + 1))
     if not numbers:
@@ -45,7 +45,7 @@ def _parse_part(part: object, count: int) -> tuple[int, int]:
         raise ValueError(f"the range {match[0].strip()!r} runs backwards")
     for number in (first, last):
         if not 1 <= number <= count:
-            raise ValueError(f"segment {number} is not there: the story has segments 1 to {count}")
+            raise ValueError(f"segment {number} does not exist: the story has segments 1 to {count}")
     return first, last
 
 

@@ -1,4 +1,4 @@
-"""Transitions of a story, out of plain data."""
+"""Parses the transitions of a story."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..timing import format_seconds
 from .model import Segment, Transition
 from .schema import TRANSITION_KEYS
 from .transitions import TRANSITIONS
-from .validation import Validator, found
+from .validation import Range, Validator, found
 
 
 def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:
-    """All transitions, in the order of the film; each fits into the segments on both sides of it."""
+    """Parse all transitions, in the order of the film. Each must fit into the segments on both sides of it."""
     if not isinstance(value, list):
         check.report("transitions", f"{found(value)}, expected a list")
         return ()
@@ -23,11 +23,9 @@ def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> 
         fields = check.mapping(item, where, TRANSITION_KEYS)
         if "after" not in fields and isinstance(item, dict):
             check.report(f"{where}.after", "is missing, expected the number of the segment that it follows")
-        kind = check.choice(fields, "type", where, default="dissolve", choices=TRANSITIONS)
-        seconds = check.number(
-            fields, "seconds", where, default=Fraction(1), low=0, high=60, above=True, unit=" seconds"
-        )
-        after = check.whole(fields, "after", where, default=None, low=1, high=10**9)
+        kind = fields.choice("type", default="dissolve", choices=TRANSITIONS)
+        seconds = fields.number("seconds", default=Fraction(1), limits=Range(0, 60, above=True, unit="seconds"))
+        after = fields.whole("after", default=None, low=1, high=10**9)
         if after is None or seconds is None or not segments:
             continue
         if after >= len(segments):
@@ -36,15 +34,15 @@ def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> 
                 f"{where}.after",
                 f"segment {after} is the last one, nothing follows it"
                 if after == last
-                else f"segment {after} is not there: the story has segments 1 to {last}",
+                else f"segment {after} does not exist: the story has segments 1 to {last}",
             )
             continue
         if after in transitions:
-            check.report(f"{where}.after", f"segment {after} already has a transition behind it")
+            check.report(f"{where}.after", f"segment {after} already has a transition after it")
             continue
         _check_length(check, where, after, seconds, segments)
         transitions[after] = Transition(after, kind, seconds)
-    _check_room(check, transitions, segments)
+    _check_overlap(check, transitions, segments)
     return tuple(transitions[after] for after in sorted(transitions))
 
 
@@ -58,13 +56,13 @@ def _check_length(check: Validator, where: str, after: int, seconds: Fraction, s
             )
 
 
-def _check_room(check: Validator, transitions: dict[int, Transition], segments: list[Segment]) -> None:
+def _check_overlap(check: Validator, transitions: dict[int, Transition], segments: list[Segment]) -> None:
     for after, transition in transitions.items():
         following = transitions.get(after + 1)
         room = segments[after].duration
         if following and (transition.seconds + following.seconds) / 2 > room:
             check.report(
                 "transitions",
-                f"the transitions before and behind segment {after + 1} need"
+                f"the transitions before and after segment {after + 1} need"
                 f" {format_seconds((transition.seconds + following.seconds) / 2)} of it, it has {format_seconds(room)}",
             )

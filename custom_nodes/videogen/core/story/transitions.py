@@ -1,8 +1,8 @@
-"""The transitions between segments that a film can have."""
+"""Kinds of transitions between segments."""
 
 from __future__ import annotations
 
-#: type -> what it does
+#: type → description
 TRANSITIONS: dict[str, str] = {
     "dissolve": "the last frames of one segment fade into the first of the next",
 }

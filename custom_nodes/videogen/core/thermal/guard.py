@@ -1,7 +1,7 @@
-"""When to pause because of heat and when to go on: a state machine that is told readings and the time.
+"""State machine that decides, from readings and the time, when work pauses because of heat and when it resumes.
 
-It does nothing itself: no sensor, no clock, no waiting. The time is that of a clock that only runs forward
-(``time.monotonic``), so that it does not matter when the wall clock is set.
+It has no side effects: no sensor, no clock, no waiting. Times are those of a monotonic clock (``time.monotonic``), so that
+setting the wall clock does not matter.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .readings import TEMPERATURES, THROTTLE_REASONS, Reading, format_degrees
 
 STOP_AFTER, GO_ON_AFTER = "stop", "go on"
 _HARDWARE = frozenset({"hw_slowdown", "hw_thermal", "hw_power_brake"})
-#: Choices of what counts beside temperatures. Running into the power cap is how most cards work all day.
+#: Choices of throttle reasons that count besides temperatures. Most cards run at their power cap all day.
 THROTTLE_CHOICES: dict[str, frozenset[str]] = {
     "hardware slowdown": _HARDWARE,
     "any slowdown": _HARDWARE | {"sw_thermal"},
     "slowdown or power cap": _HARDWARE | {"sw_thermal", "power_cap"},
     "ignore": frozenset(),
 }
-#: Seconds for which a strict guard waits for a sensor that has worked before: one failed call ends no night's work.
+#: Seconds for which a strict guard waits for a sensor that has worked before: one failed call must not end a night's work.
 SENSOR_PATIENCE = 30.0
 
 _LABELS = {"temperature": "", "hotspot": "hot spot ", "memory_temperature": "memory "}
@@ -39,18 +39,18 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class ThermalPolicy:
-    """What somebody wants.
+    """Settings of a thermal guard.
 
     Attributes:
-        pause_above: °C of the chip above which work pauses; it goes on at `resume_at` or below.
-        memory_pause_above: the same for the hot spot and the memory, which are hotter by design.
-        interval: seconds between two looks at the sensors.
-        max_wait: seconds that one pause lasts at most; `when_over` says what then (`STOP_AFTER` or `GO_ON_AFTER`).
-        throttle: key of `THROTTLE_CHOICES`.
-        strict: refuse to work without a temperature, instead of warning once.
+        pause_above: °C of the chip above which work pauses; it resumes at `resume_at` or below.
+        memory_pause_above: the same for the hot spot and the memory, which run hotter by design.
+        interval: seconds between two readings of the sensors.
+        max_wait: longest pause in seconds; `when_over` says what happens then (`STOP_AFTER` or `GO_ON_AFTER`).
+        throttle: a key of `THROTTLE_CHOICES`.
+        strict: whether work without a temperature is refused instead of warned about once.
 
     Raises:
-        VideoGenError: `guard-invalid`, with everything that is wrong.
+        VideoGenError: `guard-invalid`, with all problems.
     """
 
     pause_above: float = 85.0
@@ -76,7 +76,7 @@ class ThermalPolicy:
 
 
 def check_policy(policy: ThermalPolicy) -> list[str]:
-    """A sentence for everything that is wrong with a policy."""
+    """A sentence for each problem of a policy."""
     wrong = []
     for name, (lowest, highest, unit) in LIMITS.items():
         value = getattr(policy, name)
@@ -87,7 +87,7 @@ def check_policy(policy: ThermalPolicy) -> list[str]:
         if at >= above:
             wrong.append(
                 f"`{resume}` is {format_degrees(at)} and `{pause}` {format_degrees(above)}: it must be lower,"
-                " or work would pause and go on all the time"
+                " or work would pause and resume all the time"
             )
     for name, choices in (("when_over", (STOP_AFTER, GO_ON_AFTER)), ("throttle", tuple(THROTTLE_CHOICES))):
         if getattr(policy, name) not in choices:
@@ -96,7 +96,7 @@ def check_policy(policy: ThermalPolicy) -> list[str]:
 
 
 class Action(str, Enum):
-    """What to do now."""
+    """What the caller must do now."""
 
     GO = "go"
     WAIT = "wait"
@@ -105,14 +105,14 @@ class Action(str, Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What a look has led to.
+    """The result of evaluating a reading.
 
     Attributes:
         text: why to wait or stop, such as ``84 °C → waiting for 80 °C``.
-        warnings: what somebody should know, said once.
-        waited: seconds of the pause that goes on, or has just ended.
-        gave_up: the longest wait is over, and it was still hot.
-        unreadable: STOP because of a sensor, not because of heat.
+        warnings: warnings, each given once.
+        waited: seconds of the pause that continues or has just ended.
+        gave_up: whether `max_wait` is over and the device is still hot.
+        unreadable: whether STOP is because of a sensor, not because of heat.
     """
 
     action: Action
@@ -125,12 +125,12 @@ class Decision:
 
 @dataclass
 class _Device:
-    """What is remembered of a device.
+    """State of a device.
 
     Attributes:
-        last: the last believable value of each of its temperatures.
-        problem: why it says no temperature now, and since when.
-        gone_on: somebody wanted to go on though it was hot; it counts again once it has cooled down.
+        last: the last plausible value of each of its temperatures.
+        problem, silent_since: why it reports no temperature, and since when.
+        gone_on: whether work went on although it was hot; it counts again once it has cooled down.
     """
 
     name: str
@@ -145,9 +145,9 @@ _NO_DEVICE = Reading("", "this machine", problem="no sensor was found")
 
 
 class ThermalGuard:
-    """Pauses above one temperature and goes on at a lower one, for all devices together.
+    """Pauses above one temperature and resumes at a lower one, for all devices together.
 
-    While it waits, a sensor that falls silent counts as hot as it was last: no card is called cool because nobody knows.
+    During a pause, a sensor that falls silent counts as hot as in its last reading: a card is never assumed to be cool.
     """
 
     def __init__(self, policy: ThermalPolicy) -> None:
@@ -161,19 +161,19 @@ class ThermalGuard:
         return self._waiting_since is not None
 
     def due(self, now: float) -> bool:
-        """Whether it is time for another look."""
+        """Whether the next reading is due."""
         return now >= self.next_look
 
     def reset(self) -> None:
-        """Forget a pause that somebody has ended (a cancelled prompt)."""
+        """Forget a pause that was ended from outside (a cancelled prompt)."""
         self._waiting_since = None
         self.next_look = self._now
 
     def look(self, readings: Sequence[Reading], now: float) -> Decision:
-        """Decide, by one reading of each device; a device that was there before and is not now counts as silent.
+        """Decide from one reading of each device; a device that is missing now but was present before counts as silent.
 
         Args:
-            now: seconds of a clock that only runs forward.
+            now: seconds of a monotonic clock.
         """
         now = self._now = max(now, self._now)
         self.next_look = now + self.policy.interval
@@ -192,7 +192,7 @@ class ThermalGuard:
                 return Decision(Action.GO, "", warnings)
             self._waiting_since = now
         waited, end = now - self._waiting_since, self._waiting_since + self.policy.max_wait
-        if hot and now < end:  # the same sum as below: rounded differently, the last look would never come
+        if hot and now < end:  # the same sum as below: rounded differently, the last reading would never come
             self.next_look = min(self.next_look, end)
             return Decision(Action.WAIT, next(iter(hot.values())), warnings, waited)
         self._waiting_since = None
@@ -203,9 +203,7 @@ class ThermalGuard:
             return Decision(Action.STOP, f"it stayed too hot {why}", warnings, waited, gave_up=True)
         for key in hot:
             self._devices[key].gone_on = True
-        return Decision(
-            Action.GO, "", (*warnings, f"it stayed too hot {why}; going on all the same"), waited, gave_up=True
-        )
+        return Decision(Action.GO, "", (*warnings, f"it stayed too hot {why}; continuing anyway"), waited, gave_up=True)
 
     def _remember(self, current: dict[str, Reading], now: float) -> None:
         for key, reading in current.items():
@@ -222,17 +220,17 @@ class ThermalGuard:
                 device.silent_since, device.problem = None, ""
             else:
                 device.silent_since = now if device.silent_since is None else device.silent_since
-                device.problem = found.problem if found is not None else "it does not answer any more"
+                device.problem = found.problem if found is not None else "it no longer responds"
             if device.gone_on and not self._judge(device, found, resume=True):
                 device.gone_on = False
 
     def _warn(self) -> tuple[str, ...]:
-        """A warning for every device that has fallen silent, once."""
+        """A warning for each device that has fallen silent, given once."""
         warnings = []
         for device in self._devices.values():
             if device.problem and not device.warned:
                 device.warned = True
-                rest = "" if self.policy.strict else "; it is not guarded until it has"
+                rest = "" if self.policy.strict else "; it is not guarded until it reports one"
                 warnings.append(f"{device.name} has no temperature: {device.problem}{rest}")
         return tuple(warnings)
 
@@ -246,7 +244,7 @@ class ThermalGuard:
         return ""
 
     def _find_hot(self, current: dict[str, Reading], *, resume: bool) -> dict[str, str]:
-        """The devices that work has to wait for, the hottest first, and what is to be said of each."""
+        """The devices that work has to wait for, the hottest first, each with its reason."""
         found: list[tuple[float, str, str]] = []
         for key, device in self._devices.items():
             if device.gone_on:
@@ -259,9 +257,9 @@ class ThermalGuard:
         return {key: text for _, key, text in sorted(found, key=lambda one: -one[0])}
 
     def _judge(self, device: _Device, reading: Reading | None, *, resume: bool) -> list[tuple[float, str]]:
-        """Why a device is too hot: degrees above where work goes on, and what to say.
+        """Why a device is too hot: (degrees above the temperature at which work resumes, message).
 
-        With `resume` the lower limits count, and for a silent sensor what it said last.
+        With `resume` the lower limits count, and for a silent sensor its last reading.
         """
         found = []
         for name in TEMPERATURES:

@@ -1,4 +1,4 @@
-"""What was measured in the last hours, in bounded memory, and what that comes down to for one prompt."""
+"""Sensor samples of the last hours, in bounded memory, and their summary for one prompt."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from .readings import Reading
 from .wait import Pause
 
-#: Samples that are kept: two hours at one a second, about 1 MB a device.
+#: Samples that are stored: two hours at one a second, about 1 MB a device.
 KEPT_SAMPLES, KEPT_PAUSES = 7200, 500
-#: What is measured, under the name that the report has for it, and how many digits of it mean something.
+#: Field of `Reading` → its name in the report, and its significant decimal places.
 MEASURES = {
     "temperature": ("temperature", 1),
     "hotspot": ("hotspot", 1),
@@ -28,12 +28,12 @@ MEASURES = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """All devices at one moment.
+    """Readings of all devices at one moment.
 
     Attributes:
-        time: seconds of a clock that only runs forward; what durations are counted with.
-        wall: seconds since 1970, for people and other machines.
-        prompt: id of the prompt that ran, or "".
+        time: seconds of a monotonic clock, for durations.
+        wall: seconds since 1970, for display and other machines.
+        prompt: id of the running prompt, or "".
     """
 
     time: float
@@ -44,7 +44,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class NotedPause:
-    """A pause, with the prompt that waited."""
+    """A pause, and the prompt that was paused."""
 
     wall: float
     prompt: str
@@ -55,7 +55,7 @@ class NotedPause:
 
 
 class TelemetryRing:
-    """The last samples and pauses; all methods may be called from any thread."""
+    """The latest samples and pauses. Thread-safe."""
 
     def __init__(self, samples: int = KEPT_SAMPLES, pauses: int = KEPT_PAUSES) -> None:
         self._samples: deque[Sample] = deque(maxlen=samples)
@@ -75,7 +75,7 @@ class TelemetryRing:
             return self._samples[-1] if self._samples else None
 
     def since(self, time: float) -> list[Sample]:
-        """Samples not older than `time`, in order; from the end, so that a short look costs little."""
+        """Samples not older than `time`, in order. Searched from the end, so that a short interval is cheap."""
         found = []
         with self._lock:
             for sample in reversed(self._samples):
@@ -89,16 +89,16 @@ class TelemetryRing:
             return [sample for sample in self._samples if sample.prompt == prompt]
 
     def pauses(self, prompt: str | None = None) -> list[NotedPause]:
-        """The pauses of one prompt, or all."""
+        """The pauses of one prompt, or all pauses."""
         with self._lock:
             return [one for one in self._pauses if prompt is None or one.prompt == prompt]
 
 
 def summarize(samples: Sequence[Sample], pauses: Iterable[NotedPause]) -> dict[str, Any]:
-    """What a prompt has cost the machine: for each device minimum, mean, maximum and median of what was measured.
+    """Summarize the load of a prompt: for each device, the minimum, mean, maximum and median of each measure.
 
-    The median of the memory is what is used for most of the time, the maximum may have been a spike of a second.
-    ``throttle`` says in which share of the samples (0 to 1) each reason was there.
+    The median of the memory is its typical use; the maximum may have been a spike of a second. ``throttle`` has the fraction
+    of samples (0 to 1) in which each reason was active.
     """
     seconds = samples[-1].time - samples[0].time if samples else 0.0
     by_device: dict[str, list[Reading]] = {}
@@ -115,43 +115,43 @@ def summarize(samples: Sequence[Sample], pauses: Iterable[NotedPause]) -> dict[s
 
 def _summarize_device(readings: Sequence[Reading]) -> dict[str, Any]:
     last = readings[-1]
-    told: dict[str, Any] = {"device": last.device, "name": last.name, "kind": last.kind}
+    summary: dict[str, Any] = {"device": last.device, "name": last.name, "kind": last.kind}
     for measure, (name, digits) in MEASURES.items():
         values = [value for reading in readings if (value := getattr(reading, measure)) is not None]
         if values:
-            told[name] = {
+            summary[name] = {
                 "min": _round(min(values), digits),
                 "mean": _round(statistics.fmean(values), digits),
                 "max": _round(max(values), digits),
                 "median": _round(statistics.median(values), digits),
             }
     if last.memory_total is not None:
-        told["memory_total"] = last.memory_total
+        summary["memory_total"] = last.memory_total
     reasons = sorted({reason for reading in readings for reason in reading.throttle})
     if reasons:
         counted = {reason: sum(reason in reading.throttle for reading in readings) for reason in reasons}
-        told["throttle"] = {reason: round(count / len(readings), 3) for reason, count in counted.items()}
+        summary["throttle"] = {reason: round(count / len(readings), 3) for reason, count in counted.items()}
     if last.problem:
-        told["problem"] = last.problem
-    return told
+        summary["problem"] = last.problem
+    return summary
 
 
 def _round(value: float, digits: int) -> float | int:
     return round(value, digits) if digits else round(value)
 
 
-def tabulate(samples: Sequence[Sample], most: int = 600) -> dict[str, Any]:
-    """Samples as columns, for a chart: ``times`` (seconds since 1970) and for each device a list for each measure.
+def tabulate(samples: Sequence[Sample], limit: int = 600) -> dict[str, Any]:
+    """Samples as columns, for a chart: ``times`` (seconds since 1970), and for each device a list for each measure.
 
-    More than `most` samples are thinned out; what was not read is None.
+    More than `limit` samples are thinned out; missing values are None.
     """
-    step = max(1, -(-len(samples) // most))
+    step = max(1, -(-len(samples) // limit))
     chosen = list(samples)[::-1][::step][::-1]
     names: dict[str, str] = {reading.device: reading.name for sample in chosen for reading in sample.readings}
     devices = []
     for device, name in names.items():
         column = [next((one for one in sample.readings if one.device == device), None) for sample in chosen]
-        series = {told: [getattr(one, measure, None) for one in column] for measure, (told, _) in MEASURES.items()}
-        known = {told: values for told, values in series.items() if any(value is not None for value in values)}
+        series = {title: [getattr(one, measure, None) for one in column] for measure, (title, _) in MEASURES.items()}
+        known = {title: values for title, values in series.items() if any(value is not None for value in values)}
         devices.append({"device": device, "name": name, "series": known})
     return {"times": [round(sample.wall, 2) for sample in chosen], "devices": devices}

@@ -1,19 +1,19 @@
-"""How ffmpeg is called: encoders as data, and the argument lists that follow from them."""
+"""Encoders as data, and the ffmpeg command lines that use them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .quality import Quality, place_image
+from .quality import Quality, VideoFormat, place_image
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An ffmpeg video encoder and the options that make its files join without being encoded again.
+    """An ffmpeg video encoder, with options that make its files joinable without re-encoding.
 
     Every file has closed groups of pictures of one second and headers that do not depend on the content, so that a
-    film is cut at the seconds and stream-copied. `peak_limited` sets a highest bit rate beside the average one.
+    film is cut at full seconds and stream-copied. `peak_limited` sets a maximum bit rate besides the average one.
     """
 
     name: str
@@ -51,109 +51,96 @@ ENCODERS: dict[str, Encoder] = {
                 "-x264-params",
                 "stitchable=1:open-gop=0",
             ),
-            # With a peak (VBV), x264 with threads gives other bits at every run; with the average alone it does not.
+            # With a peak (VBV), x264 with threads writes different bits in every run; with the average alone it does not.
             peak_limited=False,
         ),
     )
 }
 
-#: What is tried for a wanted codec, best first; the first one that works is taken.
+#: codec → its encoders, best first; the first one that works is used.
 CODEC_PREFERENCE: dict[str, tuple[str, ...]] = {
     "h264": ("h264_nvenc", "libx264"),
     "hevc": ("hevc_nvenc", "libx264"),
 }
 
-# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players guess BT.601 for small
+#: ffmpeg options of every call: only errors are printed, and standard input is left alone.
+QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
+#: Ticks of a file's clock in one frame's time: segments and films have the same, so that packets are copied as they are.
+TICKS_PER_FRAME = 512
+
+# On the frames, where the encoder takes them from. SD and HD alike are tagged BT.709: players assume BT.601 for small
 # images without tags.
 _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 
 
+@dataclass(frozen=True)
+class RawVideo:
+    """Frames as they are piped to ffmpeg.
+
+    Attributes:
+        size: width and height in pixels.
+        rate: frames a second; each frame is held until the next one's time.
+        pixel_format: ``rgb24`` (full range) or ``yuv420p`` (BT.709, limited range).
+    """
+
+    size: tuple[int, int]
+    rate: Fraction
+    pixel_format: str = "rgb24"
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of one frame as an array: (height, width, 3), or (height * 3 / 2, width) for yuv420p."""
+        width, height = self.size
+        return (height, width, 3) if self.pixel_format == "rgb24" else (height * 3 // 2, width)
+
+
 def build_encode_arguments(
-    *,
-    source_size: tuple[int, int],
-    source_rate: Fraction,
-    source_format: str,
-    size: tuple[int, int],
-    fps: int,
-    frames: int,
-    bitrate: int,
-    encoder: Encoder,
-    metadata_file: str | None,
-    output: str,
+    source: RawVideo, video: VideoFormat, frames: int, encoder: Encoder, *, metadata_file: str | None, output: str
 ) -> list[str]:
     """Arguments of the ffmpeg that reads raw frames on standard input and writes one mp4.
 
     Args:
-        source_size: width and height of the frames that come in.
-        source_rate: how many of them make a second; each is held until the next one's time.
-        source_format: ``rgb24`` (full range) or ``yuv420p`` (BT.709, limited range, passed through).
-        size, fps, frames: the video, with bars where the shapes differ; exactly `frames` frames are written, the last one
-            held as long as needed.
+        source: the frames that come in; yuv420p is passed through.
+        video: the video that is written, with bars where the shapes differ.
+        frames: exact number of frames written; the last one is held as long as needed.
         metadata_file: an ffmetadata file, or None.
     """
     filters = []
-    if source_format == "rgb24":
-        width, height, x, y = place_image(source_size, size)
+    if source.pixel_format == "rgb24":
+        width, height, x, y = place_image(source.size, video.size)
         filters.append(
             f"scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
             ":in_range=full:out_range=tv:out_color_matrix=bt709"
         )
-        if (width, height) != size:
-            filters += ["format=yuv420p", f"pad={size[0]}:{size[1]}:{x}:{y}:black"]
+        if (width, height) != video.size:
+            filters += ["format=yuv420p", f"pad={video.size[0]}:{video.size[1]}:{x}:{y}:black"]
     filters += [
-        f"fps={fps}:start_time=0:eof_action=pass",
+        f"fps={video.fps}:start_time=0:eof_action=pass",
         "tpad=stop=-1:stop_mode=clone",
         "setsar=1",
         "format=yuv420p",
         _TAGS,
     ]
-    arguments = ["-hide_banner", "-nostdin", "-loglevel", "error", "-y"]
-    arguments += ["-f", "rawvideo", "-pixel_format", source_format, "-video_size", f"{source_size[0]}x{source_size[1]}"]
-    arguments += ["-framerate", str(source_rate), "-i", "pipe:0"]
+    arguments = [*QUIET, "-y"]
+    arguments += ["-f", "rawvideo", "-pixel_format", source.pixel_format]
+    arguments += ["-video_size", f"{source.size[0]}x{source.size[1]}", "-framerate", str(source.rate), "-i", "pipe:0"]
     if metadata_file:
         arguments += ["-f", "ffmetadata", "-i", metadata_file, "-map_metadata", "1"]
-    arguments += [
-        "-map",
-        "0:v",
-        "-vf",
-        ",".join(filters),
-        "-frames:v",
-        str(frames),
-        "-c:v",
-        encoder.name,
-        *encoder.options,
-    ]
-    arguments += ["-b:v", str(bitrate)]
+    arguments += ["-map", "0:v", "-vf", ",".join(filters), "-frames:v", str(frames)]
+    arguments += ["-c:v", encoder.name, *encoder.options, "-b:v", str(video.bitrate)]
     if encoder.peak_limited:
-        arguments += ["-maxrate", str(bitrate * 3 // 2), "-bufsize", str(bitrate * 2)]
-    arguments += ["-g", str(fps), "-keyint_min", str(fps)]
+        arguments += ["-maxrate", str(video.bitrate * 3 // 2), "-bufsize", str(video.bitrate * 2)]
+    arguments += ["-g", str(video.fps), "-keyint_min", str(video.fps)]
     # bitexact: no library versions in the file, so that the same frames give the same bytes.
-    arguments += ["-fflags", "+bitexact", "-video_track_timescale", str(fps * 512)]
+    arguments += ["-fflags", "+bitexact", "-video_track_timescale", str(video.fps * TICKS_PER_FRAME)]
     return [*arguments, "-movflags", "+faststart+use_metadata_tags", "-f", "mp4", output]
 
 
 def build_probe_arguments(encoder: Encoder, quality: Quality) -> list[str]:
-    """Arguments that encode a few frames to nowhere: a driver can be there and yet refuse to encode."""
-    return [
-        "-hide_banner",
-        "-nostdin",
-        "-loglevel",
-        "error",
-        "-f",
-        "lavfi",
-        "-i",
-        f"color=size={quality.width}x{quality.height}:rate={quality.fps}:duration=0.2",
-        "-pix_fmt",
-        "yuv420p",
-        "-c:v",
-        encoder.name,
-        *encoder.options,
-        "-b:v",
-        str(quality.bitrate),
-        "-f",
-        "null",
-        "-",
-    ]
+    """Arguments that encode a few frames without an output file: a driver can be installed and still refuse to encode."""
+    source = f"color=size={quality.width}x{quality.height}:rate={quality.fps}:duration=0.2"
+    arguments = [*QUIET, "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p"]
+    return [*arguments, "-c:v", encoder.name, *encoder.options, "-b:v", str(quality.bitrate), "-f", "null", "-"]
 
 
 def escape_metadata(tags: dict[str, str]) -> str:

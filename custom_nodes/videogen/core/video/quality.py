@@ -1,4 +1,4 @@
-"""Quality presets, and the size of the video that a preset makes out of a story's frames."""
+"""Quality presets, and the video format that a preset gives a story's frames."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True)
+class VideoFormat:
+    """What a video is encoded as: width and height in pixels, frames a second, and bits a second."""
+
+    size: tuple[int, int]
+    fps: int
+    bitrate: int
+
+
+@dataclass(frozen=True)
 class Quality:
-    """An output format: the box that the image is fitted into, frames a second, and bits a second."""
+    """A preset: the box that the image is fitted into, frames a second, and bits a second."""
 
     name: str
     width: int
@@ -31,7 +40,7 @@ QUALITIES: dict[str, Quality] = {
 def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     """Width and height of the video for frames of `size`: the largest even size that fits the preset's box.
 
-    The box turns with the image, so that a portrait story of 1080×1920 gets 1080×1920 out of ``high``.
+    The box is rotated for portrait images: a story of 1080×1920 stays 1080×1920 in ``high``.
     """
     width, height = size
     box = (quality.width, quality.height) if width >= height else (quality.height, quality.width)
@@ -40,8 +49,13 @@ def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     return min(box[0], _nearest_even(width * scale)), min(box[1], _nearest_even(height * scale))
 
 
+def fit_format(size: tuple[int, int], quality: Quality) -> VideoFormat:
+    """Video format for frames of `size` in a preset."""
+    return VideoFormat(fit_size(size, quality), quality.fps, quality.bitrate)
+
+
 def place_image(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where an image goes in one of another shape: (width, height, x, y), all even, bars around it.
+    """Fit an image into one of another shape, with bars: (width, height, x, y), all even.
 
     Shapes that differ by less than 1 % (rounding to whole pixels) are stretched: a bar of one pixel looks like a fault.
     """

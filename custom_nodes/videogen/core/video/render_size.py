@@ -1,20 +1,31 @@
-"""Which size an image model renders in, for a film of another size."""
+"""The sizes that image models render in, for a film of another size."""
 
 from __future__ import annotations
 
 import math
 
-from ..errors import VideoGenError
+from ..widget_checks import check_choice, check_range
 
+#: One latent pixel of SD 1.5, SD 2 and SDXL is this many pixels of the image, in each direction.
+LATENT_PIXELS = 8
 #: Sides that are multiples of this stay even down to the deepest level of the networks: the sizes that SDXL was trained at.
 MULTIPLES = (8, 16, 32, 64)
-#: Kind of model → pixels of an image, in millions, at which it draws best. SD 1.5 was trained at 512 × 512; somewhat more
-#: than that suits a wide image and does not yet double its subject. SD 2.1 (768-v) and SDXL: the size of their training.
+#: Kind of model → megapixels at which it renders best. SD 1.5 was trained at 512 × 512; slightly more suits a wide image
+#: and does not yet duplicate its subject. SD 2.1 (768-v) and SDXL: the size of their training.
 NATIVE_MEGAPIXELS = {"SD 1.5": 0.45, "SD 2": 0.59, "SDXL": 1.03}
-#: Neither so small that nothing can be seen, nor so large that a mistyped number fills the memory.
-LEAST_MEGAPIXELS, MAX_MEGAPIXELS = 0.002, 16.0
-#: How much more a wrong shape counts than a wrong number of pixels: what does not have the film's shape is cropped.
+#: Neither too small to see anything, nor so large that a mistyped number exhausts the memory.
+MIN_MEGAPIXELS, MAX_MEGAPIXELS = 0.002, 16.0
+#: Weight of a wrong shape against a wrong number of pixels: images of another shape than the film's are cropped.
 _SHAPE_COUNTS = 3.0
+
+
+def round_to_multiple(size: tuple[int, int], multiple: int = LATENT_PIXELS) -> tuple[int, int]:
+    """Width and height as the nearest multiples, halves up, never less than one: 1366 x 770 becomes 1368 x 768.
+
+    The finished film is scaled to its own size anyway, so these few pixels do not matter.
+    """
+    width, height = (max(1, (side + multiple // 2) // multiple) * multiple for side in size)
+    return width, height
 
 
 def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> tuple[int, int]:
@@ -24,23 +35,17 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
 
     Args:
         size: width and height of the film; only their ratio counts.
-        megapixels: millions of pixels, `LEAST_MEGAPIXELS` to `MAX_MEGAPIXELS`.
+        megapixels: millions of pixels, `MIN_MEGAPIXELS` to `MAX_MEGAPIXELS`.
         multiple: one of `MULTIPLES`.
 
     Raises:
         VideoGenError: `widget-invalid`.
     """
-    if not LEAST_MEGAPIXELS <= megapixels <= MAX_MEGAPIXELS:
-        raise VideoGenError(
-            "widget-invalid", f"`megapixels` is {megapixels:g}, expected {LEAST_MEGAPIXELS:g} to {MAX_MEGAPIXELS:g}"
-        )
-    if multiple not in MULTIPLES:
-        raise VideoGenError(
-            "widget-invalid", f"`multiple` is {multiple}, expected one of {', '.join(map(str, MULTIPLES))}"
-        )
+    check_range("megapixels", megapixels, MIN_MEGAPIXELS, MAX_MEGAPIXELS)
+    check_choice("multiple", multiple, MULTIPLES)
     ratio, area = size[0] / size[1], megapixels * 1e6
 
-    def is_off(candidate: tuple[int, int]) -> float:
+    def deviation(candidate: tuple[int, int]) -> float:
         width, height = candidate
         return _SHAPE_COUNTS * abs(math.log(width / height / ratio)) + abs(math.log(width * height / area))
 
@@ -48,7 +53,7 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
         round(math.sqrt(area / ratio) / multiple * factor) for factor in (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2)
     }
     heights = [max(1, step) * multiple for step in steps]
-    return min(((max(1, round(height * ratio / multiple)) * multiple, height) for height in heights), key=is_off)
+    return min(((max(1, round(height * ratio / multiple)) * multiple, height) for height in heights), key=deviation)
 
 
 def fit_cover(source: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -1,4 +1,4 @@
-"""Which parts of a film are copied out of its segments' files, and which are encoded again."""
+"""Plans which parts of a film are copied from its segments' files and which are re-encoded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..easing import smoothstep
 from ..timing import count_frames
 
 
@@ -14,9 +15,9 @@ class ClipFrames:
     """A segment in the film.
 
     Attributes:
-        frames: how many frames it takes in the film.
+        frames: its number of frames in the film.
         keyframes: ascending indices of the frames that begin a closed group of pictures, for a file whose packets
-            can be copied; empty for one that is encoded again as a whole (another format, or missing).
+            can be copied; empty for one that is re-encoded as a whole (another format, or missing).
     """
 
     frames: int
@@ -25,24 +26,26 @@ class ClipFrames:
 
 @dataclass(frozen=True)
 class Blend:
-    """A transition of `frames` frames behind clip `after` (0-based); `before` of them lie before the cut."""
+    """A transition of `frames` frames around the cut after clip `after` (0-based)."""
 
     after: int
     type: str
     frames: int
 
     @property
-    def before(self) -> int:
+    def frames_before(self) -> int:
+        """Number of its frames before the cut."""
         return self.frames // 2
 
     @property
-    def behind(self) -> int:
-        return self.frames - self.before
+    def frames_after(self) -> int:
+        """Number of its frames after the cut."""
+        return self.frames - self.frames_before
 
 
 @dataclass(frozen=True)
 class Copied:
-    """Frames [start, stop) of clip `clip`, copied as they are."""
+    """Frames [start, stop) of clip `clip`, copied unchanged."""
 
     clip: int
     start: int
@@ -51,7 +54,7 @@ class Copied:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A run of frames that is encoded again: (clip, start, stop) one after the other."""
+    """A run of frames that is re-encoded: consecutive spans (clip, start, stop)."""
 
     spans: tuple[tuple[int, int, int], ...]
 
@@ -61,13 +64,13 @@ class Encoded:
 
 
 def plan_pieces(clips: Sequence[ClipFrames], blends: Sequence[Blend]) -> list[Copied | Encoded]:
-    """The film as pieces; as much is copied as keyframes allow.
+    """Divide the film into pieces, of which as many are copied as keyframes allow.
 
-    A transition touches the last `before` frames of one clip and the first `behind` of the next; what is encoded again
-    reaches from there to the nearest keyframe. The pieces hold each frame of each clip exactly once.
+    A transition touches the last `frames_before` frames of one clip and the first `frames_after` of the next; the re-encoded part
+    extends from there to the nearest keyframe. The pieces contain each frame of each clip exactly once.
     """
-    touched_head = {blend.after + 1: blend.behind for blend in blends}
-    touched_tail = {blend.after: blend.before for blend in blends}
+    touched_head = {blend.after + 1: blend.frames_after for blend in blends}
+    touched_tail = {blend.after: blend.frames_before for blend in blends}
     pieces: list[Copied | Encoded] = []
 
     def encode(clip: int, start: int, stop: int) -> None:
@@ -81,7 +84,7 @@ def plan_pieces(clips: Sequence[ClipFrames], blends: Sequence[Blend]) -> list[Co
     for index, clip in enumerate(clips):
         first, last = touched_head.get(index, 0), clip.frames - touched_tail.get(index, 0)
         start = min((key for key in clip.keyframes if key >= first), default=clip.frames)
-        # The end of the file is a place to cut as good as a keyframe.
+        # A file can be cut at its end as well as at a keyframe.
         ends = [*clip.keyframes, clip.frames] if last == clip.frames else clip.keyframes
         stop = max((key for key in ends if key <= last), default=0)
         if start < stop and clip.keyframes:
@@ -94,24 +97,23 @@ def plan_pieces(clips: Sequence[ClipFrames], blends: Sequence[Blend]) -> list[Co
 
 
 def blend_at(blends: Sequence[Blend], clips: Sequence[ClipFrames], clip: int, frame: int) -> tuple[Blend, int] | None:
-    """The transition that a frame of a clip lies in, and its 0-based place in it."""
+    """The transition that contains a frame of a clip, and the frame's 0-based place in it."""
     for blend in blends:
-        if blend.after == clip and frame >= clips[clip].frames - blend.before:
-            return blend, frame - (clips[clip].frames - blend.before)
-        if blend.after + 1 == clip and frame < blend.behind:
-            return blend, blend.before + frame
+        if blend.after == clip and frame >= clips[clip].frames - blend.frames_before:
+            return blend, frame - (clips[clip].frames - blend.frames_before)
+        if blend.after + 1 == clip and frame < blend.frames_after:
+            return blend, blend.frames_before + frame
     return None
 
 
 def dissolve_weight(place: int, frames: int) -> float:
-    """How much of the incoming image is seen at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
+    """The share of the incoming image at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
 
-    The curve is smoothstep, 3t² - 2t³ (Perlin 1985), over t = (place + 1) / (frames + 1).
+    The curve is smoothstep over (place + 1) / (frames + 1).
     """
-    t = (place + 1) / (frames + 1)
-    return t * t * (3 - 2 * t)
+    return smoothstep((place + 1) / (frames + 1))
 
 
 def count_blend_frames(seconds: Fraction, fps: int) -> int:
-    """Frames of a transition; a very short one still has two, one on each side of the cut."""
+    """Number of frames of a transition; at least two, one on each side of the cut."""
     return max(2, count_frames(seconds, Fraction(fps)))

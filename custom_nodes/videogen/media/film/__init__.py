@@ -1,1 +1,1 @@
-"""A film out of the files of its segments."""
+"""Makes a film from the files of its segments."""

@@ -1,4 +1,4 @@
-"""A story's film out of its segments' files."""
+"""Makes a story's film from the files of its segments."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ...core.segment.plan import plan_segment
 from ...core.story.model import Story
 from ...core.story.selection import format_selection
 from ...core.timing import count_frames
-from ...core.video.quality import Quality, fit_size
+from ...core.video.quality import Quality, fit_format
 from ...core.video.timeline import Blend, count_blend_frames
 from ..storyboard import draw_slate
 from .compile import FilmReport, FilmSegment, Progress, compile_film
 
 
 def find_segments(story: Story, folder: Path) -> dict[int, Path]:
-    """The segment files in a folder, by number: ``segment_07.mp4``; of several takes the newest."""
+    """The segment files in a folder, by number: ``segment_07.mp4``, or the newest of several takes."""
     found: dict[int, Path] = {}
     for segment in story.segments:
         stem = plan_segment(story, segment.number).file_stem
@@ -39,12 +39,12 @@ def assemble_film(
     metadata: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> FilmReport:
-    """Make the film; a segment without a file gets a slate that says so, for as long as it would last.
+    """Make the film; a segment without a file is shown as a slate of the same duration.
 
     Args:
         files: the video of each segment, by its number.
         slates: with False a missing segment is an error.
-        reasons: why a segment is missing, for its slate.
+        reasons: segment number → why it is missing, for its slate.
 
     Raises:
         VideoGenError: `film-incomplete`, and those of `compile_film`.
@@ -56,9 +56,8 @@ def assemble_film(
             "film-incomplete",
             f"segment{'s' if len(missing) > 1 else ''} {format_selection(missing)} of {len(story.segments)}"
             f" {'are' if len(missing) > 1 else 'is'} not rendered{where}",
-            "Render what is missing, then compile again.",
+            "Render the missing segments, then compile again.",
         )
-    size = fit_size(story.size, quality)
     segments = []
     for segment in story.segments:
         frames = count_frames(segment.duration, Fraction(quality.fps))
@@ -70,8 +69,8 @@ def assemble_film(
         segments.append(FilmSegment(path, frames, slate))
     blends = []
     for transition in story.transitions:
-        # A transition belongs to a cut, and a slate is cut hard: it shall not look like part of the film.
+        # A transition belongs to a cut, and a slate is cut hard: it must not look like part of the film.
         if transition.after in files and transition.after + 1 in files:
             frames = count_blend_frames(transition.seconds, quality.fps)
             blends.append(Blend(transition.after - 1, transition.type, frames))
-    return compile_film(segments, blends, output, size=size, quality=quality, metadata=metadata, progress=progress)
+    return compile_film(segments, blends, output, fit_format(story.size, quality), metadata=metadata, progress=progress)

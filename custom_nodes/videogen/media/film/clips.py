@@ -1,4 +1,4 @@
-"""Segments as sequences of film frames, whatever file they come from."""
+"""Clips: segments as sequences of film frames, whatever file they come from."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import av
 import numpy as np
 
 from ...core.errors import VideoGenError
-from ...core.video.quality import place_image
+from ...core.video.quality import VideoFormat, place_image
 
 
 class Clip(Protocol):
-    """What a film needs of a segment.
+    """A segment as a film needs it.
 
     Attributes:
-        frames: how many frames it takes in the film.
+        frames: its number of frames in the film.
         codec: its codec, or "" when it has none.
-        header: the decoder's headers, for a file that has the film's format; None otherwise.
+        header: the decoder's headers, for a file in the film's format; None otherwise.
         keyframes: frames at which its packets can be cut.
     """
 
@@ -35,39 +35,39 @@ class Clip(Protocol):
 
 
 class VideoClip:
-    """A video file, shown at the film's size and rate; a short one holds its last frame, a long one is cut.
+    """A video file, converted to the film's size and rate; a short one holds its last frame, a long one is cut.
 
     Args:
         frames: frames in the film.
-        size, fps: the film's.
+        film: format of the film.
     """
 
-    def __init__(self, path: Path, frames: int, size: tuple[int, int], fps: int) -> None:
-        self.path, self.frames, self.size, self.fps = path, frames, size, fps
+    def __init__(self, path: Path, frames: int, film: VideoFormat) -> None:
+        self.path, self.frames, self.film = path, frames, film
         self.header: bytes | None = None
         self.keyframes: tuple[int, ...] = ()
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
-                    raise VideoGenError("media-broken", f"{path} has no video in it")
+                    raise VideoGenError("media-broken", f"{path} has no video stream")
                 stream = container.streams.video[0]
                 assert stream.time_base is not None
                 self._time_base = stream.time_base
                 packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
                 context = stream.codec_context
                 self.codec = context.name
-                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or fps)
-                same_image = (context.width, context.height) == size and context.pix_fmt == "yuv420p"
+                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or film.fps)
+                same_image = (context.width, context.height) == film.size and context.pix_fmt == "yuv420p"
                 header = bytes(context.extradata or b"")
         except (av.error.FFmpegError, OSError) as error:
             raise VideoGenError("media-broken", f"{path} cannot be read as a video: {error}") from None
         if not packets:
-            raise VideoGenError("media-broken", f"{path} has no frames in it")
+            raise VideoGenError("media-broken", f"{path} has no frames")
         stamps = sorted(pts for pts, _ in packets)
         self._origin = stamps[0]
         self.source_frames = self._index_at(stamps[-1]) + 1
-        # A file that leaves frames out has fewer packets than places for them.
-        if same_image and self.source_fps == fps and len(packets) == self.source_frames == frames:
+        # A file with gaps has fewer packets than frames.
+        if same_image and self.source_fps == film.fps and len(packets) == self.source_frames == frames:
             self.header = header
             order = {pts: index for index, pts in enumerate(stamps)}
             self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
@@ -78,32 +78,32 @@ class VideoClip:
         shown: av.VideoFrame | None = None
         image: np.ndarray | None = None
         for index, frame in self._decode(self._source_index(start)):
-            # A film frame shows the source frame that is on screen at its time: the last one before it, in a gap.
+            # A film frame shows the source frame that is on screen at its time: in a gap, the last one before it.
             while shown is not None and wanted < stop and self._source_index(wanted) < index:
-                image = _to_yuv(shown, self.size) if image is None else image
+                image = _to_yuv(shown, self.film.size) if image is None else image
                 yield image
                 wanted += 1
             shown, image = frame, None
             while wanted < stop and self._source_index(wanted) == index:
-                image = _to_yuv(shown, self.size) if image is None else image
+                image = _to_yuv(shown, self.film.size) if image is None else image
                 yield image
                 wanted += 1
             if wanted >= stop:
                 return
         if shown is None:
             raise VideoGenError("media-broken", f"{self.path} does not decode")
-        image = _to_yuv(shown, self.size)
+        image = _to_yuv(shown, self.film.size)
         for _ in range(wanted, stop):
             yield image
 
     def _source_index(self, frame: int) -> int:
-        return min(int(Fraction(frame, self.fps) * self.source_fps), self.source_frames - 1)
+        return min(int(Fraction(frame, self.film.fps) * self.source_fps), self.source_frames - 1)
 
     def _index_at(self, pts: int) -> int:
         return round((pts - self._origin) * self._time_base * self.source_fps)
 
     def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Source frames with their index, from the nearest keyframe before `start` on."""
+        """Source frames with their index, beginning at the nearest keyframe before `start`."""
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
@@ -148,7 +148,7 @@ def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
 
 
 def _pad(image: np.ndarray, inner: tuple[int, int], size: tuple[int, int], x: int, y: int) -> np.ndarray:
-    """A yuv420p image in the middle of a black one; all numbers are even."""
+    """A yuv420p image placed at (x, y) on a black one; all numbers are even."""
     planes = []
     offset = 0
     flat = image.reshape(-1)

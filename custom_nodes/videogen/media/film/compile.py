@@ -1,4 +1,4 @@
-"""The film, made from the segments' files: copied where it can be, encoded again where a transition touches it."""
+"""Compiles a film from its segments' files: copied where possible, re-encoded where a transition touches them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import VideoGenError
-from ...core.video.encoding import Encoder
-from ...core.video.quality import Quality
+from ...core.video.encoding import Encoder, RawVideo
+from ...core.video.quality import VideoFormat
 from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at, dissolve_weight, plan_pieces
 from ..ffmpeg import choose_encoder
 from ..os_errors import disk_full, explain_os_error
@@ -33,8 +33,8 @@ class FilmSegment:
     """One segment of a film.
 
     Attributes:
-        path: its video file; or None, then `slate` is shown instead.
-        frames: how many frames it takes in the film.
+        path: its video file, or None to show `slate` instead.
+        frames: its number of frames in the film.
         slate: an RGB image, uint8, shape (height, width, 3), for a segment that is missing.
     """
 
@@ -45,7 +45,7 @@ class FilmSegment:
 
 @dataclass(frozen=True)
 class FilmReport:
-    """What was made: frames in all, how many of them were copied, and how many encoded again."""
+    """A compiled film: its frames in all, and how many of them were copied and re-encoded."""
 
     path: Path
     size: tuple[int, int]
@@ -64,63 +64,57 @@ def compile_film(
     segments: Sequence[FilmSegment],
     blends: Sequence[Blend],
     output: Path,
+    video: VideoFormat,
     *,
-    size: tuple[int, int],
-    quality: Quality,
     metadata: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> FilmReport:
-    """Join segments to a film of exactly the sum of their frames.
+    """Join segments into a film of exactly the sum of their frames.
 
-    Segments of the film's own format are stream-copied; the others, the slates, and the groups of pictures that a
-    transition touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
+    Segments in the film's format are stream-copied; other segments, slates, and the groups of pictures that a transition
+    touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
 
     Args:
-        size, quality: the film's image size, frames a second, and bit rate for what is encoded.
-        progress: called with (frames done, frames in all).
+        video: the film's format; the bit rate applies to the encoded parts.
+        progress: called with (frames done, total frames).
 
     Raises:
-        VideoGenError: `media-broken`, `encode-failed`, `disk-full`; an older film of that name stays then.
+        VideoGenError: `media-broken`, `encode-failed`, `disk-full`; an older film of that name is kept then.
     """
     clips: list[Clip] = []
     for segment in segments:
         if segment.path:
-            clips.append(VideoClip(segment.path, segment.frames, size, quality.fps))
+            clips.append(VideoClip(segment.path, segment.frames, video))
         else:
-            clips.append(ImageClip(_slate(segment), segment.frames, size))
+            clips.append(ImageClip(_slate(segment), segment.frames, video.size))
     encoder = _encoder_for(clips)
     reference = _common_header(clips)
     with tempfile.TemporaryDirectory(prefix=".film-", dir=_folder(output)) as scratch:
-        film = _Film(clips, blends, size, quality, encoder, Path(scratch), progress)
+        film = _Film(clips, blends, video, encoder, Path(scratch), progress)
         sources, report = film.make(output, reference)
         if sources is None:
-            # What this ffmpeg encodes does not go with what lies in the files: then all of it is encoded by this one.
+            # This ffmpeg's output cannot be joined with the packets in the files: then it encodes everything.
             log.info(
-                "the segments' headers differ from what %s writes here; the whole film is encoded again", encoder.name
+                "the segments' headers differ from what %s writes here; the whole film is re-encoded", encoder.name
             )
             sources, report = film.make(output, None)
             assert sources is not None
-        join_packets(sources, output, quality.fps, metadata or {})
+        join_packets(sources, output, video.fps, metadata or {})
     return report
 
 
+@dataclass
 class _Film:
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        blends: Sequence[Blend],
-        size: tuple[int, int],
-        quality: Quality,
-        encoder: Encoder,
-        scratch: Path,
-        progress: Progress | None,
-    ) -> None:
-        self.clips, self.blends, self.size, self.quality = clips, blends, size, quality
-        self.encoder, self.scratch, self.progress = encoder, scratch, progress
-        self.done = 0
+    clips: Sequence[Clip]
+    blends: Sequence[Blend]
+    video: VideoFormat
+    encoder: Encoder
+    scratch: Path
+    progress: Progress | None
+    done: int = 0
 
     def make(self, output: Path, reference: bytes | None) -> tuple[list[PacketSource] | None, FilmReport]:
-        """The packets of the film; None when an encoded piece does not go with the copied ones."""
+        """The packets of the film; None when an encoded piece cannot be joined with the copied ones."""
         frames = [
             ClipFrames(clip.frames, clip.keyframes if reference is not None and clip.header == reference else ())
             for clip in self.clips
@@ -128,7 +122,7 @@ class _Film:
         pieces = plan_pieces(frames, self.blends)
         total = sum(clip.frames for clip in frames)
         encoded = sum(piece.frames for piece in pieces if isinstance(piece, Encoded))
-        report = FilmReport(output, self.size, self.quality.fps, total, total - encoded, encoded, self.encoder.name)
+        report = FilmReport(output, self.video.size, self.video.fps, total, total - encoded, encoded, self.encoder.name)
         sources: list[PacketSource] = []
         self.done = 0
         for number, piece in enumerate(pieces):
@@ -140,24 +134,15 @@ class _Film:
             else:
                 path = self.scratch / f"piece_{number}.mp4"
                 self._encode(piece, frames, path, total)
-                piece_clip = VideoClip(path, piece.frames, self.size, self.quality.fps)
+                piece_clip = VideoClip(path, piece.frames, self.video)
                 if reference is not None and piece_clip.header != reference:
                     return None, report
                 sources.append(PacketSource(path, 0, piece.frames))
         return sources, report
 
     def _encode(self, piece: Encoded, frames: Sequence[ClipFrames], path: Path, total: int) -> None:
-        with VideoWriter(
-            path,
-            source_size=self.size,
-            source_rate=Fraction(self.quality.fps),
-            size=self.size,
-            fps=self.quality.fps,
-            frames=piece.frames,
-            bitrate=self.quality.bitrate,
-            encoder=self.encoder,
-            source_format="yuv420p",
-        ) as writer:
+        source = RawVideo(self.video.size, Fraction(self.video.fps), "yuv420p")
+        with VideoWriter(path, source, self.video, piece.frames, self.encoder) as writer:
             for image in self._images(piece, frames):
                 writer.write(image)
                 self._advance(1, total)
@@ -191,7 +176,7 @@ class _Film:
 
 def mix(outgoing: np.ndarray, incoming: np.ndarray, weight: float) -> np.ndarray:
     """Two uint8 images of one shape, with `weight` (0 to 1) of the incoming one."""
-    # In 16 bits: 256 steps are finer than the image's own, and half as much memory as floats.
+    # In 16 bits: 256 steps are as fine as the image's own, with half the memory of floats.
     share = round(weight * 256)
     mixed = outgoing.astype(np.uint16) * (256 - share) + incoming.astype(np.uint16) * share + 128
     return (mixed >> 8).astype(np.uint8)

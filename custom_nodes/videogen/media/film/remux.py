@@ -1,8 +1,7 @@
-"""Joining encoded video without decoding it."""
+"""Joins encoded videos without decoding them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,13 +10,15 @@ from pathlib import Path
 import av
 
 from ...core.errors import VideoGenError
+from ...core.video.encoding import TICKS_PER_FRAME
 from ..os_errors import explain_os_error
+from ..partial_file import partial_path, publish
 from ..probe import verify_video
 
 
 @dataclass(frozen=True)
 class PacketSource:
-    """Frames [start, stop) of a file; `start` is a keyframe, and `stop` one or the file's end."""
+    """Frames [start, stop) of a file; `start` is a keyframe, and `stop` a keyframe or the file's end."""
 
     path: Path
     start: int
@@ -25,15 +26,15 @@ class PacketSource:
 
 
 def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metadata: dict[str, str]) -> Path:
-    """One mp4 out of the packets of several, with one time line: frame n is shown at n / fps, exactly.
+    """Join packets of several files into one mp4 with one timeline: frame n is shown at exactly n / fps.
 
     All sources have the same decoder headers, `fps` frames a second, and closed groups of pictures. ffmpeg's own
-    concat adds up rounded durations instead, which drifts, and stumbles over the files' edit lists.
+    concat adds up rounded durations instead, which drifts, and fails on the files' edit lists.
 
     Raises:
-        VideoGenError: `media-broken` for a source that cannot be read, or when the result is not whole.
+        VideoGenError: `media-broken` for a source that cannot be read, or when the result is incomplete.
     """
-    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+    partial = partial_path(output)
     indices = [_read_order(source) for source in sources]
     # B frames are shown later than they are decoded; one delay for all keeps decoding times ascending over the joins.
     delay = max((place - shown for order in indices for place, (_, shown) in enumerate(order)), default=0)
@@ -42,8 +43,7 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
             film.metadata.update(metadata)
             with av.open(str(sources[0].path)) as first:
                 track = film.add_stream_from_template(first.streams.video[0])
-            tick = 512
-            track.time_base = Fraction(1, fps * tick)
+            track.time_base = Fraction(1, fps * TICKS_PER_FRAME)
             base = 0
             for source, order in zip(sources, indices, strict=True):
                 shown_at = dict(order)
@@ -54,18 +54,16 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
                         if not packet.size or packet.pts not in shown_at:
                             continue
                         shown = shown_at[packet.pts]
-                        packet.time_base = Fraction(1, fps * tick)
-                        packet.pts = (base + shown) * tick
-                        packet.dts = (base + place - delay) * tick
-                        packet.duration = tick
+                        packet.time_base = Fraction(1, fps * TICKS_PER_FRAME)
+                        packet.pts = (base + shown) * TICKS_PER_FRAME
+                        packet.dts = (base + place - delay) * TICKS_PER_FRAME
+                        packet.duration = TICKS_PER_FRAME
                         packet.stream = track
                         film.mux(packet)
                         place += 1
                 base += source.stop - source.start
         verify_video(partial, frames=base, fps=fps, decode=False)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, output)
+        publish(partial, output)
     except (av.error.FFmpegError, OSError) as error:
         raise explain_os_error(error, output) from None
     finally:
@@ -74,7 +72,7 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
 
 
 def _read_order(source: PacketSource) -> list[tuple[int, int]]:
-    """(timestamp, place on screen counted from `start`) of the packets to copy, in decoding order."""
+    """(timestamp, display position relative to `start`) of the packets to copy, in decoding order."""
     try:
         with av.open(str(source.path)) as container:
             stream = container.streams.video[0]

@@ -1,1 +1,1 @@
-"""Still images: reading, sampling out of videos, shrinking, writing references."""
+"""Still images: reading them, sampling them from videos, resizing them, and writing references."""

@@ -1,4 +1,4 @@
-"""Frames as RGB images, out of a video, an animated image, or a folder of images."""
+"""Reads frames as RGB images from a video, an animated image, or a folder of images."""
 
 from __future__ import annotations
 
@@ -13,24 +13,21 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...core.errors import VideoGenError
+from ..file_types import ANIMATION_SUFFIXES, READABLE_VIDEO_SUFFIXES, STILL_SUFFIXES
 from ..probe import probe_video
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-ANIMATION_SUFFIXES = (".webp", ".gif", ".png", ".apng")
-
-#: Longest hold in frames that is looked for, the side in pixels in which frames are compared, and what share of all change
-#: may happen within holds.
-_LONGEST_HOLD, _HOLD_SIDE, _WITHIN_HOLD = 60, 64, 0.3
+#: Longest hold in frames, side in pixels at which frames are compared, and share of all change that may be within holds.
+_MAX_HOLD, _HOLD_SIDE, _WITHIN_HOLD = 60, 64, 0.3
 
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Something on the disk that has frames.
+    """A file or folder with frames.
 
     Attributes:
-        count: how many frames `read_frames` gives.
-        fps: frames a second, where the file says so.
+        count: number of frames that `read_frames` yields.
+        fps: frames a second, where known.
+        step: every how many frames of a video one is taken.
     """
 
     path: Path
@@ -40,23 +37,23 @@ class FrameSource:
 
 
 def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
-    """Count the frames of a video, an animated image, an image, or a folder of images.
+    """Open a video, an animated image, an image, or a folder of images, and count its frames.
 
     Args:
-        fps: take that many frames a second of a video, instead of all of them: a film of 30 frames a second that shows each
-            image ten times has three.
+        fps: frames a second to take of a video, instead of all of them: a film of 30 frames a second that shows each image
+            ten times has three.
 
     Raises:
-        VideoGenError: `path-invalid` when there is nothing, `media-broken` when it cannot be read.
+        VideoGenError: `path-invalid` when there is no such file or it has no frames, `media-broken` when it cannot be read.
     """
     if path.is_dir():
         files = list_images(path)
         if not files:
-            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(IMAGE_SUFFIXES)})")
+            raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(STILL_SUFFIXES)})")
         return FrameSource(path, len(files), None)
     if not path.is_file():
-        raise VideoGenError("path-invalid", f"{path} is not there")
-    if path.suffix.lower() in (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES):
+        raise VideoGenError("path-invalid", f"{path} does not exist")
+    if path.suffix.lower() in (*STILL_SUFFIXES, *ANIMATION_SUFFIXES):
         with _open_image(path) as image:
             return FrameSource(path, int(getattr(image, "n_frames", 1)), None)
     info = probe_video(path)
@@ -74,9 +71,9 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
     if source.path.is_dir():
         for path in list_images(source.path):
             yield read_image(path)
-    elif source.path.suffix.lower() in (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES):
+    elif source.path.suffix.lower() in (*STILL_SUFFIXES, *ANIMATION_SUFFIXES):
         with _open_image(source.path) as image:
-            # One after the other: webp and gif frames are differences to those before them.
+            # In order: webp and gif frames are differences to those before them.
             for number in range(source.count):
                 try:
                     image.seek(number)
@@ -91,11 +88,11 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
 
 
 def count_holds(source: FrameSource) -> int:
-    """How many frames of a video show each image before the next one comes, when that is regular; otherwise 1.
+    """How many frames of a video show each image, when that is regular; otherwise 1.
 
-    A segment of 24 images in a video of 24 frames a second holds each for 8 frames. Encoders change held frames a little,
-    while they make them sharper: what counts is that most of what changes does so at the beginning of a hold. Twice the true
-    hold leaves half of it outside, and a video that moves all the time at least as much.
+    A segment of 24 images in a video of 24 frames a second holds each for 8 frames. Encoders change held frames
+    slightly, as they sharpen them: the criterion is that most of the change is at the beginnings of holds. At twice the true
+    hold, half of the change is outside them, and in a video that moves all the time at least as much.
 
     Raises:
         VideoGenError: `media-broken`.
@@ -115,7 +112,7 @@ def find_hold(changes: Sequence[float]) -> int:
     """The longest regular hold, given how much each frame but the first differs from the one before it; 1 for none."""
     step = np.array(changes)
     found = 1
-    for hold in range(2, min(_LONGEST_HOLD, len(step) // 3) + 1):
+    for hold in range(2, min(_MAX_HOLD, len(step) // 3) + 1):
         begins = np.arange(1, len(step) + 1) % hold == 0
         if step.sum() > 0 and step[~begins].sum() <= _WITHIN_HOLD * step.sum():
             found = hold
@@ -123,7 +120,7 @@ def find_hold(changes: Sequence[float]) -> int:
 
 
 def slow_down(source: FrameSource, step: Fraction | int) -> FrameSource:
-    """The same video, of which every `step`-th frame is taken: each image once, where it is held for that many."""
+    """The same video with every `step`-th frame taken, so that an image held for `step` frames is read once."""
     assert source.fps is not None
     return FrameSource(
         source.path, max(1, int((source.count - 1) / Fraction(step)) + 1), source.fps / step, Fraction(step)
@@ -131,20 +128,20 @@ def slow_down(source: FrameSource, step: Fraction | int) -> FrameSource:
 
 
 def list_videos(folder: Path) -> list[Path]:
-    """The videos in a folder, by name; those of its segments for the folder of a run."""
+    """The videos in a folder, by name; for a run directory, its segments."""
     segments = folder / "segments"
     where = segments if segments.is_dir() and (folder / "run.json").is_file() else folder
-    return sorted(path for path in where.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return sorted(path for path in where.iterdir() if path.suffix.lower() in READABLE_VIDEO_SUFFIXES and path.is_file())
 
 
 def read_image(path: Path) -> np.ndarray:
     """An image, turned upright as its EXIF says: uint8, (height, width, 3 or 4).
 
     Raises:
-        VideoGenError: `path-invalid` when it is not there, `media-broken` when it is no image.
+        VideoGenError: `path-invalid` when there is no such file, `media-broken` when it is not an image.
     """
     if not path.is_file():
-        what = "is a folder, expected a picture" if path.is_dir() else "is not there"
+        what = "is a folder, expected a picture" if path.is_dir() else "does not exist"
         raise VideoGenError("path-invalid", f"{path} {what}")
     with _open_image(path) as image:
         try:
@@ -155,7 +152,7 @@ def read_image(path: Path) -> np.ndarray:
 
 def list_images(folder: Path) -> list[Path]:
     """The images in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in STILL_SUFFIXES and path.is_file())
 
 
 def _decode(source: FrameSource) -> Iterator[np.ndarray]:
@@ -165,14 +162,14 @@ def _decode(source: FrameSource) -> Iterator[np.ndarray]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for number, frame in enumerate(container.decode(stream)):
-                # The frame on the screen at the time of each one that is wanted.
+                # The frame on screen at the time of each wanted frame.
                 if number == int(wanted * source.step):
                     yield frame.to_ndarray(format="rgb24")
                     wanted += 1
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise VideoGenError("media-broken", f"{source.path} does not decode: {error}") from None
     if not wanted:
-        raise VideoGenError("media-broken", f"{source.path} has no frames in it")
+        raise VideoGenError("media-broken", f"{source.path} has no frames")
 
 
 def _open_image(path: Path) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Reference images and mask images on disk: finding them, reading them, and noticing that they have changed."""
+"""Reads reference images and mask images, and detects that files have changed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from PIL import Image, ImageOps
 
 from ...core.errors import VideoGenError
 
-#: More pixels than any camera takes; decoding them would take gigabytes.
+#: More pixels than any camera has; decoding more would take gigabytes.
 MAX_PIXELS = 120_000_000
-#: Images are shrunk to this longer side: encoders see 224 to 336 pixels of it.
+#: Longer side to which images are reduced: encoders see 224 to 336 pixels of it.
 LONG_SIDE = 2048
-#: What shows through a transparent image: it says nothing about the background.
+#: Background of transparent images: neutral, as they say nothing about it.
 _GRAY = 0.5
-#: By how much a mask's width to height may differ from the frame's.
+#: Tolerance of a mask's aspect ratio against the frame's.
 _SHAPE_SLACK = 0.03
 
 
 @dataclass(frozen=True)
-class SceneImage:
-    """An image as it is used.
+class DecodedImage:
+    """A decoded image.
 
     Attributes:
         rgb: (height, width, 3), float32 in 0…1; gray where it is transparent.
@@ -37,48 +37,48 @@ class SceneImage:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """The file of that name in a folder or below it, or None when it is not there.
+    """The file of that name in a folder or below it, or None.
 
     Raises:
-        VideoGenError: `path-invalid` when the name leads out of the folder.
+        VideoGenError: `path-invalid` when the name points outside the folder.
     """
     folder = folder.resolve()
-    # resolve() follows links: one that leads out of the folder counts as outside too.
+    # resolve() follows links: a link to a path outside the folder counts as outside too.
     path = (folder / name.replace("\\", "/")).resolve()
     if not path.is_relative_to(folder):
-        raise VideoGenError("path-invalid", f"{name!r} leads out of {folder}", "Copy the picture into that folder.")
+        raise VideoGenError("path-invalid", f"{name!r} is outside {folder}", "Copy the picture into that folder.")
     return path if path.is_file() else None
 
 
-def read_image(path: Path, name: str) -> SceneImage:
-    """A reference image: the first frame of an animation, turned as its camera held it, shrunk to `LONG_SIDE`.
+def read_reference_image(path: Path, name: str) -> DecodedImage:
+    """Read a reference image: the first frame of an animation, turned upright as its EXIF says, reduced to `LONG_SIDE`.
 
     Args:
-        name: what messages call it.
+        name: its name in messages.
 
     Raises:
-        VideoGenError: `image-invalid`, when it is no image, broken, too large, or transparent all over.
+        VideoGenError: `image-invalid`, when it is not an image, broken, too large, or fully transparent.
     """
     image = _open(path, name)
     rgba = _levels(image.convert("RGBA"))
     rgb, alpha = rgba[..., :3], rgba[..., 3]
     if alpha.min() == 1:
-        return SceneImage(np.ascontiguousarray(rgb), None)
+        return DecodedImage(np.ascontiguousarray(rgb), None)
     if alpha.max() < 0.05:
-        raise VideoGenError("image-invalid", f"the picture {name!r} is transparent all over", "Give another picture.")
+        raise VideoGenError("image-invalid", f"the picture {name!r} is fully transparent", "Choose another picture.")
     opaque = alpha[..., None]
-    return SceneImage((rgb * opaque + _GRAY * (1 - opaque)).astype(np.float32), alpha)
+    return DecodedImage((rgb * opaque + _GRAY * (1 - opaque)).astype(np.float32), alpha)
 
 
 def read_mask(path: Path, name: str, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """A mask image, (height, width), float32 in 0…1: its brightness, and 0 where it is transparent.
+    """Read a mask image: (height, width), float32 in 0…1, its brightness, and 0 where it is transparent.
 
     Args:
         frame: width and height of the frames, whose shape the mask must have.
 
     Raises:
-        VideoGenError: `image-invalid` like `read_image`; `mask-invalid` when it has another shape than the frames, or is
-            black all over.
+        VideoGenError: `image-invalid` like `read_reference_image`; `mask-invalid` when it has another aspect ratio than the
+            frames, or is all black.
     """
     image = _open(path, name)
     width, height = image.size
@@ -91,9 +91,7 @@ def read_mask(path: Path, name: str, frame: tuple[int, int]) -> NDArray[np.float
     levels = _levels(image.convert("LA"))
     mask: NDArray[np.float32] = levels[..., 0] * levels[..., 1]
     if mask.max() < 0.02:
-        raise VideoGenError(
-            "mask-invalid", f"the mask {name!r} is black all over, expected white where its character is"
-        )
+        raise VideoGenError("mask-invalid", f"the mask {name!r} is all black, expected white where its character is")
     return mask
 
 
@@ -126,7 +124,7 @@ def _open(path: Path, name: str) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Any image in a mode that resizes and converts well; 16 bits a channel are scaled, which Pillow would clip."""
+    """Any image in an 8-bit mode; 16 bits a channel are scaled, which Pillow would clip."""
     exif = image.getexif()
     if image.mode == "F":
         raise ValueError("it has floating-point values")
@@ -139,7 +137,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
     else:
         image.load()
-    # ImageOps looks the orientation up in the image that it turns.
+    # ImageOps reads the orientation from the image that it turns.
     image.info["exif"] = exif.tobytes()
     return image
 
@@ -147,8 +145,8 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 class FileWatch:
     """Counts how often files that were read have changed since.
 
-    What a node did with a file stays right until the file changes; only then may the count, and so the node's fingerprint,
-    be another one. A file that was merely touched has not changed.
+    A node's result stays valid until a file changes; only then may the count, and so the node's fingerprint, change. A file
+    that was merely touched has not changed.
     """
 
     def __init__(self) -> None:
@@ -156,7 +154,7 @@ class FileWatch:
         self._changes = 0
 
     def note(self, path: Path) -> None:
-        """Remember a file as it is now; also one that is not there, and may be later. To be called before reading it."""
+        """Record a file's current state, also of a file that does not exist yet. To be called before reading it."""
         state = _state(path)
         content = hash_content(path) if state else ""
         if path in self._known and self._known[path][1] != content:
@@ -164,7 +162,7 @@ class FileWatch:
         self._known[path] = (state, content)
 
     def count_changes(self) -> int:
-        """How many times any of the files has changed so far."""
+        """Number of changes of all files so far."""
         for path, (state, content) in self._known.items():
             now = _state(path)
             if now != state:

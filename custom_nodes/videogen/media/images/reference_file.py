@@ -1,4 +1,4 @@
-"""Reference images as files, with a mark that tells rendered ones from a user's own."""
+"""Reference image files, with a mark that distinguishes rendered ones from a user's own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from PIL import Image, PngImagePlugin
 
 from ...core.errors import VideoGenError
 from ..backups import find_free_name, keep_previous
+from ..file_types import REFERENCE_FORMATS
 from ..os_errors import explain_os_error
+from ..partial_file import partial_path
 
-#: Key of the text chunk in a PNG; in other formats it stands in the description of the image (EXIF).
+#: Key of the text chunk in a PNG; in other formats it is in the EXIF image description.
 MARK = "videogen-reference"
 _DESCRIPTION = 0x010E
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def is_rendered(path: Path) -> bool:
-    """Whether an image was written by `write_reference`; anything else, damaged files too, is a user's own."""
+    """Whether an image was written by `write_reference`; all others, including damaged files, are a user's own."""
     try:
         with Image.open(path) as image:
             if MARK in (getattr(image, "text", None) or {}):
@@ -30,33 +31,37 @@ def is_rendered(path: Path) -> bool:
         return False
 
 
-def check_name(path: Path) -> None:
-    """Refuse a name that no image can have.
+def require_image_suffix(path: Path) -> None:
+    """Check that a reference image can be written under this name.
 
     Raises:
         VideoGenError: `path-invalid`.
     """
-    if path.suffix.lower() not in _FORMATS:
+    if path.suffix.lower() not in REFERENCE_FORMATS:
         raise VideoGenError(
-            "path-invalid", f"{path.name!r} is no name for a picture, expected one that ends in {', '.join(_FORMATS)}"
+            "path-invalid",
+            f"{path.name!r} is not a file name for a picture, expected one that ends in {', '.join(REFERENCE_FORMATS)}",
         )
 
 
 def write_reference(path: Path, pixels: np.ndarray, text: str, *, spare_own: bool = True) -> Path:
-    """Write a reference image; gives the path that it got.
+    """Write a reference image.
 
-    What lies there already is kept in ``previous/`` beside it. A user's own image stays where it is, unless `spare_own` is
-    off: then the new one gets the next free name in ``previous/``.
+    An older rendered image is backed up in the folder ``previous/`` next to it. A user's own image stays, and
+    the new one is written under the next free name in ``previous/``; with `spare_own` false it is backed up and replaced too.
 
     Args:
         pixels: (height, width, 3), uint8.
-        text: goes into the file with the mark, such as the prompt.
+        text: stored in the file with the mark, such as the prompt.
+
+    Returns:
+        The path of the written file.
 
     Raises:
         VideoGenError: `path-invalid`, `disk-full`.
     """
-    check_name(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    require_image_suffix(path)
+    partial = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path
@@ -82,6 +87,6 @@ def _write(path: Path, suffix: str, pixels: np.ndarray, text: str) -> None:
         else:
             exif = Image.Exif()
             exif[_DESCRIPTION] = f"{MARK}: {text.encode('ascii', 'replace').decode()}"
-            image.save(file, _FORMATS[suffix], exif=exif, quality=95)
+            image.save(file, REFERENCE_FORMATS[suffix], exif=exif, quality=95)
         file.flush()
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Resizing images with a Lanczos filter, in floating point."""
+"""Resizes images with a Lanczos filter in floating point."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ Box = tuple[float, float, float, float]
 
 
 def resize_lanczos(image: np.ndarray, size: tuple[int, int], box: Box | None = None) -> np.ndarray:
-    """An image, or a part of it, in another size.
+    """Resize an image, or a part of it.
 
     Pillow's Lanczos filter (three lobes, widened when the image gets smaller, so that nothing aliases), one channel at a
-    time in 32-bit floating point: unlike the filter of 8-bit images it rounds nothing. Overshoots are cut off.
+    time in 32-bit floating point: unlike its filter for 8-bit images it does not round. Overshoots are clipped.
 
     Args:
         image: (height, width, channels), float32 in 0…1.
-        size: width and height wanted.
-        box: the part to take, as (left, top, right, bottom) in pixels; fractions are meant.
+        size: target width and height.
+        box: the part to take, as (left, top, right, bottom) in pixels, which may be fractional.
 
     Returns:
         (height, width, channels), float32 in 0…1.

@@ -1,4 +1,4 @@
-"""A few small images out of a video, for an overview."""
+"""Reads a few small images from a video, for an overview."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...core.errors import VideoGenError
 
-#: JPEG qualities that are tried one after the other until a strip is small enough.
+#: JPEG qualities that are tried in order until all thumbnails fit the budget.
 _QUALITIES = (80, 70, 58, 45, 32, 20)
 
 
@@ -28,13 +28,13 @@ class Thumbnail:
 
 
 def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int = 52_000) -> tuple[Thumbnail, ...]:
-    """Evenly spaced frames of a video, from the first to the last; fewer when it has fewer.
+    """Evenly spaced frames of a video, from the first to the last; fewer for a shorter video.
 
-    Only the keyframes are decoded where they lie near enough, which is ten times faster with 8 s of 1080p.
+    Only keyframes are decoded where they are close enough, which is ten times faster with 8 s of 1080p.
 
     Args:
         box: longest side of the images in pixels.
-        budget: bytes that all of them may take together; their quality gives way.
+        budget: bytes of all of them together; their quality is reduced to fit.
 
     Raises:
         VideoGenError: `media-broken`.
@@ -56,7 +56,7 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise VideoGenError("media-broken", f"{path} does not decode: {error}") from None
     if not found:
-        raise VideoGenError("media-broken", f"{path} has no frames in it")
+        raise VideoGenError("media-broken", f"{path} has no frames")
     for quality in _QUALITIES:
         jpegs = [_encode(image, quality) for _, image in found]
         if sum(map(len, jpegs)) <= budget:
@@ -68,7 +68,7 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
 
 
 def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
-    """The frame at a share (0 to 1) of a video's length.
+    """The frame at a fraction (0 to 1) of a video's length.
 
     Raises:
         VideoGenError: `media-broken`.
@@ -86,14 +86,14 @@ def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
 
 
 def pick_evenly(stamps: Sequence[int], count: int) -> list[int]:
-    """`count` of the stamps from the first to the last, or all of them when there are not as many."""
+    """`count` of the stamps from the first to the last, or all of them when there are fewer."""
     if len(stamps) <= count:
         return list(stamps)
     return [stamps[round(index * (len(stamps) - 1) / (count - 1))] for index in range(count)]
 
 
 def nearest_keys(targets: Sequence[int], keys: Sequence[int]) -> list[int]:
-    """The keyframe next to each target; empty when one of them lies too far off to stand for it."""
+    """The keyframe nearest to each target; empty when one of them is too far away to replace it."""
     if len(targets) < 2 or len(keys) < len(targets):
         return []
     spacing = (targets[-1] - targets[0]) / (len(targets) - 1)

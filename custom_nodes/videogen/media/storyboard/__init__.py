@@ -1,4 +1,4 @@
-"""Storyboard frames of a film that has not been rendered, and slates for segments that are missing; needs no model."""
+"""Storyboard frames of a film before it is rendered, and slates for missing segments; needs no model."""
 
 from .frames import draw_frames
 from .slate import draw_slate

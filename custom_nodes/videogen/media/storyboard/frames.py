@@ -1,4 +1,4 @@
-"""The animatic: a segment as a storyboard that moves, without any model."""
+"""The animatic: a segment as a moving storyboard, without any model."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .sheet.timeline import draw_playhead, draw_timeline
 def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
     """Draw the storyboard frames of a segment, one at a time.
 
-    The image shows the place, its people and things, and the camera's frame on its way through; around it stand the
-    segment's number, timecode, description, cast, prompt, and the film's timeline.
+    The image shows the place, its people and things, and the moving camera frame; around it are the segment's number,
+    timecode, description, cast, prompt, and the film's timeline.
 
     Yields:
-        `plan.frames` arrays of shape (height, width, 3), uint8, RGB, for `plan.size`. The same plan gives the same
-        bytes, always, with the same fonts and Pillow.
+        `plan.frames` arrays of shape (height, width, 3), uint8, RGB, for `plan.size`. The same plan always gives the
+        same bytes, with the same fonts and Pillow.
     """
     layout = lay_out(plan.size)
     left, top, right, bottom = layout.image
@@ -35,7 +35,7 @@ def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
     mask = rounded_mask(layout)
 
     def compose(index: int) -> np.ndarray:
-        # A function of its own, so that nothing of one frame is still held while the next is drawn.
+        # A function of its own, so that nothing of one frame stays in memory while the next is drawn.
         since = index / plan.fps
         frame = base.copy()
         frame.paste(image.draw(float(since), index / max(1, plan.frames - 1)), (left, top), mask)
@@ -48,7 +48,7 @@ def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
 
 
 def rounded_mask(layout: Layout) -> Image.Image | None:
-    """The image's area with rounded corners, or None where it fills the frame."""
+    """A mask of the image's area with rounded corners, or None where it fills the frame."""
     if layout.mode == "minimal":
         return None
     left, top, right, bottom = layout.image

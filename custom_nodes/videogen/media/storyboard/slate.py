@@ -1,4 +1,4 @@
-"""The slate: one frame that stands in the film for a segment that is missing."""
+"""The slate: a frame that the film shows for a missing segment."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def draw_slate(plan: SegmentPlan, reason: str) -> np.ndarray:
     """Draw the slate of a segment.
 
     Args:
-        reason: why it is missing, in a sentence or two; long ones are cut.
+        reason: why it is missing, in one or two sentences; long ones are truncated.
 
     Returns:
-        an array of shape (height, width, 3), uint8, RGB, for `plan.size`.
+        An array of shape (height, width, 3), uint8, RGB, for `plan.size`.
     """
     layout = lay_out(plan.size)
     left, top, right, bottom = layout.image
@@ -44,7 +44,7 @@ def _draw_card(plan: SegmentPlan, reason: str, size: tuple[int, int], layout: La
     card = _faded_place(plan, size)
     unit = layout.unit
     if layout.mode == "minimal":
-        # Only the sign, and the number where it can be read.
+        # Only the icon, and the number where it is readable.
         side = max(6, round(min(size) * 0.42))
         icon = draw_missing_icon(side, WARNING)
         card.paste(icon, ((size[0] - side) // 2, max(0, round(size[1] * 0.46 - side / 2))), icon)
@@ -82,7 +82,7 @@ def _draw_card(plan: SegmentPlan, reason: str, size: tuple[int, int], layout: La
 
 
 def _faded_place(plan: SegmentPlan, size: tuple[int, int]) -> Image.Image:
-    """The place without its figures, out of focus and nearly dark: the gap still belongs to the film."""
+    """The place without its figures, out of focus and nearly dark: a gap still looks like part of the film."""
     empty = dataclasses.replace(plan, characters=(), objects=(), shot=Shot("wide", "static", 0.0))
     small = (max(1, size[0] // 4), max(1, size[1] // 4))
     place = SceneImage(empty, small, 0.0).scenery().filter(ImageFilter.GaussianBlur(max(0.5, small[1] * 0.02)))

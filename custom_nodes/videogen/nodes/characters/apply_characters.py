@@ -26,8 +26,9 @@ from ...comfyui.widgets import (
     validate,
     weight_type_input,
 )
-from ...core.conditioning.layer_weights import check_span, weigh_layers
+from ...core.conditioning.layer_weights import weigh_layers
 from ...core.segment.references import DEFAULT_WEIGHTS, GO_ON, STOP
+from ...core.widget_checks import check_span
 from ...tensor.figure_crop import fit_square
 from ...tensor.ip_adapter.adapter import IPAdapter
 from ...tensor.region_masks import group_masks, make_region_masks, mask_size

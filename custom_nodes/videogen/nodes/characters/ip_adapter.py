@@ -24,11 +24,11 @@ from ...comfyui.widgets import adapter_inputs, check_known_span, span_inputs, va
 from ...core.conditioning.layer_weights import (
     WEIGHT_RANGE,
     WEIGHT_TYPES,
-    check_choice,
     check_weight,
     weigh_layers,
 )
 from ...core.errors import VideoGenError
+from ...core.widget_checks import check_choice
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from ...comfyui.widgets import validate
 from ...core.errors import VideoGenError
 from ...core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS, plan_member
 from ...core.story.model import Story
-from ...media.images.reference_file import check_name, is_rendered, write_reference
+from ...media.images.reference_file import is_rendered, require_image_suffix, write_reference
 from ...media.probe import hash_file
 
 #: What to do when the file exists.
@@ -140,7 +140,7 @@ def inside_input(file: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder):
         raise VideoGenError("path-invalid", f"`file` is {file!r}, expected a name inside {folder}")
-    check_name(path)
+    require_image_suffix(path)
     return path
 
 

@@ -23,8 +23,8 @@ from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
 from ...core.story.model import Story
 from ...core.timing import count_frames
-from ...core.video.encoding import CODEC_PREFERENCE
-from ...core.video.quality import fit_size
+from ...core.video.encoding import CODEC_PREFERENCE, RawVideo
+from ...core.video.quality import fit_format
 from ...media.backups import keep_previous
 from ...media.ffmpeg import choose_encoder
 from ...media.film.assemble import assemble_film, find_segments
@@ -85,18 +85,15 @@ class VideoGenSaveSegment(io.ComfyNode):
         folder = story_folder(plan.slug)
         path = folder / f"{plan.file_stem}{f'_{take}' if take else ''}.mp4"
         encoder = choose_encoder(codec)
-        size = fit_size(plan.size, preset)
-        frames = count_frames(plan.duration, Fraction(preset.fps))
+        video = fit_format(plan.size, preset)
+        frames = count_frames(plan.duration, Fraction(video.fps))
         progress = comfy.utils.ProgressBar(count)
         with VideoWriter(
             path if take else keep_previous(path),
-            source_size=(width, height),
-            source_rate=count / plan.duration,
-            size=size,
-            fps=preset.fps,
-            frames=frames,
-            bitrate=preset.bitrate,
-            encoder=encoder,
+            RawVideo((width, height), count / plan.duration),
+            video,
+            frames,
+            encoder,
             metadata=describe(cls.hidden),
         ) as writer:
             for index in range(count):
@@ -108,8 +105,8 @@ class VideoGenSaveSegment(io.ComfyNode):
             "number": plan.number,
             "id": plan.id,
             "frames": frames,
-            "fps": preset.fps,
-            "size": list(size),
+            "fps": video.fps,
+            "size": list(video.size),
             "quality": preset.name,
             "encoder": encoder.name,
             "rendered_frames": count,

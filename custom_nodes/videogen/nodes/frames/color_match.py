@@ -19,7 +19,7 @@ from ...comfyui.location_image import read_location
 from ...comfyui.sockets import SegmentSocket, need_segment
 from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
-from ...core.segment.references import AVERAGE, FIRST_FRAME, REFERENCE, REFERENCE_OR_FIRST
+from ...core.segment.references import AVERAGE, FIRST_FRAME_ANCHOR, REFERENCE, REFERENCE_OR_FIRST
 from ...tensor.color_match import (
     METHODS,
     ColorStats,
@@ -45,7 +45,7 @@ class VideoGenColorMatch(io.ComfyNode):
                 io.Image.Input("images"),
                 io.Combo.Input(
                     "anchor",
-                    options=[REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME, AVERAGE],
+                    options=[REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME_ANCHOR, AVERAGE],
                     default=REFERENCE_OR_FIRST,
                     tooltip="Which colors to match: those of the reference (`reference`, or the picture of the segment's"
                     " location), of the first frame, or the average of all frames.",

@@ -18,7 +18,7 @@ from ...core.errors import VideoGenError
 from ...core.segment.frame_seeds import ANCHORS, anchor_seed
 from ...core.segment.plan import SegmentPlan
 from ...core.story.schema import MAX_FRAMES, MAX_SEED
-from ...core.video.frame_sizes import LATENT_PIXELS, model_size
+from ...core.video.render_size import LATENT_PIXELS, round_to_multiple
 from ...tensor.frame_noise import make_frame_noise
 
 #: Channels of an empty latent; ComfyUI changes them to the model's.
@@ -163,8 +163,8 @@ def start_batch(plan: SegmentPlan | None, latent: Any, frames: int) -> dict[str,
 
 
 def empty_batch(size: tuple[int, int], frames: int) -> dict[str, Any]:
-    """An empty LATENT for frames of about this size (width, height); see `model_size`."""
-    width, height = (side // LATENT_PIXELS for side in model_size(size))
+    """An empty LATENT for frames of about this size (width, height); see `round_to_multiple`."""
+    width, height = (side // LATENT_PIXELS for side in round_to_multiple(size))
     return {"samples": torch.zeros(frames, LATENT_CHANNELS, height, width)}
 
 

@@ -14,7 +14,7 @@ from ...comfyui.sockets import SegmentSocket, need_segment
 from ...core.segment.frame_seeds import entity_seed
 from ...core.segment.location_prompt import describe_location
 from ...core.segment.plan import SegmentPlan
-from ...core.video.frame_sizes import model_size
+from ...core.video.render_size import round_to_multiple
 
 
 class VideoGenLocation(io.ComfyNode):
@@ -63,7 +63,7 @@ class VideoGenLocation(io.ComfyNode):
         cls, segment: SegmentPlan, image: Tensor | None = None, width: int = 0, height: int = 0
     ) -> io.NodeOutput:
         plan = need_segment(segment)
-        size = model_size((width or plan.size[0], height or plan.size[1]))
+        size = round_to_multiple((width or plan.size[0], height or plan.size[1]))
 
         def make_image() -> Tensor:
             return fit_image(read_location(plan) if image is None else first_image(image), size)

@@ -9,8 +9,9 @@ from comfy_api.latest import io
 
 from ...comfyui.sockets import SegmentSocket, StorySocket, need_story
 from ...comfyui.widgets import validate
+from ...core.digest import digest
 from ...core.errors import VideoGenError
-from ...core.segment.plan import digest, plan_segment
+from ...core.segment.plan import plan_segment
 from ...core.story.model import Story
 from ...core.story.parser import parse_story_text
 from ...core.story.schema import MAX_SEGMENTS

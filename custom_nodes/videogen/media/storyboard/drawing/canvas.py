@@ -1,4 +1,4 @@
-"""Flat shapes with smooth edges, drawn in units of one's own choice."""
+"""A canvas for flat, antialiased shapes in coordinates of any unit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Fill = RGB | tuple[RGB, RGB]
 
 
 class Canvas:
-    """An RGBA image to draw on; a unit is `scale` pixels, and (0, 0) lies at pixel `origin`.
+    """An RGBA image to draw on; a unit is `scale` pixels, and (0, 0) is at pixel `origin`.
 
-    Every shape is rasterized on its own at several times the resolution, within its bounding box, and laid over the
-    image; so edges are smooth without a large copy of the whole image in memory.
+    Every shape is rasterized separately at several times the resolution, within its bounding box, and composited onto
+    the image: edges are smooth without a large copy of the whole image in memory.
     """
 
     def __init__(self, size: tuple[int, int], scale: float = 1.0, origin: Point = (0.0, 0.0)) -> None:
@@ -34,14 +34,14 @@ class Canvas:
         return self._image.size
 
     def finish(self) -> Image.Image:
-        """The image, RGBA with straight alpha. The canvas is used up."""
+        """The image, RGBA with straight alpha. The canvas cannot be used afterwards."""
         size, values = self._image.size, self._image.tobytes()
-        # Let go before the copies are made: three of a large image at once would be too many.
+        # Released before the copies are made: three of a large image at once would be too many.
         self._image = Image.new("CMYK", (1, 1))
         return Image.frombuffer("RGBa", size, values, "raw", "RGBa", 0, 1).convert("RGBA")
 
     def shift(self, x: float, y: float, scale: float = 1.0) -> Canvas:
-        """The same image under other coordinates: (0, 0) at (x, y), a unit `scale` of the old ones."""
+        """The same image in other coordinates: (0, 0) at (x, y), and a unit of `scale` old units."""
         other = Canvas.__new__(Canvas)
         other._image = self._image
         other.scale = self.scale * scale
@@ -57,7 +57,7 @@ class Canvas:
         self.polygons([points], fill, alpha)
 
     def polygons(self, outlines: Iterable[Sequence[Point]], fill: Fill, alpha: float = 1.0) -> None:
-        """Several outlines as one shape: where they overlap, a translucent fill is laid on once."""
+        """Several outlines as one shape: where they overlap, a translucent fill is applied once."""
         pixels = [[self._pixel(point) for point in outline] for outline in outlines if len(outline) >= 3]
         if not pixels:
             return
@@ -69,7 +69,7 @@ class Canvas:
         mask = Image.new("L", ((box[2] - box[0]) * factor, (box[3] - box[1]) * factor), 0)
         draw = ImageDraw.Draw(mask)
         for outline in pixels:
-            # Pillow colors the pixels on the outline too: half a pixel is taken back.
+            # Pillow colors the pixels on the outline too: half a pixel is subtracted.
             draw.polygon([((x - box[0]) * factor - 0.5, (y - box[1]) * factor - 0.5) for x, y in outline], fill=255)
         self._lay(mask.reduce(factor), box, (min(ys), max(ys)), fill, alpha)
 
@@ -152,7 +152,7 @@ def _oversampling(box: tuple[int, int, int, int]) -> int:
 
 
 def ellipse_points(x: float, y: float, rx: float, ry: float, angle: float = 0.0, scale: float = 100.0) -> list[Point]:
-    """The outline of an ellipse, with as many corners as its size in pixels (times `scale`) calls for."""
+    """The outline of an ellipse, with as many points as its size in pixels (times `scale`) requires."""
     count = min(160, max(10, round(4 * math.sqrt(max(1.0, max(rx, ry) * scale)))))
     cos, sin = math.cos(angle), math.sin(angle)
     points = []

@@ -1,4 +1,4 @@
-"""Colors as RGB triples, and the light that falls on them."""
+"""Colors as RGB triples, and the effect of light on them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def luminance(color: RGB) -> float:
 
 @dataclass(frozen=True)
 class Light:
-    """What the light does to a color.
+    """The effect of light on a color.
 
     Attributes:
         gain: factors for red, green and blue.
@@ -65,7 +65,7 @@ class Light:
         return red, green, blue
 
     def soften(self, share: float) -> Light:
-        """The same light with less of its effect: figures stay readable at night."""
+        """The same light with less effect, so that figures stay recognizable at night."""
         red, green, blue = (1 + (gain - 1) * share for gain in self.gain)
         return Light((red, green, blue), self.time, self.overcast)
 
@@ -81,7 +81,7 @@ _GAIN_BY_TIME = {"day": (1.0, 1.0, 1.0), "dusk": (1.04, 0.86, 0.80), "night": (0
 
 
 def read_light(words: str, kelvin: tuple[int, int] | None) -> Light:
-    """The light of a scene, out of words on place and lighting and the color temperature in kelvin."""
+    """The light of a scene, from the words on its place and lighting and the color temperature in kelvin."""
     time = "night" if _NIGHT.search(words) else "dusk" if _DUSK.search(words) else "day"
     red, green, blue = _GAIN_BY_TIME[time]
     if kelvin:

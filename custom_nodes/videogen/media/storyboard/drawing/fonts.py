@@ -1,4 +1,4 @@
-"""Inter in two weights, and a font of the system for glyphs that Inter does not have."""
+"""Inter in two weights, and system fonts for glyphs that Inter does not have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEMIBOLD = "Inter-SemiBold.otf"
 _MISSING = "□"
 _FOLDER = Path(__file__).parent / "fonts"
 
-# In the order in which they are asked; only outlines, Pillow cannot scale bitmap fonts such as NotoColorEmoji.
+# In the order in which they are tried; only outline fonts, Pillow cannot scale bitmap fonts such as NotoColorEmoji.
 _FALLBACK_NAMES = (
     "NotoSans-Regular.ttf",
     "DejaVuSans.ttf",
@@ -65,7 +65,7 @@ def load_font(name: str, pixels: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=4096)
 def has_glyph(name: str, character: str) -> bool:
-    """Whether a font draws `character` as something else than its mark for missing glyphs."""
+    """Whether a font has a glyph for `character`, other than its mark for missing glyphs."""
     if character.isspace():
         return True
     drawn = _glyph(name, character)
@@ -87,14 +87,14 @@ def font_for(character: str, name: str) -> str | None:
 
 
 def split_runs(text: str, name: str) -> list[tuple[str, str]]:
-    """The text in pieces (font, characters), each of which one font can draw."""
+    """Split text into runs (font, characters) that one font can draw."""
     runs: list[tuple[str, str]] = []
     for character in text:
-        # A space or a combining mark stays with what stands before it: shaping works within a run.
+        # A space or a combining mark stays with the character before it: shaping works within a run.
         joins = bool(runs) and (character.isspace() or unicodedata.combining(character) != 0)
         font = runs[-1][0] if joins and has_glyph(runs[-1][0], character) else font_for(character, name)
         if font is None:
-            # What no font has becomes a plain box.
+            # A character that no font has becomes a plain box.
             font, character = name, _MISSING
         if runs and runs[-1][0] == font:
             runs[-1] = (font, runs[-1][1] + character)
@@ -104,7 +104,7 @@ def split_runs(text: str, name: str) -> list[tuple[str, str]]:
 
 
 def clean(text: str) -> str:
-    """One line of text that can be drawn: composed, without control and format characters, single spaces."""
+    """Normalize text to one drawable line: composed, without control and format characters, single spaces."""
     composed = unicodedata.normalize("NFC", text)
     kept = []
     for character in composed:
@@ -126,7 +126,7 @@ def _glyph(name: str, character: str) -> tuple[tuple[int, int], bytes]:
 
 @lru_cache(maxsize=1)
 def _system_fonts() -> tuple[str, ...]:
-    """Paths of the fallback fonts that this system has; looked for only once Inter lacks a glyph."""
+    """Paths of the fallback fonts that this system has; searched for only once Inter lacks a glyph."""
     home = Path.home() if os.environ.get("HOME") or os.name == "nt" else None
     folders = [
         Path("/usr/share/fonts"),

@@ -1,8 +1,8 @@
-"""The design: colors, type sizes and spacing. Lengths are in units of the layout, about 1/1080 of a film's height."""
+"""The design: colors and text styles. Lengths are in units of the layout, about 1/1080 of a film's height."""
 
 from __future__ import annotations
 
-from .colors import RGB
+from .colors import RGB, luminance
 from .typeset import TextStyle
 
 BACKGROUND: RGB = (19, 21, 26)
@@ -15,6 +15,7 @@ FAINT: RGB = (126, 134, 148)
 ACCENT: RGB = (255, 196, 84)
 WARNING: RGB = (240, 122, 98)
 WHITE: RGB = (255, 255, 255)
+INK: RGB = (24, 28, 34)
 
 #: name -> (size, line height, color, bold)
 _TYPE: dict[str, tuple[float, float, RGB, bool]] = {
@@ -34,8 +35,13 @@ _TYPE: dict[str, tuple[float, float, RGB, bool]] = {
     "caption": (14, 20, FAINT, True),
     "small": (17, 24, FAINT, False),
 }
-#: Below this nothing can be read; text is set at least this large, in pixels.
+#: Smallest text size in pixels; smaller text cannot be read.
 SMALLEST_TYPE = 9
+
+
+def ink_on(color: RGB) -> RGB:
+    """The color of a letter on a surface of this color: dark on light ones, white on dark ones."""
+    return INK if luminance(color) > 0.35 else WHITE
 
 
 def type_style(name: str, unit: float, color: RGB | None = None) -> TextStyle:

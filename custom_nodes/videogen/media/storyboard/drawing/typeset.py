@@ -1,4 +1,4 @@
-"""Lines of text: measured, wrapped, cut with an ellipsis, and drawn."""
+"""Measures, wraps, truncates and draws lines of text."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def wrap(text: str, measure: Callable[[str], float], width: float, max_lines: in
 
     Args:
         measure: the width of a line of text, in the unit of `width`.
-        max_lines: what does not fit into these is cut, at a word boundary where there is one, with an ellipsis.
+        max_lines: text beyond these is cut, at a word boundary where there is one, with an ellipsis.
 
     Returns:
-        the lines, and whether all of the text is in them. No line is wider than `width`; where not even a single
+        The lines, and whether they contain all of the text. No line is wider than `width`; where not even a single
         character fits there are no lines.
     """
     words = clean(text).split(" ") if max_lines > 0 and width > 0 else []
@@ -64,7 +64,7 @@ def wrap(text: str, measure: Callable[[str], float], width: float, max_lines: in
             words.pop(0)
             continue
         if not line:
-            # A word wider than the line: as much of it as fits, the rest is the next word.
+            # A word wider than the line: as much of it as fits; the rest becomes the next word.
             length = _fitting(word, measure, width)
             if length == 0:
                 return [], False
@@ -107,13 +107,13 @@ def draw_line(image: Image.Image, x: float, y: float, text: str, style: TextStyl
     """Draw one line on an RGB or RGBA image; its leading box begins at `y`. Returns its width in pixels.
 
     Args:
-        anchor: ``l``, ``m`` or ``r``: which end of the text lies at `x`.
+        anchor: ``l``, ``m`` or ``r``: whether `x` is the left end, the middle or the right end of the text.
     """
     width = style.width(text)
     x -= {"l": 0.0, "m": width / 2, "r": width}[anchor]
     if width <= 0 or x > image.width:
         return width
-    # Room around for what overhangs; the whole pixel that `x` lies in is where the piece is put.
+    # Room around for overhanging glyphs; the piece is pasted at the whole pixel that contains `x`.
     pad = style.size
     left, above = int(x) - pad, pad
     height = style.leading + 2 * pad
@@ -133,7 +133,7 @@ def draw_line(image: Image.Image, x: float, y: float, text: str, style: TextStyl
 
 
 def draw_digits(image: Image.Image, x: float, y: float, text: str, style: TextStyle, anchor: str = "l") -> float:
-    """Like `draw_line`, every digit as wide as a zero: a running clock does not jitter. Returns the width."""
+    """Like `draw_line`, with every digit as wide as a zero, so that a running clock does not jitter. Returns the width."""
     cell = style.width("0")
     widths = [cell if character.isdigit() else style.width(character) for character in text]
     x -= {"l": 0.0, "m": sum(widths) / 2, "r": sum(widths)}[anchor]
@@ -146,10 +146,10 @@ def draw_digits(image: Image.Image, x: float, y: float, text: str, style: TextSt
 def draw_paragraph(
     image: Image.Image, box: tuple[float, float, float, float], text: str, styles: list[TextStyle]
 ) -> float:
-    """Wrapped text within (left, top, right, bottom), in the first of `styles` in which all of it fits, else cut.
+    """Wrapped text within (left, top, right, bottom), in the first of `styles` in which all of it fits, or else truncated.
 
     Returns:
-        the y in pixels below the last line.
+        The y in pixels below the last line.
     """
     left, top, right, bottom = box
     for style in styles:

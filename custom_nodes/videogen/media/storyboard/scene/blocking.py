@@ -1,4 +1,4 @@
-"""Who stands where, and how large: the figures of a segment, placed in the frame of its camera."""
+"""Positions and sizes of a segment's figures in the camera's frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADROOM = {
     "close": 0.125,
     "extreme-close": 0.10,
 }
-#: How much nearer the scenery seems than in a wide shot.
+#: Magnification of the scenery compared with a wide shot.
 SCENERY_ZOOM = {
     "extreme-wide": 0.94,
     "wide": 1.0,
@@ -36,21 +36,21 @@ SCENERY_ZOOM = {
     "close": 1.5,
     "extreme-close": 1.75,
 }
-# Things of hand size are drawn at least this high (share of the frame): a prop that the story names is to be seen.
+# Small things are drawn at least this high (share of the frame): a prop that the story names must be visible.
 _SMALLEST = 0.15
 _REGIONS = {"left": 0.24, "centre": 0.5, "center": 0.5, "right": 0.76}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Somebody or something in the image.
+    """A person or thing in the image.
 
     Attributes:
         x, base, height: middle, ground and height in pixels of the image.
         aspect: width over height.
         depth: 0 in front; larger stands further back and is drawn earlier.
         sway: pixels by which its top moves to each side.
-        crown: share of the height that a hat rises above the top.
+        crown: height of a hat above the top, as a share of the height.
     """
 
     entity: Entity
@@ -93,7 +93,7 @@ def place_figures(plan: SegmentPlan, image: tuple[int, int], light: Light, horiz
     things = [_thing(entity) for entity in plan.objects]
     first = viewfinder_rect(plan.shot, image, plan.size, 0.0)
     last = viewfinder_rect(plan.shot, image, plan.size, 1.0)
-    # A zoom is staged for its first frame, a pan or tilt for the middle of its way.
+    # A zoom is staged for its first frame, a pan or tilt for the middle of its path.
     if plan.shot.move.startswith("zoom"):
         frame = first
     else:
@@ -103,7 +103,7 @@ def place_figures(plan: SegmentPlan, image: tuple[int, int], light: Light, horiz
     if not crowd:
         return []
     if plan.shot.move.startswith("zoom"):
-        # Who is to be seen at the narrow end of the zoom stands within it.
+        # Figures stand within the narrow end of the zoom, where they must be visible.
         narrow = min(first, last, key=lambda box: box[2] - box[0])
         half = max((narrow[2] - narrow[0]) * 0.62, stage.person * 0.5)
         middle = (narrow[0] + narrow[2]) / 2
@@ -111,14 +111,14 @@ def place_figures(plan: SegmentPlan, image: tuple[int, int], light: Light, horiz
     width = stage.right - stage.left
     scale = stage.person / _PERSON_METERS
     if not people:
-        # Things alone are the subject: the tallest of them is as large as a person in this shot, within limits.
+        # Things without people are the subject: the tallest is as large as a person in this shot, within limits.
         tallest = max(actor.meters for actor in things)
         share = min(0.80, max(0.42, SHOT_SIZES[plan.shot.size][1] * 0.84))
         if plan.shot.size == "extreme-wide":
             share = 0.40
         scale = (frame[3] - frame[1]) * share / tallest
     wanted = sum(_breadth(actor, scale, stage, width) for actor in crowd)
-    # When they would stand shoulder into shoulder, everybody steps back, rather than some out of the image.
+    # When they would overlap, all of them step back, rather than some out of the image.
     squeeze = min(1.0, width * (1.10 if len(crowd) > 3 else 1.0) / max(1.0, wanted))
     figures = [
         _place(stage, actor, place, scale * squeeze, alone=not people)
@@ -180,7 +180,7 @@ def _order(people: list[_Actor], things: list[_Actor]) -> list[_Actor]:
 
 
 def _breadth(actor: _Actor, scale: float, stage: _Stage, width: float) -> float:
-    """Pixels of the image's width that an actor takes; what is large may stand behind the others."""
+    """Width of an actor in pixels of the image; a large one may stand behind the others."""
     if actor.entity.kind == "character":
         # Shoulders, not the brim of a hat.
         return PERSON_ASPECT * 0.78 * actor.meters * scale
@@ -188,7 +188,7 @@ def _breadth(actor: _Actor, scale: float, stage: _Stage, width: float) -> float:
 
 
 def _shown(actor: _Actor, scale: float, stage: _Stage) -> float:
-    """Height in pixels at which an actor is drawn before anybody steps back."""
+    """Height in pixels at which an actor is drawn before all step back."""
     return min(
         max(actor.meters * scale, _SMALLEST * stage.height),
         1.05 * stage.height if actor.entity.kind == "object" else 1e9,
@@ -196,13 +196,13 @@ def _shown(actor: _Actor, scale: float, stage: _Stage) -> float:
 
 
 def _places(crowd: list[_Actor], scale: float, stage: _Stage) -> list[float]:
-    """Middles along x in pixels: by region where there is one, the others side by side over the frame."""
+    """Center x of each actor in pixels: by region where there is one, the others side by side over the frame."""
     left, width = stage.left, stage.right - stage.left
     # Narrow ones get some room of their own, so that their names do not collide.
     breadths = [max(_breadth(actor, scale, stage, width) + width * 0.04, width * 0.13) for actor in crowd]
     fixed = [_fixed_place(actor.entity, stage) for actor in crowd]
     crowded = sum(breadths) > width * 0.94 and len({actor.entity.kind for actor in crowd}) > 1
-    # Where not everything has room side by side, people have it, and things stand in the gaps and behind.
+    # Where there is not enough room side by side, people have it, and things stand in the gaps and behind.
     rowed = [not crowded or actor.entity.kind == "character" for actor in crowd]
     total = sum(breadth for breadth, row in zip(breadths, rowed, strict=True) if row)
     span = min(width * 0.94, total) if total > width * 0.6 else total + (width * 0.6 - total) * 0.35
@@ -252,7 +252,7 @@ def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool)
     true = actor.meters * scale
     is_person = actor.entity.kind == "character"
     bottom, height = stage.frame[3], stage.height
-    # Whoever stepped back stands nearer to the horizon; the head stays in its place as long as the feet are in sight.
+    # Figures that stepped back stand nearer to the horizon; the head stays in its place while the feet are visible.
     head = stage.feet - stage.person
     feet = (
         min(stage.feet, max(head + _PERSON_METERS * scale, bottom - height * 0.06))

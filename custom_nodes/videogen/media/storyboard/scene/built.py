@@ -1,4 +1,4 @@
-"""Places that people have built: nursery, city, room. Units as in `outdoors`."""
+"""Built places in layers: nursery, city, room. Units as in `outdoors`."""
 
 from __future__ import annotations
 

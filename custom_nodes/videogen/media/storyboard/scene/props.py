@@ -1,4 +1,4 @@
-"""Objects as flat symbols: which one a name means, how tall it is, and how it is drawn."""
+"""Objects as flat symbols: which symbol a name means, its height, and its painter."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..drawing.colors import RGB, Light, parse_color
 from . import symbols, trees
 from .words import find_color, says, seed_of, words_of
 
-#: Draws an object into units of its own height, (0, 0) its top middle and y = 1 the ground.
+#: Draws an object in units of its own height; (0, 0) is its top middle, y = 1 the ground.
 Painter = Callable[[Canvas, Light], None]
 
 
 @dataclass(frozen=True)
 class Prop:
-    """An object to be drawn.
+    """A drawable object.
 
     Attributes:
         height: meters.
         aspect: width over height.
         sways: whether the wind moves it.
-        initial: a letter that is set on it, for objects without a symbol of their own.
+        initial: a letter drawn on it, for objects without a symbol of their own.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Prop:
     initial: str = ""
 
 
-# kind -> (words, height in meters, width over height); the first whose words are found counts. Two passes: key and
+# (kind, words, height in meters, width over height); the first whose words match counts. Two passes: key and
 # label first, so that "the house behind the tree" in a description does not turn a tree into a house.
 _KINDS: tuple[tuple[str, str, float, float], ...] = (
     ("can", r"watering[- ]?cans?|gie(?:ß|ss)kanne\w*", 0.42, 1.45),
@@ -139,7 +139,7 @@ _METERS = re.compile(
 
 
 def read_prop(entity: Entity) -> Prop:
-    """The object that an entity's key, label or description names; a plain shape with its initial for any other."""
+    """The object named by an entity's key, label or description; a plain shape with its initial for any other."""
     naming = f"{re.sub(r'[_-]+', ' ', entity.name)}. {entity.label}"
     text = words_of(entity)
     kind, height, aspect = _find_kind(naming) or _find_kind(entity.description[:2000]) or ("thing", 0.6, 1.0)

@@ -1,4 +1,4 @@
-"""The image of a segment: scenery, figures and the camera's frame, moving."""
+"""The moving image of a segment: scenery, figures and the camera's frame."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PIL import Image
 
 from ....core.segment.plan import SegmentPlan
 from ..drawing.canvas import Canvas
-from ..drawing.colors import RGB, Light, luminance, parse_color
-from ..drawing.theme import ACCENT, WHITE
+from ..drawing.colors import RGB, Light, parse_color
+from ..drawing.theme import ACCENT, ink_on
 from ..drawing.typeset import TextStyle, draw_line, fit_line
 from .blocking import SCENERY_ZOOM, Figure, place_figures
 from .scenery import drift, paint_layers, read_scene
@@ -19,12 +19,12 @@ from .viewfinder import dim_outside, draw_brackets, draw_ghosts, paint_arrows, v
 _BREATH = 3.6  # seconds
 
 
-# A film stays in one place for several segments: the last two scenes are kept. Nobody draws on them.
+# A film stays in one place for several segments: the last two scenes are cached. Nothing is drawn on them.
 _layers = lru_cache(maxsize=2)(paint_layers)
 
 
 class SceneImage:
-    """All that can be drawn ahead is drawn once; `draw` composes a moment of it."""
+    """Draws the static parts of a segment's image once; `draw` composes a moment from them."""
 
     def __init__(self, plan: SegmentPlan, size: tuple[int, int], unit: float) -> None:
         """`size` in pixels; `unit` is the length in pixels of one unit of the layout."""
@@ -57,9 +57,9 @@ class SceneImage:
         return image
 
     def scenery(self, seconds: float = 0.0, progress: float = 0.5) -> Image.Image:
-        """The place alone, RGB, at a moment."""
+        """The place without figures, RGB, at a moment."""
         image = self._layers.sky.copy()
-        # On a track the camera passes what is near faster than what is far.
+        # On a tracking shot the camera passes near layers faster than far ones.
         track = self._track(progress)
         for layer, shift in (
             (self._layers.clouds, -drift(seconds, self.size)),
@@ -75,7 +75,7 @@ class SceneImage:
 
 
 class _Sprite:
-    """A figure's image, cropped to what can be seen, and where it lies."""
+    """A figure's image, cropped to its visible part, and its position."""
 
     def __init__(self, figure: Figure, painted: tuple[Image.Image, int, int] | None) -> None:
         self.figure = figure
@@ -114,8 +114,7 @@ def _paint_figure(figure: Figure, size: tuple[int, int], light: Light) -> tuple[
     image = canvas.finish()
     if figure.initial:
         letter = round(figure.height * 0.48)
-        color: RGB = (24, 28, 34) if luminance(parse_color(figure.entity.color)) > 0.35 else WHITE
-        style = TextStyle(max(4, letter), letter, color, bold=True)
+        style = TextStyle(max(4, letter), letter, ink_on(parse_color(figure.entity.color)), bold=True)
         draw_line(
             image, figure.x - left, figure.base - figure.height * 0.525 - top - letter / 2, figure.initial, style, "m"
         )
@@ -125,14 +124,14 @@ def _paint_figure(figure: Figure, size: tuple[int, int], light: Light) -> tuple[
 def _paint_marks(
     plan: SegmentPlan, figures: list[Figure], size: tuple[int, int], unit: float
 ) -> list[tuple[Image.Image, int, int]]:
-    """Names over the heads, and START and END at the ends of a camera move."""
+    """Names above the heads, and START and END at the ends of a camera move."""
     marks: list[tuple[Image.Image, int, int]] = []
     if size[0] < 260 * unit or size[1] < 200 * unit or unit * 17 < 7:
         return marks
     taken: list[tuple[float, float, float, float]] = []
     first, last = (viewfinder_rect(plan.shot, size, plan.size, share) for share in (0.0, 1.0))
     if plan.shot.move != "static" and plan.shot.amount > 0:
-        # Each stands at its own end of the way.
+        # Each is at its own end of the path.
         sides = "rl" if first[0] + first[2] > last[0] + last[2] else "lr"
         for text, box, side in (("START", first, sides[0]), ("END", last, sides[1])):
             style = TextStyle(

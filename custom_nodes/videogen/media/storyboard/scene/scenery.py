@@ -1,4 +1,4 @@
-"""The place behind the figures: which kind of scenery a location is, and its layers as images."""
+"""The scenery behind the figures: the kind of a location, and its layers as images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..drawing.colors import RGB, Light, darken, read_light
 from . import built, outdoors
 from .words import says, seed_of, words_of
 
-#: kind -> words in a location's name, label or description; the first kind whose words are found counts.
+#: kind → words in a location's name, label or description; the first kind whose words match counts.
 SCENERY_WORDS: tuple[tuple[str, str], ...] = (
     (
         "nursery",
@@ -58,7 +58,7 @@ _PAINTERS = {**outdoors.LANDSCAPES, **built.BUILT_PLACES}
 
 @dataclass(frozen=True)
 class Scene:
-    """A place in its light. `seed` settles where every hill and tree stands."""
+    """A place in its light. `seed` determines the position of every hill and tree."""
 
     kind: str
     seed: int
@@ -76,7 +76,7 @@ class Layers:
 
     Attributes:
         sky: RGB, as large as the image.
-        clouds, far, near, front: RGBA with the top left corner at which they lie; they reach beyond the
+        clouds, far, near, front: RGBA, each with the position of its top left corner; they extend beyond the
             image's sides.
     """
 
@@ -88,7 +88,7 @@ class Layers:
 
 
 def read_scene(plan: SegmentPlan) -> Scene:
-    """The scene of a segment: the same for the same location and light, whatever the segment."""
+    """The scene of a segment; the same for all segments with the same location and light."""
     location = plan.location
     if location is None:
         return Scene("country", zlib.crc32(plan.slug.encode()), read_light(plan.lighting, plan.kelvin))
@@ -102,7 +102,7 @@ def read_scene(plan: SegmentPlan) -> Scene:
 
 
 def _find_kind(text: str) -> str | None:
-    # The description may name what else is in sight; what stands first is what the place is.
+    # The description may name other things in sight; the first match is the place.
     return next((kind for kind, words in SCENERY_WORDS if says(rf"(?:{words})\b", text)), None)
 
 
@@ -111,8 +111,8 @@ def paint_layers(scene: Scene, size: tuple[int, int], zoom: float = 1.0, pad: in
 
     Args:
         size: of the image in pixels.
-        zoom: 1 for a wide shot; a closer one sees less of the place, and that out of focus.
-        pad: pixels by which the layers reach beyond the left and right edge.
+        zoom: 1 for a wide shot; a closer one sees less of the place, out of focus.
+        pad: pixels by which the layers extend beyond the left and right edge.
     """
     blur = (zoom - 1.0) * size[1] * 0.0075
     painter = _PAINTERS[scene.kind]
@@ -174,7 +174,7 @@ def _sky(scene: Scene, size: tuple[int, int], zoom: float) -> Image.Image:
     noise = np.tile(noise, (1, -(-size[0] // noise.shape[1]), 1))[:, : size[0]]
     across = np.exp(-(((np.arange(size[0], dtype=np.float32) + 0.5) / size[1] - x * aspect) ** 2) / spread)
     pixels = np.empty((size[1], size[0], 3), np.uint8)
-    # In bands: a large pixels in floating point would take a multiple of its memory.
+    # In bands: a large image in floating point would take several times its memory.
     for first in range(0, size[1], 64):
         rows = (np.arange(first, min(size[1], first + 64), dtype=np.float32)[:, None] + 0.5) / size[1]
         # The gradient ends at the horizon.
@@ -195,7 +195,7 @@ def _gradient(stops: tuple[RGB, RGB, RGB], places: np.ndarray) -> np.ndarray:
 
 def _sun_or_stars(image: Image.Image, scene: Scene, place: tuple[float, float], random: np.random.Generator) -> None:
     width, height = image.size
-    # Nothing of this lies below the horizon.
+    # None of it is below the horizon.
     canvas = Canvas((width, max(1, round(height * scene.horizon))), height)
     x, y = place[0] / height, place[1] / height
     if scene.light.time == "night":

@@ -1,4 +1,4 @@
-"""The symbols of things. Units: the thing's own height; (0, 0) is its top middle, y = 1 the ground."""
+"""Symbols of things. Units: the thing's own height; (0, 0) is its top middle, y = 1 the ground."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def draw_pole(canvas: Canvas, light: Light, color: RGB) -> None:
 
 
 def draw_thing(canvas: Canvas, light: Light, color: RGB) -> None:
-    """Anything else: a rounded block, which bears an initial."""
+    """Any other thing: a rounded block with an initial."""
     body = light(color)
     canvas.box(-0.48, 0.02, 0.48, 1.0, darken(body, 0.3), radius=0.2)
     canvas.box(-0.48, 0.0, 0.48, 0.95, (lighten(body, 0.10), darken(body, 0.06)), radius=0.2)

@@ -16,7 +16,7 @@ _GOLDEN = math.pi * (3 - math.sqrt(5))
 
 
 def draw_grown_tree(canvas: Canvas, light: Light, seed: int, fruit: RGB | None, leaf: RGB = _LEAF) -> None:
-    """A grown broad-leaved tree, about 0.9 wide; with `fruit` it bears that color in plenty."""
+    """A grown broad-leaved tree, about 0.9 wide; with `fruit` it bears plenty of that color."""
     random = np.random.default_rng(seed)
     bark, leaf = light(_BARK), light(leaf)
     trunk = [

@@ -1,4 +1,4 @@
-"""The frame of the camera within the wider scene: where it is at a moment, and how it is drawn."""
+"""The camera's frame within the wider scene: its position at a moment, and how it is drawn."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import math
 import numpy as np
 from PIL import Image
 
+from ....core.easing import smoothstep
 from ....core.segment.shots import Shot
 from ..drawing.canvas import Canvas
 from ..drawing.colors import RGB
 
 Box = tuple[float, float, float, float]
-#: Share of the image that stays outside the widest frame, on each side.
+#: Share of the image outside the widest frame, on each side.
 _MARGIN = 0.045
-# What a zoom closes in on, as a share of the widest frame's height: the faces, or the whole figures of a wide shot.
+# Target of a zoom as a share of the widest frame's height: the faces, or the whole figures of a wide shot.
 _FOCUS = {
     "extreme-wide": 0.62,
     "wide": 0.60,
@@ -34,7 +35,7 @@ def viewfinder_rect(shot: Shot, image: tuple[int, int], film: tuple[int, int], p
     Args:
         image: width and height in pixels of the image that shows the wider scene.
         film: width and height of the film; only their ratio counts.
-        progress: 0 at the segment's first moment, 1 at its last; the move sets in and ends gently.
+        progress: 0 at the segment's first moment, 1 at its last; the move starts and stops gently.
 
     A pan to the left moves the frame to the left, a tilt up moves it up, zooming in makes it smaller, tracking moves
     it to the right; `shot.amount` says how far. It never leaves the image.
@@ -43,8 +44,7 @@ def viewfinder_rect(shot: Shot, image: tuple[int, int], film: tuple[int, int], p
     aspect = film[0] / film[1]
     room_x, room_y = width * (1 - 2 * _MARGIN), height * (1 - 2 * _MARGIN)
     full = min(room_y, room_x / aspect)
-    share = min(1.0, max(0.0, progress))
-    share = share * share * (3 - 2 * share)
+    share = smoothstep(min(1.0, max(0.0, progress)))
     reach = (0.35 + 0.65 * min(1.0, shot.amount)) if shot.amount > 0 else 0.0
     x, y, frame = width / 2, height / 2, full
     if shot.move in ("pan-left", "pan-right", "track"):
@@ -64,7 +64,7 @@ def viewfinder_rect(shot: Shot, image: tuple[int, int], film: tuple[int, int], p
 
 
 def dim_outside(image: Image.Image, box: Box) -> None:
-    """Darken what the camera does not see."""
+    """Darken the image outside the camera's frame."""
     width, height = image.size
     left, top, right, bottom = (round(value) for value in box)
     strips = ((0, 0, width, top), (0, bottom, width, height), (0, top, left, bottom), (right, top, width, bottom))
@@ -103,7 +103,7 @@ def draw_ghosts(image: Image.Image, shot: Shot, film: tuple[int, int], weight: f
 def paint_arrows(
     shot: Shot, image: tuple[int, int], film: tuple[int, int], weight: float, color: RGB
 ) -> list[tuple[Image.Image, int, int]]:
-    """Arrows from the first frame to the last, as RGBA images and their places. None for a static camera."""
+    """Arrows from the first frame to the last, as RGBA images with their positions. None for a static camera."""
     if shot.move == "static" or shot.amount <= 0:
         return []
     start, end = (viewfinder_rect(shot, image, film, progress) for progress in (0.0, 1.0))
@@ -173,7 +173,7 @@ def _sorted(x0: float, y0: float, x1: float, y1: float) -> Box:
 
 
 def _fill(image: Image.Image, box: Box, color: RGB, alpha: float) -> None:
-    """A rectangle at fractions of pixels: what it covers of a pixel is how much it colors it, so it moves smoothly."""
+    """A rectangle at subpixel positions, antialiased by coverage so that it moves smoothly."""
     left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     if left >= right or top >= bottom:

@@ -1,4 +1,4 @@
-"""What a description says about how somebody or something looks, in English or German."""
+"""Reads the look of a person or thing from a description in English or German."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COLOR_WORDS: tuple[tuple[str, RGB], ...] = (
     (r"(?:blond\w*|fair)", (218, 182, 112)),
     (r"(?:dark|dunkle\w*)", (76, 68, 64)),
 )
-# A German noun within an English word ("rock", "kind", "hose" in "whose") is told apart by its capital, or
+# A German noun within an English word ("rock", "kind", "hose" in "whose") is distinguished by its capital, or
 # listed whole.
 _SHIRT = r"(?:(?:\w+-)?\w*shirts?|\w*hemde?s?|\w*blus?en?|blouse|pullover|sweater|jumper|hoodie|polo|top|vest|weste)\b"
 _JACKET = r"(?:\w*jacke|jacket|(?:over|rain)?coat|\w*mantel|parka|anorak|blazer|suit|anzug|uniform|overall|latzhose)\b"
@@ -78,23 +78,23 @@ class Look:
 
 
 def seed_of(entity: Entity) -> int:
-    """The number that settles whatever a description leaves open: the same for a name and seed, always."""
+    """The seed of the features that a description leaves open: always the same for a name and seed."""
     # hash() differs from one Python process to the next; CRC-32 does not.
     return (zlib.crc32(entity.name.encode("utf-8", "replace")) ^ (entity.seed or 0)) & 0x7FFFFFFF
 
 
 def words_of(entity: Entity) -> str:
-    """All that names or describes an entity, underscores and hyphens of its key as spaces."""
+    """Name, label and description of an entity, with underscores and hyphens of its name as spaces."""
     return f"{re.sub(r'[_-]+', ' ', entity.name)}. {entity.label}. {entity.description[:2000]}"
 
 
 def says(pattern: str, text: str) -> bool:
-    """Whether the text has the word, and not as "no hat" or "ohne Hut"."""
+    """Whether the text has the word, other than as "no hat" or "ohne Hut"."""
     return any(not _NEGATED.search(text[: match.start()]) for match in re.finditer(rf"\b(?:{pattern})", text, re.I))
 
 
 def find_color(garment: str, text: str) -> RGB | None:
-    """The color that stands with a garment: "blue checked shirt", "Hemd in Blau"."""
+    """The color given for a garment: "blue checked shirt", "Hemd in Blau"."""
     for match in re.finditer(rf"\b(?:{garment})", text, re.I):
         # Not beyond a comma, a full stop or an "and": there the next garment begins.
         before = re.split(r"[,.;:]|\b(?:and|und|with|mit)\b", text[max(0, match.start() - 60) : match.start()])[-1]
@@ -122,7 +122,7 @@ def find_color(garment: str, text: str) -> RGB | None:
 
 
 def read_look(entity: Entity, color: RGB) -> Look:
-    """The features of a character: described ones as described, the others out of its seed; its top in `color`."""
+    """The features of a character: as described, the others from its seed; its top in `color`."""
     text = words_of(entity)
     draw = np.random.default_rng(seed_of(entity))
     skin, hair = SKIN[int(draw.integers(0, 3))], HAIR[int(draw.integers(0, len(HAIR)))]

@@ -1,1 +1,1 @@
-"""What surrounds the image on a storyboard frame: panels, words, timeline, icons."""
+"""The surroundings of the image on a storyboard frame: layout, text, chips, icons, timeline."""

@@ -1,4 +1,4 @@
-"""The chips of cast, objects and place: image, color and name, the same in every segment."""
+"""Chips of characters, objects and place: icon, color and name, the same in every segment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from PIL import Image
 
 from ....core.segment.plan import SegmentPlan
+from ....core.segment.references import cast_of
 from ....core.story.model import Entity
 from ..drawing.canvas import Canvas
 from ..drawing.theme import RAISED, SECONDARY, SURFACE, type_style
@@ -16,20 +17,19 @@ from .layout import Rect
 
 
 def draw_chips(image: Image.Image, area: Rect, plan: SegmentPlan, unit: float) -> int:
-    """Draw the chips of a segment, row after row, within `area`; those without room are counted in a last one.
+    """Draw the chips of a segment, row after row, within `area`; those that do not fit are counted in a last one.
 
     Returns:
-        the y in pixels below the last row.
+        The y in pixels below the last row.
     """
     left, top, right, bottom = area
     height, gap = round(40 * unit), max(2, round(10 * unit))
-    entities = [*plan.characters, *plan.objects, *([plan.location] if plan.location else [])]
-    chips = [_chip(entity, plan, right - left, height, unit) for entity in entities]
+    chips = [_chip(entity, plan, right - left, height, unit) for entity in cast_of(plan)]
     rows, fits = _flow(chips, right - left, gap, (bottom - top + gap) // (height + gap))
     if not fits and rows:
         rest = len(chips) - sum(len(row) for row in rows) + 1
         more = _more(rest, height, unit)
-        # The last chip gives way to "+ n".
+        # The last chip is replaced with "+ n".
         while rows[-1] and sum(chip.width + gap for chip in rows[-1][:-1]) + more.width > right - left:
             rows[-1].pop()
             rest += 1

@@ -1,4 +1,4 @@
-"""Small images: the faces on chips, and marks for shot size and camera move."""
+"""Small images: the faces on chips, and icons for shot size and camera move."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import lru_cache
 from PIL import Image
 
 from ....core.segment.plan import SegmentPlan
-from ....core.segment.shots import SHOT_SIZES, Shot
+from ....core.segment.shots import MOVE_DIRECTIONS, SHOT_SIZES, Shot
 from ....core.story.model import Entity
 from ..drawing.canvas import Canvas, box_points
-from ..drawing.colors import RGB, Light, darken, luminance, mix, parse_color
-from ..drawing.theme import WHITE
+from ..drawing.colors import RGB, Light, darken, mix, parse_color
+from ..drawing.theme import WHITE, ink_on
 from ..drawing.typeset import TextStyle, draw_line
 from ..scene.people import draw_person
 from ..scene.props import read_prop
@@ -21,9 +21,9 @@ from ..scene.words import read_look
 
 
 def draw_avatar(entity: Entity, plan: SegmentPlan, diameter: int) -> Image.Image:
-    """A round image of somebody, something or a place, on its color; RGBA, `diameter` pixels wide and high.
+    """A round image of a person, thing or place on its color; RGBA, `diameter` pixels wide and high.
 
-    The color stays around the image as a ring.
+    The color remains visible around the image as a ring.
     """
     diameter, color = max(4, diameter), parse_color(entity.color)
     if entity.kind == "location":
@@ -44,9 +44,15 @@ def draw_avatar(entity: Entity, plan: SegmentPlan, diameter: int) -> Image.Image
     prop.paint(figure.shift(0.5, 0.5 - height / 2, height), Light())
     image.alpha_composite(figure.finish())
     if prop.initial:
-        ink: RGB = (24, 28, 34) if luminance(color) > 0.35 else WHITE
         size = max(4, round(diameter * 0.40))
-        draw_line(image, diameter / 2, diameter * 0.47 - size / 2, prop.initial, TextStyle(size, size, ink, True), "m")
+        draw_line(
+            image,
+            diameter / 2,
+            diameter * 0.47 - size / 2,
+            prop.initial,
+            TextStyle(size, size, ink_on(color), True),
+            "m",
+        )
     return image
 
 
@@ -90,11 +96,9 @@ def draw_size_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
 
 
 def draw_move_icon(shot: Shot, pixels: int, color: RGB) -> Image.Image:
-    """An arrow, or several, that say how the camera moves; a camera on its stand when it does not."""
+    """Arrows for the camera's move, or a camera on its stand when it is static."""
     canvas = Canvas((pixels, pixels), pixels)
-    way = {"pan-left": (-1, 0), "pan-right": (1, 0), "track": (1, 0), "tilt-up": (0, -1), "tilt-down": (0, 1)}.get(
-        shot.move
-    )
+    way = MOVE_DIRECTIONS.get(shot.move)
     if shot.move == "static":
         canvas.box(0.12, 0.14, 0.66, 0.52, color, radius=0.07)
         canvas.polygon([(0.66, 0.33), (0.90, 0.18), (0.90, 0.48)], color)

@@ -1,4 +1,4 @@
-"""Where everything lies on a frame of any size and shape."""
+"""Layout of storyboard frames of any size and shape."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Layout:
     """The areas of a frame, in pixels.
 
     Attributes:
-        mode: ``full``; ``compact`` without the columns of text; ``minimal``: image and timeline, nothing else.
+        mode: ``full``; ``compact`` without the columns of text; ``minimal`` with only image and timeline.
         unit: pixels of one unit of the design.
-        caption: description and shot, beside or under each other.
+        caption: description and shot, next to or under each other.
         columns: one or two areas for cast and prompt; none unless `mode` is ``full``.
     """
 
@@ -37,7 +37,7 @@ def lay_out(size: tuple[int, int]) -> Layout:
         return _minimal(size)
     stacked = aspect < 1.25
     fitting = min(width / 1080, height / 1350) if stacked else min(width / 1920, height / 1080)
-    # Small frames get larger type in proportion, or nobody could read it.
+    # Small frames have proportionally larger type, or it could not be read.
     unit = max(fitting, min(0.62, fitting * 1.9))
     wide, high = width / unit, height / unit
     compact = wide < (760 if stacked else 1250) or high < (900 if stacked else 640)

@@ -1,4 +1,4 @@
-"""The words on a frame: header, caption, cast, prompt."""
+"""Text on a frame: header, caption, cast, prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .layout import Layout, Rect
 
 
 def draw_words(image: Image.Image, layout: Layout, plan: SegmentPlan) -> None:
-    """All text that stands still during a segment, and the chips."""
+    """Draw all text that is static during a segment, and the chips."""
     if layout.mode == "minimal":
         return
     _draw_header(image, layout, plan)
@@ -27,7 +27,7 @@ def draw_words(image: Image.Image, layout: Layout, plan: SegmentPlan) -> None:
 
 
 def clock_area(layout: Layout, plan: SegmentPlan) -> Rect:
-    """Where the running timecode lies: it is drawn anew for every frame."""
+    """The area of the running timecode, which is drawn again for every frame."""
     style, rest = type_style("clock", layout.unit), _length_style(layout)
     right = layout.header[2] - round(rest.width(_length_text(plan)))
     widest = format_timecode(plan.start + plan.duration, tenths=True)
@@ -36,7 +36,7 @@ def clock_area(layout: Layout, plan: SegmentPlan) -> Rect:
 
 
 def draw_clock(image: Image.Image, layout: Layout, plan: SegmentPlan, moment: Fraction) -> None:
-    """The timecode of a moment, in seconds from the film's start."""
+    """Draw the timecode of a moment, in seconds from the film's start."""
     if layout.mode == "minimal":
         return
     area, style = clock_area(layout, plan), type_style("clock", layout.unit)
@@ -62,7 +62,7 @@ def _draw_header(image: Image.Image, layout: Layout, plan: SegmentPlan) -> None:
     left, top, right, bottom = layout.header
     unit = layout.unit
     number, title = type_style("number", unit), type_style("title", unit)
-    # Everything in the header stands on one line: that of the large figures.
+    # Everything in the header is on one baseline: that of the large figures.
     shift = (number.size - title.size) * 0.364
     y, small_y = top + (bottom - top - number.leading) / 2, top + (bottom - top - title.leading) / 2 + shift
     digits = max(2, len(str(plan.count)))
@@ -104,7 +104,7 @@ def _draw_caption(image: Image.Image, layout: Layout, plan: SegmentPlan) -> None
 
 
 def _caption_style(text: str, width: float, unit: float) -> TextStyle:
-    """Large where the text fits into one line, else small, which has room for two."""
+    """Large where the text fits into one line, or else small, which has room for two."""
     large = type_style("headline", unit)
     return large if wrap(text, large.width, width, 1)[1] else type_style("headline-small", unit)
 
@@ -120,7 +120,7 @@ def _draw_badges(
     most: float,
     words: bool = True,
 ) -> float:
-    """Shot size and camera move with their icons; returns the width in pixels."""
+    """Draw shot size and camera move with their icons. Returns the width in pixels."""
     style = type_style("secondary", unit, SECONDARY)
     pixels, gap = max(10, round(24 * unit)), 10 * unit
     parts = [
@@ -174,7 +174,7 @@ def _draw_prompt(image: Image.Image, area: tuple[float, float, float, float], pl
     caption = type_style("caption", unit).leading + 10 * unit
     if bottom - y < caption + styles[-1].leading:
         return
-    # The continuity note gets what the prompt leaves, and three lines at least when there is room for both.
+    # The continuity note has the space that the prompt leaves, and at least three lines when there is room for both.
     reserve = 0.0
     if plan.continuity.strip() and bottom - y > 2 * caption + 8 * styles[-1].leading:
         lines = len(wrap(plan.continuity, note[-1].width, right - left, 3)[0])

@@ -1,4 +1,4 @@
-"""The bar at the foot of a frame: the whole film, the segment in it, and the moment."""
+"""The bar at the bottom of a frame: the whole film, the segment in it, and the playhead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAST: RGB = mix(ACCENT, BACKGROUND, 0.62)
 
 
 def segment_spans(plan: SegmentPlan) -> list[tuple[Fraction, Fraction]]:
-    """Start and end in seconds of every segment; the plan's own is exact, the others share evenly what is left."""
+    """Start and end in seconds of every segment; the plan's own is exact, the others divide the rest evenly."""
     before, after = plan.number - 1, plan.count - plan.number
     end = plan.start + plan.duration
     rest = max(Fraction(0), plan.film_duration - end)
@@ -28,13 +28,13 @@ def segment_spans(plan: SegmentPlan) -> list[tuple[Fraction, Fraction]]:
 
 
 def draw_timeline(image: Image.Image, layout: Layout, plan: SegmentPlan, *, missing: bool = False) -> None:
-    """All of the timeline that stands still."""
+    """Draw the static part of the timeline."""
     left, top, right, bottom = _bar(layout)
     corner = (max(0, int(left) - 8), max(0, int(top - (bottom - top)) - 2))
     reach = (int(right) + 8, int(bottom + (bottom - top)) + 3)
     canvas = Canvas((reach[0] - corner[0], reach[1] - corner[1]), 1.0, (-corner[0], -corner[1]))
     gap = max(1.0, min(5 * layout.unit, (right - left) / max(1, plan.count) * 0.22))
-    # With ticks narrower than this the segments would be a gray haze: one plain bar then.
+    # Ticks narrower than this would be a gray haze: one plain bar instead.
     ticked = (right - left) / max(1, plan.count) >= 5 and layout.mode != "minimal"
     radius = (bottom - top) / 2 if layout.mode != "minimal" else 0
     current = _span(plan, left, right)
@@ -62,7 +62,7 @@ def draw_timeline(image: Image.Image, layout: Layout, plan: SegmentPlan, *, miss
         y = bottom + 8 * layout.unit
         draw_digits(image, left, y, "00:00", style)
         draw_digits(image, right, y, format_timecode(plan.film_duration), style, "r")
-        # The segment's own times, where they do not run into those of the film.
+        # The segment's own times, where they do not overlap those of the film.
         text = f"{format_timecode(plan.start)} – {format_timecode(plan.start + plan.duration)}"
         half = style.width(text) / 2
         middle = (current[0] + current[1]) / 2
@@ -74,7 +74,7 @@ def draw_timeline(image: Image.Image, layout: Layout, plan: SegmentPlan, *, miss
 
 
 def draw_playhead(image: Image.Image, layout: Layout, plan: SegmentPlan, moment: Fraction) -> None:
-    """What runs: `moment` is in seconds from the film's start."""
+    """Draw the moving part of the timeline; `moment` is in seconds from the film's start."""
     left, top, right, bottom = _bar(layout)
     start = _span(plan, left, right)[0]
     x = _x(moment, plan, left, right)
