@@ -20,7 +20,7 @@ from typing import Any
 
 from ...comfyui.installation import find_installation
 from ..machine import describe_machine
-from ..models.comfy_python import enable_comfy, has_diffusers
+from ..models.comfy_modules import enable_comfy, has_diffusers
 
 PARTS = ("drift", "anchor", "cost", "segments")
 DRIFTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)

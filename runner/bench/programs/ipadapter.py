@@ -21,7 +21,7 @@ from typing import Any
 
 from ...comfyui.installation import find_installation
 from ..machine import describe_machine
-from ..models.comfy_python import enable_comfy, has_diffusers
+from ..models.comfy_modules import enable_comfy, has_diffusers
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Sampling of a shot's frames with random weights, with and without our nodes, for `runner.bench.programs.frames`.
+"""Sampling of a shot's frames with random weights, with and without our nodes, for `frames`.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
 """
@@ -91,7 +91,7 @@ class ShotSteps:
         return noise, latents
 
     def look_apart(self, drift: float, seed: int, **options: Any) -> tuple[float, float]:
-        """How far neighbors lie apart in a step: in the self-attentions' answers on average, and in the prediction."""
+        """How much neighbors differ in a step: in the self-attentions' answers on average, and in the prediction."""
         answers: list[Tensor] = []
         model = anchor_frames(self.model, **options).clone()
         model.set_model_attn1_output_patch(lambda answer, _: (answers.append(answer.clone()), answer)[1])

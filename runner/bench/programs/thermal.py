@@ -1,12 +1,12 @@
-"""What the guards cost, and whether they read the right card: ``python -m runner.bench.programs.thermal [--device cuda] [--json FILE]``.
+"""``videogen bench thermal``: what the guards cost, and whether they read the right card.
 
-- **overhead**: a sampling loop with Guard Model beside the same loop without it, in turns; the images must be the same.
-- **sample**: processor time of one look of the background sampler, as a share of a core at one a second.
-- **readings** (NVIDIA): ours beside nvidia-smi's of the same second, idle and at work.
-- **mapping** (CUDA): under several values of CUDA_VISIBLE_DEVICES, memory that torch allocates must show up on the card that we
-  take for torch's first one, and on no other.
+- **overhead**: a sampling loop with Guard Model and the same loop without it, in turns; the images must be the same.
+- **sample**: processor time of one reading by the background sampler, as a share of a core at one reading a second.
+- **readings** (NVIDIA): ours and nvidia-smi's of the same second, idle and under load.
+- **mapping** (CUDA): under several values of CUDA_VISIBLE_DEVICES, memory that torch allocates must appear on the card that we
+  identify as torch's first one, and on no other.
 
-On a machine without a card the last two are left out, and said to be.
+Without a card the last two are omitted, and the table says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 from ...comfyui.installation import PROJECT, find_installation
 from ..machine import describe_machine
-from ..models.comfy_python import enable_comfy
+from ..models.comfy_modules import enable_comfy
 
 #: Bytes that the mapping test allocates, far above what comes and goes by itself.
 ALLOCATED = 2_000_000_000
@@ -40,9 +40,7 @@ SMI = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a Markdown table, and write the result where it is wanted; 1 when something is not as it must be."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.bench.programs.thermal", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="videogen bench thermal", description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=7, help="of the sampling loops, in turns")
     parser.add_argument("--steps", type=int, default=0, help="of a loop (default: 20 with cuda, 60 with cpu)")
