@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.thermal.readings import Reading
-from custom_nodes.videogen.hardware import nvidia
+from custom_nodes.videogen.hardware import vendor_library
 from custom_nodes.videogen.hardware.card_keys import CardKey
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from tests.support.scripted_cards import CARD, SECOND, scripted_module
@@ -188,7 +188,7 @@ def test_without_a_driver_it_is_not_tried_every_second(monkeypatch: pytest.Monke
     assert system.problem == "NVML does not start: Driver Not Loaded"
     module.SCRIPT["init_error"] = 0
     assert system.cards() == []
-    monkeypatch.setattr(nvidia.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(vendor_library.time, "monotonic", lambda: float("inf"))
     assert system.cards() == [FIRST_KEY]
 
 
@@ -228,3 +228,23 @@ def test_a_library_that_is_broken_in_other_ways() -> None:
 
     module.nvmlInit = broken
     assert "file too short" in system.read(FIRST_KEY).problem
+
+
+def test_cards_that_cannot_be_listed_are_asked_for_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, module = cards(CARD)
+    count = module.nvmlDeviceGetCount
+    monkeypatch.setattr(module, "nvmlDeviceGetCount", lambda: 1 / 0)
+    assert system.cards() == []
+    assert system.problem == "NVML does not list its cards: division by zero"
+    assert module._started == 0, "what was started is shut down"
+    monkeypatch.setattr(module, "nvmlDeviceGetCount", count)
+    assert system.cards() == [], "not at once"
+    monkeypatch.setattr(vendor_library.time, "monotonic", lambda: float("inf"))
+    assert system.cards() == [FIRST_KEY]
+    assert system.problem == ""
+
+
+def test_a_module_that_breaks_when_it_is_imported_is_a_problem_and_no_exception() -> None:
+    system = Nvidia(lambda: {}["libnvidia-ml.so"])
+    assert system.cards() == []
+    assert system.problem == "NVML cannot be used: 'libnvidia-ml.so'"

@@ -112,7 +112,7 @@ def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
     noise = torch.randn(latent.shape, generator=generator)
     context = [[torch.randn(1, 77, unet.context_width, generator=generator), {}]]
     # Hot cards must not pause a benchmark: the limits are as high as they go.
-    patient = {"pause_above": 120.0, "resume_at": 119.0, "throttle": "ignore", "when_over": "go on"}
+    patient: dict[str, Any] = {"pause_above": 120.0, "resume_at": 119.0, "throttle": "ignore", "when_over": "go on"}
     usual, eager = (
         NodeThermalGuard(ThermalPolicy(**patient, interval=interval), "auto", "bench") for interval in (10.0, 0.1)
     )
