@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from tests.support.comfy import ComfyServer, running_server
 from tests.support.editor import VIEWPORT, Editor, running_browser
 from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer, running_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

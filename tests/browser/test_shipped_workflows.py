@@ -15,8 +15,8 @@ from runner.comfyui.installation import DEFAULT_STORY, PROJECT
 from runner.workflows.missing_parts import declared_models
 from runner.workflows.model_catalog import find_published
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

@@ -24,7 +24,7 @@ from custom_nodes.videogen.comfyui.attention.attention_patch import (
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
-from tests.support.seeing_models import (
+from tests.support.models.seeing_models import (
     NEGATIVE,
     POSITIVE,
     distance,

@@ -25,7 +25,7 @@ from custom_nodes.videogen.comfyui import core_features
 from runner.comfyui.installation import PROJECT
 from runner.setup.versions import COMFYUI_AT_LEAST
 
-PROBE = PROJECT / "tests" / "support" / "core_probe.py"
+PROBE = PROJECT / "tests" / "support" / "models" / "core_probe.py"
 #: Between one ComfyUI's numbers and another's, in relative L2: they reorder sums now and then.
 SAME = 1e-3
 #: What acts must change a prediction by at least so much, in relative L2.

@@ -33,7 +33,7 @@ import av
 from custom_nodes.videogen.media.story_file import load_story_data
 from tests.faults.harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
 from tests.faults.proxy import Exchange, Proxy, Scrambler, answer, change_body, cut_after, hang_up, lose_answer
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 
 @dataclass

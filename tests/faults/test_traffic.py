@@ -24,7 +24,7 @@ from tests.faults.proxy import (
     lose_answer,
     say_nothing,
 )
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 #: A node that takes half a second, so that there is something to disturb.
 SLOW = ("FaultSleep", {"seconds": 0.5})

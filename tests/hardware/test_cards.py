@@ -28,7 +28,7 @@ from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.processor import read_processor
 from custom_nodes.videogen.hardware.sampler import LARGEST_SHARE, MAX_PERIOD, Sampler
 from custom_nodes.videogen.hardware.sensors import Sensors
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 PROJECT = Path(__file__).resolve().parents[2]
 ALIKE = [CardKey(f"0000:0{number}:00.0", f"GPU-{number}aaa", "RTX") for number in range(3)]

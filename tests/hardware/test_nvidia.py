@@ -11,7 +11,7 @@ from custom_nodes.videogen.core.thermal.readings import Reading
 from custom_nodes.videogen.hardware import vendor_library
 from custom_nodes.videogen.hardware.card_keys import CardKey
 from custom_nodes.videogen.hardware.nvidia import Nvidia
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 FIRST_KEY = CardKey("0000:3b:00.0", CARD["uuid"], "Scripted RTX")
 SECOND_KEY = CardKey("0000:5e:00.0", SECOND["uuid"], "Scripted RTX")

@@ -15,7 +15,7 @@ from custom_nodes.videogen.metrics.faces import FaceFinder, find_faces
 from custom_nodes.videogen.metrics.images import prepare_image
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
-from tests.support.face_models import FACE, write_models
+from tests.support.models.face_models import FACE, write_models
 
 Box = tuple[int, int, int, int]
 BODY: Box = (240, 120, 400, 360)

@@ -34,7 +34,7 @@ from custom_nodes.videogen.nodes.guards import memory_guard, thermal_guard
 from custom_nodes.videogen.nodes.guards.thermal_guard import guard_model, read_policy, validate_policy
 from runner.bench.models.random_weights.unets import TINY_SD15
 from runner.bench.models.tiny_models import build_comfy_model, draw_unet
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 STEPS = 3
 NAMES = comfy.samplers.SAMPLER_NAMES

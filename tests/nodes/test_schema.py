@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runner.comfyui.installation import PROJECT
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
 

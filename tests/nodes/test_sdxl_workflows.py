@@ -32,7 +32,7 @@ from runner.bench.models.tiny_encoders import build_encoder
 from runner.bench.models.tiny_models import TinyText, _describe_for_comfy, build_comfy_model, draw_unet
 from runner.comfyui.installation import PROJECT
 from runner.workflows.workflow import convert_workflow, load_workflow, nodes_of
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import small_story
 
 pytestmark = pytest.mark.server  # the workflows are converted with a real server's schemas

@@ -13,8 +13,8 @@ from custom_nodes.videogen.core.errors import Problem, VideoGenError
 from runner.workflows.missing_parts import all_ui_nodes, declared_models
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Graph, Workflow, convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
 from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
 

@@ -15,8 +15,8 @@ from PIL import Image
 from custom_nodes.videogen.media.images.reference_file import is_rendered
 from custom_nodes.videogen.media.probe import hash_file, probe_video
 from runner.comfyui.installation import PROJECT
-from tests.support.comfy import ComfyServer
 from tests.support.runs import Ended, read_journal, segments_with, started, videogen, wait_until, write_json
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
 

@@ -17,10 +17,10 @@ from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.outcome import Outcome
-from tests.support.guarded_server import GUARD, Graph, GuardedServer, running_guarded_server, sampling_graph
 from tests.support.needs import skip_or_fail
 from tests.support.runs import Ended, read_journal, segments_with, videogen, wait_until, write_json
-from tests.support.scripted_cards import CARD, SECOND
+from tests.support.servers.guarded_server import GUARD, Graph, GuardedServer, running_guarded_server, sampling_graph
+from tests.support.servers.scripted_cards import CARD, SECOND
 from tests.support.stories import segment_graph, small_story
 
 pytestmark = pytest.mark.server

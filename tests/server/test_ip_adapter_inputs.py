@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from tests.support.comfy import ComfyServer, Graph
+from tests.support.servers.comfy import ComfyServer, Graph
 
 pytestmark = pytest.mark.server
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.comfy import ComfyServer
 from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, small_story
 
 pytestmark = pytest.mark.server

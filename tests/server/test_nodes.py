@@ -15,7 +15,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.probe import hash_file, probe_video
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, film_graph, segment_graph, small_story
 
 pytestmark = pytest.mark.server

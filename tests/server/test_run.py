@@ -17,7 +17,6 @@ import pytest
 
 from custom_nodes.videogen.media.probe import hash_file, probe_video, verify_video
 from runner.comfyui.embedded import EmbeddedServer
-from tests.support.comfy import ComfyServer
 from tests.support.runs import (
     PROJECT,
     Ended,
@@ -31,6 +30,7 @@ from tests.support.runs import (
     wait_until,
     write_json,
 )
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import small_story
 from tests.support.videos import read_frames, read_metadata, read_stamps
 

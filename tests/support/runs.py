@@ -18,7 +18,7 @@ import psutil
 
 from custom_nodes.videogen.media.probe import hash_file
 from runner.cli import main
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -39,8 +39,8 @@ from runner.reports.report import build_report
 from runner.state.journal import Journal
 from runner.state.progress import BarDisplay, JsonDisplay, LineDisplay
 from tests.runner.reports.test_report import finish, submit
-from tests.support.fake_server import Answer, FakeServer
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.fake_server import Answer, FakeServer
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 from tests.support.stories import small_story
 
 ROUTE = "GET /videogen/telemetry"

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def probe() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _no_sizes(channels: int, **known: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(PROJECT)  # and not the folder of this file, which has a `comfy` of its own
+    sys.path[0] = str(PROJECT)  # instead of the folder of this file
     import tests.support  # noqa: F401 - before ComfyUI can be found, which has a package `tests` too
 
     sys.path.append(sys.argv[1])

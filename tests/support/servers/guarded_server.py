@@ -12,9 +12,9 @@ from typing import Any
 
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import find_installation
-from tests.support.comfy import ComfyServer
 from tests.support.runs import wait_until
-from tests.support.scripted_cards import FOLDER, ScriptedCards
+from tests.support.servers.comfy import ComfyServer
+from tests.support.servers.scripted_cards import FOLDER, ScriptedCards
 
 NODES = Path(__file__).with_name("guard_nodes")
 Graph = dict[str, dict[str, Any]]
