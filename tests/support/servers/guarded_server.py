@@ -118,3 +118,13 @@ def sampling_graph(
         graph["2"] = {"class_type": "VideoGenGuardModel", "inputs": {"model": ["1", 0], **guard}}
         graph["4"]["inputs"]["model"] = ["2", 0]
     return graph
+
+
+def steps_in(record: Path) -> int:
+    """Sampling steps that a graph of `sampling_graph` has recorded."""
+    return len(record.read_text().splitlines()) if record.exists() else 0
+
+
+def temperatures(server: GuardedServer) -> list[float]:
+    """The last temperatures of the devices that have one."""
+    return [reading["temperature"] for reading in server.telemetry()["readings"] if "temperature" in reading]
