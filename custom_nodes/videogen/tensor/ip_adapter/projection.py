@@ -1,6 +1,6 @@
-"""Image projections: from what a CLIP vision encoder gives to image tokens.
+"""Image projections: from a CLIP vision encoder's output to image tokens.
 
-The submodules have the names that published files give them, so that a file's tensors are the module's state.
+The submodules have the names of published files, so that a file's tensors are the module's state.
 """
 
 from __future__ import annotations
