@@ -27,7 +27,7 @@ def plan_comfyui(workspace: Workspace) -> Step:
 
 
 def plan_requirements(workspace: Workspace) -> Step:
-    """What ComfyUI and the pack ask for, in one go: pip sees whether they agree."""
+    """Install the requirements of ComfyUI and the pack together: pip checks that they agree."""
 
     def read_all() -> str:
         files = (workspace.comfyui / "requirements.txt", workspace.pack / "requirements.txt")

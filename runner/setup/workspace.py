@@ -29,7 +29,7 @@ def python_of(environment: Path) -> Path:
 
 
 class Workspace:
-    """What is in .videogen/, and how commands run there."""
+    """The contents of .videogen/, and commands run there."""
 
     def __init__(self, root: Path, console: Console | None = None) -> None:
         self.root, self.folder, self.console = root, root / ".videogen", console or Console()
@@ -77,7 +77,7 @@ class Workspace:
         if not WINDOWS:  # pip unpacks gigabytes in the temporary folder, and /tmp is often memory
             (self.folder / "tmp").mkdir(exist_ok=True)
             env["TMPDIR"] = str(self.folder / "tmp")
-        # Killed, this process leaves its pip behind. That must keep the lock, or a second one would write beside it.
+        # If this process is killed, its pip lives on. That must keep the lock, or a second pip would write at the same time.
         keep = (self.lock_file,) if locked and self.lock_file >= 0 and not WINDOWS else ()
         self.write_log(shlex.join(command))
         start = self.log.stat().st_size
@@ -140,7 +140,7 @@ class Workspace:
             if not (path / "INSTALLER").exists():
                 shutil.rmtree(path)
 
-    # ------------------------------------------------------------------ what is there
+    # ------------------------------------------------------------------ contents
 
     def look_at_venv(self) -> str:
         """Version and site-packages of the venv as its own Python says them; empty when that does not run."""
@@ -182,5 +182,5 @@ class Workspace:
         return pins.read_text("utf-8") if pins else ""
 
     def read_dependencies(self, key: str) -> list[str]:
-        """What this project's pyproject.toml asks for."""
+        """A list of requirements in this project's pyproject.toml."""
         return read_dependencies((self.root / "pyproject.toml").read_text("utf-8"), key)

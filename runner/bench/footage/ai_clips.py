@@ -21,7 +21,7 @@ _LEAST_FRAMES = 16
 #: Evenly spaced frames of each clip that are looked at.
 SAMPLES = 5
 
-#: What a clip shows, by the name of its file; looked at by eye, before anything was measured.
+#: Kind of subject → names of the clips' files; classified by eye, before anything was measured.
 KINDS = {
     "person": """hunyuan_video_text_to_video-1 ltxv_text_to_video-1 video_humo-1 video_wan2.1_alpha_t2v_14B-1
         video_wan2.1_fun_camera_v1.1_14B-1 video_wan2_2_14B_flf2v-1 video_wan2_2_14B_s2v-1 video_wan2_2_14B_t2v-1

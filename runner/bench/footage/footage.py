@@ -49,7 +49,7 @@ CAST = {
         glasses=True,
     ),
 }
-#: Places: two colors of a gradient, that of the ground, and a seed for what stands about.
+#: Places: two colors of a gradient, that of the ground, and a seed for the objects in it.
 PLACES: dict[str, tuple[RGB, RGB, RGB, int]] = {
     "field": ((176, 206, 232), (222, 232, 236), (110, 92, 66), 1),
     "forest": ((70, 104, 74), (120, 150, 104), (72, 66, 46), 2),

@@ -26,7 +26,7 @@ SEGMENT = 22
 #: That segment's camera does not move; with a move Keyframe Motion has work to do.
 MOVE = "pan-left"
 
-#: With the size embeddings that ComfyUI gives to every SDXL.
+#: With the size embeddings of every SDXL in ComfyUI.
 _TINY_SDXL = replace(TINY_SDXL, vector_width=SDXL.vector_width)
 _TINY_SD21 = replace(SD21, width=64, multipliers=(1, 1, 1, 1), context_width=32)
 #: Checkpoint → what is in it, and a tiny one of its kind.

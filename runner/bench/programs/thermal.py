@@ -28,7 +28,7 @@ from ..models.comfy_modules import enable_comfy
 
 #: Bytes that the mapping test allocates, far above what comes and goes by itself.
 ALLOCATED = 2_000_000_000
-#: What nvidia-smi calls what we read, and how far apart two looks of one second may be: °C, bytes, watts, MHz.
+#: Reading → nvidia-smi's column, its unit, and the largest difference of two readings of one second (°C, bytes, watts, MHz).
 SMI = {
     "temperature": ("temperature.gpu", 1.0, 2.0),
     "memory_used": ("memory.used", 2**20, 64 * 2**20),
@@ -119,7 +119,7 @@ def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
     object.__setattr__(eager.policy, "interval", 0.0)
     models = {"without": model, "with": guard_model(model, usual), "look every step": guard_model(model, eager)}
 
-    # What else a machine does disturbs processor time less; but on a card it says nothing.
+    # Processor time is disturbed less by other processes; but on a card it measures nothing.
     clock = time.perf_counter if device == "cuda" else time.process_time
 
     def sample(name: str) -> tuple[float, Any]:
@@ -335,12 +335,12 @@ def format_table(result: dict[str, Any]) -> str:
     ]
     readings = result["readings"]
     if readings is None:
-        lines.append("| readings beside nvidia-smi's, mapping of cards | not measured: no card |")
+        lines.append("| readings against nvidia-smi's, mapping of cards | not measured: no card |")
     else:
         near = sum(row["near"] for row in readings["rows"])
         worst = max((abs(row["differences"].get("temperature", 99)) for row in readings["rows"]), default=0)
         lines.append(
-            f"| readings beside nvidia-smi's | {near} of {len(readings['rows'])} near, at most {worst:g} °C apart |"
+            f"| readings against nvidia-smi's | {near} of {len(readings['rows'])} near, at most {worst:g} °C apart |"
         )
         right = sum(row["right"] for row in result["mapping"])
         lines.append(f"| the right card under CUDA_VISIBLE_DEVICES | {right} of {len(result['mapping'])} |")

@@ -194,7 +194,7 @@ class OurSegment:
 
     @torch.inference_mode()
     def render_without_nodes(self) -> Tensor:
-        """What is left of the graph without our nodes, with as many frames of the same size."""
+        """The rest of the graph without our nodes, with as many frames of the same size."""
         shipped, plan = self.shipped, self.shipped.plan
         width, height = shipped.size
         prompts = [self.words.encode_from_tokens_scheduled(text) for text in (plan.prompt, plan.negative)]
