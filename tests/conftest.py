@@ -23,7 +23,7 @@ OUR_LOGGERS = ("custom_nodes", "runner", "install")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_errors: something may be logged as an error in this test")
-    # A shell starts what stands in the background with Ctrl-C ignored, and the runners that are tested would inherit that.
+    # A shell starts background jobs with Ctrl-C ignored, and the runners under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -93,7 +93,7 @@ def test_visible_devices_as_cuda_reads_them(text: str | None, entries: list[str]
     ("entries", "cards", "by_bus", "chosen"),
     [
         (["2", "0"], ALIKE, False, [ALIKE[2], ALIKE[0]]),
-        (["2"], MIXED, False, []),  # the fastest card is CUDA's 0, and nobody else knows which that is
+        (["2"], MIXED, False, []),  # the fastest card is CUDA's 0, and only CUDA knows which that is
         (["2"], MIXED, True, [MIXED[2]]),
         (["9"], ALIKE, True, []),
         (["GPU-1"], ALIKE, False, [ALIKE[1]]),

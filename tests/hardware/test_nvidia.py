@@ -1,4 +1,4 @@
-"""NVML behind a scripted module: which card is meant, and what is made of what it says."""
+"""NVML as a scripted module: finding the card, and reading it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_no_temperature(says: Any, problem: str) -> None:
     reading = read(CARD | {"temperature": says})
     assert reading.temperature is None
     assert reading.problem == problem
-    assert reading.memory_used == 10_000_000_000, "the rest is told all the same"
+    assert reading.memory_used == 10_000_000_000, "the rest is still read"
 
 
 def test_what_a_card_does_not_have_is_asked_once() -> None:
@@ -139,7 +139,7 @@ def test_the_bus_counts_before_the_uuid() -> None:
     assert cards(CARD, SECOND)[0].read(key).device == SECOND["uuid"]
 
 
-def test_a_card_that_nobody_knows() -> None:
+def test_a_card_that_nvml_does_not_know() -> None:
     reading = cards(CARD)[0].read(CardKey("0000:99:00.0", "", "RTX 9090"))
     assert (reading.name, reading.temperature, reading.problem) == ("RTX 9090", None, "NVML does not know it")
 
@@ -203,7 +203,7 @@ def test_a_card_that_is_lost_and_comes_back_keeps_its_name() -> None:
     assert system.read(key).temperature == 70
 
 
-def test_nvml_that_was_shut_down_by_somebody_is_started_again() -> None:
+def test_nvml_that_was_shut_down_elsewhere_is_started_again() -> None:
     system, module = cards(CARD)
     system.read(FIRST_KEY)
     module.nvmlShutdown()

@@ -1,4 +1,4 @@
-"""A cast out of images beside the story, rendered by a real ComfyUI with random weights."""
+"""A cast from images next to the story, rendered by a real ComfyUI with random weights."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ STORY = small_story(
 )
 
 
-#: The man has an image, which is nobody's: no take can pass.
+#: The man's image shows no one: no take can pass.
 STRICT = {**STORY, "characters": {"man": {**STORY["characters"]["man"], "reference": "stranger.png"}}}
 
 

@@ -1,4 +1,4 @@
-"""The guards in a real ComfyUI, with scripted cards behind NVML's interface and a model of random weights."""
+"""The guards in a real ComfyUI, with scripted cards as NVML and a model of random weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELDOM = GUARD | {"interval": 600.0}
 
 
 def submit_hot(server: GuardedServer, record: Path, guard: dict[str, Any] = GUARD, **graph: Any) -> str:
-    """Submit a guarded prompt, and heat the card when the sampler is in its midst; gives the prompt's id."""
+    """Submit a guarded prompt, and heat the card in the middle of its sampling. Returns the prompt's id."""
     prompt_id = server.submit(sampling_graph(record, guard=guard, **graph))
     wait_until(lambda: steps_in(record) >= 3)
     server.cards.set(temperature=91)
@@ -83,7 +83,7 @@ def test_cancel_while_it_is_hot(server: GuardedServer, tmp_path: Path) -> None:
 
 def test_two_cards_and_one_is_hot(server: GuardedServer, tmp_path: Path) -> None:
     server.cards.reset(CARD, SECOND | {"name": "Second RTX"})
-    # NVML's list of cards is read once: a server finds both when it starts anew.
+    # NVML's list of cards is read once: a server finds both when it restarts NVML.
     server.cards.fail(1)
     wait_until(lambda: server.telemetry()["readings"] and not temperatures(server))
     server.cards.fail(None)
@@ -104,7 +104,7 @@ def test_a_sensor_that_dies_while_it_waits(server: GuardedServer, tmp_path: Path
     before = steps_in(record)
     server.cards.set(temperature={"error": 15})
     wait_until(lambda: "now silent" in (server.telemetry()["waiting"] or {"text": ""})["text"])
-    assert steps_in(record) == before, "nobody knows, so it is not cool"
+    assert steps_in(record) == before, "unknown, so it is not cool"
     server.cards.set(temperature=75)
     assert server.wait(prompt_id).status == "success"
 

@@ -1,4 +1,4 @@
-"""Whole runs on a real ComfyUI: what is rendered, what is kept, and what is left behind."""
+"""Whole runs on a real ComfyUI: what is rendered, kept and left over."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ STORY = small_story("Drei Bäume", segments=3, transitions=[{"after": 2, "second
 def finished(tmp_path_factory: pytest.TempPathFactory, comfy_server: ComfyServer) -> tuple[Path, Ended]:
     """A run of the shipped preview workflow on a ComfyUI that it started itself: story.json, run/, and how it ended.
 
-    (`comfy_server` stands there for its skipping where no ComfyUI is set up.)
+    (`comfy_server` is a parameter because it skips where no ComfyUI is set up.)
     """
     folder = tmp_path_factory.mktemp("finished")
     story = write_json(folder / "story.json", STORY)
@@ -88,7 +88,7 @@ def test_the_film_shows_the_segments_frames(finished: tuple[Path, Ended]) -> Non
     film = read_frames(run / "film.mp4")
     sources = [frame for n in (1, 2, 3) for frame in read_frames(run / "segments" / f"segment_{n:02d}.mp4")]
     difference = [np.abs(shown.astype(int) - source).mean() for shown, source in zip(film, sources, strict=True)]
-    # The first segment is copied; a dissolve of 6 frames lies on the second cut, at frame 24.
+    # The first segment is copied; a dissolve of 6 frames is centered on the second cut, at frame 24.
     assert difference[:FRAMES] == [0.0] * FRAMES
     assert max(difference[FRAMES:21] + difference[27:]) < 3
 

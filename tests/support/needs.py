@@ -1,4 +1,4 @@
-"""What a test needs of the machine that it runs on.
+"""Requirements of tests on the machine: skip or fail without them.
 
 A test that uses ComfyUI's modules asks for them before it imports anything of ComfyUI or of the pack's ``nodes``::
 

@@ -1,4 +1,4 @@
-"""What the pack's IP-Adapter does in one ComfyUI, whichever: run by itself, because a process has room for one only.
+"""Results of the pack's IP-Adapter in one ComfyUI. Run as a program, because a process can load only one.
 
 ``python core_probe.py FOLDER`` prints ``PROBE {…}`` with: `version` of the ComfyUI; `lacks`, the features that are missing;
 `refusal`, the sentence that a node says then, as ``code: sentence``; `unloadable`, what importing the pack's nodes ended

@@ -43,7 +43,7 @@ class GuardedServer(ComfyServer):
         return response.json()
 
     def wait_for_pause(self) -> str:
-        """Wait until a guard waits; gives what it says."""
+        """Wait until a guard waits. Returns its text."""
         wait_until(lambda: self.telemetry()["waiting"], 30)
         return (self.telemetry()["waiting"] or {"text": ""})["text"]
 
