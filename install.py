@@ -4,11 +4,13 @@
   python3 install.py                        set up
   python3 install.py --run [ARGS ...]       set up, then render the demo (ARGS go to `videogen run`)
   python3 install.py --test [ARGS ...]      set up with the test tools, then run all tests (ARGS go to pytest)
-  python3 install.py --comfyui PATH ...     use a ComfyUI that is already there, with its Python and its models
+  python3 install.py --comfyui PATH ...     use an installed ComfyUI, with its Python and its models
   python3 install.py --embedded ...         go back to the ComfyUI inside .videogen/
+  python3 install.py --newest ...           the newest packages in range, instead of the tested versions
+  python3 install.py --pinned ...           go back to the tested versions
 
-Everything lies in .videogen/ beside this file; deleting that folder undoes it. Only what is missing is done: after a
-failure or an interruption the same command carries on. Needs Python 3.10 and nothing else.
+Everything is in .videogen/, next to this file; deleting that folder undoes it. Only what is missing is done: after a
+failure or an interruption the same command continues. Needs Python 3.10 and nothing else.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-# Said here, before anything is imported that an old Python cannot read. This file keeps to what Python 3.7 can read.
+# Checked here, before anything is imported that an old Python cannot read. Python 3.7 must be able to read this file.
 if sys.version_info < (3, 10):  # noqa: UP036
     print("install.py needs Python 3.10 or newer; this is %s." % platform.python_version(), file=sys.stderr)  # noqa: UP031
     sys.exit(1)
 
-# It is there already, but not with -I, PYTHONSAFEPATH or the Python of ComfyUI's portable build.
+# Python adds it by itself, but not with -I, PYTHONSAFEPATH or in ComfyUI's portable build.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from runner.setup import browser, checks, comfyui, environment, existing, links, torch_build
@@ -63,9 +65,18 @@ def plan(workspace: Workspace, theirs: existing.Existing | None, testing: bool) 
     return [*steps, browser.plan_chromium(workspace)] if testing else steps
 
 
+def choose_versions(workspace: Workspace, options: argparse.Namespace) -> None:
+    """The newest packages or the tested ones: as asked for, else as last time."""
+    if options.newest or options.pinned:
+        workspace.record["packages"] = "newest" if options.newest else "pinned"
+    elif workspace.newest:
+        print("Using the newest packages, as last time (--pinned: the tested versions).", file=sys.stderr)
+
+
 def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
-    """Do what is missing, and say whether anything was."""
+    """Do what is missing. Returns whether anything was."""
     theirs = existing.choose_comfyui(workspace, options.comfyui, options.python, options.embedded)
+    choose_versions(workspace, options)
     steps = plan(workspace, theirs, testing=options.test is not None)
     pending = [step for step in steps if not is_done(workspace, step)]
     if pending:
@@ -89,18 +100,21 @@ def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        usage="python3 install.py [--comfyui PATH [--python EXE] | --embedded] [--run ... | --test ...]",
+        usage="python3 install.py [--comfyui PATH [--python EXE] | --embedded] [--newest | --pinned] [--run ... | --test ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--comfyui", metavar="PATH", help=f"a ComfyUI that is there, {COMFYUI_AT_LEAST} or newer")
-    which.add_argument("--embedded", action="store_true", help="no longer the one that --comfyui once named")
-    parser.add_argument("--python", metavar="EXE", help="the Python that runs it, where it is not found beside it")
+    which.add_argument("--comfyui", metavar="PATH", help=f"an installed ComfyUI, {COMFYUI_AT_LEAST} or newer")
+    which.add_argument("--embedded", action="store_true", help="use the one in .videogen/ again")
+    parser.add_argument("--python", metavar="EXE", help="the Python that runs it, if it is not found next to it")
+    versions = parser.add_mutually_exclusive_group()
+    versions.add_argument("--newest", action="store_true", help="the newest packages in range")
+    versions.add_argument("--pinned", action="store_true", help="the tested versions again")
     then = parser.add_mutually_exclusive_group()
-    then.add_argument("--run", nargs=argparse.REMAINDER, help="render; everything behind it goes to the runner")
-    then.add_argument("--test", nargs=argparse.REMAINDER, help="test; everything behind it goes to pytest")
+    then.add_argument("--run", nargs=argparse.REMAINDER, help="render; all arguments after it go to the runner")
+    then.add_argument("--test", nargs=argparse.REMAINDER, help="test; all arguments after it go to pytest")
     options = parser.parse_args(arguments)
     if options.python and not options.comfyui:
         parser.error("--python names the Python that runs the ComfyUI of --comfyui PATH: give both")
@@ -120,11 +134,11 @@ def hand_over(command: list[str]) -> int:
 
 
 def report(error: SetupError, workspace: Workspace) -> None:
-    lines = [f"install.py: '{workspace.failed}' failed." if workspace.failed else "install.py cannot go on."]
+    lines = [f"install.py: '{workspace.failed}' failed." if workspace.failed else "install.py cannot continue."]
     lines += [f"  {line}" for line in str(error).splitlines()]
     lines += [f"What to do: {error.hint}"] if error.hint else []
     if workspace.failed:
-        lines.append(f"All the output is in {workspace.log}. The same command carries on from here.")
+        lines.append(f"All the output is in {workspace.log}. The same command continues from here.")
     Console(sys.stderr).say("\n".join(lines))
 
 
@@ -138,14 +152,17 @@ def main(arguments: list[str] | None = None, workspace: Workspace | None = None)
         report(error, workspace)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command carries on from here.", file=sys.stderr)
+        print("\nInterrupted. The same command continues from here.", file=sys.stderr)
         return 130
     except OSError as error:
         report(SetupError(*explain(f"{type(error).__name__}: {error}")), workspace)
         return 1
     except Exception as error:
         workspace.write_log(traceback.format_exc())
-        report(SetupError(f"A mistake in install.py: {error!r}", f"Please report it, with {workspace.log}."), workspace)
+        report(
+            SetupError(f"Internal error in install.py: {error!r}", f"Please report it, with {workspace.log}."),
+            workspace,
+        )
         return 1
     if options.run is not None:
         return hand_over([workspace.python, "-m", "runner", "run", *options.run])

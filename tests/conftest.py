@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from tests.support.comfy import ComfyServer, running_server
 from tests.support.editor import VIEWPORT, Editor, running_browser
 from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer, running_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,7 +23,7 @@ OUR_LOGGERS = ("custom_nodes", "runner", "install")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_errors: something may be logged as an error in this test")
-    # A shell starts what stands in the background with Ctrl-C ignored, and the runners that are tested would inherit that.
+    # A shell starts background jobs with Ctrl-C ignored, and the runners under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

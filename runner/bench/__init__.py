@@ -1,1 +1,1 @@
-"""`videogen bench`: each subject measured beside a named peer, in one run on one machine."""
+"""`videogen bench`: each subject measured against a named peer, in one run on one machine."""

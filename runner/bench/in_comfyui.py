@@ -1,25 +1,22 @@
-"""Benchmarks that need torch and ComfyUI's modules: programs of their own, in the Python of the ComfyUI that is set up."""
+"""Start the benchmarks that need torch and ComfyUI's modules: each is a program that runs in ComfyUI's Python."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
 
-from custom_nodes.videogen.core.errors import VideoGenError
-
 from ..comfyui.installation import PROJECT, find_installation
 
 
 def bench_in_comfyui(subject: str, arguments: Sequence[str]) -> int:
-    """Run ``tests/bench/<subject>.py``; gives its exit status. It prints its own table and writes its own result.
+    """Run ``runner.bench.programs.<subject>``, which prints a table and writes a result of its own.
+
+    Returns:
+        its exit status.
 
     Raises:
-        VideoGenError: `not-installed`, for ComfyUI or for the benchmarks, which only the repository has.
+        VideoGenError: `not-installed`, there is no ComfyUI to run it in.
     """
-    installation = find_installation()
-    if not (PROJECT / "tests" / "bench" / f"{subject}.py").exists():
-        raise VideoGenError(
-            "not-installed", f"{PROJECT} has no tests/bench/{subject}.py", "Run it in a clone of the repository."
-        )
-    command = [str(installation.python), "-m", f"tests.bench.{subject}", *arguments]
+    command = [str(find_installation().python), "-m", f"runner.bench.programs.{subject}", *arguments]
+    # From the folder that has this package: ComfyUI's Python finds it there without having it installed.
     return subprocess.run(command, cwd=PROJECT, check=False).returncode

@@ -1,4 +1,4 @@
-"""`videogen bench runner`: what the runner itself costs, beside its peers, in one run on one machine."""
+"""`videogen bench runner`: the cost of the runner itself against its peers, in one run on one machine."""
 
 from __future__ import annotations
 

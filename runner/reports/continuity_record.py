@@ -16,7 +16,7 @@ from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.metrics.appearance import Appearance, compare_appearances
-from custom_nodes.videogen.metrics.subject_compare import read_looks
+from custom_nodes.videogen.metrics.subject_compare import read_appearances
 
 from ..rendering.takes.measurement import compare_cut
 from ..rendering.takes.records import is_dissolved, load_judged
@@ -47,7 +47,7 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
             for subject in score.subjects:
                 if subject.kind == "character" and subject.looks:
                     found = looks.setdefault((subject.name, subject.label), {})
-                    found[segment.number] = _pick(read_looks(subject)) if len(found) < MAX_COMPARED else ()
+                    found[segment.number] = _pick(read_appearances(subject)) if len(found) < MAX_COMPARED else ()
         if score is not None and before is not None:
             cut = _look_at_cut(story, segment.number - 1, before, score, thresholds)
             if cut is not None:

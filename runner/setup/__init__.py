@@ -1,1 +1,1 @@
-"""What install.py is made of. Runs on a bare Python: imports the standard library and itself, nothing else."""
+"""The parts of install.py. Run on a bare Python: import only the standard library and each other."""

@@ -1,4 +1,4 @@
-"""Is there room on the disk, and a network? Asked before anything is fetched."""
+"""Checks of disk space and network, before anything is downloaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def open_url(url: str, timeout: float, method: str = "GET") -> http.client.HTTPR
 
 
 def can_reach(url: str) -> bool:
-    """Asked before pip, which would try for minutes."""
+    """Whether a URL answers. Checked before pip is started, which would retry for minutes."""
     try:
         with open_url(url, timeout=5, method="HEAD"):
             return True

@@ -27,7 +27,7 @@ def plan_comfyui(workspace: Workspace) -> Step:
 
 
 def plan_requirements(workspace: Workspace) -> Step:
-    """What ComfyUI and the pack ask for, in one go: pip sees whether they agree."""
+    """Install the requirements of ComfyUI and the pack together: pip checks that they agree."""
 
     def read_all() -> str:
         files = (workspace.comfyui / "requirements.txt", workspace.pack / "requirements.txt")
@@ -36,13 +36,14 @@ def plan_requirements(workspace: Workspace) -> Step:
     def install() -> None:
         combined = workspace.folder / "requirements.txt"
         combined.write_text(read_all(), "utf-8")
-        workspace.pip_install("-r", str(combined))
+        workspace.pip_install_tested("-r", str(combined))
 
     def has_all() -> bool:
         return set(read_requirements(read_all())) <= set(workspace.list_installed())
 
     def inputs() -> str:
-        return fingerprint(read_all(), TORCH, workspace.look_at_venv())
+        packages = (workspace.newest, workspace.read_pins())
+        return fingerprint(read_all(), TORCH, workspace.look_at_venv(), packages)
 
     return Step("requirements", "ComfyUI's packages", install, has_all, inputs, gigabytes=1.0)
 

@@ -1,4 +1,4 @@
-"""What the user sees while the steps run."""
+"""Progress on the terminal while the steps run."""
 
 from __future__ import annotations
 

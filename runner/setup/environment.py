@@ -44,12 +44,14 @@ def plan_runner(workspace: Workspace, testing: bool) -> Step:
     def inputs() -> str:
         tables = re.split(r"^(?=\[)", (workspace.root / "pyproject.toml").read_text("utf-8"), flags=re.MULTILINE)
         relevant = [table for table in tables if re.match(r"\[(build-system|project|tool\.setuptools)\b", table)]
-        return fingerprint(relevant, with_tests(), str(workspace.root), workspace.look_at_venv())
+        packages = (workspace.newest, workspace.read_pins())
+        return fingerprint(relevant, with_tests(), str(workspace.root), workspace.look_at_venv(), packages)
 
     def title() -> str:
         return "runner and test tools" if with_tests() else "runner"
 
-    def install() -> None:
-        workspace.pip_install("-e", ".[test]" if with_tests() else ".")
+    def install() -> str:
+        workspace.pip_install_tested("-e", ".[test]" if with_tests() else ".")
+        return workspace.describe_versions()
 
     return Step("runner", title, install, is_there, inputs, gigabytes=0.7)

@@ -1,4 +1,4 @@
-"""What can go wrong, in words that a user can act on."""
+"""Errors of the set-up, each with a hint that a user can act on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NETWORK_HINT = (
     "Check the connection. Behind a proxy set HTTPS_PROXY; for a mirror of the package index set PIP_INDEX_URL "
     "(`python3 -m pip config list` shows what pip uses)."
 )
-# What pip says and what helps. The first match counts: after a network failure pip finds "no matching distribution" too.
+# Pattern in a command's output → hint. The first match counts: after a network failure pip finds "no matching distribution" too.
 HINTS = {
     r"No space left on device|Errno 28|not enough space": "Free some space on the disk of .videogen/.",
     r"name resolution|getaddrinfo|NewConnectionError|Connection refused|Max retries|ProxyError|timed out|unreachable"
@@ -27,7 +27,7 @@ HINTS = {
 
 
 class SetupError(Exception):
-    """Something a user can act on: what is wrong, and what to do."""
+    """An error that a user can act on: what is wrong, and what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class CommandError(SetupError):
 
 
 class Skipped(Exception):
-    """A step that could not do its work, and without which the rest goes on."""
+    """A step failed that the others do not need."""
 
 
 def explain(output: str) -> tuple[str, str]:

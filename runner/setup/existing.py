@@ -31,7 +31,7 @@ PYTHON_HINT = "Give the Python that runs this ComfyUI: --python EXE"
 
 @dataclass
 class Existing:
-    """A ComfyUI that was there before."""
+    """A ComfyUI that the user has installed."""
 
     path: Path
     python: str
@@ -40,7 +40,7 @@ class Existing:
 
 
 def choose_comfyui(workspace: Workspace, path: str | None, python: str | None, embedded: bool) -> Existing | None:
-    """The one that was asked for, else the one of last time; None: that in .videogen/."""
+    """Return the ComfyUI that was asked for, else the one of last time; None: the one in .videogen/."""
     recorded = workspace.record if workspace.record.get("source") == "existing" else {}
     if path:
         same = recorded.get("comfyui") == str(absolute(path))
@@ -48,7 +48,7 @@ def choose_comfyui(workspace: Workspace, path: str | None, python: str | None, e
     if embedded or not recorded:
         return None
     note = f"Using the ComfyUI in {recorded['comfyui']}, as last time (--embedded: the one in .videogen/)."
-    print(note, file=sys.stderr)  # with --run, stdout may be somebody's JSON
+    print(note, file=sys.stderr)  # with --run, stdout may be the runner's JSON
     return inspect_comfyui(recorded["comfyui"], recorded["python"])
 
 
@@ -101,13 +101,13 @@ def list_packages(python: str) -> dict[str, str]:
 
 
 def plan_packages(workspace: Workspace, existing: Existing) -> Step:
-    """What the pack lacks in the Python of a ComfyUI that was there before."""
+    """Install the packages that the pack lacks in the Python of an existing ComfyUI."""
     path = workspace.pack / "requirements.txt"
     wanted = read_requirements(path.read_text("utf-8") if path.exists() else "")
 
     def install_missing() -> str:
         missing = [requirement for name, requirement in wanted.items() if name not in existing.installed]
-        # What is there stays exactly as it is, even where a new package would rather have another version.
+        # Installed packages stay exactly as they are, even if a new package prefers another version.
         constraints = workspace.folder / "constraints-existing.txt"
         pins = [f"{name}=={version}\n" for name, version in existing.installed.items() if version[:1].isdigit()]
         constraints.write_text("".join(pins), "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from .errors import SetupError
 
@@ -10,6 +11,11 @@ from .errors import SetupError
 def canonical(name: str) -> str:
     """A package's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def constraints_path(root: Path, python: str) -> Path:
+    """The file with the tested version of each package for a Python ("3.11"), which may not exist."""
+    return root / "runner" / "setup" / "constraints" / f"python-{python}.txt"
 
 
 def read_requirements(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The build of torch that fits this machine, and whether it starts."""
+"""Choose the build of torch for this machine, and check that it starts."""
 
 from __future__ import annotations
 

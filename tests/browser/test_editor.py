@@ -16,8 +16,8 @@ from PIL import Image
 from custom_nodes.videogen.media.probe import probe_video
 from runner.comfyui.installation import DEFAULT_WORKFLOW, PROJECT
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import small_story
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]

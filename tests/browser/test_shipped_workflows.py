@@ -14,9 +14,9 @@ from custom_nodes.videogen.media.story_file import load_story_data
 from runner.comfyui.installation import DEFAULT_STORY, PROJECT
 from runner.workflows.model_catalog import find_published
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
 from tests.support.editor import Editor
 from tests.support.graph_checks import declared_models
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

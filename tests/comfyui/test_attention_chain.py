@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -19,7 +19,15 @@ from torch import Tensor
 from custom_nodes.videogen.comfyui.attention.attention_patch import ImagePatch, apply_image_conditions
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
-from tests.support.seeing_models import HEIGHT, WIDTH, distance, draw_model, make_condition, make_latents, predict
+from tests.support.models.seeing_models import (
+    HEIGHT,
+    WIDTH,
+    distance,
+    draw_model,
+    make_condition,
+    make_latents,
+    predict,
+)
 
 EXACT, DIFFERENT = 1e-12, 1e-4
 UNETS = pytest.mark.parametrize("unet", [TINY_SD15, TINY_SDXL], ids=["sd15", "sdxl"])

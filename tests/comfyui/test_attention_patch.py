@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -21,7 +21,7 @@ from custom_nodes.videogen.comfyui.attention.unet_blocks import cross_attention_
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
-from tests.support.seeing_models import (
+from tests.support.models.seeing_models import (
     NEGATIVE,
     POSITIVE,
     distance,

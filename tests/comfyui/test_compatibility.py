@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 INSTALLATION = require_comfy()
 
@@ -25,7 +25,7 @@ from custom_nodes.videogen.comfyui import core_features
 from runner.comfyui.installation import PROJECT
 from runner.setup.versions import COMFYUI_AT_LEAST
 
-PROBE = PROJECT / "tests" / "support" / "core_probe.py"
+PROBE = PROJECT / "tests" / "support" / "models" / "core_probe.py"
 #: Between one ComfyUI's numbers and another's, in relative L2: they reorder sums now and then.
 SAME = 1e-3
 #: What acts must change a prediction by at least so much, in relative L2.

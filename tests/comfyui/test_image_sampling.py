@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -27,7 +27,7 @@ from custom_nodes.videogen.comfyui.frames.batch_frame_indices import frame_indic
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15
 from runner.bench.models.tiny_models import make_context
-from tests.support.seeing_models import distance, draw_model, make_condition, make_latents, make_tokens, predict
+from tests.support.models.seeing_models import distance, draw_model, make_condition, make_latents, make_tokens, predict
 
 UNET = TINY_SD15
 LAYERS = 16

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy, require_diffusers
+from tests.support.needs import require_comfy, require_diffusers
 
 require_comfy()
 require_diffusers()

@@ -11,7 +11,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from tests.conftest import skip_or_fail
 from tests.faults.harness import running_fault_server
 from tests.faults.proxy import Proxy
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,7 +27,7 @@ from runner.comfyui.client import ComfyClient
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import find_installation
 from runner.comfyui.servers import RemoteServer
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, segment_graph, small_story
 
 PROJECT = Path(__file__).resolve().parents[2]

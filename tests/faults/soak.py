@@ -34,7 +34,7 @@ from custom_nodes.videogen.media.story_file import load_story_data
 from tests.faults.harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
 from tests.faults.proxy import Exchange, Proxy
 from tests.faults.proxy_actions import Scrambler, answer, change_body, cut_after, hang_up, lose_answer
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 
 @dataclass

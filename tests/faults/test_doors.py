@@ -12,7 +12,7 @@ from runner.comfyui.installation import Installation
 from tests.faults.harness import call, make_stage
 from tests.faults.proxy import Proxy
 from tests.faults.proxy_actions import change_body
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 SECRET = "Bearer s3cr3t-t0ken-that-nobody-may-read"
 

@@ -17,8 +17,8 @@ import pytest
 from tests.faults.harness import FULL, Stage, fault_arguments, find_comfyuis, finish, in_full, make_stage, wait_for
 from tests.faults.proxy import Proxy
 from tests.faults.proxy_actions import say_nothing
-from tests.support.comfy import ComfyServer
 from tests.support.disks import fill, mount_small_disk
+from tests.support.servers.comfy import ComfyServer
 
 SLOW = ("FaultSleep", {"seconds": 0.2})
 #: What a story of two segments writes, if nothing goes wrong.

@@ -9,7 +9,7 @@ import pytest
 
 from custom_nodes.videogen.media.probe import probe_video
 from tests.faults.harness import Stage, find_comfyuis, in_full, make_stage, seed_of, wait_for
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 
 def on(server: ComfyServer) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.faults.soak import Plan, soak
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 SEED = 8
 

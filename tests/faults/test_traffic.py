@@ -22,7 +22,7 @@ from tests.faults.proxy_actions import (
     lose_answer,
     say_nothing,
 )
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 #: A node that takes half a second, so that there is something to disturb.
 SLOW = ("FaultSleep", {"seconds": 0.5})

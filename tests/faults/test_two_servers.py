@@ -22,7 +22,7 @@ from tests.faults.harness import (
     wait_for,
 )
 from tests.faults.proxy import Exchange, Proxy
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.videos import read_frames
 
 

@@ -28,7 +28,7 @@ from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.processor import read_processor
 from custom_nodes.videogen.hardware.sampler import LARGEST_SHARE, MAX_PERIOD, Sampler
 from custom_nodes.videogen.hardware.sensors import Sensors
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 PROJECT = Path(__file__).resolve().parents[2]
 ALIKE = [CardKey(f"0000:0{number}:00.0", f"GPU-{number}aaa", "RTX") for number in range(3)]
@@ -93,7 +93,7 @@ def test_visible_devices_as_cuda_reads_them(text: str | None, entries: list[str]
     ("entries", "cards", "by_bus", "chosen"),
     [
         (["2", "0"], ALIKE, False, [ALIKE[2], ALIKE[0]]),
-        (["2"], MIXED, False, []),  # the fastest card is CUDA's 0, and nobody else knows which that is
+        (["2"], MIXED, False, []),  # the fastest card is CUDA's 0, and only CUDA knows which that is
         (["2"], MIXED, True, [MIXED[2]]),
         (["9"], ALIKE, True, []),
         (["GPU-1"], ALIKE, False, [ALIKE[1]]),

@@ -1,4 +1,4 @@
-"""NVML behind a scripted module: which card is meant, and what is made of what it says."""
+"""NVML as a scripted module: finding the card, and reading it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.thermal.readings import Reading
-from custom_nodes.videogen.hardware import nvidia
+from custom_nodes.videogen.hardware import vendor_library
 from custom_nodes.videogen.hardware.card_keys import CardKey
 from custom_nodes.videogen.hardware.nvidia import Nvidia
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 FIRST_KEY = CardKey("0000:3b:00.0", CARD["uuid"], "Scripted RTX")
 SECOND_KEY = CardKey("0000:5e:00.0", SECOND["uuid"], "Scripted RTX")
@@ -99,7 +99,7 @@ def test_no_temperature(says: Any, problem: str) -> None:
     reading = read(CARD | {"temperature": says})
     assert reading.temperature is None
     assert reading.problem == problem
-    assert reading.memory_used == 10_000_000_000, "the rest is told all the same"
+    assert reading.memory_used == 10_000_000_000, "the rest is still read"
 
 
 def test_what_a_card_does_not_have_is_asked_once() -> None:
@@ -139,7 +139,7 @@ def test_the_bus_counts_before_the_uuid() -> None:
     assert cards(CARD, SECOND)[0].read(key).device == SECOND["uuid"]
 
 
-def test_a_card_that_nobody_knows() -> None:
+def test_a_card_that_nvml_does_not_know() -> None:
     reading = cards(CARD)[0].read(CardKey("0000:99:00.0", "", "RTX 9090"))
     assert (reading.name, reading.temperature, reading.problem) == ("RTX 9090", None, "NVML does not know it")
 
@@ -188,7 +188,7 @@ def test_without_a_driver_it_is_not_tried_every_second(monkeypatch: pytest.Monke
     assert system.problem == "NVML does not start: Driver Not Loaded"
     module.SCRIPT["init_error"] = 0
     assert system.cards() == []
-    monkeypatch.setattr(nvidia.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(vendor_library.time, "monotonic", lambda: float("inf"))
     assert system.cards() == [FIRST_KEY]
 
 
@@ -203,7 +203,7 @@ def test_a_card_that_is_lost_and_comes_back_keeps_its_name() -> None:
     assert system.read(key).temperature == 70
 
 
-def test_nvml_that_was_shut_down_by_somebody_is_started_again() -> None:
+def test_nvml_that_was_shut_down_elsewhere_is_started_again() -> None:
     system, module = cards(CARD)
     system.read(FIRST_KEY)
     module.nvmlShutdown()
@@ -228,3 +228,23 @@ def test_a_library_that_is_broken_in_other_ways() -> None:
 
     module.nvmlInit = broken
     assert "file too short" in system.read(FIRST_KEY).problem
+
+
+def test_cards_that_cannot_be_listed_are_asked_for_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, module = cards(CARD)
+    count = module.nvmlDeviceGetCount
+    monkeypatch.setattr(module, "nvmlDeviceGetCount", lambda: 1 / 0)
+    assert system.cards() == []
+    assert system.problem == "NVML does not list its cards: division by zero"
+    assert module._started == 0, "what was started is shut down"
+    monkeypatch.setattr(module, "nvmlDeviceGetCount", count)
+    assert system.cards() == [], "not at once"
+    monkeypatch.setattr(vendor_library.time, "monotonic", lambda: float("inf"))
+    assert system.cards() == [FIRST_KEY]
+    assert system.problem == ""
+
+
+def test_a_module_that_breaks_when_it_is_imported_is_a_problem_and_no_exception() -> None:
+    system = Nvidia(lambda: {}["libnvidia-ml.so"])
+    assert system.cards() == []
+    assert system.problem == "NVML cannot be used: 'libnvidia-ml.so'"

@@ -61,7 +61,7 @@ def score(footage: Footage, reference: Footage, weights: str = "mask") -> float:
 
 
 def measure(reference: Footage, weights: str):  # type: ignore[no-untyped-def]
-    """What a single frame of a clip looks like, found in the same way as in the segment."""
+    """The appearance in a single frame of a clip, measured as in the segment."""
     from custom_nodes.videogen.metrics.segment_meter import appearances_of
 
     subject = SubjectRequest("character", "x", region=MIDDLE if weights == "region" else None)
@@ -126,7 +126,7 @@ def test_the_more_frames_show_somebody_else_the_lower_the_mean_and_one_is_enough
     assert max(minima[1:]) < 0.5
 
 
-#: Frames and masks, changed in ways that leave somebody the same.
+#: Changes of frames and masks that leave the character the same.
 HARMLESS = {
     "larger": lambda: film("tom", "field", frames=FRAMES, scale=1.15),
     "smaller": lambda: film("tom", "field", frames=FRAMES, scale=0.85),

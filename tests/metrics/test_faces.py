@@ -15,7 +15,7 @@ from custom_nodes.videogen.metrics.faces import FaceFinder, find_faces
 from custom_nodes.videogen.metrics.images import prepare_image
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
-from tests.support.face_models import FACE, write_models
+from tests.support.models.face_models import FACE, write_models
 
 Box = tuple[int, int, int, int]
 BODY: Box = (240, 120, 400, 360)
@@ -95,9 +95,9 @@ def test_frames_of_any_shape_are_looked_at(faces: FaceFinder, size: tuple[int, i
 
 
 def test_an_appearance_carries_its_face_through_a_file(faces: FaceFinder) -> None:
-    backend = AppearanceModel(faces=faces)
-    ann = backend.measure_reference(draw((BODY, ANN)), mask_of(BODY))
-    blank = backend.measure_reference(np.full((360, 640, 3), 90, np.uint8), mask_of(BODY))
+    model = AppearanceModel(faces=faces)
+    ann = model.measure_reference(draw((BODY, ANN)), mask_of(BODY))
+    blank = model.measure_reference(np.full((360, 640, 3), 90, np.uint8), mask_of(BODY))
     assert ann.face is not None
     assert blank.face is None
     again = Appearance.from_dict(ann.to_dict())
@@ -113,10 +113,10 @@ def test_another_face_is_warned_of_and_is_no_part_of_the_score(
     monkeypatch.setattr("custom_nodes.videogen.core.continuity.policy.SAME_FACE", 0.9)  # these weights are no real ones
     frames, mask = np.stack([draw((BODY, second))] * 3), mask_of(BODY)
     results = []
-    for backend in (AppearanceModel(), AppearanceModel(faces=find_faces(folder))):
-        look = backend.measure_reference(draw((BODY, ANN)), mask)
+    for model in (AppearanceModel(), AppearanceModel(faces=find_faces(folder))):
+        look = model.measure_reference(draw((BODY, ANN)), mask)
         subject = SubjectRequest("character", "ann", label="Ann", mask=mask, references=(look,))
-        results.append(score_segment(frames, SegmentRequest(3, (subject,)), backend))
+        results.append(score_segment(frames, SegmentRequest(3, (subject,)), model))
     without, with_faces = results
     assert [sample.face for sample in without.subjects[0].samples] == [None] * 3
     assert with_faces.subjects[0].mean == without.subjects[0].mean

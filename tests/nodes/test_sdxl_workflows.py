@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -33,7 +33,7 @@ from runner.bench.models.tiny_models import TinyText, _describe_for_comfy, build
 from runner.comfyui.graph import nodes_of
 from runner.comfyui.installation import PROJECT
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import small_story
 
 pytestmark = pytest.mark.server  # the workflows are converted with a real server's schemas

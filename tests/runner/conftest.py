@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_server import FakeServer, fake_server
+from tests.support.servers.fake_server import FakeServer, fake_server
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from custom_nodes.videogen.hardware.amd import Amd
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.sensors import Sensors
 from runner import doctor
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 
 def doctor_rows(

@@ -24,7 +24,7 @@ from custom_nodes.videogen.media.images.frame_reader import (
 )
 from runner.bench.footage.footage import Footage, film
 from runner.cli import main
-from tests.support.face_models import FACE, write_models
+from tests.support.models.face_models import FACE, write_models
 from tests.support.videos import draw_code, read_code, write_video
 
 THIRTY = Quality("thirty", 480, 270, 30, 2_000_000)

@@ -1,4 +1,4 @@
-"""A cast out of images beside the story, rendered by a real ComfyUI with random weights."""
+"""A cast from images next to the story, rendered by a real ComfyUI with random weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from runner.bench.models.random_weights.files import link_models
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import find_installation
-from tests.support.comfy import ComfyServer
 from tests.support.needs import skip_or_fail
 from tests.support.runs import read_journal, segments_with, videogen, write_json
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, segment_graph
 
 pytestmark = pytest.mark.server

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.comfy import ComfyServer
 from tests.support.runs import PROJECT, read_journal, run_on, segments_with, videogen, write_json
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import segment_graph, small_story
 
 pytestmark = pytest.mark.server
@@ -26,7 +26,7 @@ STORY = small_story(
 )
 
 
-#: The man has an image, which is nobody's: no take can pass.
+#: The man's image shows no one: no take can pass.
 STRICT = {**STORY, "characters": {"man": {**STORY["characters"]["man"], "reference": "stranger.png"}}}
 
 

@@ -14,9 +14,9 @@ from runner.comfyui.graph import Graph
 from runner.workflows.missing_parts import all_ui_nodes
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow, convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
 from tests.support.graph_checks import declared_models
 from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, segment_graph, small_story
 
 pytestmark = pytest.mark.server

@@ -15,8 +15,8 @@ from PIL import Image
 from custom_nodes.videogen.media.images.reference_file import is_rendered
 from custom_nodes.videogen.media.probe import hash_file, probe_video
 from runner.comfyui.installation import PROJECT
-from tests.support.comfy import ComfyServer
 from tests.support.runs import Ended, read_journal, segments_with, started, videogen, wait_until, write_json
+from tests.support.servers.comfy import ComfyServer
 
 pytestmark = pytest.mark.server
 
@@ -44,7 +44,7 @@ SETTINGS = {
     "CLIPVisionLoader.clip_name": "clip_vision_vit_h.bin",
     "VideoGenRenderSize.megapixels": 0.0164,
     "BasicScheduler.steps": 2,
-    # Random weights draw nobody: without this each segment would be rendered again, and again.
+    # Random weights draw no character: without this each segment would be rendered again and again.
     "VideoGenContinuity.when_below": "only report",
 }
 
@@ -89,7 +89,7 @@ def run(server: ComfyServer, folder: Path, *more: object) -> Ended:
 
 
 def unseen(title: str) -> dict[str, Any]:
-    """The story under another title, and the tree under a name of its own: nobody has drawn their images yet."""
+    """The story under another title, and the tree under a name of its own: their images have not been drawn yet."""
     return {**STORY, "title": title, "objects": {"tree": {"segments": "1-3", "description": "a young apple tree"}}}
 
 
@@ -190,7 +190,7 @@ def test_check_names_each_model_of_a_shipped_workflow(models: ComfyServer, tmp_p
     checked = videogen("check", story, "--workflow", name, "--server", models.url)
     assert checked.status == 2
     workflow = json.loads((PROJECT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    # Upscale declares a model too, which it takes when it is there: nobody misses it.
+    # Upscale declares a model too, which it uses if it is installed: it is not reported as missing.
     declared = [
         model
         for node in workflow["nodes"]

@@ -1,13 +1,10 @@
-"""The guards in a real ComfyUI, with scripted cards behind NVML's interface and a model of random weights."""
+"""The guards in a real ComfyUI, with scripted cards as NVML and a model of random weights."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +15,26 @@ from PIL import Image
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.outcome import Outcome
 from runner.rendering.failures import Failure, classify_outcome
-from tests.support.guarded_server import GUARD, Graph, GuardedServer, running_guarded_server, sampling_graph
-from tests.support.needs import skip_or_fail
-from tests.support.runs import Ended, read_journal, segments_with, videogen, wait_until, write_json
-from tests.support.scripted_cards import CARD, SECOND
-from tests.support.stories import segment_graph, small_story
+from tests.support.runs import wait_until
+from tests.support.servers.guarded_server import (
+    GUARD,
+    Graph,
+    GuardedServer,
+    sampling_graph,
+    steps_in,
+    temperatures,
+)
+from tests.support.servers.scripted_cards import CARD, SECOND
 
 pytestmark = pytest.mark.server
 
 STEPS = 12
-#: Looks so seldom that only somebody who does not wait for the next look is quick.
+#: Reads so seldom that only a guard that does not wait for the next reading is quick.
 SELDOM = GUARD | {"interval": 600.0}
 
 
-@pytest.fixture(scope="module")
-def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]:
-    """One ComfyUI for all tests here."""
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(running_guarded_server(tmp_path_factory.mktemp("guarded")))
-        except VideoGenError as error:
-            if error.code != "not-installed":
-                raise
-            skip_or_fail(str(error))
-        yield server
-
-
-@pytest.fixture
-def server(guarded_server: GuardedServer) -> Iterator[GuardedServer]:
-    """With one cool card, and an empty queue afterwards."""
-    guarded_server.cards.reset()
-    # The card of another test is a card that has fallen silent, for a guard that ComfyUI has kept.
-    guarded_server.client.free()
-    yield guarded_server
-    guarded_server.cards.reset()
-    wait_until(lambda: not guarded_server.client.queue().ids)
-
-
-def steps_in(record: Path) -> int:
-    return len(record.read_text().splitlines()) if record.exists() else 0
-
-
 def submit_hot(server: GuardedServer, record: Path, guard: dict[str, Any] = GUARD, **graph: Any) -> str:
-    """Submit a guarded prompt, and heat the card when the sampler is in its midst; gives the prompt's id."""
+    """Submit a guarded prompt, and heat the card in the middle of its sampling. Returns the prompt's id."""
     prompt_id = server.submit(sampling_graph(record, guard=guard, **graph))
     wait_until(lambda: steps_in(record) >= 3)
     server.cards.set(temperature=91)
@@ -117,11 +91,11 @@ def test_cancel_while_it_is_hot(server: GuardedServer, tmp_path: Path) -> None:
 
 def test_two_cards_and_one_is_hot(server: GuardedServer, tmp_path: Path) -> None:
     server.cards.reset(CARD, SECOND | {"name": "Second RTX"})
-    # NVML's list of cards is read once: a server finds both when it starts anew.
+    # NVML's list of cards is read once: a server finds both when it restarts NVML.
     server.cards.fail(1)
-    wait_until(lambda: server.telemetry()["readings"] and not _temperatures(server))
+    wait_until(lambda: server.telemetry()["readings"] and not temperatures(server))
     server.cards.fail(None)
-    wait_until(lambda: len(_temperatures(server)) == 2, 60)
+    wait_until(lambda: len(temperatures(server)) == 2, 60)
     record = tmp_path / "record"
     prompt_id = server.submit(sampling_graph(record, guard=GUARD, seed=23, steps=STEPS))
     wait_until(lambda: steps_in(record) >= 3)
@@ -132,17 +106,13 @@ def test_two_cards_and_one_is_hot(server: GuardedServer, tmp_path: Path) -> None
     assert server.wait(prompt_id).status == "success"
 
 
-def _temperatures(server: GuardedServer) -> list[float]:
-    return [reading["temperature"] for reading in server.telemetry()["readings"] if "temperature" in reading]
-
-
 def test_a_sensor_that_dies_while_it_waits(server: GuardedServer, tmp_path: Path) -> None:
     record = tmp_path / "record"
     prompt_id = submit_hot(server, record, seed=24)
     before = steps_in(record)
     server.cards.set(temperature={"error": 15})
     wait_until(lambda: "now silent" in (server.telemetry()["waiting"] or {"text": ""})["text"])
-    assert steps_in(record) == before, "nobody knows, so it is not cool"
+    assert steps_in(record) == before, "unknown, so it is not cool"
     server.cards.set(temperature=75)
     assert server.wait(prompt_id).status == "success"
 
@@ -310,7 +280,7 @@ def test_limits_out_of_another_node_are_checked_when_they_are_there(server: Guar
 def test_telemetry_is_sampled_from_the_start(server: GuardedServer) -> None:
     server.run(sampling_graph(guard=GUARD, seed=30, steps=1))  # at all cards from now on
     server.cards.set(temperature=66, memory_used=12_000_000_000)
-    wait_until(lambda: _temperatures(server)[:1] == [66])
+    wait_until(lambda: temperatures(server)[:1] == [66])
     told = server.telemetry()
     assert told["running"]
     assert told["period"] >= 1
@@ -327,108 +297,3 @@ def test_a_time_that_cannot_be(server: GuardedServer, seconds: str) -> None:
     response = server.client.http.request("GET", "/videogen/telemetry", params={"seconds": seconds})
     assert response.status_code == 400
     assert "expected a number from 0 to 7200" in response.json()["error"]
-
-
-# ------------------------------------------------------------------ whole runs
-
-
-def guarded_film(record: Path) -> Graph:
-    """Story → segment → guarded sampler → Save Segment."""
-    graph = segment_graph("")
-    sampled = sampling_graph(record, guard=GUARD, steps=6)
-    graph |= {f"1{key}": node for key, node in sampled.items() if key not in ("3", "6")}
-    for node in graph.values():
-        for name, value in node["inputs"].items():
-            if node["class_type"].startswith(("GuardTest", "KSampler", "VideoGenGuardModel")) and isinstance(
-                value, list
-            ):
-                node["inputs"][name] = [f"1{value[0]}", value[1]]
-    graph["13"] = sampled["3"]
-    graph["14"]["inputs"]["seed"] = ["2", 3]
-    graph["4"]["inputs"]["images"] = ["15", 0]
-    del graph["3"]
-    return graph
-
-
-@contextlib.contextmanager
-def running(server: GuardedServer, folder: Path, *options: object) -> Iterator[list[Ended]]:
-    """A run of three segments on a thread; the list has its end, once the block is left."""
-    record = folder / "record"
-    story = write_json(folder / "story.json", small_story("Heat", segments=3))
-    workflow = write_json(folder / "film.json", guarded_film(record))
-    ended: list[Ended] = []
-
-    def work() -> None:
-        ended.append(
-            videogen(
-                "run",
-                story,
-                "--workflow",
-                workflow,
-                "--out",
-                folder / "run",
-                "--server",
-                server.url,
-                "--json",
-                *options,
-            )
-        )
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield ended
-    finally:
-        server.cards.set(temperature=70)
-        thread.join(120)
-    assert not thread.is_alive()
-
-
-def test_a_run_whose_card_gets_hot(server: GuardedServer, tmp_path: Path) -> None:
-    # As a guard of an earlier prompt has left it: the runner looks as often as that one.
-    server.run(sampling_graph(guard=GUARD, seed=31, steps=1))
-    run = tmp_path / "run"
-    with running(server, tmp_path, "--stall", "2") as ended:
-        wait_until(lambda: steps_in(tmp_path / "record") >= 2)
-        server.cards.set(temperature=91, memory_used=20_000_000_000)
-        server.wait_for_pause()
-        # Longer than the runner's patience with a server that shows no sign of life.
-        wait_until(lambda: (server.telemetry()["waiting"] or {"seconds": 99})["seconds"] > 4)
-        assert segments_with(run, "attempt-failed") == []
-        server.cards.set(temperature=75)
-        wait_until(lambda: segments_with(run, "segment-done"))
-    assert ended[0].status == 0, ended[0].err + ended[0].out
-    lines = [json.loads(line) for line in ended[0].out.splitlines()]
-    assert any(line["event"] == "waiting" and "91 °C → waiting for 80 °C" in line["text"] for line in lines)
-    report = json.loads((run / "report.json").read_text())
-    first = report["segments"][0]
-    assert first["temperature"]["peak"] == 91
-    assert first["vram"]["peak"] == 20_000_000_000
-    assert first["vram"]["min"] <= first["vram"]["median"] <= first["vram"]["peak"]
-    (pause,) = first["telemetry"]["pauses"]
-    assert pause["seconds"] > 4
-    assert pause["reason"].endswith("91 °C → waiting for 80 °C")
-    device = next(one for one in first["telemetry"]["devices"] if one["device"] == CARD["uuid"])
-    assert device["power"]["mean"] == 300
-    html = (run / "report.html").read_text(encoding="utf-8")
-    assert "Temperature" in html
-    assert "because of heat" in html
-
-
-def test_no_segment_is_submitted_to_a_hot_server(server: GuardedServer, tmp_path: Path) -> None:
-    server.run(sampling_graph(guard=GUARD, seed=32, steps=1))
-    server.cards.set(temperature=95)
-    wait_until(lambda: _temperatures(server)[:1] == [95])
-    run = tmp_path / "run"
-    with running(server, tmp_path) as ended:
-        wait_until(lambda: any(event["event"] == "server-hot" for event in read_journal(run)))
-        assert segments_with(run, "segment-submitted") == []
-        server.cards.set(temperature=70)
-        wait_until(lambda: segments_with(run, "segment-submitted"))
-    assert ended[0].status == 0, ended[0].err + ended[0].out
-    kinds = [event["event"] for event in read_journal(run)]
-    assert kinds.index("server-hot") < kinds.index("server-cooled") < kinds.index("segment-submitted")
-    report = json.loads((run / "report.json").read_text())
-    assert [note["what"] for note in report["notes"]] == ["A server had to cool down"]
-    lines = [json.loads(line) for line in ended[0].out.splitlines()]
-    assert any(line["event"] == "waiting" and "95 °C → waiting for 80 °C" in line["text"] for line in lines)

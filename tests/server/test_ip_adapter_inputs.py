@@ -1,4 +1,4 @@
-"""What a real ComfyUI says of a graph with an IP-Adapter that it must not even begin."""
+"""Graphs with an IP-Adapter that a real ComfyUI must refuse before it runs them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from tests.support.comfy import ComfyServer, Graph
+from tests.support.servers.comfy import ComfyServer, Graph
 
 pytestmark = pytest.mark.server
 
@@ -23,7 +23,7 @@ WIDGETS = {
 
 
 def _graph(node: str, inputs: dict[str, Any]) -> Graph:
-    """A node, and an output node that shows what it gives."""
+    """A node, and an output node that shows its output."""
     return {
         "1": {"class_type": node, "inputs": inputs},
         "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
@@ -31,7 +31,7 @@ def _graph(node: str, inputs: dict[str, Any]) -> Graph:
 
 
 def submission_error(server: ComfyServer, node: str, inputs: dict[str, Any]) -> str:
-    """What the server says of a node that it must not even begin with."""
+    """The server's message on a node that it must refuse before it runs."""
     with pytest.raises(VideoGenError) as caught:
         server.submit(_graph(node, inputs))
     assert caught.value.code == "submission-rejected"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.comfy import ComfyServer
 from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, small_story
 
 pytestmark = pytest.mark.server
@@ -28,7 +28,7 @@ ADAPTERS = {"plain": "ip_adapter_sd15_slim", "plus": "ip_adapter_plus_sd15_slim"
 
 @pytest.fixture(scope="module")
 def models(comfy_server: ComfyServer) -> Iterator[dict[str, str]]:
-    """What the loader nodes call the random files."""
+    """The loader nodes' names for the random files."""
     try:
         names = comfy_server.add_models("sd15_slim", "clip_vision_vit_h", *ADAPTERS.values())
     except ImportError as error:

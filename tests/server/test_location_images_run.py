@@ -14,8 +14,8 @@ from runner.comfyui.installation import PROJECT
 from runner.references.graph import ReferencesGraph
 from runner.workflows.image_inputs import LocationImageInput, find_readers
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.comfy import ComfyServer
 from tests.support.runs import Ended, read_journal, videogen, write_json
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import segment_graph, small_story
 
 pytestmark = pytest.mark.server

@@ -15,7 +15,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.probe import hash_file, probe_video
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import Graph, film_graph, segment_graph, small_story
 
 pytestmark = pytest.mark.server
@@ -46,14 +46,14 @@ def first_image(path: Path) -> np.ndarray:
 
 
 def render_error(server: ComfyServer, graph: Graph) -> str:
-    """What a graph that must fail while it runs says."""
+    """The message of a graph that must fail while it runs."""
     outcome = server.run(graph)
     assert outcome.status == "error"
     return outcome.error
 
 
 def submission_error(server: ComfyServer, graph: Graph) -> str:
-    """What the server says of a graph that it must not even begin."""
+    """The server's message on a graph that it must refuse before it runs."""
     with pytest.raises(VideoGenError) as caught:
         server.submit(graph)
     assert caught.value.code == "submission-rejected"
@@ -244,7 +244,7 @@ def test_film_has_dissolve_and_slate(comfy_server: ComfyServer, film_story: dict
     steps = [distance(place, place + 1) for place in range(8, 15)]
     assert min(steps) > 0.2
     assert max(steps) < distance(8, 15) / 2
-    # The slate stands still, and is cut hard.
+    # The slate does not move, and is cut hard.
     assert distance(25, 34) < 1 < distance(23, 24)
 
 

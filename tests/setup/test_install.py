@@ -290,7 +290,7 @@ def test_an_interruption_is_130(
 
     monkeypatch.setattr(torch_build, "install_torch", interrupt)
     assert run(root)[0] == 130
-    assert "carries on" in capsys.readouterr().err
+    assert "The same command continues from here" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------ on a bare Python

@@ -27,7 +27,7 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-#: What an editor without any pack of ours logs too: files that nobody has made yet, translations of help pages, and a
+#: Errors that an editor without our pack logs too: files that do not exist yet, translations of help pages, and a
 #: fault of its own while it starts.
 STOCK_ERRORS = (
     re.compile(r"404 \(Not Found\) \(\S+/(api/userdata\S*|user\.css|favicon\.ico|docs/\w+/en\.md)\)"),
@@ -125,7 +125,7 @@ class Editor:
         )
 
     def boxes(self) -> dict[str, list[float]]:
-        """Where each node lies with its title: [x, y, width, height] in the graph's units, by node id."""
+        """The place of each node with its title: [x, y, width, height] in the graph's units, by node id."""
         return self.page.evaluate(
             "() => Object.fromEntries(app.graph.nodes.map(node => [node.id, Array.from(node.getBounding())]))"
         )
@@ -174,5 +174,5 @@ class Editor:
 
 
 def dump_workflow(workflow: dict[str, Any]) -> str:
-    """A workflow as the text of a file: what the editor's JSON.stringify(workflow, null, 2) gives."""
+    """A workflow as the text of a file: the result of the editor's JSON.stringify(workflow, null, 2)."""
     return json.dumps(workflow, ensure_ascii=False, indent=2)

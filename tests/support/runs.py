@@ -18,7 +18,7 @@ import psutil
 
 from custom_nodes.videogen.media.probe import hash_file
 from runner.cli import main
-from tests.support.comfy import ComfyServer
+from tests.support.servers.comfy import ComfyServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -82,7 +82,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
 
 
 def run_on(server: ComfyServer, folder: Path, story: Any, *options: object, workflow: object = "preview") -> Path:
-    """Run a story to its end on a running server; gives the run directory."""
+    """Run a story to its end on a running server. Returns the run directory."""
     path = story if isinstance(story, Path) else write_json(folder / "story.json", story)
     ended = videogen("run", path, "--workflow", workflow, "--out", folder / "run", "--server", server.url, *options)
     assert ended.status == 0, ended.err

@@ -46,7 +46,7 @@ def draw(number, size):
 
 
 def box_of(image, crop):
-    """Where a crop, which is a view of the image, lies in it."""
+    """The position of a crop, which is a view of the image, in it."""
     top, rest = divmod(crop.storage_offset() - image.storage_offset(), image.stride(0))
     left = rest // image.stride(1)
     return left, top, left + crop.shape[1], top + crop.shape[0]

@@ -162,7 +162,7 @@ def resampler(**changes: tuple[int, ...]) -> State:
     return state | {f"image_proj.{key.replace('__', '.')}": torch.empty(shape) for key, shape in changes.items()}
 
 
-#: What somebody picks by mistake → (its tensors, what the sentence must say).
+#: File picked by mistake → (its tensors, words of the message).
 FOREIGN: dict[str, tuple[Mapping[str, Tensor], str]] = {
     "FaceID": (face_id(), "FaceID.*insightface"),
     "FaceID with LoRA": (

@@ -29,7 +29,7 @@ def shift_between(
 ) -> tuple[float, float]:
     """How far what is in a part of the first image has moved in the second, in pixels (x, y).
 
-    Phase correlation: its peak gives whole pixels, the plane through the low frequencies' phases the rest. (The centroid around
+    Phase correlation: its peak is at whole pixels, the plane through the low frequencies' phases the rest. (The centroid around
     the peak, which OpenCV takes, leans towards whole pixels, by up to 0.3.)
     """
     height, width = HEIGHT // 2, WIDTH // 2

@@ -2,82 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ..core.thermal.readings import Reading
 from .card_keys import CardKey, normalize_bus
+from .vendor_library import VendorLibrary
 
 #: linux/drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h: bits 0–15 power, 16–31 current, 32–55 temperature.
 _POWER_BITS, _HEAT_BITS = 0x0000_0000_FFFF_FFFF, 0x00FF_FFFF_0000_0000
 _MEGABYTE = 1024**2
-#: Seconds before amdsmi is tried again where it did not start.
-RETRY_AFTER = 30.0
 
 
-class Amd:
-    """amdsmi, started on first use; like `hardware.nvidia.Nvidia`."""
+class Amd(VendorLibrary):
+    """amdsmi."""
 
-    def __init__(self, load: Callable[[], Any] = lambda: importlib.import_module("amdsmi")) -> None:
-        self._load = load
-        self._module: Any = None
-        self._lock = threading.RLock()
-        self._handles: dict[str, Any] = {}
-        self._cards: list[CardKey] = []
-        self._start_at = float("-inf")
-        self.problem = ""
+    module_name, library = "amdsmi", "amdsmi"
+    not_installed = "amdsmi, which comes with ROCm, is not installed"
 
-    def start(self) -> bool:
-        """Whether amdsmi answers; `problem` says why not."""
-        with self._lock:
-            if self._module is not None:
-                return True
-            if time.monotonic() < self._start_at:
-                return False
-            self._start_at = time.monotonic() + RETRY_AFTER
-            try:
-                module = self._load()
-            except ImportError:
-                self.problem = "amdsmi, which comes with ROCm, is not installed"
-                return False
-            except Exception as error:  # without ROCm's libraries it raises KeyError, OSError and others when imported
-                self.problem = f"amdsmi cannot be used: {error}"
-                return False
-            try:
-                module.amdsmi_init()
-                self._module = module
-                for handle in module.amdsmi_get_processor_handles():
-                    bus = normalize_bus(str(module.amdsmi_get_gpu_device_bdf(handle)))
-                    self._handles[bus] = handle
-                    self._cards.append(CardKey(bus, "", str(self._info(handle).get("market_name") or "AMD card")))
-            except Exception as error:
-                self.problem = f"amdsmi does not start: {error}"
-                self.stop()
-                return False
-            self._start_at, self.problem = float("-inf"), ""
-            return True
+    def _initialize(self, module: Any) -> None:
+        module.amdsmi_init()
 
-    def stop(self) -> None:
-        """Let go of amdsmi; it starts again when it is asked again."""
-        with self._lock:
-            module, self._module = self._module, None
-            self._handles.clear()
-            self._cards.clear()
-            if module is not None:
-                with contextlib.suppress(Exception):
-                    module.amdsmi_shut_down()
+    def _shut_down(self, module: Any) -> None:
+        module.amdsmi_shut_down()
 
-    def cards(self) -> list[CardKey]:
-        """All cards of this machine."""
-        with self._lock:
-            return list(self._cards) if self.start() else []
+    def _find_cards(self) -> None:
+        for handle in self._module.amdsmi_get_processor_handles():
+            bus = normalize_bus(str(self._module.amdsmi_get_gpu_device_bdf(handle)))
+            self._handles[bus] = handle
+            self._cards.append(CardKey(bus, "", str(self._info(handle).get("market_name") or "AMD card")))
 
     def read(self, key: CardKey) -> Reading:
-        """What a card says; one that cannot be found gives a reading with a problem."""
+        """Return a card's reading; for a card that is not found, one with a problem."""
         with self._lock:
             if not self.start():
                 return Reading(key.bus or "amd", key.name or "AMD card", "amd", problem=self.problem)
@@ -125,7 +81,7 @@ class Amd:
     def _throttle(self, handle: Any) -> frozenset[str]:
         metrics = self._ask(self._module.amdsmi_get_gpu_metrics_info, handle) or {}
         bits = metrics.get("indep_throttle_status")
-        if isinstance(bits, bool):  # newer versions only say that there is one
+        if isinstance(bits, bool):  # newer versions only say whether it is throttled
             return frozenset({"unknown"}) if bits else frozenset()
         if not isinstance(bits, int):
             return frozenset()
@@ -144,7 +100,7 @@ class Amd:
 
 
 def _number(value: Any) -> float | None:
-    """amdsmi says "N/A" for what a card does not have."""
+    """A number, or None; amdsmi says "N/A" for what a card does not have."""
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 

@@ -1,4 +1,4 @@
-"""Which card is meant: by its place on the PCI bus or its UUID, never by a number that each library counts its own way."""
+"""Cards are identified by PCI bus address or UUID, never by an index, which each library counts in its own way."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class CardKey:
     """A card as torch, the environment or a user names it.
 
     Attributes:
-        bus: ``0000:3b:00.0``, or "" when it is not known.
+        bus: ``0000:3b:00.0``, or "" when unknown.
         uuid: ``GPU-…`` or ``MIG-…``, or "". With a MIG instance the bus is that of the card that it is a part of.
-        name: for people.
+        name: for users.
     """
 
     bus: str = ""
@@ -25,14 +25,14 @@ class CardKey:
 
 
 def format_bus(domain: int, bus: int, device: int) -> str:
-    """The way the kernel writes it: ``0000:3b:00.0``."""
+    """Format a PCI address as the kernel does: ``0000:3b:00.0``."""
     return f"{domain:04x}:{bus:02x}:{device:02x}.0"
 
 
 def normalize_bus(text: str) -> str:
-    """``00000000:3B:00.0`` (NVML), ``3b:00`` and ``0000:3b:00.0`` alike; "" for what is no PCI address.
+    """Normalize ``00000000:3B:00.0`` (NVML), ``3b:00`` and ``0000:3b:00.0``; "" for anything but a PCI address.
 
-    The function behind the dot is always 0: a card's sound device is not meant.
+    The function after the dot is always 0: the others are a card's sound device and the like.
     """
     found = _BUS.fullmatch(text.strip().lower())
     if found is None:
@@ -70,12 +70,12 @@ def read_visible(
 
 
 def choose_visible(entries: Sequence[str], cards: Sequence[CardKey], *, counted_by_bus: bool) -> list[CardKey]:
-    """The cards that entries of `read_visible` mean, in their order; what means none is left out.
+    """The cards that entries of `read_visible` name, in their order; entries that name none are omitted.
 
     Args:
         cards: all cards, in NVML's order, which is that of the PCI bus.
-        counted_by_bus: CUDA_DEVICE_ORDER is PCI_BUS_ID. By default CUDA counts the fastest card as 0, which nobody but
-            CUDA can tell: then a number means a card only where all are the same model.
+        counted_by_bus: CUDA_DEVICE_ORDER is PCI_BUS_ID. By default CUDA counts the fastest card as 0, an order that only
+            CUDA knows: then a number identifies a card only where all are the same model.
     """
     alike = len({card.name for card in cards}) <= 1
     chosen = []

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.thermal.readings import Reading
 from .card_keys import CardKey, choose_visible, normalize_bus
+from .vendor_library import VendorLibrary
 
 #: nvml.h, nvmlClocksEventReasons: why the clocks are lower than they could be. Idle, application clocks, sync boost and
-#: display settings are not there: they are no trouble.
+#: display settings are left out: they are normal.
 CLOCK_EVENT_REASONS = {
     0x04: "power_cap",
     0x08: "hw_slowdown",
@@ -24,79 +22,36 @@ CLOCK_EVENT_REASONS = {
 # nvml.h; the module may be older than the driver.
 _MEMORY_TEMPERATURE_FIELD, _GRAPHICS_CLOCK, _CHIP_SENSOR = 82, 0, 0
 _NOT_SUPPORTED, _FUNCTION_NOT_FOUND, _VERSION_MISMATCH = 3, 13, 25
-#: What a card or a driver will not be able to do a second later either.
+#: Errors that are permanent for a card or a driver.
 _NEVER = (_NOT_SUPPORTED, _FUNCTION_NOT_FOUND, _VERSION_MISMATCH)
-#: Seconds before NVML is tried again where it did not start.
-RETRY_AFTER = 30.0
-#: After these NVML has to be started again: the driver was loaded anew, or somebody shut NVML down.
-_START_AGAIN = (1, 9, 18)
+#: Errors after which NVML must be restarted: the driver was reloaded, or NVML was shut down elsewhere.
+_RESTART = (1, 9, 18)
 
 
-class Nvidia:
-    """NVML, started on first use; all methods may be called from any thread and raise nothing of NVML's.
+class Nvidia(VendorLibrary):
+    """NVML."""
 
-    Args:
-        load: gives the module; for tests.
-    """
+    module_name, library = "pynvml", "NVML"
+    not_installed = "the Python package nvidia-ml-py is not installed"
 
-    def __init__(self, load: Callable[[], Any] = lambda: importlib.import_module("pynvml")) -> None:
-        self._load = load
-        self._module: Any = None
-        self._lock = threading.RLock()
-        self._handles: dict[str, Any] = {}
-        self._cards: list[CardKey] = []
+    def __init__(self, load: Callable[[], Any] | None = None) -> None:
+        super().__init__(load)
         #: (device, function) → not worth trying again.
         self._unsupported: set[tuple[str, str]] = set()
-        #: What was found behind a key: a card that is lost keeps its name.
+        #: The card that was found for a key: a card that is lost keeps its name.
         self._known: dict[CardKey, CardKey] = {}
-        self._start_at = float("-inf")
         self._lost = False
-        self.problem = ""
 
-    def start(self) -> bool:
-        """Whether NVML answers; `problem` says why not. After a failure it is tried again only some time later."""
-        with self._lock:
-            if self._module is not None:
-                return True
-            if time.monotonic() < self._start_at:
-                return False
-            self._start_at = time.monotonic() + RETRY_AFTER
-            try:
-                module = self._load()
-            except ImportError:
-                self.problem = "the Python package nvidia-ml-py is not installed"
-                return False
-            try:
-                module.nvmlInit()
-            except Exception as error:  # NVMLError, or whatever a broken driver library makes ctypes raise
-                self.problem = f"NVML does not start: {error}"
-                return False
-            self._module, self.problem = module, ""
-            self._start_at = float("-inf")
-            try:
-                self._find_cards()
-            except Exception as error:
-                self.problem = f"NVML does not tell its cards: {error}"
-                self.stop()
-                return False
-            return True
+    def _initialize(self, module: Any) -> None:
+        module.nvmlInit()
 
-    def stop(self) -> None:
-        """Let go of NVML; it starts again when it is asked again."""
-        with self._lock:
-            module, self._module = self._module, None
-            self._lost = False
-            self._handles.clear()
-            self._cards.clear()
-            self._unsupported.clear()
-            if module is not None:
-                with contextlib.suppress(Exception):
-                    module.nvmlShutdown()
+    def _shut_down(self, module: Any) -> None:
+        module.nvmlShutdown()
 
-    def cards(self) -> list[CardKey]:
-        """All cards of this machine, also those that CUDA_VISIBLE_DEVICES hides."""
-        with self._lock:
-            return list(self._cards) if self.start() else []
+    def _forget(self) -> None:
+        super()._forget()
+        self._lost = False
+        self._unsupported.clear()
 
     def _find_cards(self) -> None:
         for index in range(self._module.nvmlDeviceGetCount()):
@@ -112,7 +67,7 @@ class Nvidia:
         return cards if entries is None else choose_visible(entries, cards, counted_by_bus=counted_by_bus)
 
     def read(self, key: CardKey) -> Reading:
-        """What a card says; a card that cannot be found or does not answer gives a reading with a problem."""
+        """Return a card's reading; for a card that is not found or does not answer, one with a problem."""
         with self._lock:
             if not self.start():
                 return self._silent(key, self.problem)
@@ -134,12 +89,12 @@ class Nvidia:
         return Reading(card.uuid or card.bus or "nvidia", card.name or "NVIDIA card", "nvidia", problem=problem)
 
     def _note(self, error: Exception) -> None:
-        self._lost = self._lost or getattr(error, "value", None) in _START_AGAIN
+        self._lost = self._lost or getattr(error, "value", None) in _RESTART
 
     # ------------------------------------------------------------------ which card
 
     def _find(self, key: CardKey) -> CardKey | None:
-        """The whole card behind a key, which may be a MIG instance."""
+        """The whole card of a key, which may name a MIG instance."""
         if key.bus:
             found = next((card for card in self._cards if card.bus == key.bus), None)
             if found is not None:
@@ -157,7 +112,7 @@ class Nvidia:
         return handle
 
     def _memory_handle(self, card: CardKey, key: CardKey) -> Any:
-        """Of a MIG instance the memory is its own, while temperature and power are the card's. None: not to be told."""
+        """The handle to ask for memory: a MIG instance has its own, but the card's temperature and power. None: unknown."""
         handle = self._handles[card.uuid]
         mode = self._ask(card.uuid, "nvmlDeviceGetMigMode", handle)
         if mode is None or mode[0] != 1:
@@ -168,7 +123,7 @@ class Nvidia:
                     return self._mig_handle(uuid)
         return None
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ readings
 
     def _read_card(self, card: CardKey, key: CardKey) -> Reading:
         handle = self._handles[card.uuid]
@@ -195,7 +150,7 @@ class Nvidia:
 
     def _temperature(self, device: str, handle: Any) -> tuple[float | None, str]:
         problem = ""
-        # The first is there since CUDA 12.8, the second goes with CUDA 14.
+        # The first exists since CUDA 12.8, the second is removed in CUDA 14.
         for name in ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature"):
             if (device, name) in self._unsupported or not hasattr(self._module, name):
                 continue
@@ -240,7 +195,7 @@ class Nvidia:
         return frozenset()
 
     def _ask(self, device: str, name: str, *arguments: Any, remember_as: str = "") -> Any:
-        """What a function gives, or None when this card or this driver cannot tell."""
+        """Return a function's result, or None when this card or this driver does not support it."""
         mark = (device, remember_as or name)
         function = getattr(self._module, name, None)
         if function is None or mark in self._unsupported:
@@ -254,5 +209,5 @@ class Nvidia:
 
 
 def _text(value: Any) -> str:
-    """Older modules give bytes."""
+    """Decode a text; older modules return bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

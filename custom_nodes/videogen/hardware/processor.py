@@ -1,4 +1,4 @@
-"""The processor and its memory, through psutil: what counts when ComfyUI runs without a card."""
+"""The processor and its memory, through psutil: the device that is read when ComfyUI runs without a card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LABELS = ("package id", "physical id", "tdie", "tctl")
 
 
 def read_processor() -> Reading:
-    """Temperature of the hottest package, memory of the machine, utilisation since the last look."""
+    """Temperature of the hottest package, memory of the machine, utilization since the last reading."""
     import psutil
 
     memory = psutil.virtual_memory()

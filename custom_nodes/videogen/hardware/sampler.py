@@ -1,4 +1,4 @@
-"""A background thread that looks at the sensors once a second."""
+"""A background thread that reads the sensors once a second."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..core.thermal.telemetry_ring import Sample, TelemetryRing
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two samples, and the share of a processor core that they may cost: where a look takes longer (some
-#: laptops' sensors take milliseconds), there are fewer of them.
+#: Seconds between two samples, and the share of a processor core that they may cost: where a reading takes longer (some
+#: laptops' sensors take milliseconds), samples are fewer.
 PERIOD, LARGEST_SHARE = 1.0, 0.001
 MAX_PERIOD = 30.0
 
@@ -22,8 +22,8 @@ class Sampler:
     """Puts samples into a ring until it is stopped; its thread ends with the process.
 
     Args:
-        read: the readings of all devices.
-        prompt: id of the prompt that runs now, or "".
+        read: returns the readings of all devices.
+        prompt: returns the id of the prompt that runs now, or "".
 
     Attributes:
         cost: seconds of processor time that a sample takes, on average over the last ones.
@@ -50,7 +50,7 @@ class Sampler:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start sampling, if it is not under way."""
+        """Start sampling, unless it is running."""
         with self._lock:
             if not self.running:
                 self._stop = threading.Event()
@@ -60,7 +60,7 @@ class Sampler:
                 self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End the thread and wait for that."""
+        """End the thread and wait for its end."""
         with self._lock:
             thread, self._thread = self._thread, None
             self._stop.set()
@@ -68,13 +68,13 @@ class Sampler:
             thread.join(timeout)
 
     def sample(self) -> Sample:
-        """Take one sample now, from whatever thread."""
+        """Take one sample now, from any thread."""
         sample = Sample(time.monotonic(), time.time(), self._prompt(), tuple(self._read()))
         self.ring.add(sample)
         return sample
 
     def wait_seconds(self) -> float:
-        """Until the next sample, so that all of them cost no more than `LARGEST_SHARE`."""
+        """Seconds until the next sample, so that all samples cost at most `LARGEST_SHARE`."""
         return min(MAX_PERIOD, max(self.period, self.cost / LARGEST_SHARE))
 
     def _count(self, spent: float) -> None:
@@ -88,7 +88,7 @@ class Sampler:
             try:
                 self.sample()
             except Exception:
-                # Telemetry must not take anything down with it; said once, it would be said every second else.
+                # Telemetry must not break anything else. Warned once: it would be repeated every second.
                 log.log(logging.DEBUG if self._failed else logging.WARNING, "a sample failed", exc_info=True)
                 self._failed = True
             self._count(time.thread_time() - began)

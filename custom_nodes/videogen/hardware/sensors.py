@@ -1,4 +1,4 @@
-"""All sensors of this machine behind one door."""
+"""One facade over all hardware sensors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .processor import read_processor
 
 
 class Sensors:
-    """Cards of all makers, and the processor; nothing is imported or started before something is asked.
+    """Cards of all vendors, and the processor. Libraries are imported and started on the first question.
 
     Args:
-        nvidia, amd, processor: for tests.
+        nvidia, amd, processor: parameters for tests.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class Sensors:
         self.read_processor = processor
 
     def cards(self) -> list[CardKey]:
-        """Every card that a driver tells of, of whatever maker."""
+        """Every card that a driver lists, of any vendor."""
         return [*self.nvidia.cards(), *self.amd.cards()]
 
     def read_cards(self, keys: Iterable[CardKey], *, maker: str = "") -> list[Reading]:
-        """Each of these cards, once.
+        """Read each of these cards once.
 
         Args:
-            maker: ``nvidia`` or ``amd``, where it is known; else the one that knows the card.
+            maker: ``nvidia`` or ``amd``, where it is known; else the vendor whose library lists the card.
         """
         readings: dict[str, Reading] = {}
         for key in keys:
@@ -48,7 +48,7 @@ class Sensors:
         ]
 
     def why_no_cards(self) -> str:
-        """For people, where `cards` gives none."""
+        """The reason, for users, when `cards` is empty."""
         return "; ".join(filter(None, (self.nvidia.problem, self.amd.problem))) or "the drivers know no card"
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What a subject looks like, kept: small enough to stay with every segment, and comparable without its frames."""
+"""A subject's appearance: small enough to keep for every segment, and comparable without its frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..core.continuity.calibration import (
 )
 from ..core.continuity.drift import PartColor
 from ..core.errors import VideoGenError
-from .baseline_images import draw_bank
+from .baseline_images import draw_baseline_images
 from .descriptor import (
     CHROMA_BINS,
     chroma_histogram,
@@ -45,14 +45,14 @@ class Appearance:
     """A subject in one frame.
 
     Attributes:
-        backend: what made `vector`.
-        vector: float32; of length 1 for a network, a histogram that sums to 1 for the classical backend.
-        unrelated: lo, its mean similarity to the bank of unrelated images.
+        backend: name of the `AppearanceModel` that made `vector`.
+        vector: float32; of length 1 for a network, a histogram that sums to 1 for the classical model.
+        unrelated: lo, its mean similarity to the baseline images.
         chroma: float32, (CHROMA_BINS, CHROMA_BINS), sums to 1.
         parts: part of the figure → its color.
-        gray: there is no color in the image.
-        weights: where the subject was looked for; see `SubjectWeight.source`.
-        face: float32 (128,) of length 1, where there are models for faces and one is seen.
+        gray: whether the image has no color.
+        weights: how the subject was located; see `SubjectWeight.source`.
+        face: float32 (128,) of length 1, where there are models for faces and one is detected.
     """
 
     backend: str
@@ -79,10 +79,10 @@ class Appearance:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Appearance:
-        """What `to_dict` gave, again, to within 1/255 of the largest value.
+        """Read the result of `to_dict`, exact to 1/255 of the largest value.
 
         Raises:
-            VideoGenError: `frames-invalid`, when it is something else.
+            VideoGenError: `frames-invalid`, for anything else.
         """
         try:
             vector, chroma = _unpack(data["vector"]), _unpack(data["chroma"]).reshape(CHROMA_BINS, CHROMA_BINS)
@@ -118,41 +118,41 @@ class Likeness:
 
 
 class AppearanceModel:
-    """What looks at subjects: the classical descriptors, or a network beside them.
+    """Measures appearances: with the classical descriptors, or with those and an image network.
 
     Args:
-        name: of the network, such as ``CLIP ViT-H/14``: its calibration is looked up by it, and nothing measured by another
-            one is ever compared with it.
-        embed: uint8 images (n, 256, 256, 3) to vectors (n, length); None for the classical backend.
-        faces: what looks at faces beside that.
+        name: of the network, such as ``CLIP ViT-H/14``: its calibration is found by it, and appearances of different
+            models are never compared.
+        embed: uint8 images (n, 256, 256, 3) to vectors (n, length); None for the classical model.
+        faces: describes faces in addition.
     """
 
     def __init__(self, name: str = CLASSICAL, embed: Embed | None = None, faces: FaceFinder | None = None) -> None:
         if (embed is None) != (name == CLASSICAL):
-            raise ValueError("a network has a name of its own, and the classical backend has none")
+            raise ValueError("a network has a name of its own, and the classical model has none")
         self.name = name
         self.calibration = find_calibration(name)
         self._embed, self._faces = embed, faces
-        self._bank: np.ndarray | None = None
+        self._baseline: np.ndarray | None = None
 
     def measure(self, subjects: Sequence[tuple[SceneImage, SubjectWeight]]) -> list[Appearance]:
-        """The appearance of each subject; a network sees all of them in one batch.
+        """Measure the appearance of each subject; a network gets all of them in one batch.
 
         Args:
             subjects: images of `FLOW_SIDE`, each with its weight in the size of `MEASURE_SIDE`. None of them is empty.
 
         Raises:
-            VideoGenError: `embedding-failed`, when the network gives something else than one finite vector an image.
+            VideoGenError: `embedding-failed`, when the network does not return one finite vector an image.
         """
         if not subjects:
             return []
         colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
-        vectors = self._look(subjects, colors)
-        bank = self._look_at_bank()
+        vectors = self._embed_subjects(subjects, colors)
+        baseline = self._measure_baseline()
         appearances = []
         for (image, weight), counts, vector in zip(subjects, colors, vectors, strict=True):
             small = image.shrink(MEASURE_SIDE)
-            unrelated = float(np.mean([compare_vectors(self.name, each, vector) for each in bank]))
+            unrelated = float(np.mean([compare_vectors(self.name, each, vector) for each in baseline]))
             appearances.append(
                 Appearance(
                     self.name,
@@ -168,7 +168,7 @@ class AppearanceModel:
         return appearances
 
     def measure_reference(self, image: np.ndarray, mask: np.ndarray | None = None) -> Appearance:
-        """The appearance of a character on an image of its own (alpha counts as a mask).
+        """Measure a character on a reference image (alpha counts as a mask).
 
         Raises:
             VideoGenError: `frames-invalid`, for NaN, a mask with nothing in it, or an image of a single color.
@@ -193,7 +193,9 @@ class AppearanceModel:
             )
         return self.measure([(prepared, weight)])[0]
 
-    def _look(self, subjects: Sequence[tuple[SceneImage, SubjectWeight]], colors: Sequence[np.ndarray]) -> np.ndarray:
+    def _embed_subjects(
+        self, subjects: Sequence[tuple[SceneImage, SubjectWeight]], colors: Sequence[np.ndarray]
+    ) -> np.ndarray:
         if self._embed is None:
             return np.stack(
                 [
@@ -201,17 +203,17 @@ class AppearanceModel:
                     for (image, weight), counts in zip(subjects, colors, strict=True)
                 ]
             )
-        return self._ask_network(np.stack([subject_on_gray(image, weight) for image, weight in subjects]))
+        return self._run_network(np.stack([subject_on_gray(image, weight) for image, weight in subjects]))
 
-    def _look_at_bank(self) -> np.ndarray:
-        if self._bank is None:
-            images = [image for image in (prepare_image(each, FLOW_SIDE) for each in draw_bank()) if image]
+    def _measure_baseline(self) -> np.ndarray:
+        if self._baseline is None:
+            images = [image for image in (prepare_image(each, FLOW_SIDE) for each in draw_baseline_images()) if image]
             subjects = [(image, weigh_subject(image.shrink(MEASURE_SIDE))) for image in images]
             colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
-            self._bank = self._look(subjects, colors)
-        return self._bank
+            self._baseline = self._embed_subjects(subjects, colors)
+        return self._baseline
 
-    def _ask_network(self, images: np.ndarray) -> np.ndarray:
+    def _run_network(self, images: np.ndarray) -> np.ndarray:
         assert self._embed is not None
         vectors = np.asarray(self._embed(images), np.float32)
         if vectors.ndim != 2 or len(vectors) != len(images) or not np.isfinite(vectors).all():
@@ -224,7 +226,7 @@ class AppearanceModel:
 
 
 def compare_vectors(backend: str, first: np.ndarray, second: np.ndarray) -> float:
-    """The raw similarity of two vectors of one backend: a cosine, or how far two histograms overlap."""
+    """The raw similarity of two vectors of one model: a cosine, or the overlap of two histograms."""
     if backend == CLASSICAL:
         return compare_classical(first, second)
     return float(np.clip(first @ second, -1, 1))
@@ -242,7 +244,7 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
     cosine = compare_vectors(first.backend, first.vector, second.vector)
     related = relate_cosine(cosine, (first.unrelated + second.unrelated) / 2)
     overlap = compare_chroma(first.chroma, second.chroma)
-    # Two images without color share the one gray: that says nothing about who is on them.
+    # Two images without color share the same gray: that does not tell subjects apart.
     gray = first.gray and second.gray
     chroma = None if gray else CHROMA_CALIBRATION(overlap)
     calibration = GRAY_CALIBRATION if gray and first.backend == CLASSICAL else find_calibration(first.backend)
@@ -253,7 +255,7 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
 
 
 def _scaled(vector: np.ndarray, backend: str) -> np.ndarray:
-    """With the length, or the sum, that its backend's vectors have."""
+    """Normalize to the length, or the sum, of its model's vectors."""
     return (
         (vector / max(1e-9, float(vector.sum()))).astype(np.float32) if backend == CLASSICAL else _of_length_1(vector)
     )
@@ -264,14 +266,14 @@ def _of_length_1(vector: np.ndarray) -> np.ndarray:
 
 
 def _pack(values: np.ndarray) -> str:
-    """Square roots in 255 steps of the largest, which suits histograms as well as embeddings, and a bit for each sign."""
+    """Square roots in 255 steps of the largest, which suits histograms and embeddings, and a bit for each sign."""
     flat = values.ravel()
     levels = np.rint(np.sqrt(np.abs(flat) / max(1e-12, float(np.abs(flat).max()))) * 255).astype(np.uint8)
     return base64.b64encode(zlib.compress(levels.tobytes() + np.packbits(flat < 0).tobytes(), 9)).decode()
 
 
 def _unpack(text: str) -> np.ndarray:
-    """What was packed, but for its scale."""
+    """Undo `_pack`, except for the scale."""
     data = zlib.decompress(base64.b64decode(text, validate=True))
     count = len(data) * 8 // 9  # eight bits a value, and one for its sign
     values = (np.frombuffer(data[:count], np.uint8).astype(np.float32) / 255) ** 2

@@ -1,4 +1,4 @@
-"""Images of nothing in particular: what "unrelated" is to an embedding, drawn here and the same on every machine."""
+"""Baseline images, unrelated to any subject and drawn the same on every machine: they define "unrelated" for an embedding."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-#: Side of a bank image in pixels.
-BANK_SIDE = 224
+#: Side of a baseline image in pixels.
+BASELINE_SIDE = 224
 _VARIANTS = 2
 
 Painter = Callable[[np.random.Generator], np.ndarray]
 
 
 @lru_cache(maxsize=1)
-def draw_bank() -> np.ndarray:
-    """The bank: uint8, shape (images, 224, 224, 3), sRGB; shapes before grounds, with their own colors each."""
+def draw_baseline_images() -> np.ndarray:
+    """All baseline images: uint8, shape (images, 224, 224, 3), sRGB; each a shape on a background in colors of its own."""
     return np.stack(
         [
             painter(np.random.default_rng([7, number, variant]))
@@ -35,12 +35,14 @@ def _color(random: np.random.Generator) -> tuple[int, int, int]:
 def _ground(random: np.random.Generator) -> np.ndarray:
     """A gradient from one color to another, with soft clouds in it."""
     first, second = np.array(_color(random), np.float32), np.array(_color(random), np.float32)
-    share = np.linspace(0, 1, BANK_SIDE, dtype=np.float32)[:, None, None]
+    share = np.linspace(0, 1, BASELINE_SIDE, dtype=np.float32)[:, None, None]
     clouds = cv2.resize(
-        random.normal(0, 14, (7, 7)).astype(np.float32), (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_CUBIC
+        random.normal(0, 14, (7, 7)).astype(np.float32), (BASELINE_SIDE, BASELINE_SIDE), interpolation=cv2.INTER_CUBIC
     )
     plain = first * (1 - share) + second * share
-    return np.clip(np.broadcast_to(plain, (BANK_SIDE, BANK_SIDE, 3)) + clouds[..., None], 0, 255).astype(np.uint8)
+    return np.clip(np.broadcast_to(plain, (BASELINE_SIDE, BASELINE_SIDE, 3)) + clouds[..., None], 0, 255).astype(
+        np.uint8
+    )
 
 
 def _balls(random: np.random.Generator) -> np.ndarray:
@@ -52,7 +54,7 @@ def _balls(random: np.random.Generator) -> np.ndarray:
 
 
 def _figure(random: np.random.Generator) -> np.ndarray:
-    """Somebody, roughly: a head, a body, legs."""
+    """A rough human figure: head, body, legs."""
     image, skin = _ground(random), _color(random)
     top, legs = _color(random), _color(random)
     cv2.rectangle(image, (86, 150), (138, 222), legs, -1)
@@ -82,7 +84,7 @@ def _tree(random: np.random.Generator) -> np.ndarray:
 
 
 def _stripes(random: np.random.Generator) -> np.ndarray:
-    y, x = np.mgrid[:BANK_SIDE, :BANK_SIDE].astype(np.float32)
+    y, x = np.mgrid[:BASELINE_SIDE, :BASELINE_SIDE].astype(np.float32)
     turn = float(random.uniform(0, np.pi))
     wave = 0.5 + 0.5 * np.sin((x * np.cos(turn) + y * np.sin(turn)) * float(random.uniform(0.12, 0.5)))
     first, second = np.array(_color(random), np.float32), np.array(_color(random), np.float32)
@@ -90,23 +92,23 @@ def _stripes(random: np.random.Generator) -> np.ndarray:
 
 
 def _fractal(random: np.random.Generator) -> np.ndarray:
-    total = np.zeros((BANK_SIDE, BANK_SIDE, 3), np.float32)
+    total = np.zeros((BASELINE_SIDE, BASELINE_SIDE, 3), np.float32)
     for cells in (4, 8, 16, 32, 64):
         noise = random.normal(0, 1, (cells, cells, 3)).astype(np.float32)
-        total += cv2.resize(noise, (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_CUBIC) * (8.0 / cells)
+        total += cv2.resize(noise, (BASELINE_SIDE, BASELINE_SIDE), interpolation=cv2.INTER_CUBIC) * (8.0 / cells)
     return np.clip(np.array(_color(random), np.float32) + 34 * total, 0, 255).astype(np.uint8)
 
 
 def _tiles(random: np.random.Generator) -> np.ndarray:
     cells = int(random.integers(5, 10))
     small = random.integers(0, 256, (cells, cells, 3)).astype(np.uint8)
-    return cv2.resize(small, (BANK_SIDE, BANK_SIDE), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(small, (BASELINE_SIDE, BASELINE_SIDE), interpolation=cv2.INTER_NEAREST)
 
 
 def _lines(random: np.random.Generator) -> np.ndarray:
     image = _ground(random)
     for _ in range(28):
-        ends = random.integers(0, BANK_SIDE, (2, 2))
+        ends = random.integers(0, BASELINE_SIDE, (2, 2))
         cv2.line(image, tuple(map(int, ends[0])), tuple(map(int, ends[1])), _color(random), 3, cv2.LINE_AA)
     return image
 

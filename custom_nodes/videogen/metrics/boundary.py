@@ -1,4 +1,4 @@
-"""What happens at a cut: the last frame of one segment against the first of the next."""
+"""Continuity at a cut: the last frame of one segment against the first of the next."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LEAST_MOTION = 0.001
 
 @dataclass(frozen=True)
 class BoundaryFrame:
-    """What is kept of a segment's first or last frame, so that a cut can be looked at without the frames.
+    """Measurements of a segment's first or last frame, so that a cut can be scored without the frames.
 
     Attributes:
         color: mean Lab of the location.
         motion: mean motion (x, y), in shares of the frame's width a frame, positive to the right and downwards.
-        subjects: name → appearance, of those who can be seen.
+        subjects: name → appearance, of the visible ones.
     """
 
     color: tuple[float, float, float] | None = None
@@ -40,7 +40,7 @@ class BoundaryFrame:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BoundaryFrame:
-        """What `to_dict` gave, again."""
+        """Read the result of `to_dict`."""
         color, motion = data.get("color"), data.get("motion")
         return cls(
             None if color is None else (float(color[0]), float(color[1]), float(color[2])),
@@ -50,14 +50,14 @@ class BoundaryFrame:
 
 
 def compare_ends(last: BoundaryFrame, first: BoundaryFrame, exempt: str = "") -> BoundaryScore:
-    """Look at a cut.
+    """Score a cut.
 
     Args:
         last, first: the last frame before it and the first one after it.
         exempt: why a step of light does not count here (``another location``, ``a dissolve``), or "".
 
     Returns:
-        The boundary; a subject that two backends have measured has no score, and a note says so.
+        The boundary; a subject that two different models measured has no score, and a note says so.
     """
     notes = []
     step = None if last.color is None or first.color is None else color_step(last.color, first.color)
@@ -67,7 +67,7 @@ def compare_ends(last: BoundaryFrame, first: BoundaryFrame, exempt: str = "") ->
     for name in (each for each in last.subjects if each in first.subjects):
         try:
             subjects[name] = compare_appearances(last.subjects[name], first.subjects[name]).score
-        except VideoGenError as error:  # the light of a cut needs no backend
+        except VideoGenError as error:  # the light of a cut is measured without a model
             notes.append(f"{name}: {error.message}")
     turn = None
     moving = [

@@ -1,4 +1,4 @@
-"""What a subject looks like, in numbers: its colors and its texture, weighted by where it is."""
+"""Descriptors of a subject: its colors and its texture, weighted by where it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LBP_TOLERANCE = 1.5
 _LBP_LABELS = 10
 #: Steps of lightness within a pattern's circle that part faint from strong texture.
 _CONTRAST_EDGES = (1.5, 4.0, 9.0)
-#: How much texture counts in the classical embedding beside color.
+#: Weight of texture against color in the classical embedding.
 _TEXTURE_SHARE = 0.15
 
 
@@ -61,7 +61,7 @@ def compare_chroma(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _transport(first: np.ndarray, second: np.ndarray) -> float:
-    """The mean, over several directions, of the distance that one histogram lies from the other along it."""
+    """The mean, over several directions, of the distance between two histograms along it."""
     order, gaps = _slices()
     moved = np.cumsum((first - second).ravel()[order], axis=1)[:, :-1]
     return float((np.abs(moved) * gaps).sum() / _DIRECTIONS)

@@ -1,4 +1,4 @@
-"""Embeddings of subjects: what is shown to a network, and what a cosine between two of its answers means."""
+"""The images of subjects that a network embeds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .subject import SubjectWeight
 #: Images, uint8 of shape (n, side, side, 3), to vectors of shape (n, length): any image network.
 Embed = Callable[[np.ndarray], np.ndarray]
 
-#: Side in pixels of what a network is shown; it resizes that itself.
+#: Side in pixels of a network's input images, which it resizes itself.
 EMBED_SIDE = 256
-#: What stands around the subject: the middle of the sRGB range.
+#: The background around a subject: the middle of the sRGB range.
 GRAY = 0.5
 
 
 def subject_on_gray(image: SceneImage, weight: SubjectWeight) -> np.ndarray:
-    """The subject alone, on gray, filling a square: uint8, shape (EMBED_SIDE, EMBED_SIDE, 3).
+    """Cut out the subject, on gray, filling a square: uint8, shape (EMBED_SIDE, EMBED_SIDE, 3).
 
     Nothing is cut off at the sides, as a center crop of a 16:9 frame would.
     """

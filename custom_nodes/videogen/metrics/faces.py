@@ -1,4 +1,4 @@
-"""Faces, where OpenCV's two models for them lie on the disk: a second opinion on who somebody is."""
+"""Faces, where OpenCV's two models for them are installed: a second opinion on a character's identity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import VideoGenError
 from .images import SceneImage
 
-#: What OpenCV's model zoo calls its models; of several versions the last one by name is taken.
+#: File names of OpenCV's model zoo; of several versions the last one by name is used.
 DETECTOR_FILES, RECOGNIZER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
 WHERE_FROM = (
     "They are in OpenCV's model zoo, https://github.com/opencv/opencv_zoo, in models/face_detection_yunet and"
@@ -55,7 +55,7 @@ class FaceFinder:
         """The vector (128,) of the face that weighs most, of length 1; None where none is seen.
 
         Args:
-            weight: the subject's, of any size; faces outside of it are somebody else's.
+            weight: the subject's, of any size; faces outside of it belong to other characters.
         """
         square, scale = _letterbox(image.rgb)
         _, faces = self._detector.detect(square)
@@ -71,7 +71,7 @@ class FaceFinder:
 
 
 def find_faces(folder: Path) -> FaceFinder | None:
-    """What looks at faces, or None where there is no model for it.
+    """Return the finder of faces, or None where its models are missing.
 
     Raises:
         VideoGenError: `metric-missing`, when only one of the two models is there, or one cannot be read.

@@ -1,4 +1,4 @@
-"""Whether frames are frames: right size, something to see in them, and not always the same."""
+"""Checks of frames: the right size, not empty, not frozen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ASPECT = 0.02
 
 
 class FrameChecker:
-    """Takes the frames of a segment one after the other; keeps a few numbers of each.
+    """Checks the frames of a segment one after the other; keeps a few numbers of each.
 
     Args:
         expected: width and height that the frames should have, or None.
@@ -39,7 +39,7 @@ class FrameChecker:
         self._sharpness: list[tuple[int, float]] = []
 
     def add(self, image: SceneImage | None, same_as_last: bool = False) -> None:
-        """One more frame, or None for one with values that are no numbers."""
+        """Add a frame, or None for one with NaN."""
         number = len(self._sizes)
         self._sizes.append(None if image is None else image.size)
         if image is None:
@@ -62,7 +62,7 @@ class FrameChecker:
             self._found["frozen"].append(number)
 
     def finish(self) -> FrameCheck:
-        """What was found."""
+        """Return everything that was found."""
         count = len(self._sizes)
         sizes = [size for size in self._sizes if size is not None]
         size = sizes[0] if sizes else None

@@ -94,7 +94,7 @@ def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> SceneImage | N
     return SceneImage(rgb, alpha, size)
 
 
-#: What makes values of a type run from 0 to 1.
+#: Divisor that scales a type's values to 0…1.
 _UNIT = {np.dtype(np.uint8): np.float32(1 / 255), np.dtype(np.uint16): np.float32(1 / 65535)}
 
 

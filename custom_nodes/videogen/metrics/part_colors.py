@@ -9,7 +9,7 @@ from ..core.continuity.drift import PartColor
 from .images import SceneImage
 from .subject import SubjectWeight
 
-#: Part → from where to where it reaches, from the top of the figure to its bottom, for one that stands there whole …
+#: Part → from where to where it reaches, from the top of the figure to its bottom, for a whole standing figure …
 _WHOLE_FIGURE = {"head": (0.0, 0.16), "upper": (0.21, 0.49), "lower": (0.55, 0.93)}
 #: … and for one that the lower edge of the image cuts off.
 _CUT_FIGURE = {"head": (0.0, 0.38), "upper": (0.48, 1.0)}

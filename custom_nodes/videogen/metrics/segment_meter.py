@@ -14,19 +14,19 @@ from .frame_check import FrameChecker
 from .images import FLOW_SIDE, MEASURE_SIDE, SceneImage, prepare_image
 from .light import estimate_kelvin, mean_lab, median_lightness
 from .subject import SubjectWeight, weigh_location
-from .subject_compare import read_looks
+from .subject_compare import read_appearances
 from .subject_meter import SubjectMeter, SubjectRequest, pick_samples
 from .temporal import TemporalMeter
 
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """What to hold a segment's frames against.
+    """What a segment's frames are compared with.
 
     Attributes:
-        count: how many frames come.
+        count: number of frames.
         subjects: characters and objects.
-        location: the place, as a subject whose weight is all that the others leave; its region and mask do not count.
+        location: the place, as a subject whose weight is what the others leave; its region and mask do not count.
         size: width and height that the frames should have.
         kelvin, lightness: the story's light, as (lowest, highest).
         before: the last frame of the segment before it.
@@ -44,16 +44,16 @@ class SegmentRequest:
 
 
 class SegmentMeter:
-    """Takes the frames of a segment one after the other.
+    """Measures the frames of a segment one after the other.
 
-    In memory are two small images and those of about five sampled frames, however long the segment and the film are.
+    It holds two small images and those of about five sampled frames in memory, whatever the length of segment and film.
     """
 
-    def __init__(self, request: SegmentRequest, backend: AppearanceModel) -> None:
+    def __init__(self, request: SegmentRequest, model: AppearanceModel) -> None:
         self._request = request
         self._samples = pick_samples(request.count)
-        self._subjects = [SubjectMeter(each, backend) for each in request.subjects]
-        self._location = None if request.location is None else SubjectMeter(request.location, backend)
+        self._subjects = [SubjectMeter(each, model) for each in request.subjects]
+        self._location = None if request.location is None else SubjectMeter(request.location, model)
         self._temporal = TemporalMeter()
         self._frames = FrameChecker(request.size)
         self._light: list[tuple[float | None, float | None]] = []
@@ -61,7 +61,7 @@ class SegmentMeter:
         self._number = 0
 
     def add(self, frame: np.ndarray) -> None:
-        """One more frame, as `prepare_image` takes it."""
+        """Add a frame, as `prepare_image` takes it."""
         number, self._number = self._number, self._number + 1
         image = prepare_image(frame, FLOW_SIDE)
         same = self._temporal.add(image)
@@ -74,7 +74,7 @@ class SegmentMeter:
         for meter, weight in zip(self._subjects, weights, strict=True):
             meter.add(number, image, small, weight, sampled)
         if sampled:
-            self._look_at_place(number, image, small, weights)
+            self._measure_location(number, image, small, weights)
 
     def finish(self) -> SegmentScore:
         """All scores."""
@@ -93,7 +93,7 @@ class SegmentMeter:
             ends={"first": ends[0].to_dict(), "last": ends[1].to_dict()} if ends else None,
         )
 
-    def _look_at_place(
+    def _measure_location(
         self, number: int, image: SceneImage, small: SceneImage, weights: Sequence[SubjectWeight]
     ) -> None:
         place = weigh_location((small.rgb.shape[0], small.rgb.shape[1]), weights)
@@ -135,23 +135,25 @@ class SegmentMeter:
 
 
 def score_segment(
-    frames: Iterable[np.ndarray], request: SegmentRequest, backend: AppearanceModel | None = None
+    frames: Iterable[np.ndarray], request: SegmentRequest, model: AppearanceModel | None = None
 ) -> SegmentScore:
     """Score a segment.
 
     Args:
         frames: `request.count` frames in order; (height, width, 3) each (also gray or with alpha), uint8 or float from 0 to 1.
-        backend: what looks at subjects; the classical one, when there is no network.
+        model: measures subjects; by default the classical one.
 
     Raises:
-        VideoGenError: `frames-invalid`, for something that is no frame.
+        VideoGenError: `frames-invalid`, for anything but a frame.
     """
-    meter = SegmentMeter(request, backend or AppearanceModel())
+    meter = SegmentMeter(request, model or AppearanceModel())
     for frame in frames:
         meter.add(frame)
     return meter.finish()
 
 
 def appearances_of(score: SegmentScore, name: str) -> tuple[Appearance, ...]:
-    """What a subject looked like in a segment that was scored: the `first` of later segments' requests."""
-    return tuple(look for subject in score.subjects if subject.name == name for look in read_looks(subject).values())
+    """A subject's appearances in a scored segment: the `first` of later segments' requests."""
+    return tuple(
+        each for subject in score.subjects if subject.name == name for each in read_appearances(subject).values()
+    )

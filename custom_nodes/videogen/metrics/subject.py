@@ -18,7 +18,7 @@ _CHROMA_SPAN = 80.0
 _RING = 0.12
 #: Standard deviations of the center prior, as shares of width and height.
 _PRIOR = (0.22, 0.32)
-#: What the strict reading of the ratio mask weighs beside the generous one.
+#: Weight of the strict reading of the ratio mask against the generous one.
 _STRICT = 0.65
 #: A weight map whose mean is below this has no subject in it.
 EMPTY = 1e-3
@@ -119,7 +119,7 @@ def ratio_mask(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _normalized(values: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """With a sum of 1; where nothing stands out, something else instead."""
+    """Normalize to a sum of 1; a fallback where nothing stands out."""
     total = float(values.sum())
     return values / total if total > 1e-3 * float(otherwise.sum()) else otherwise / float(otherwise.sum())
 

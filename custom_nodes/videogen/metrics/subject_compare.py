@@ -1,4 +1,4 @@
-"""A subject's frames held against images of it, and against those of the segment in which it was seen first."""
+"""Comparison of a subject's frames with reference images, and with the segment in which it first appeared."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from ..core.errors import VideoGenError
 from .appearance import Appearance, compare_appearances
 
 REFERENCE, FIRST_SEGMENT = "reference", "first segment"
-#: What is said of somebody who has neither images nor an earlier segment.
+#: The note on a subject that has neither reference images nor an earlier segment.
 NOTHING_YET = "there is nothing to compare with yet: later segments are compared with this one"
 
 
-def compare_looks(
-    looks: Mapping[int, Appearance], against: str, candidates: Sequence[Appearance]
+def compare_samples(
+    appearances: Mapping[int, Appearance], against: str, candidates: Sequence[Appearance]
 ) -> tuple[list[SampleScore], list[int]]:
-    """Each sampled frame against images of the subject.
+    """Compare each sampled frame with images of the subject.
 
-    A character's own images show it from several sides: the most alike one counts. The frames of a segment are as good as
-    each other, and the best of five pairs says more than a pair does: the one in the middle counts, which is what the
-    calibration was made with.
+    Reference images show a character from several sides: the most similar one counts. The frames of a segment are equally
+    good, and the best of five pairs is biased upwards: the median one counts, as in the calibration.
 
     Args:
-        looks: 0-based frame → what the subject looks like in it.
+        appearances: 0-based frame → the subject's appearance in it.
         against: `REFERENCE` or `FIRST_SEGMENT`.
 
     Returns:
@@ -38,7 +37,7 @@ def compare_looks(
         VideoGenError: `backend-mismatch`.
     """
     samples, identical = [], []
-    for number, appearance in looks.items():
+    for number, appearance in appearances.items():
         found = sorted((compare_appearances(appearance, each) for each in candidates), key=lambda like: like.score)
         like = found[-1] if against == REFERENCE else found[(len(found) - 1) // 2]
         samples.append(SampleScore(number, against, like.score, like.embedding, like.chroma, like.cosine, like.face))
@@ -48,7 +47,7 @@ def compare_looks(
 
 
 def sum_up(score: SubjectScore, samples: Sequence[SampleScore]) -> SubjectScore:
-    """With the mean and the minimum of its comparisons: the lower ones, where there are both kinds.
+    """Fill in the mean and the minimum of its comparisons: the lower ones, where there are both kinds.
 
     A mean over both would let a first segment that is like itself make up for a reference that is not met.
     """
@@ -66,18 +65,18 @@ def sum_up(score: SubjectScore, samples: Sequence[SampleScore]) -> SubjectScore:
 
 
 def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, description: str = "") -> SubjectScore:
-    """A subject's score, also against the segment in which it was accepted first.
+    """Add to a subject's score the comparison with the segment in which it was first accepted.
 
     Args:
         first: its score there.
         number: of that segment.
         description: of the subject, for the names of its clothes.
     """
-    looks, known = read_looks(score), read_looks(first)
-    if not looks or not known or FIRST_SEGMENT in score.against:
+    appearances, known = read_appearances(score), read_appearances(first)
+    if not appearances or not known or FIRST_SEGMENT in score.against:
         return score
     try:
-        samples, _ = compare_looks(looks, FIRST_SEGMENT, list(known.values()))
+        samples, _ = compare_samples(appearances, FIRST_SEGMENT, list(known.values()))
     except VideoGenError as error:
         return replace(score, notes=(*score.notes, f"not compared with segment {number}: {error.message}"))
     summed = sum_up(score, [*score.samples, *samples])
@@ -95,25 +94,25 @@ def find_drift(
     samples: Sequence[SampleScore],
     description: str,
 ) -> tuple[Drift, ...]:
-    """What differs, over all frames. Pose and light change lightness and colorfulness all the time: these are only worth a
-    word where the subject is not clearly the same."""
+    """Differences over all frames. Pose and light constantly change lightness and colorfulness: these are only reported
+    where the subject is not clearly the same."""
     if not samples or not frames:
         return ()
     clear = min(sample.score for sample in samples) >= SAME_SUBJECT
     return tuple(drift for drift in name_drift(before, frames, description) if drift.quantity == "hue" or not clear)
 
 
-def read_looks(score: SubjectScore) -> dict[int, Appearance]:
-    """Sampled frame → what the subject looks like in it; none of another version's."""
+def read_appearances(score: SubjectScore) -> dict[int, Appearance]:
+    """Sampled frame → the subject's appearance in it; none where another version has written them."""
     try:
         return {look.frame: Appearance.from_dict(look.appearance) for look in score.looks}
     except VideoGenError:
         return {}
 
 
-def keep_looks(looks: Mapping[int, Appearance]) -> tuple[FrameAppearance, ...]:
-    """What `read_looks` reads."""
-    return tuple(FrameAppearance(number, appearance.to_dict()) for number, appearance in looks.items())
+def keep_appearances(appearances: Mapping[int, Appearance]) -> tuple[FrameAppearance, ...]:
+    """The inverse of `read_appearances`."""
+    return tuple(FrameAppearance(number, appearance.to_dict()) for number, appearance in appearances.items())
 
 
 def read_parts(frame: FrameParts) -> dict[str, PartColor]:
@@ -121,7 +120,7 @@ def read_parts(frame: FrameParts) -> dict[str, PartColor]:
 
 
 def keep_parts(frames: Sequence[tuple[int, Mapping[str, PartColor]]]) -> tuple[FrameParts, ...]:
-    """What `read_parts` reads, of all frames."""
+    """The inverse of `read_parts`, for all frames."""
     return tuple(
         FrameParts(number, {name: (c.lightness, c.chroma, c.hue) for name, c in colors.items()})
         for number, colors in frames

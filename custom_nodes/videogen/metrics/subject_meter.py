@@ -1,4 +1,4 @@
-"""One character or object over a segment: sampled, measured, compared, and what drifts about it."""
+"""One character or object over a segment: sampled, measured, compared, and its drift."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .subject_compare import (
     FIRST_SEGMENT,
     NOTHING_YET,
     REFERENCE,
-    compare_looks,
+    compare_samples,
     find_drift,
-    keep_looks,
+    keep_appearances,
     keep_parts,
     sum_up,
 )
@@ -31,14 +31,14 @@ SAMPLES = 5
 
 @dataclass(frozen=True)
 class SubjectRequest:
-    """Whom to look for, where, and what to compare with.
+    """A subject to measure: where it is, and what to compare it with.
 
     Attributes:
         kind: ``character``, ``object`` or ``location``.
         region: (x, y, width, height) in 0…1.
         mask: (height, width), or (frames, height, width) with one for each frame; before `region`.
-        references: of the character's own images; a frame counts against the one that it is most like.
-        first: of its first accepted segment, in several frames; the one in the middle counts.
+        references: of the subject's reference images; a frame is scored against the most similar one.
+        first: in several frames of its first accepted segment; the median one counts.
     """
 
     kind: str
@@ -58,10 +58,10 @@ class SubjectRequest:
 
 
 class SubjectMeter:
-    """Takes a segment's frames one after the other; keeps images of the sampled ones only."""
+    """Measures a segment's frames one after the other; keeps images of the sampled ones only."""
 
-    def __init__(self, request: SubjectRequest, backend: AppearanceModel) -> None:
-        self.request, self._backend = request, backend
+    def __init__(self, request: SubjectRequest, model: AppearanceModel) -> None:
+        self.request, self._model = request, model
         self._sampled: list[tuple[int, SceneImage, SubjectWeight]] = []
         self._parts: list[tuple[int, dict[str, PartColor]]] = []
         self._hidden: list[int] = []
@@ -72,7 +72,7 @@ class SubjectMeter:
         return weigh_subject(small, self.request.mask_of(number), self.request.region)
 
     def add(self, number: int, image: SceneImage, small: SceneImage, weight: SubjectWeight, sampled: bool) -> None:
-        """One more frame: `image` of `FLOW_SIDE`, and `small` and `weight` of `MEASURE_SIDE`."""
+        """Add a frame: `image` of `FLOW_SIDE`, and `small` and `weight` of `MEASURE_SIDE`."""
         if weight.is_empty:
             self._hidden.append(number)
             return
@@ -85,7 +85,7 @@ class SubjectMeter:
     def finish(self) -> SubjectScore:
         """The subject's score, with None and a sentence where there was nothing to compare."""
         request, notes = self.request, []
-        measured = self._backend.measure([(image, weight) for _, image, weight in self._sampled])
+        measured = self._model.measure([(image, weight) for _, image, weight in self._sampled])
         self.appearances = {number: each for (number, _, _), each in zip(self._sampled, measured, strict=True)}
         if not measured:
             notes.append(
@@ -99,7 +99,7 @@ class SubjectMeter:
         for against, candidates in ((REFERENCE, request.references), (FIRST_SEGMENT, request.first)):
             if candidates and measured:
                 try:
-                    found, identical = compare_looks(self.appearances, against, candidates)
+                    found, identical = compare_samples(self.appearances, against, candidates)
                 except VideoGenError as error:
                     notes.append(f"not compared with the {against}: {error.message}")
                     continue
@@ -122,12 +122,12 @@ class SubjectMeter:
             worst_frame=None,
             against={},
             samples=(),
-            backend=self._backend.name,
-            calibration=find_calibration(self._backend.name).label,
+            backend=self._model.name,
+            calibration=find_calibration(self._model.name).label,
             weights=measured[0].weights if measured else "",
             drift=find_drift(before, self._parts, samples, request.description),
             notes=tuple(notes),
-            looks=keep_looks(self.appearances),
+            looks=keep_appearances(self.appearances),
             parts=keep_parts(self._parts),
         )
         return sum_up(score, samples)

@@ -153,7 +153,7 @@ def score_temporal(frames: Iterable[np.ndarray]) -> TemporalScore:
 def tv_l1_variance(frames: Iterable[np.ndarray], side: int = 256) -> float:
     """1 / (1 + variance of the mean flow's length), with Dual TV-L1 flow: the usual recipe, only for comparison.
 
-    It takes seconds a pair, does not see noise, and gives a frozen clip 1.00. Zach, Pock and Bischof, DAGM 2007.
+    It takes seconds a pair, does not see noise, and scores a frozen clip 1.00. Zach, Pock and Bischof, DAGM 2007.
 
     Raises:
         VideoGenError: `metric-missing`, where neither opencv-contrib nor scikit-image is installed.

@@ -13,18 +13,18 @@ from torch import Tensor
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 #: The joint keys of this many rows are built at once: more at a time would not be faster, only larger.
 MAX_JOINT_BYTES = 256 * 2**20
-#: Channels a head gets for the anchors' bias. Kernels want head widths that are multiples of 8, and a bias that is spread
-#: over eight channels stays as small as the keys beside it: half precision and kernels with 8-bit keys keep it exactly enough.
+#: Channels added to each head for the anchors' bias. Kernels want head widths that are multiples of 8, and a bias that is spread
+#: over eight channels is about as small as the keys: half precision and kernels with 8-bit keys represent it well enough.
 _BIAS_CHANNELS = 8
 
 
 @dataclass(frozen=True)
 class AnchorKeys:
-    """What one layer keeps of a sub-batch for the next ones: keys and values, (chunks, tokens, width) each.
+    """Keys and values of a sub-batch that one layer keeps for the next sub-batches, (chunks, tokens, width) each.
 
     Attributes:
         first: of the shot's first frame.
-        last: of the sub-batch's last frame; None when nobody looks at the frame before.
+        last: of the sub-batch's last frame; None unless frames attend to the previous one.
     """
 
     first: tuple[Tensor, Tensor]
@@ -138,7 +138,7 @@ def _join(
 def keep_anchors(
     k: Tensor, v: Tensor, *, chunks: int, previous: bool, kept: AnchorKeys | None, last_pass: bool = False
 ) -> AnchorKeys | None:
-    """What the next sub-batch needs from this one; None after the last."""
+    """Return what the next sub-batch needs from this one; None after the last."""
     if last_pass:
         return None
     frames = k.shape[0] // chunks
@@ -149,10 +149,10 @@ def keep_anchors(
 
 
 def _attend_biased(q: Tensor, k: Tensor, v: Tensor, heads: int, own: int, bias: float, attend: Attend) -> Tensor:
-    """Attention with `bias` added to the logits of all keys behind the first `own`.
+    """Attention with `bias` added to the logits of all keys after the first `own`.
 
-    Each head gets `_BIAS_CHANNELS` channels: 1 in the queries, so that the product with what stands in the keys adds
-    up to the bias. Kernels divide by the root of the head's width, which is larger now: the queries make up for it.
+    Each head is extended by `_BIAS_CHANNELS` channels: 1 in the queries, so that the product with the keys' channels adds
+    up to the bias. Kernels divide by the root of the head's width, which is larger now: the queries are scaled to compensate.
     """
     width = q.shape[-1] // heads
     wide = width + _BIAS_CHANNELS

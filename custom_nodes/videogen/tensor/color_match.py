@@ -58,7 +58,7 @@ def measure_colors(lab: Tensor, weights: Tensor | None = None) -> ColorStats | N
 
     Args:
         lab: (height, width, 3).
-        weights: (height, width), how much a pixel counts; None: all the same.
+        weights: (height, width), weight of each pixel; None: equal.
 
     Returns:
         None when no pixel counts.
@@ -88,7 +88,7 @@ def average_stats(stats: Iterable[ColorStats]) -> ColorStats:
 
 
 def fit_color_map(frame: ColorStats, reference: ColorStats, method: Method, strength: float = 1.0) -> ColorMap:
-    """The map that gives a frame the reference's colors.
+    """The map from a frame's colors to the reference's.
 
     Each by itself: Reinhard et al. 2001, "Color transfer between images", in Lab: mean and standard deviation. Together: the
     linear map of Monge and Kantorovich (Pitié and Kokaram 2007), which moves one normal distribution onto another with the

@@ -21,7 +21,7 @@ def srgb_to_lab(rgb: Tensor) -> Tensor:
     """Colors of sRGB as CIE Lab under its own white, D65: L in 0…100, a and b in about -128…128.
 
     Args:
-        rgb: (..., 3), floating point; what lies outside 0…1 is cut off.
+        rgb: (..., 3), floating point; values outside 0…1 are clipped.
     """
     to_xyz, _ = _matrices(rgb.dtype, rgb.device)
     rgb = rgb.clamp(0, 1)

@@ -18,9 +18,9 @@ _MARGIN, _HEADROOM = 0.06, 0.10
 _SMALLEST, _LARGEST = 0.01, 0.75
 #: How often the colors are looked at again, and how many times as much a color must be the figure's as the background's.
 _ROUNDS, _CAUTION = 3, 2.0
-#: By how much what is found must stand out from the rest to count, 0 to 1.
+#: Least contrast between the figure and the rest, 0 to 1.
 _CONTRAST = 0.25
-#: Share of the figure that may lie outside its box on each side.
+#: Share of the figure that may be outside its box on each side.
 _SPECKS = 0.004
 
 CropBox = tuple[int, int, int, int]
@@ -47,12 +47,12 @@ def crop_to_figure(image: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def find_figure(image: Tensor) -> Tensor | None:
-    """Where the figure is that stands before a background, (height, width) in 0…1, or None where it does not stand out.
+    """Find the figure before a background: a mask (height, width) in 0…1, or None where it does not stand out.
 
     Colors that are frequent in the middle and rare at the border belong to the figure. With ``c`` the image's color
     histogram weighted by a Gaussian around the middle, ``b`` that of the border (all but the lower edge, at which
     people often are cut off): ``w = c / (c + 2b)`` by the color of each pixel, times a wider Gaussian, smoothed. This is
-    done again with the histograms of what was found and of the rest.
+    repeated with the histograms of the found figure and of the rest.
 
     Args:
         image: (height, width, 3) in 0…1.
@@ -80,7 +80,7 @@ def find_figure(image: Tensor) -> Tensor | None:
         ours, others = _histogram(colors, inside), _histogram(colors, outside)
         weight = (ours / (ours + _CAUTION * others + 1e-6))[colors] * prior
         weight = F.avg_pool2d(F.pad(weight[None, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0, 0]
-        # What was found says better than the middle of the image which colors are the figure's.
+        # The found figure is a better sample of its colors than the middle of the image.
         inside, outside = weight**2, ring + (1 - weight) ** 2
     threshold = _otsu(weight)
     figure = weight > threshold
@@ -114,7 +114,7 @@ def figure_box(mask: Tensor) -> CropBox | None:
 
 
 def square_around(box: CropBox, size: tuple[int, int]) -> CropBox:
-    """The square with some room around a box, moved and shrunk until it lies within an image of this width and height."""
+    """The square with a margin around a box, moved and shrunk to fit within an image of this width and height."""
     width, height = size
     left, top, right, bottom = box
     larger = max(right - left, bottom - top)

@@ -17,7 +17,7 @@ def drift_cosine(drift: float) -> float:
 
 
 def frame_correlation(drift: float, distance: int = 1) -> float:
-    """How the noise of two frames correlates that lie `distance` frames apart.
+    """Correlation of the noise of two frames that are `distance` frames apart.
 
     With ``x = cos(drift · 90°)`` it is ``x² + (1 - x²) · x^distance``; for neighbors ``x + x² - x³``, which falls from 1 to 0
     as drift grows, without a turn. However far apart, x² stays: that is the part which the whole shot shares.
@@ -31,7 +31,7 @@ def make_frame_noise(
 ) -> Tensor:
     """The noise of some frames of a shot.
 
-    Frame f gets ``cos(a) · base + sin(a) · path(f)`` with ``a = drift · 90°``. `base` is one field of noise for the whole
+    Frame f is ``cos(a) · base + sin(a) · path(f)`` with ``a = drift · 90°``. `base` is one field of noise for the whole
     shot, and ``path`` walks over the sphere, at every frame by the same angle towards a new field of its own:
     ``path(0) = own(0)``, ``path(f) = cos(a) · path(f - 1) + sin(a) · own(f)``.
 

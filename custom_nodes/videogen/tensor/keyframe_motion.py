@@ -18,7 +18,7 @@ def look_at(image: Tensor, view: View, dims: tuple[int, int] = (-2, -1)) -> Tens
     """The part of an image that a view shows, in the image's own size.
 
     Each direction by itself with a cubic kernel, which is widened when the part is larger than the image, so that
-    nothing aliases. Beyond its edges the image is mirrored: there are no black borders. A view of all of it gives the
+    nothing aliases. Beyond its edges the image is mirrored: there are no black borders. A view of all of it returns the
     image itself.
 
     Not for noise: mixing neighbors makes their variance smaller and correlates them.

@@ -26,19 +26,19 @@ def mask_size(frame: tuple[int, int], long_side: int = LONG_SIDE) -> tuple[int, 
 def make_region_masks(
     areas: Sequence[Area], size: tuple[int, int], *, feather: float = 0.06, files: Mapping[str, Tensor] | None = None
 ) -> list[Tensor | None]:
-    """One mask for each area, in 0…1; None stands for the whole frame.
+    """Draw one mask for each area, in 0…1; None means the whole frame.
 
-    With ``S`` the soft shapes of a layer and ``T`` what the layers before have taken, ``M_i = S_i · min(1, (1 − T) / ΣS)`` and
+    With ``S`` the soft shapes of a layer and ``T`` the area of earlier layers, ``M_i = S_i · min(1, (1 − T) / ΣS)`` and
     ``T ← T + ΣM``: neighbors that share an edge add up to exactly 1 on it, and where areas overlap, those of one layer share
-    the place and those of a later one have what is left. Areas on the layer REST get ``share · (1 − T)`` after all others.
+    it and those of a later one get the rest. Areas on the layer REST get ``share · (1 − T)`` after all others.
 
-    So masks with a region, of whatever kind, never add up above 1, and neither do those of any one kind. What the regions
-    leave is for each kind on its own: there, characters, objects and the location add up, each with its own weight. Who has
-    no region, is alone of its kind, and beside whom nobody has a region, is everywhere.
+    So masks with a region, of any kind, never add up to more than 1, and neither do those of one kind. The area without
+    regions is divided within each kind separately: there, characters, objects and the location add up, each with its own
+    weight. An entity without a region that is the only one of its kind covers the whole frame if there are no regions at all.
 
     Args:
         size: width and height in pixels of the masks.
-        feather: width of the soft edges as a share of the frame's width. Half of it lies on either side of the edge;
+        feather: width of the soft edges as a share of the frame's width. Half of it is on either side of the edge;
             beyond it a mask is exactly 0 or 1. An edge of the frame is hard.
         files: name → mask image, (height, width) of any size, 0…1, 1 where its area is.
 
@@ -66,9 +66,9 @@ def make_region_masks(
 
 
 def group_masks(masks: Sequence[Tensor | None]) -> list[list[int]]:
-    """The masks, by index, in groups that add up to at most 1 each; those that are everywhere are a group of their own.
+    """The masks, by index, in groups that add up to at most 1 each; those of the whole frame are a group of their own.
 
-    What is resized and normalized together must be no more than 1 together: kinds that add up are not to weaken each other.
+    Masks that are resized and normalized together must add up to at most 1: kinds that add up must not weaken each other.
     """
     everywhere = [index for index, mask in enumerate(masks) if mask is None]
     groups = [everywhere] if everywhere else []
@@ -104,7 +104,7 @@ def soften(mask: Tensor, feather_pixels: float) -> Tensor:
     """A mask (height, width) with its edges made as soft as those of boxes.
 
     A box's edge is a step convolved with ``6 t (1 − t)``, whose integral is the smoothstep; here the mask is convolved with
-    it, both ways. What lies beyond the frame's edge is taken to be like the edge.
+    it, both ways. The mask is continued beyond the frame's edge with the values at the edge.
     """
     for dimension in (0, 1):
         radius = min(int(feather_pixels / 2), mask.shape[dimension] - 1)

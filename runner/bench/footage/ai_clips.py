@@ -21,7 +21,7 @@ _LEAST_FRAMES = 16
 #: Evenly spaced frames of each clip that are looked at.
 SAMPLES = 5
 
-#: What a clip shows, by the name of its file; looked at by eye, before anything was measured.
+#: Kind of subject → names of the clips' files; classified by eye, before anything was measured.
 KINDS = {
     "person": """hunyuan_video_text_to_video-1 ltxv_text_to_video-1 video_humo-1 video_wan2.1_alpha_t2v_14B-1
         video_wan2.1_fun_camera_v1.1_14B-1 video_wan2_2_14B_flf2v-1 video_wan2_2_14B_s2v-1 video_wan2_2_14B_t2v-1
@@ -141,9 +141,9 @@ def other_pairs(clips: Sequence[Clip]) -> list[tuple[Sample, Sample]]:
 def swapped_pairs(clips: Sequence[Clip]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """(a frame, its subject later on another clip's background, another clip's subject on its own background).
 
-    The subject is an ellipse in the middle with a soft edge: nobody has masks for these clips. Three others for each clip.
+    The subject is an ellipse in the middle with a soft edge: there are no masks for these clips. Three others for each clip.
     """
-    mask = np.zeros((_CUT_SIDE, _CUT_SIDE), np.float32)
+    mask: np.ndarray = np.zeros((_CUT_SIDE, _CUT_SIDE), np.float32)
     cv2.ellipse(mask, *_CUT, 0, 0, 360, 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), 4)[..., None]
     result = []
@@ -164,7 +164,7 @@ def swapped_pairs(clips: Sequence[Clip]) -> list[tuple[np.ndarray, np.ndarray, n
 def _read_samples(path: Path) -> tuple[np.ndarray, ...]:
     frames = []
     with Image.open(path) as image:
-        count = image.n_frames  # type: ignore[attr-defined]
+        count = image.n_frames
         wanted = {round(index * (count - 1) / (SAMPLES - 1)) for index in range(SAMPLES)}
         for number in range(count):  # in order: each frame is a difference to those before it
             image.seek(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ CAST = {
         glasses=True,
     ),
 }
-#: Places: two colors of a gradient, that of the ground, and a seed for what stands about.
+#: Places: two colors of a gradient, that of the ground, and a seed for the objects in it.
 PLACES: dict[str, tuple[RGB, RGB, RGB, int]] = {
     "field": ((176, 206, 232), (222, 232, 236), (110, 92, 66), 1),
     "forest": ((70, 104, 74), (120, 150, 104), (72, 66, 46), 2),
@@ -163,7 +164,7 @@ def mix_looks(first: str, second: str, share: float) -> Look:
     """A figure on its way from one to the other: colors in between, the second's build from the middle on."""
     one, other = CAST[first], CAST[second]
     base = other if share >= 0.5 else one
-    mixed = {}
+    mixed: dict[str, Any] = {}
     for field in ("skin", "hair", "top", "trousers"):
         a, b = np.array(getattr(one, field), float), np.array(getattr(other, field), float)
         mixed[field] = tuple(round(value) for value in a * (1 - share) + b * share)
@@ -193,5 +194,7 @@ def as_jpeg(frames: np.ndarray, quality: int) -> np.ndarray:
     result = []
     for frame in frames:
         _, data = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        result.append(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        result.append(decoded[..., ::-1])
     return np.stack(result)

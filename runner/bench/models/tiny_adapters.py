@@ -38,9 +38,9 @@ def draw_adapter(kind: str, unet: UNet, *, name: str = "") -> Mapping[str, Tenso
 
 
 def draw_embeds(kind: str, images: int = 1, *, seed: int = 0, width: int = EMBED_WIDTH) -> tuple[Tensor, Tensor]:
-    """What an encoder gives for so many images, and for the negative prompt: (images, …) and (1, …), float64.
+    """An encoder's output for so many images, and for the negative prompt: (images, …) and (1, …), float64.
 
-    For plain adapters the negative one is zeros; for the others it is what the encoder gives for an image of CLIP's mean
+    For plain adapters the negative one is zeros; for the others it is the encoder's output for an image of CLIP's mean
     color, here just other numbers.
     """
     generator = torch.Generator().manual_seed(seed)

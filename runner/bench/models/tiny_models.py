@@ -42,7 +42,7 @@ def draw_unet(unet: UNet, *, name: str = "", dtype: torch.dtype = torch.float32)
 def build_comfy_model(
     unet: UNet, weights: Mapping[str, torch.Tensor], *, dtype: torch.dtype = torch.float64, device: str = "cpu"
 ) -> comfy.model_patcher.ModelPatcher:
-    """What a checkpoint loader puts out as MODEL. The dtype is that of all its layers; nothing is cast in between."""
+    """Build a checkpoint loader's MODEL. The dtype is that of all its layers; nothing is cast in between."""
     config = _COMFY_KINDS[unet.family](_describe_for_comfy(unet))
     config.set_inference_dtype(dtype, None)
     # Patches of the model's own weights are made on the device on which it rests.
@@ -78,7 +78,7 @@ def make_context(
 
 
 def make_sizes(unet: UNet, rows: int, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
-    """What SDXL is given beside the text, for diffusers' ``added_cond_kwargs``: `text_embeds` (rows, pooled width) and
+    """SDXL's inputs in addition to the text, for diffusers' ``added_cond_kwargs``: `text_embeds` (rows, pooled width) and
     `time_ids` (rows, 6); nothing for SD 1.5."""
     if unet.vector_width is None:
         return {}
@@ -89,7 +89,7 @@ def make_sizes(unet: UNet, rows: int, *, seed: int = 0, dtype: torch.dtype = tor
 
 
 def join_sizes(unet: UNet, sizes: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
-    """The same as one vector a row, as ComfyUI gives it to its UNet (`y`)."""
+    """The same as one vector a row, as ComfyUI passes it to its UNet (`y`)."""
     if unet.vector_width is None:
         return None
     from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
@@ -161,7 +161,7 @@ def _describe_for_diffusers(unet: UNet) -> dict[str, Any]:
 
 
 class TinyText:
-    """What CLIPTextEncode needs of a CLIP: the same text gives the same numbers."""
+    """The part of a CLIP that CLIPTextEncode needs: the same text is encoded to the same numbers."""
 
     def __init__(self, unet: UNet) -> None:
         self.unet = unet

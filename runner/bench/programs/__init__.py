@@ -1,1 +1,1 @@
-"""Benchmarks that need torch and ComfyUI's modules; each runs in ComfyUI's Python."""
+"""Benchmarks that need torch and ComfyUI's modules. `in_comfyui` starts each in ComfyUI's Python."""

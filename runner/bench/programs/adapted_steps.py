@@ -23,6 +23,7 @@ from ..models.random_weights.adapters import lay_out_plain, lay_out_plus
 from ..models.random_weights.layout import draw_weights
 from ..models.random_weights.unets import SD15_SLIM, SDXL, TINY_SDXL, UNet
 from ..models.tiny_models import build_comfy_model, build_diffusers_unet, draw_unet, join_sizes
+from .segment_clock import allocated_peak
 
 WEIGHT = 0.8
 TIMESTEP = 500
@@ -30,7 +31,7 @@ TIMESTEP = 500
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured on a kind of device.
+    """The measurement on a kind of device.
 
     Attributes:
         sides: latents' sides for one frame and for several.
@@ -105,7 +106,7 @@ class Steps:
                 self.inner.watch(*[self.pipeline.model.encoder_hid_proj] * 2)
 
     def prepare_ours(self, kind: str, people: int, frames: int) -> Callable[[], Tensor]:
-        """A step in ComfyUI: gives the noise predictions, first the negative rows."""
+        """A step in ComfyUI, which returns the noise predictions, first the negative rows."""
         step = self._step(frames)
         model = apply_image_conditions(self.model, self._conditions(kind, people, frames)) if kind else self.model
         order = [NEGATIVE, POSITIVE]
@@ -170,7 +171,7 @@ class Steps:
             gc.enable()
 
     def run(self, call: Callable[[], Tensor]) -> tuple[Tensor, int]:
-        """What a step gives, and the most bytes of tensors that were held in it beyond those from before."""
+        """A step's output, and the most bytes of tensors that it held in addition to those from before."""
         if self.device == "cuda":
             before = torch.cuda.memory_allocated()
             torch.cuda.reset_peak_memory_stats()
@@ -179,7 +180,7 @@ class Steps:
             return output, torch.cuda.max_memory_allocated() - before
         with torch.autograd.profiler.profile(use_kineto=True, profile_memory=True) as profile:
             output = call()
-        return output, _peak_bytes(profile)
+        return output, allocated_peak(profile)
 
     def _wait(self) -> None:
         if self.device == "cuda":
@@ -223,7 +224,7 @@ def _draw_adapter(kind: str, setup: Setup) -> Mapping[str, Tensor]:
 
 
 def _draw_embeds(kind: str, images: int) -> tuple[Tensor, Tensor]:
-    """What CLIP ViT-H gives for some images, and for the negative prompt."""
+    """The shape of CLIP ViT-H's output for some images, and for the negative prompt; random."""
     generator = torch.Generator().manual_seed(images)
     shape = (1024,) if kind == "plain" else (257, 1280)
     embeds = torch.randn(images + 1, *shape, generator=generator)
@@ -235,14 +236,3 @@ def _halves(side: int) -> Tensor:
     left = torch.zeros(side, side)
     left[:, : side // 2] = 1.0
     return torch.stack([left, 1.0 - left])
-
-
-def _peak_bytes(profile: torch.autograd.profiler.profile) -> int:
-    """The most bytes that were held at a time of what was allocated while a profile was taken."""
-    assert profile.kineto_results is not None
-    events = [event for event in profile.kineto_results.events() if event.name() == "[memory]"]
-    held = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        peak = max(peak, held)
-    return peak

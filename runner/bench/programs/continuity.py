@@ -49,12 +49,12 @@ class Pairs:
     replaced: list[Pair]
 
 
-def measure_pairs(clips: Sequence[Clip], backend: AppearanceModel) -> Pairs:
-    """Everything that is compared, measured by one backend; no masks, no regions."""
+def measure_pairs(clips: Sequence[Clip], model: AppearanceModel) -> Pairs:
+    """Everything that is compared, measured by one model; no masks, no regions."""
 
     def look(frames: Sequence[np.ndarray]) -> list[Appearance]:
         images = [image for image in (prepare_image(frame, FLOW_SIDE) for frame in frames) if image]
-        return backend.measure([(image, weigh_subject(image.shrink(MEASURE_SIDE))) for image in images])
+        return model.measure([(image, weigh_subject(image.shrink(MEASURE_SIDE))) for image in images])
 
     seen = {(clip.name, number): each for clip in clips for number, each in enumerate(look(clip.frames))}
     triples = [look(frames) for frames in swapped_pairs(clips)]
@@ -67,7 +67,7 @@ def measure_pairs(clips: Sequence[Clip], backend: AppearanceModel) -> Pairs:
 
 
 def summarize(pairs: Pairs) -> dict[str, Any]:
-    """The figures of one backend on one set of clips."""
+    """The figures of one model on one set of clips."""
     scores = {
         name: [compare_appearances(*pair).score for pair in getattr(pairs, name)]
         for name in ("same", "other", "moved", "replaced")
@@ -86,7 +86,7 @@ def summarize(pairs: Pairs) -> dict[str, Any]:
 
 
 def area_under_curve(high: Sequence[float], low: Sequence[float]) -> float:
-    """The chance that one of `high` lies above one of `low` (ties count half)."""
+    """The probability that one of `high` is above one of `low` (ties count half)."""
     difference = np.subtract.outer(np.array(high), np.array(low))
     return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
 
@@ -95,9 +95,9 @@ def area_under_curve(high: Sequence[float], low: Sequence[float]) -> float:
 
 
 def find_knees(measured: dict[str, Pairs]) -> dict[str, float]:
-    """The knees of all backends, and the one of chroma that they share.
+    """The knees of all models, and the one of chroma that they share.
 
-    For a knee of chroma, each backend gets the lowest knee of its own at which no more than 5 % of the pairs of different
+    For a knee of chroma, each model is assigned the lowest knee at which no more than 5 % of the pairs of different
     subjects pass; that knee of chroma is taken with which the most pairs of one subject pass then.
     """
     best: tuple[float, dict[str, float]] = (-1.0, {})
@@ -141,15 +141,15 @@ def measure_costs(rounds: int = 7) -> dict[str, dict[str, float]]:
         frames = film("tom", "field", frames=24, size=size).frames
         small = prepare_image(frames[0])
         assert small is not None
-        backend = AppearanceModel()
-        reference = backend.measure_reference(frames[0])
+        model = AppearanceModel()
+        reference = model.measure_reference(frames[0])
 
         def whole(
-            frames: np.ndarray = frames, reference: Appearance = reference, backend: AppearanceModel = backend
+            frames: np.ndarray = frames, reference: Appearance = reference, model: AppearanceModel = model
         ) -> object:
             subject = SubjectRequest("character", "x", references=(reference,))
             place = SubjectRequest("location", "y")
-            return score_segment(frames, SegmentRequest(len(frames), (subject,), place), backend)
+            return score_segment(frames, SegmentRequest(len(frames), (subject,), place), model)
 
         def classical(frame: np.ndarray = frames[0]) -> None:
             image = prepare_image(frame)
@@ -243,13 +243,13 @@ def main() -> int:
         print("There is no footage: the packages comfyui-workflow-templates-media-… are not installed.")
         return 2
     costs = measure_costs()  # before torch with its threads is there
-    backends = [AppearanceModel()]
-    from ..footage.mobilenet import find_wheel, load_backend
+    models = [AppearanceModel()]
+    from ..footage.mobilenet import find_wheel, load_appearance_model
 
     weights = arguments.embedding or find_wheel()
     if weights is not None:
-        backends.append(load_backend(weights))
-    measured = {backend.name: {half: measure_pairs(clips[half], backend) for half in clips} for backend in backends}
+        models.append(load_appearance_model(weights))
+    measured = {model.name: {half: measure_pairs(clips[half], model) for half in clips} for model in models}
     result: dict[str, Any] = {
         "what": "pairs of frames of AI clips, no masks; calibration and test half by the names' hashes",
         "clips": {half: len(found) for half, found in clips.items()},

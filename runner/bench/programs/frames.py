@@ -1,7 +1,7 @@
 """``videogen bench frames``: what makes frames one shot, in numbers, on one machine in one run.
 
-How alike neighboring frames become with `drift`, how much closer anchors bring them, and what each node costs beside the bare
-sampler; on a CUDA device also frames that are sampled at 1080p, and whole segments of the workflows that ship, beside the same
+How alike neighboring frames become with `drift`, how much closer anchors bring them, and what each node costs over the bare
+sampler; on a CUDA device also frames that are sampled at 1080p, and whole segments of the shipped workflows, against the same
 graph without our nodes and diffusers' own pipeline. Weights are random: how alike frames of a trained model are is not measured
 here, only which way a knob turns.
 """
@@ -20,14 +20,14 @@ from typing import Any
 
 from ...comfyui.installation import find_installation
 from ..machine import describe_machine
-from ..models.comfy_python import enable_comfy, has_diffusers
+from ..models.comfy_modules import enable_comfy, has_diffusers
 
 PARTS = ("drift", "anchor", "cost", "segments")
 DRIFTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: The drift of the frames that the anchors are measured with.
 DRIFT = 0.35
-#: What a step costs with each of these; passes of a third of the frames.
+#: The variants whose step is timed; passes of a third of the frames.
 VARIANTS: dict[str, dict[str, Any]] = {
     "first, 0.5": {"strength": 0.5},
     "first, 1": {"strength": 1.0},
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(
     device: str, parts: Sequence[str], rounds: int, workflows: Sequence[str] = (), tiny: bool = False
 ) -> dict[str, Any]:
-    """The whole result. What needs ComfyUI is imported here, when it has been told its device.
+    """The whole result. Modules that need ComfyUI are imported here, once its device is fixed.
 
     Args:
         tiny: with a tiny UNet, to try the benchmark out; its speed says nothing.

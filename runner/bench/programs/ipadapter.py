@@ -1,4 +1,4 @@
-"""``videogen bench ipadapter``: a sampling step with an IP-Adapter over one without, beside diffusers' own.
+"""``videogen bench ipadapter``: a sampling step with an IP-Adapter over one without, against diffusers' own.
 
 Both UNets have the same random weights and get the same latents, text and images. A figure is what an adapter adds to a
 step; the peer is diffusers' `load_ip_adapter` with its own attention processors. All variants take turns in every round, so
@@ -21,7 +21,7 @@ from typing import Any
 
 from ...comfyui.installation import find_installation
 from ..machine import describe_machine
-from ..models.comfy_python import enable_comfy, has_diffusers
+from ..models.comfy_modules import enable_comfy, has_diffusers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def parse_frames(text: str) -> list[int]:
 
 
 def measure(setup: Any, device: str, frames: Sequence[int], rounds: int) -> dict[str, Any]:
-    """The whole result. What needs ComfyUI is imported here, when it has been told its device."""
+    """The whole result. Modules that need ComfyUI are imported here, once its device is fixed."""
     import diffusers
     import torch
 
@@ -93,7 +93,7 @@ def measure(setup: Any, device: str, frames: Sequence[int], rounds: int) -> dict
 
 @dataclass(frozen=True)
 class Case:
-    """What is seen in a step; kind "" is nothing."""
+    """The images in a step: kind of adapter ("" for none) and number of characters."""
 
     kind: str = ""
     people: int = 0
@@ -147,7 +147,7 @@ def measure_batch(steps: Any, frames: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def _extras(pairs: Sequence[Pair], clock: int) -> list[float]:
-    """What the adapter added, in seconds, by one of the two clocks of `Steps.time`."""
+    """Seconds that the adapter added, by one of the two clocks of `Steps.time`."""
     return [adapted[clock] - without[clock] for without, adapted in pairs]
 
 

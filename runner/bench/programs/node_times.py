@@ -1,4 +1,4 @@
-"""What the nodes take that run once a shot, for `runner.bench.programs.frames`.
+"""Times of the nodes that run once a shot, for `frames`.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
 """
@@ -21,7 +21,6 @@ from custom_nodes.videogen.nodes.frames.frame_noise import FrameNoise
 from custom_nodes.videogen.nodes.frames.keyframe_motion import move_over_images
 from custom_nodes.videogen.nodes.frames.location import VideoGenLocation
 from custom_nodes.videogen.nodes.frames.upscale import VideoGenUpscale
-from tests.support.stories import small_story
 
 from ..models.hidden_inputs import in_graph
 from .random_upscaler import random_upscaler
@@ -43,7 +42,14 @@ class NodeTime(NamedTuple):
 def time_nodes(steps: ShotSteps, rounds: int) -> Iterator[NodeTime]:
     """Every node of a shot but Apply Characters and Continuity, which have benchmarks of their own."""
     setup, own = steps.setup, (8 * steps.setup.side,) * 2
-    plan = plan_segment(parse_story(small_story("Bench", size=setup.film, segments=1)), 1)
+    story = {
+        "title": "Bench",
+        "fps": 8,
+        "frames": 4,
+        "size": list(setup.film),
+        "segments": [{"prompt": "A tree.", "seed": 1}],
+    }
+    plan = plan_segment(parse_story(story), 1)
     for size, count in ((own, setup.frames), (setup.film, FILM_FRAMES)):
         for name, call in _frame_calls(size, count).items():
             yield NodeTime(name, size, count, _median(steps, call, rounds))

@@ -1,4 +1,4 @@
-"""Seconds and memory of a segment and of its nodes, for `runner.bench.programs.whole_segments`."""
+"""Clocks and memory gauges: of a segment and of its nodes, and of single steps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-#: What comes after the frames, and has a part of its own.
+#: Nodes that run after the frames are done, and are measured as parts of their own.
 _AFTER = ("VideoGenContinuity", "VideoGenSaveSegment")
-#: Nodes that have a part of their own, and what it is called.
+#: Nodes that are measured as parts of their own, and the parts' names.
 _PARTS = {
     "VideoGenApplyCharacters": "Apply Characters, pictures that were encoded before",
     "SamplerCustomAdvanced": "sampling",
@@ -82,3 +82,14 @@ def held_memory(device: str) -> int:
 
 def gigabytes(peak: int, device: str) -> float | None:
     return round(peak / 1e9, 2) if device == "cuda" else None
+
+
+def allocated_peak(profile: torch.autograd.profiler.profile) -> int:
+    """The most bytes that were held at a time, of those allocated while a profile was taken (on the CPU)."""
+    assert profile.kineto_results is not None
+    events: list[Any] = [event for event in profile.kineto_results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak

@@ -1,4 +1,4 @@
-"""The workflows that ship, as they stand in `workflows/`, for `runner.bench.programs.whole_segments`: nothing of them is written twice.
+"""The shipped workflows, read from the templates in the node pack (copies of `workflows/`), for `whole_segments`.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
 """
@@ -12,7 +12,6 @@ from typing import Any
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.render_size import NATIVE_MEGAPIXELS, fit_render_size
-from tests.support.stories import small_story
 
 from ...comfyui.graph import nodes_of
 from ...comfyui.installation import PROJECT
@@ -20,13 +19,15 @@ from ...workflows.workflow import convert_workflow, load_workflow
 from ..models.graph_steps import Graph, describe_nodes, find_nodes
 from ..models.random_weights.unets import SD15, SD21, SDXL, TINY_SD15, TINY_SDXL, UNet
 
+#: A package of the runner has no `workflows/`, but the pack, whose templates are the same files (a test compares them).
+TEMPLATES = PROJECT / "custom_nodes" / "videogen" / "example_workflows"
 NAMES = ("sd15_frames", "sd21_frames", "sdxl_frames", "sdxl_turbo_frames")
 #: Of the story in them: two people and two objects are in it.
 SEGMENT = 22
-#: That segment's camera stands still; with a move the camera's node has something to do.
+#: That segment's camera does not move; with a move Keyframe Motion has work to do.
 MOVE = "pan-left"
 
-#: With the size embeddings that ComfyUI gives to every SDXL.
+#: With the size embeddings of every SDXL in ComfyUI.
 _TINY_SDXL = replace(TINY_SDXL, vector_width=SDXL.vector_width)
 _TINY_SD21 = replace(SD21, width=64, multipliers=(1, 1, 1, 1), context_width=32)
 #: Checkpoint → what is in it, and a tiny one of its kind.
@@ -36,16 +37,18 @@ UNETS: dict[str, tuple[UNet, UNet]] = {
     "sd_xl_base_1.0.safetensors": (SDXL, _TINY_SDXL),
     "sd_xl_turbo_1.0_fp16.safetensors": (SDXL, _TINY_SDXL),
 }
-_TINY_STORY = small_story(
-    "Tiny",
-    size=(96, 96),
-    frames=3,
-    segments=1,
-    characters={
+_TINY_STORY = {
+    "title": "Tiny",
+    "fps": 8,
+    "frames": 3,
+    "size": [96, 96],
+    "quality": "draft",
+    "characters": {
         "woman": {"segments": "1", "description": "a woman", "region": "left"},
         "man": {"segments": "1", "description": "a man", "region": "right"},
     },
-)
+    "segments": [{"prompt": "The man waters the young tree, shot 1.", "seed": 101}],
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def read_shipped(name: str, tiny: bool = False) -> Shipped:
     Args:
         tiny: a story of small frames and two steps, and a tiny UNet of the same kind, to try the benchmark out.
     """
-    workflow = load_workflow(PROJECT / "workflows" / f"{name}.json")
+    workflow = load_workflow(TEMPLATES / f"{name}.json")
     graph = convert_workflow(workflow, describe_nodes(find_nodes()))
     story = _TINY_STORY if tiny else json.loads(workflow.story_text())
     plan = plan_segment(parse_story(story), 1 if tiny else SEGMENT)

@@ -1,4 +1,4 @@
-"""Sampling of a shot's frames with random weights, with and without our nodes, for `runner.bench.programs.frames`.
+"""Sampling of a shot's frames with random weights, with and without our nodes, for `frames`.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
 """
@@ -25,13 +25,14 @@ from ..models.predictions import NEGATIVE, POSITIVE, make_step, relative_differe
 from ..models.random_weights.unets import SD15_SLIM, SDXL, TINY_SD15, UNet
 from ..models.random_weights.upscalers import ESRGAN, TINY_ESRGAN, Upscaler
 from ..models.tiny_models import build_comfy_model, draw_unet, join_sizes
+from .segment_clock import allocated_peak
 
 STEPS, GUIDANCE = 3, 3.0
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured on a kind of device.
+    """The measurement on a kind of device.
 
     Attributes:
         frames: of a shot.
@@ -91,10 +92,15 @@ class ShotSteps:
         return noise, latents
 
     def look_apart(self, drift: float, seed: int, **options: Any) -> tuple[float, float]:
-        """How far neighbors lie apart in a step: in the self-attentions' answers on average, and in the prediction."""
+        """How much neighbors differ in a step: in the self-attentions' answers on average, and in the prediction."""
         answers: list[Tensor] = []
         model = anchor_frames(self.model, **options).clone()
-        model.set_model_attn1_output_patch(lambda answer, _: (answers.append(answer.clone()), answer)[1])
+
+        def record(answer: Tensor, _: Any) -> Tensor:
+            answers.append(answer.clone())
+            return answer
+
+        model.set_model_attn1_output_patch(record)
         step = self._step(seed, max(8, self.setup.side // 2), drift)
         predicted = self._call(model, step)()
         frames = self.setup.frames
@@ -135,13 +141,7 @@ class ShotSteps:
             return torch.cuda.max_memory_allocated() - before
         with torch.autograd.profiler.profile(use_kineto=True, profile_memory=True) as profile:
             call()
-        assert profile.kineto_results is not None
-        held = peak = 0
-        events = [event for event in profile.kineto_results.events() if event.name() == "[memory]"]
-        for event in sorted(events, key=lambda event: event.start_ns()):
-            held += event.nbytes()
-            peak = max(peak, held)
-        return peak
+        return allocated_peak(profile)
 
     # ------------------------------------------------------------------ a step
 

@@ -1,12 +1,12 @@
-"""What the guards cost, and whether they read the right card: ``python -m runner.bench.programs.thermal [--device cuda] [--json FILE]``.
+"""``videogen bench thermal``: what the guards cost, and whether they read the right card.
 
-- **overhead**: a sampling loop with Guard Model beside the same loop without it, in turns; the images must be the same.
-- **sample**: processor time of one look of the background sampler, as a share of a core at one a second.
-- **readings** (NVIDIA): ours beside nvidia-smi's of the same second, idle and at work.
-- **mapping** (CUDA): under several values of CUDA_VISIBLE_DEVICES, memory that torch allocates must show up on the card that we
-  take for torch's first one, and on no other.
+- **overhead**: a sampling loop with Guard Model and the same loop without it, in turns; the images must be the same.
+- **sample**: processor time of one reading by the background sampler, as a share of a core at one reading a second.
+- **readings** (NVIDIA): ours and nvidia-smi's of the same second, idle and under load.
+- **mapping** (CUDA): under several values of CUDA_VISIBLE_DEVICES, memory that torch allocates must appear on the card that we
+  identify as torch's first one, and on no other.
 
-On a machine without a card the last two are left out, and said to be.
+Without a card the last two are omitted, and the table says so.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import Any
 
 from ...comfyui.installation import PROJECT, find_installation
 from ..machine import describe_machine
-from ..models.comfy_python import enable_comfy
+from ..models.comfy_modules import enable_comfy
 
 #: Bytes that the mapping test allocates, far above what comes and goes by itself.
 ALLOCATED = 2_000_000_000
-#: What nvidia-smi calls what we read, and how far apart two looks of one second may be: °C, bytes, watts, MHz.
+#: Reading → nvidia-smi's column, its unit, and the largest difference of two readings of one second (°C, bytes, watts, MHz).
 SMI = {
     "temperature": ("temperature.gpu", 1.0, 2.0),
     "memory_used": ("memory.used", 2**20, 64 * 2**20),
@@ -40,9 +40,7 @@ SMI = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a Markdown table, and write the result where it is wanted; 1 when something is not as it must be."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.bench.programs.thermal", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="videogen bench thermal", description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=7, help="of the sampling loops, in turns")
     parser.add_argument("--steps", type=int, default=0, help="of a loop (default: 20 with cuda, 60 with cpu)")
@@ -114,14 +112,14 @@ def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
     noise = torch.randn(latent.shape, generator=generator)
     context = [[torch.randn(1, 77, unet.context_width, generator=generator), {}]]
     # Hot cards must not pause a benchmark: the limits are as high as they go.
-    patient = {"pause_above": 120.0, "resume_at": 119.0, "throttle": "ignore", "when_over": "go on"}
+    patient: dict[str, Any] = {"pause_above": 120.0, "resume_at": 119.0, "throttle": "ignore", "when_over": "go on"}
     usual, eager = (
         NodeThermalGuard(ThermalPolicy(**patient, interval=interval), "auto", "bench") for interval in (10.0, 0.1)
     )
     object.__setattr__(eager.policy, "interval", 0.0)
     models = {"without": model, "with": guard_model(model, usual), "look every step": guard_model(model, eager)}
 
-    # What else a machine does disturbs processor time less; but on a card it says nothing.
+    # Processor time is disturbed less by other processes; but on a card it measures nothing.
     clock = time.perf_counter if device == "cuda" else time.process_time
 
     def sample(name: str) -> tuple[float, Any]:
@@ -337,12 +335,12 @@ def format_table(result: dict[str, Any]) -> str:
     ]
     readings = result["readings"]
     if readings is None:
-        lines.append("| readings beside nvidia-smi's, mapping of cards | not measured: no card |")
+        lines.append("| readings against nvidia-smi's, mapping of cards | not measured: no card |")
     else:
         near = sum(row["near"] for row in readings["rows"])
         worst = max((abs(row["differences"].get("temperature", 99)) for row in readings["rows"]), default=0)
         lines.append(
-            f"| readings beside nvidia-smi's | {near} of {len(readings['rows'])} near, at most {worst:g} °C apart |"
+            f"| readings against nvidia-smi's | {near} of {len(readings['rows'])} near, at most {worst:g} °C apart |"
         )
         right = sum(row["right"] for row in result["mapping"])
         lines.append(f"| the right card under CUDA_VISIBLE_DEVICES | {right} of {len(result['mapping'])} |")

@@ -1,11 +1,11 @@
-"""Whole segments, from noise to 1080p, for `runner.bench.programs.frames`: the workflows that ship, the same graph without our nodes,
-and diffusers' pipeline.
+"""Whole segments, from noise to 1080p, for `frames`: the shipped workflows, the same graph without our nodes, and diffusers'
+pipeline.
 
-Ours is the graph out of `workflows/<name>.json`, node by node, with random weights in the place of what it loads. The other two
-sample as many frames with the same UNet, steps, guidance, sampler, schedule and size, decode them with an autoencoder of the
-same architecture, and bring them to the film's size with a Lanczos filter. Left out: loading and text encoding, which happen
-once a film; in the totals also what the parts give by themselves: CLIP vision (each image is encoded once a film), an
-upscale model in the filter's place, and Continuity and Save Segment, which the other two have nothing like.
+Ours is the shipped graph, node by node, with random weights instead of the files that it loads. The other two sample as many
+frames with the same UNet, steps, guidance, sampler, schedule and size, decode them with an autoencoder of the same
+architecture, and resize them to the film's size with a Lanczos filter. Not measured: loading and text encoding, which happen
+once a film. Measured as parts and not in the totals: CLIP vision (each image is encoded once a film), an upscale model instead
+of the filter, and Continuity and Save Segment, which the other two lack.
 
 ComfyUI's modules are there and its device is fixed before this is imported; see `enable_comfy`.
 """
@@ -34,7 +34,8 @@ from PIL import Image
 from torch import Tensor
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.segment.references import cast_roles, used_names
+from custom_nodes.videogen.core.segment.plan import SegmentPlan
+from custom_nodes.videogen.core.segment.references import cast_of, cast_roles, mask_name
 from custom_nodes.videogen.nodes.frames.upscale import VideoGenUpscale
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 
@@ -61,7 +62,7 @@ _IMAGE_SIZE = (512, 512)
 
 
 def measure_segments(device: str, rounds: int, names: Sequence[str] = (), tiny: bool = False) -> list[dict[str, Any]]:
-    """Seconds and peak memory of one segment, for each workflow and everybody in `WHO`, and of the parts of ours.
+    """Seconds and peak memory of one segment, for each workflow and each of `WHO`, and of the parts of ours.
 
     Args:
         tiny: with tiny models and frames, to try it out; its speed says nothing.
@@ -133,10 +134,10 @@ def measure_workflow(shipped: Shipped, device: str, rounds: int, tiny: bool) -> 
 
 @contextlib.contextmanager
 def comfy_folders(shipped: Shipped) -> Iterator[None]:
-    """Folders of ComfyUI for a segment; an image of everybody lies where the nodes look for it."""
+    """Temporary input and output folders of ComfyUI, with an image of each cast member where the nodes look for it."""
     before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
     with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
-        for number, name in enumerate(used_names(shipped.plan, cast_roles(shipped.plan))):
+        for number, name in enumerate(_image_names(shipped.plan)):
             path = Path(folder, "input", name)
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.linear_gradient("L").resize(_IMAGE_SIZE).convert("RGB").rotate(20 * number).save(path)
@@ -149,6 +150,12 @@ def comfy_folders(shipped: Shipped) -> Iterator[None]:
             folder_paths.set_output_directory(before[1])
             comfy.model_management.unload_all_models()
             comfy.model_management.soft_empty_cache()
+
+
+def _image_names(plan: SegmentPlan) -> list[str]:
+    """The files that a segment's cast and its regions need, each once."""
+    names = [name for role in cast_roles(plan) for name in role.names]
+    return list(dict.fromkeys([*names, *filter(None, map(mask_name, cast_of(plan)))]))
 
 
 # ------------------------------------------------------------------ ours
@@ -187,7 +194,7 @@ class OurSegment:
 
     @torch.inference_mode()
     def render_without_nodes(self) -> Tensor:
-        """What is left of the graph without our nodes, with as many frames of the same size."""
+        """The rest of the graph without our nodes, with as many frames of the same size."""
         shipped, plan = self.shipped, self.shipped.plan
         width, height = shipped.size
         prompts = [self.words.encode_from_tokens_scheduled(text) for text in (plan.prompt, plan.negative)]
@@ -203,7 +210,7 @@ class OurSegment:
         """(name, seconds, peak) of what the totals leave out, once each after a warm one."""
         plan, (width, height) = self.shipped.plan, self.shipped.size
         if self.encoder is not None:
-            images = torch.rand(len(used_names(plan, cast_roles(plan))), *_IMAGE_SIZE, 3)
+            images = torch.rand(len(_image_names(plan)), *_IMAGE_SIZE, 3)
 
             def encode() -> None:
                 for image in images:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 

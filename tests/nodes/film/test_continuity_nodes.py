@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -29,7 +29,7 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.nodes.film.continuity import VideoGenContinuity, VideoGenFrameCheck
 from runner.bench.footage.footage import Footage, film, with_hue
 from runner.bench.models.tiny_encoders import build_encoder, build_siglip
-from tests.support.face_models import FACE, write_models
+from tests.support.models.face_models import FACE, write_models
 
 STORY: dict[str, Any] = {
     "title": "Field",

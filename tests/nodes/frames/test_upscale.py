@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 

@@ -9,7 +9,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.thermal.guard import ThermalPolicy
 from custom_nodes.videogen.core.thermal.readings import Reading
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -22,7 +22,7 @@ from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.sensors import Sensors
 from custom_nodes.videogen.nodes.guards import thermal_guard
 from custom_nodes.videogen.nodes.guards.thermal_guard import read_policy, validate_policy
-from tests.support.scripted_cards import CARD, scripted_module
+from tests.support.servers.scripted_cards import CARD, scripted_module
 
 # ------------------------------------------------------------------ inputs
 

@@ -9,7 +9,7 @@ import pytest
 from custom_nodes.videogen.core.errors import SensorUnreadableError, TooHotError
 from custom_nodes.videogen.core.thermal.guard import ThermalPolicy
 from custom_nodes.videogen.core.thermal.readings import Reading
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.thermal.readings import Reading
-from runner.bench.models.comfy_python import require_comfy
+from tests.support.needs import require_comfy
 
 require_comfy()
 
@@ -22,7 +22,7 @@ from custom_nodes.videogen.hardware.amd import Amd
 from custom_nodes.videogen.hardware.card_keys import CardKey
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.sensors import Sensors
-from tests.support.scripted_cards import CARD, SECOND, scripted_module
+from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
 
 class Properties:

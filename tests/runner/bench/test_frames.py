@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from runner.bench.models.comfy_python import require_comfy, require_diffusers
+from tests.support.needs import require_comfy, require_diffusers
 
 require_comfy()
 
 from runner.bench.programs.frames import VARIANTS, format_tables, measure
-from runner.bench.programs.shipped_graphs import NAMES, UNETS, read_shipped
+from runner.bench.programs.shipped_graphs import NAMES, TEMPLATES, UNETS, read_shipped
 from runner.comfyui.installation import PROJECT
 
 
@@ -88,6 +88,11 @@ def test_whole_segments_are_what_the_workflows_say() -> None:
     sizes = [read_shipped(name).size for name in NAMES]
     assert sizes == [(896, 512), (1024, 576), (1344, 768), (768, 448)]  # docs/workflows.md
     assert set(NAMES) == {path.stem for path in (PROJECT / "workflows").glob("*_frames.json")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_templates_that_are_timed_are_the_workflows_that_ship(name: str) -> None:
+    assert (TEMPLATES / f"{name}.json").read_bytes() == (PROJECT / "workflows" / f"{name}.json").read_bytes()
 
 
 def ui_nodes(name: str) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from runner.bench.models.comfy_python import require_comfy, require_diffusers
+from tests.support.needs import require_comfy, require_diffusers
 
 require_comfy()
 require_diffusers()

@@ -13,7 +13,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.client import ComfyClient, Queue, describe_node_errors, normalize_url, parse_headers
 from tests.support.disks import fill, mount_small_disk
-from tests.support.fake_server import STATS, Answer, FakeServer, Request
+from tests.support.servers.fake_server import STATS, Answer, FakeServer, Request
 
 FILE = {"filename": "segment_01.mp4", "subfolder": "videogen/tiny", "type": "output"}
 GRAPH = {"6": {"class_type": "CLIPTextEncode", "inputs": {}}}

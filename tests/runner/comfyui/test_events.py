@@ -11,7 +11,7 @@ import pytest
 
 from runner.comfyui import events
 from runner.comfyui.events import EventStream
-from tests.support.fake_server import FakeServer
+from tests.support.servers.fake_server import FakeServer
 
 
 @pytest.fixture(autouse=True)

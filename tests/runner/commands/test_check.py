@@ -13,8 +13,8 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from runner.cli import main
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import Installation
-from tests.support.fake_server import FakeServer
 from tests.support.graphs import editor_workflow
+from tests.support.servers.fake_server import FakeServer
 from tests.support.stories import segment_graph, small_story
 
 Call = Callable[..., tuple[int, str, str]]

@@ -21,7 +21,7 @@ from custom_nodes.videogen.media.probe import hash_file
 from runner.comfyui.client import ComfyClient
 from runner.comfyui.outcome import Outcome
 from runner.rendering.collect import Fetched, VerifiedFile, fetch_outputs, verify_output
-from tests.support.fake_server import Answer, FakeServer
+from tests.support.servers.fake_server import Answer, FakeServer
 from tests.support.videos import SIZE, TINY, code_of, draw_code, read_codes, write_segment, write_with_av
 
 PLAN: SegmentPlan = plan_segment(

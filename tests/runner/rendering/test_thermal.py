@@ -18,8 +18,8 @@ from runner.rendering.thermal import (
     read_readings,
     summarize_telemetry,
 )
-from tests.support.fake_server import Answer, FakeServer
 from tests.support.measured_telemetry import MEASURED, PAUSE
+from tests.support.servers.fake_server import Answer, FakeServer
 
 ROUTE = "GET /videogen/telemetry"
 

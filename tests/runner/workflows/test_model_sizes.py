@@ -15,8 +15,8 @@ from runner.comfyui.graph import Graph
 from runner.workflows.model_sizes import AT_MOST, ModelSizes, ask_size
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow
-from tests.support.fake_server import Answer, FakeServer
 from tests.support.graphs import image_graph
+from tests.support.servers.fake_server import Answer, FakeServer
 
 SIZE = 1_234_000_000
 

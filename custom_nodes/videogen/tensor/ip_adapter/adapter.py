@@ -67,7 +67,7 @@ class IPAdapter:
 
     @torch.no_grad()
     def project(self, embeds: Tensor) -> Tensor:
-        """Image tokens (n, T, context width) of what the encoder gives, on its device and in `dtype`.
+        """Project the encoder's output to image tokens (n, T, context width), on its device and in `dtype`.
 
         Args:
             embeds: the encoder's `info.embed_source`: image embeds (n, embed width), or hidden states (n, patches, embed width).
@@ -110,7 +110,7 @@ def _projection_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    """Minimum and maximum tell it: NaN is passed on by both, and this reads a tensor once without another beside it."""
+    """Tell by minimum and maximum: NaN propagates through both, and this reads the tensor once without a second one in memory."""
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
     low, high = torch.aminmax(tensor if tensor.element_size() > 1 else tensor.float())

@@ -1,6 +1,6 @@
 """Decoupled cross-attention: ``out += Σ_g mask_g · weight_g · softmax(q K_gᵀ / √d) V_g`` (Ye et al. 2023, equation 5).
 
-What makes it fast: there are few image tokens and many queries. Keys and values are the same for many rows of a batch and
+Why it is fast: there are few image tokens and many queries. Keys and values are the same for many rows of a batch and
 are never copied for each; scale and weight are multiplied into them once; all groups share one product with the queries and
 one with the values, which adds into the output; masks act on the few probabilities of a query and not on its channels.
 """
@@ -21,7 +21,7 @@ BLOCK_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class TokenSet:
-    """What some rows of a batch see in one layer.
+    """The image tokens that some rows of a batch attend to in one layer.
 
     Attributes:
         key: (heads, tokens, head width), times 1 / √(head width).
@@ -35,10 +35,10 @@ class TokenSet:
 
 
 def join_groups(groups: Sequence[tuple[Tensor, Tensor, float]], heads: int, dtype: torch.dtype) -> TokenSet:
-    """The groups of tokens that the same rows see.
+    """Join the groups of tokens that the same rows attend to.
 
     Args:
-        groups: (key, value, weight) of each group, keys and values (tokens, channels) in whatever precision they were made.
+        groups: (key, value, weight) of each group, keys and values (tokens, channels) in any precision.
     """
     scale = (groups[0][0].shape[-1] // heads) ** -0.5
     keys = torch.cat([key * scale for key, _, _ in groups])
@@ -49,7 +49,7 @@ def join_groups(groups: Sequence[tuple[Tensor, Tensor, float]], heads: int, dtyp
 
 @dataclass(frozen=True)
 class Run:
-    """Rows of a batch that stand together and see the same.
+    """Consecutive rows of a batch that attend to the same tokens.
 
     Attributes:
         masks: for each group (1 or rows, queries of a row), in the queries' precision; None is everywhere.
@@ -61,7 +61,7 @@ class Run:
 
 
 class RowPlan:
-    """How the rows of a batch see images in one layer; made once and used in each step.
+    """The image attention of a batch's rows in one layer; built once and used in each step.
 
     Args:
         runs: they cover the batch, in its order.
@@ -125,8 +125,8 @@ class RowPlan:
 
 
 def _add_products(out: Tensor, query: Tensor, tokens: TokenSet, masks: Sequence[Tensor | None]) -> None:
-    """Add to (queries, channels), in blocks of bounded size. Scores lie as (heads, tokens, queries): with the many along the
-    last dimension, softmax and masks are vectorised over them."""
+    """Add to (queries, channels), in blocks of bounded size. Scores are (heads, tokens, queries): with the many along the last
+    dimension, softmax and masks are vectorized over them."""
     heads, count, width = tokens.key.shape
     block = max(1, BLOCK_BYTES // (heads * count * query.element_size()))
     for start in range(0, len(query), block):

@@ -1,4 +1,4 @@
-"""What an IP-Adapter file is, from the names and shapes of its tensors.
+"""Recognizes IP-Adapter files, from the names and shapes of its tensors.
 
 Published names (github.com/tencent-ailab/IP-Adapter): ``image_proj.…`` is the image projection, and
 ``ip_adapter.1.to_k_ip.weight``, ``ip_adapter.1.to_v_ip.weight``, ``ip_adapter.3.…`` are the keys and values of the
@@ -19,7 +19,7 @@ from .file_kinds import name_file_kind
 
 State = dict[str, Tensor]
 
-#: What the encoder must be, by what the projection takes and how wide that is.
+#: (input of the projection, its width) → the encoder that it needs.
 ENCODERS: dict[tuple[str, int], str] = {
     ("image_embeds", 768): "CLIP ViT-L/14",
     ("image_embeds", 1024): "CLIP ViT-H/14",
@@ -57,7 +57,7 @@ GET_ONE = "Choose one for SD 1.5 or SDXL, such as ip-adapter-plus_sd15.safetenso
 
 @dataclass(frozen=True)
 class AdapterInfo:
-    """What an IP-Adapter file is.
+    """The kind of an IP-Adapter file.
 
     Attributes:
         family: "SD 1.5", "SD 2" or "SDXL".
@@ -103,7 +103,7 @@ def published_names(state: Mapping[str, Tensor]) -> State:
 
 
 def recognize(state: Mapping[str, Tensor], name: str) -> AdapterInfo:
-    """What an adapter is, from the shapes of its tensors (on any device, also `meta`); its file's name is for messages only.
+    """Recognize an adapter by the shapes of its tensors (on any device, also `meta`); its file's name is for messages only.
 
     Raises:
         VideoGenError: `adapter-invalid`, for another kind of file, or shapes that do not go together.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 State = Mapping[str, Tensor]
 
-#: Width of the embeddings that face recognition (insightface) gives.
+#: Width of the embeddings of face recognition (insightface).
 FACE_EMBED_WIDTH = 512
 
 _FACES = "it needs face recognition (insightface), which this node does not run; take an IP-Adapter plus-face file"
@@ -52,7 +52,7 @@ def _needs_other_text_width(state: State) -> bool:
     return any(key.ndim == 2 and key.shape[1] == 4096 for key in keys)
 
 
-#: (how to tell, what it is, where it belongs). The first that fits is the answer, hence the narrow ones stand first.
+#: (how to tell, what it is, where it belongs). The first match counts, hence the narrow ones come first.
 FOREIGN_KINDS: tuple[tuple[Callable[[State], bool], str, str], ...] = (
     (_starts("id_adapter", "pulid_"), "a PuLID file", "it belongs into a PuLID loader"),
     (

@@ -1,11 +1,12 @@
-"""Image projections: from what a CLIP vision encoder gives to image tokens.
+"""Image projections: from a CLIP vision encoder's output to image tokens.
 
-The submodules have the names that published files give them, so that a file's tensors are the module's state.
+The submodules have the names of published files, so that a file's tensors are the module's state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,23 @@ class FullFaceMLP(nn.Module):
         return self.proj(embeds)
 
 
+@dataclass(frozen=True)
+class ResamplerSize:
+    """The inner size of a Resampler.
+
+    Attributes:
+        width: channels of a latent.
+        inner_width: of all heads of an attention together.
+        feed_forward: hidden channels of a feed-forward network.
+        depth: number of layers.
+    """
+
+    width: int
+    inner_width: int
+    feed_forward: int
+    depth: int
+
+
 class PerceiverAttention(nn.Module):
     """Attention of the latents to the image features and to themselves (Alayrac et al. 2022, Flamingo, section 3.1.1)."""
 
@@ -73,16 +91,16 @@ class PerceiverAttention(nn.Module):
 
 
 class ResamplerLayer(nn.ModuleList):
-    """Attention, then a feed-forward network, both on top of what there was; published files number these two 0 and 1."""
+    """Attention, then a feed-forward network, both with a residual; published files number these two 0 and 1."""
 
-    def __init__(self, width: int, inner_width: int, ff_width: int) -> None:
+    def __init__(self, size: ResamplerSize) -> None:
         feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, ff_width, bias=False),
+            nn.LayerNorm(size.width),
+            nn.Linear(size.width, size.feed_forward, bias=False),
             nn.GELU(),
-            nn.Linear(ff_width, width, bias=False),
+            nn.Linear(size.feed_forward, size.width, bias=False),
         )
-        super().__init__([PerceiverAttention(width, inner_width), feed_forward])
+        super().__init__([PerceiverAttention(size.width, size.inner_width), feed_forward])
 
     def forward(self, features: Tensor, latents: Tensor) -> Tensor:
         latents = self[0](features, latents) + latents
@@ -92,15 +110,13 @@ class ResamplerLayer(nn.ModuleList):
 class Resampler(nn.Module):
     """Plus: a Perceiver Resampler that draws `tokens` tokens out of all hidden states of the encoder."""
 
-    def __init__(
-        self, embed_width: int, tokens: int, context_width: int, width: int, inner_width: int, ff_width: int, depth: int
-    ) -> None:
+    def __init__(self, embed_width: int, tokens: int, context_width: int, size: ResamplerSize) -> None:
         super().__init__()
-        self.latents = nn.Parameter(torch.empty(1, tokens, width))
-        self.proj_in = nn.Linear(embed_width, width)
-        self.proj_out = nn.Linear(width, context_width)
+        self.latents = nn.Parameter(torch.empty(1, tokens, size.width))
+        self.proj_in = nn.Linear(embed_width, size.width)
+        self.proj_out = nn.Linear(size.width, context_width)
         self.norm_out = nn.LayerNorm(context_width)
-        self.layers = nn.ModuleList(ResamplerLayer(width, inner_width, ff_width) for _ in range(depth))
+        self.layers = nn.ModuleList(ResamplerLayer(size) for _ in range(size.depth))
 
     def forward(self, embeds: Tensor) -> Tensor:
         """(n, hidden states, embed width) → (n, tokens, context width)"""
@@ -121,5 +137,6 @@ def build_projection(weights: Mapping[str, Tensor], projection: str, tokens: int
             return FullFaceMLP(embed_width, inner_width, context_width)
         width, embed_width = weights["proj_in.weight"].shape
         depth = len({key.split(".")[1] for key in weights if key.startswith("layers.")})
-        inner_width, ff_width = weights["layers.0.0.to_q.weight"].shape[0], weights["layers.0.1.1.weight"].shape[0]
-        return Resampler(embed_width, tokens, context_width, width, inner_width, ff_width, depth)
+        inner_width, feed_forward = weights["layers.0.0.to_q.weight"].shape[0], weights["layers.0.1.1.weight"].shape[0]
+        size = ResamplerSize(width, inner_width, feed_forward, depth)
+        return Resampler(embed_width, tokens, context_width, size)

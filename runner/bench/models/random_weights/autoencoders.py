@@ -9,7 +9,7 @@ RESIDUALS = 2
 
 
 def lay_out_autoencoder(*, latent_channels: int = 4) -> Layout:
-    """The tensors of the autoencoder (keys as behind ``first_stage_model.``)."""
+    """The tensors of the autoencoder (keys as after ``first_stage_model.``)."""
     layout = Layout()
     layout.conv("encoder.conv_in", WIDTHS[0], 3)
     channels = WIDTHS[0]

@@ -52,7 +52,7 @@ def lay_out_vision(tower: VisionTower) -> Layout:
 
 
 def lay_out_text() -> Layout:
-    """The tensors of CLIP ViT-L's text tower (keys as behind ``cond_stage_model.transformer.``)."""
+    """The tensors of CLIP ViT-L's text tower (keys as after ``cond_stage_model.transformer.``)."""
     layout = Layout()
     layout.embedding("text_model.embeddings.token_embedding.weight", 49408, 768)
     layout.embedding("text_model.embeddings.position_embedding.weight", 77, 768)

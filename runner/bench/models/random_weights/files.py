@@ -31,7 +31,7 @@ class RandomFile:
     Attributes:
         folder: where it goes below ComfyUI's ``models/``.
         lay_out: what is in it.
-        shared_layers: what stands before the number of layers that all get the tensors of layer 0. It is a torch file then,
+        shared_layers: prefix before the number of layers that all share the tensors of layer 0. It is a torch file then,
             which holds a shared tensor once (40 MB, not 1.2 GB), while its reader still finds every key.
     """
 
@@ -99,7 +99,7 @@ def random_file(name: str) -> Path:
 
 
 def _draw_shared(layout: Layout, prefix: str) -> dict[str, torch.Tensor]:
-    """As `draw_weights`, but what stands behind a prefix and a number is the same tensor object for all numbers."""
+    """As `draw_weights`, but keys that differ only in the number after a prefix share one tensor object."""
     drawn: dict[str, torch.Tensor] = {}
     weights: dict[str, torch.Tensor] = {}
     for key in layout:
@@ -111,7 +111,7 @@ def _draw_shared(layout: Layout, prefix: str) -> dict[str, torch.Tensor]:
 
 
 def link_models(folder: Path, *names: str) -> dict[str, str]:
-    """A folder like ComfyUI's ``models/`` with links to some of `FILES`; gives the name that a loader node takes, by name."""
+    """A folder like ComfyUI's ``models/`` with links to some of `FILES`. Returns the name that a loader node takes, by name."""
     for name in names:
         target = folder / FILES[name].folder / f"{name}{FILES[name].suffix}"
         target.parent.mkdir(parents=True, exist_ok=True)

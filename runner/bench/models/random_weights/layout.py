@@ -66,7 +66,7 @@ class Layout(Mapping[str, Draw]):
         self._draws[name] = Draw(shape, deviation)
 
     def add(self, prefix: str, other: Layout) -> None:
-        """Take another layout in, its keys behind a prefix."""
+        """Add another layout, its keys after a prefix."""
         self._draws.update({prefix + key: draw for key, draw in other.items()})
 
     @property
@@ -85,7 +85,7 @@ class Layout(Mapping[str, Draw]):
 
 
 def draw_tensor(layout: Layout, key: str, *, name: str = "", dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """One tensor of a layout. What it holds depends on `name` and its key only, not on which others are drawn."""
+    """One tensor of a layout. Its values depend only on `name` and its key, not on which others are drawn."""
     draw = layout[key]
     return draw.fill(torch.empty(draw.shape, dtype=dtype), zlib.crc32(f"{name}/{key}".encode()))
 

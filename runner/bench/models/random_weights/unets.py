@@ -21,7 +21,7 @@ class UNet:
         context_width: channels of a text token.
         heads, head_width: one of them is fixed, the other follows; the fixed one is not None.
         linear: whether a transformer's way in and out is a Linear layer (SD 2, SDXL), not a 1×1 convolution.
-        vector_width: what SDXL is given beside the text, pooled text and size embeddings; None for the others.
+        vector_width: of SDXL's pooled text and size embeddings, in addition to the text; None for the others.
     """
 
     width: int
@@ -64,7 +64,7 @@ TINY_SDXL = replace(SDXL, width=64, multipliers=(1, 1, 1), context_width=32, vec
 
 
 def lay_out_unet(unet: UNet, *, latent_channels: int = 4) -> Layout:
-    """The tensors of a UNet (keys as behind ``model.diffusion_model.``)."""
+    """The tensors of a UNet (keys as after ``model.diffusion_model.``)."""
     layout = Layout()
     time_width = 4 * unet.width
     layout.linear("time_embed.0", time_width, unet.width)

@@ -29,7 +29,7 @@ TINY_ESRGAN = Upscaler(8, 1)
 
 
 def lay_out_esrgan(upscaler: Upscaler) -> Layout:
-    """Its tensors. What a block adds is a fifth of what comes out of it, so that numbers stay small all the way."""
+    """Its tensors. A block adds a fifth of its output, so that numbers stay small through all blocks."""
     layout = Layout()
     layout.conv("conv_first", upscaler.width, 3)
     for block in range(upscaler.blocks):

@@ -66,7 +66,7 @@ def predict(
     sigma: float = 5.0,
     options: Mapping[str, Any] | None = None,
 ) -> Tensor:
-    """What the UNet predicts for the latents, once for each prompt of `chunks` ("cond_or_uncond"): (chunks × frames, …)."""
+    """The UNet's prediction for the latents, once for each prompt of `chunks` ("cond_or_uncond"): (chunks × frames, …)."""
     network = model.model.diffusion_model
     dtype = next(network.parameters()).dtype
     contexts = {number: make_context(unet, 1, seed=number, dtype=dtype) for number in set(chunks)}

@@ -12,9 +12,9 @@ from typing import Any
 
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import find_installation
-from tests.support.comfy import ComfyServer
 from tests.support.runs import wait_until
-from tests.support.scripted_cards import FOLDER, ScriptedCards
+from tests.support.servers.comfy import ComfyServer
+from tests.support.servers.scripted_cards import FOLDER, ScriptedCards
 
 NODES = Path(__file__).with_name("guard_nodes")
 Graph = dict[str, dict[str, Any]]
@@ -43,7 +43,7 @@ class GuardedServer(ComfyServer):
         return response.json()
 
     def wait_for_pause(self) -> str:
-        """Wait until a guard waits; gives what it says."""
+        """Wait until a guard waits. Returns its text."""
         wait_until(lambda: self.telemetry()["waiting"], 30)
         return (self.telemetry()["waiting"] or {"text": ""})["text"]
 
@@ -118,3 +118,13 @@ def sampling_graph(
         graph["2"] = {"class_type": "VideoGenGuardModel", "inputs": {"model": ["1", 0], **guard}}
         graph["4"]["inputs"]["model"] = ["2", 0]
     return graph
+
+
+def steps_in(record: Path) -> int:
+    """Sampling steps that a graph of `sampling_graph` has recorded."""
+    return len(record.read_text().splitlines()) if record.exists() else 0
+
+
+def temperatures(server: GuardedServer) -> list[float]:
+    """The last temperatures of the devices that have one."""
+    return [reading["temperature"] for reading in server.telemetry()["readings"] if "temperature" in reading]

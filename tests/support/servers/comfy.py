@@ -36,7 +36,7 @@ class ComfyServer:
         return self.client.url
 
     def submit(self, graph: Graph, workflow: dict[str, Any] | None = None) -> str:
-        """Queue a graph; gives its prompt id. Raises `submission-rejected` for whatever does not validate."""
+        """Queue a graph. Returns its prompt id; raises `submission-rejected` for a graph that does not validate."""
         prompt_id = str(uuid.uuid4())
         self.client.submit(graph, prompt_id, client_id=f"tests-{prompt_id}", workflow=workflow)
         return prompt_id
@@ -54,13 +54,13 @@ class ComfyServer:
         )
 
     def run(self, graph: Graph, workflow: dict[str, Any] | None = None, *, seconds: float = 60.0) -> Outcome:
-        """Run a graph to its end, whatever that is."""
+        """Run a graph to its end, successful or not."""
         return self.wait(self.submit(graph, workflow), seconds)
 
     def render(
         self, graph: Graph, workflow: dict[str, Any] | None = None, *, seconds: float = 60.0
     ) -> dict[str, dict[str, Any]]:
-        """Run a graph that must succeed; gives the ui results by node id."""
+        """Run a graph that must succeed. Returns the ui results by node id."""
         outcome = self.run(graph, workflow, seconds=seconds)
         assert outcome.status == "success", outcome.error
         return outcome.outputs
@@ -77,7 +77,7 @@ class ComfyServer:
         return self.folder.joinpath("output", *parts)
 
     def add_models(self, *names: str) -> dict[str, str]:
-        """Give the server some of the random model files (see `random_weights.files`); gives what loaders take, by name."""
+        """Give the server some of the random model files (see `random_weights.files`). Returns the loaders' names for them."""
         from runner.bench.models.random_weights.files import link_models  # needs torch
 
         return link_models(self.folder / "models", *names)
@@ -86,7 +86,7 @@ class ComfyServer:
         return self.embedded.log.stat().st_size if self.embedded.log.exists() else 0
 
     def log_since(self, start: int) -> str:
-        """What the server has logged behind this many bytes."""
+        """The server's log after this many bytes."""
         return self.embedded.log.read_bytes()[start:].decode("utf-8", "replace")
 
 
@@ -94,7 +94,7 @@ class ComfyServer:
 def running_server(folder: Path) -> Iterator[ComfyServer]:
     """Start the ComfyUI that install.py has set up, with all its folders in `folder`.
 
-    Of models it has those of `folder`/models beside those that the ComfyUI has by itself.
+    It has the models of `folder`/models in addition to the ComfyUI's own.
 
     Raises:
         VideoGenError: `not-installed`, `server-start-failed`.

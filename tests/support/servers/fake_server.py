@@ -20,7 +20,7 @@ STATS = {"system": {"comfyui_version": "0.3.75"}, "devices": []}
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back.
+    """An answer to send back.
 
     Attributes:
         body: JSON unless it is bytes.
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """A request that arrived."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class Request:
         return json.loads(self.body)
 
 
-Route = Any  # JSON, bytes, an Answer, or a function of the request that gives one of these
+Route = Any  # JSON, bytes, an Answer, or a function of the request that returns one of these
 
 
 class FakeServer:
@@ -80,7 +80,7 @@ class FakeServer:
     def wait_for_socket(self, count: int = 1, seconds: float = 5.0) -> queue.Queue[str | bytes | None]:
         """The `count`th websocket connection, once it is there."""
         with self.connected:
-            assert self.connected.wait_for(lambda: len(self.sockets) >= count, seconds), "nobody connected"
+            assert self.connected.wait_for(lambda: len(self.sockets) >= count, seconds), "no client connected"
             return self.sockets[count - 1]
 
     def close(self) -> None:

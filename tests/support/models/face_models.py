@@ -21,7 +21,7 @@ _FACE_CELLS = 6.0
 
 
 def write_models(folder: Path, seed: int = 1) -> Path:
-    """Both files, under the names of OpenCV's model zoo; gives the folder."""
+    """Write both files, under the names of OpenCV's model zoo. Returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(_detector(), str(folder / "face_detection_yunet_2023mar.onnx"))
     onnx.save(_recognizer(seed), str(folder / "face_recognition_sface_2021dec.onnx"))

@@ -1,4 +1,4 @@
-"""What the pack's IP-Adapter does in one ComfyUI, whichever: run by itself, because a process has room for one only.
+"""Results of the pack's IP-Adapter in one ComfyUI. Run as a program, because a process can load only one.
 
 ``python core_probe.py FOLDER`` prints ``PROBE {…}`` with: `version` of the ComfyUI; `lacks`, the features that are missing;
 `refusal`, the sentence that a node says then, as ``code: sentence``; `unloadable`, what importing the pack's nodes ended
@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def probe() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _no_sizes(channels: int, **known: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(PROJECT)  # and not the folder of this file, which has a `comfy` of its own
+    sys.path[0] = str(PROJECT)  # instead of the folder of this file
     import tests.support  # noqa: F401 - before ComfyUI can be found, which has a package `tests` too
 
     sys.path.append(sys.argv[1])
