@@ -47,7 +47,7 @@ class _Unit:
 
 
 def draw_charts(report: dict[str, Any]) -> list[Chart]:
-    """The charts of time for which a report has data."""
+    """Draw the charts of time for which a report has data."""
     done = [segment for segment in report["segments"] if segment.get("seconds")]
     if not done:
         return []
@@ -60,7 +60,7 @@ def draw_charts(report: dict[str, Any]) -> list[Chart]:
 
 
 def draw_telemetry(report: dict[str, Any]) -> list[Chart]:
-    """Memory and temperature, where segments carry them."""
+    """Draw memory and temperature, if segments have them."""
     charts = []
     for name, title, unit, scale in (
         ("vram", "Graphics memory", "GB", 1e-9),
@@ -74,7 +74,7 @@ def draw_telemetry(report: dict[str, Any]) -> list[Chart]:
 
 
 def peak(value: Any) -> float | None:
-    """The number that a measurement comes down to: itself, or its ``peak``."""
+    """The number of a measurement: itself, or its ``peak``."""
     if isinstance(value, dict):
         value = value.get("peak", value.get("max"))
     return float(value) if isinstance(value, (int, float)) else None
@@ -171,7 +171,7 @@ def _bars(width: int, labels: list[str], series: dict[str, list[float]]) -> pyga
     if width == NARROW:
         return _rows(width, labels, series)
     chart = pygal.StackedBar(**_options(width, 260))
-    # Few segments: bars, not walls.
+    # A few segments make bars, not walls.
     chart.spacing = 10
     chart.x_labels = labels
     every = max(1, -(-len(labels) // 34))
@@ -212,7 +212,7 @@ def _options(width: int, height: int) -> dict[str, Any]:
 
 
 def format_number(value: float | None) -> str:
-    """Up to three digits that say something: ``0.034``, ``1.5``, ``120``."""
+    """Up to three significant digits: ``0.034``, ``1.5``, ``120``."""
     if value is None:
         return ""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -236,7 +236,7 @@ def _scale(values: Sequence[float], unit: _Unit) -> list[float]:
 
 
 def _group(labels: list[str], rows: Sequence[Sequence[float]]) -> tuple[list[str], list[list[float]]]:
-    """Neighbors taken together until no more than MOST_BARS are left, by their mean."""
+    """Group neighbors by their mean until at most `MAX_BARS` are left."""
     size = -(-len(labels) // MAX_BARS)
     if size <= 1:
         return labels, [list(row) for row in rows]
@@ -262,7 +262,7 @@ def _draw(
 
 
 def _to_svg(chart: pygal.Graph, name: str, label: str, legend: Sequence[str]) -> Markup:
-    """The drawing alone: no script, no style of its own, nothing that is fetched, names that do not change."""
+    """The drawing alone: no script, no style of its own, nothing that is fetched, stable ids."""
     chart.uuid = name
     root = ET.fromstring(chart.render())
     for element in list(root.iter()):
@@ -288,7 +288,7 @@ def _to_svg(chart: pygal.Graph, name: str, label: str, legend: Sequence[str]) ->
 
 
 def _name_bar(bar: ET.Element, series: str) -> None:
-    """pygal's hints for its script become a title, which browsers show by themselves."""
+    """Turn pygal's hints for its script into a title, which browsers show by themselves."""
     hints = {hint.get("class", ""): hint.text or "" for hint in bar.findall("desc")}
     for hint in bar.findall("desc"):
         bar.remove(hint)

@@ -1,4 +1,4 @@
-"""continuity.json: every segment's scores and takes, every character over the whole film, and every cut."""
+"""continuity.json: scores and takes of every segment, every character over the whole film, and every cut."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from ..rendering.takes.measurement import compare_cut
 from ..rendering.takes.records import is_dissolved, load_judged
 from ..state.journal import Journal
 
-#: More segments of one character than this are not held against each other: that is 60,000 comparisons, and 30 MB.
+#: At most this many segments of one character are compared with each other: that is 60,000 comparisons, and 30 MB.
 MAX_COMPARED = 200
-#: Frames of a segment that are held against those of another one: first with first, middle with middle, last with last.
+#: Frames of a segment that are compared with those of another: first with first, middle with middle, last with last.
 _FRAMES = 3
 
 
 def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, Any] | None:
-    """What is known of a run's continuity; None when no segment was measured.
+    """Collect a run's continuity scores; None when no segment was measured.
 
-    The segments' scores are read one after the other; what stays in memory is how each character looks in three frames of
-    each of the first `MAX_COMPARED` segments.
+    The segments' scores are read one after the other; only the appearance of each character in three frames of
+    each of the first `MAX_COMPARED` segments stays in memory.
     """
     segments: list[dict[str, Any]] = []
     looks: dict[tuple[str, str], dict[int, tuple[Appearance, ...]]] = {}
@@ -71,10 +71,10 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
 
 
 def compare_segments(label: str, looks: Mapping[int, Sequence[Appearance]], description: str = "") -> dict[str, Any]:
-    """One character over the film: how alike each segment is to each, and which one starts a drift.
+    """Compare one character over the film: the similarity of each segment to each, and the segment that starts a drift.
 
     Args:
-        looks: number of a segment → what the character looks like in some frames of it; empty: not compared.
+        looks: number of a segment → the character's appearance in some of its frames; empty: not compared.
     """
     numbers = sorted(number for number in looks if looks[number])
     matrix: list[list[float | None]] = [[None] * len(numbers) for _ in numbers]
@@ -175,7 +175,7 @@ def _describe(
 
 
 def _describe_subject(subject: SubjectScore) -> dict[str, Any]:
-    """Without what is for machines."""
+    """A subject without the fields that only programs need."""
     described: dict[str, Any] = to_plain(subject)
     del described["looks"], described["parts"]
     described["drift"] = [drift.sentence for drift in subject.drift]

@@ -1,4 +1,4 @@
-"""The report's part on continuity: matrices, curves and worst frames, as plain SVG and views for the template."""
+"""The report's section on continuity: matrices, curves and worst frames, as plain SVG and views for the template."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from custom_nodes.videogen.core.continuity.calibration import CLASSICAL, SAME_SU
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnail_at
 
-#: Worst frames that are shown: each costs 10 kB, and decoding a part of its video.
+#: Maximum number of worst frames: each costs 10 kB, and decoding a part of its video.
 MAX_FRAMES_KEPT = 40
 _CURVE = (240, 44)
 TEMPORAL = "temporal"
 
 
 def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -> dict[str, Any] | None:
-    """What the template shows of a run's continuity; None when nothing was measured.
+    """A run's continuity for the template; None when nothing was measured.
 
     Args:
         worst: number of a segment → its worst frame.
@@ -50,7 +50,7 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
 
 
 def load_worst_frames(path: Path, report: Mapping[str, Any], present: set[str]) -> dict[int, Thumbnail]:
-    """The worst frame of each segment that falls short or changes, out of its file."""
+    """Read the worst frame of each segment that fails or warns from its file."""
     files = {segment["number"]: segment.get("file") for segment in report["segments"]}
     frames: dict[int, Thumbnail] = {}
     for segment in (report.get("continuity") or {}).get("segments", ()):
@@ -72,7 +72,7 @@ def load_worst_frames(path: Path, report: Mapping[str, Any], present: set[str]) 
 
 
 def worst_frame(segment: Mapping[str, Any]) -> int | None:
-    """0-based number of the frame in which a character is least itself, else of the worst pair of frames."""
+    """0-based number of the frame with a character's lowest score, else of the worst pair of frames."""
     characters = [s for s in segment["subjects"] if s["kind"] == "character" and s["worst_frame"] is not None]
     if characters:
         return int(min(characters, key=lambda subject: subject["minimum"])["worst_frame"])
@@ -117,13 +117,13 @@ def _by_frame(subject: Mapping[str, Any]) -> list[tuple[int, float]]:
 
 
 def _limit(segment: Mapping[str, Any], name: str) -> float:
-    """What a score of a segment had to reach; a place has nothing to reach, and is drawn like a character."""
+    """The threshold of a segment's score; a location has none, and is drawn like a character."""
     key = {TEMPORAL: "temporal", "object": "object"}.get(name, "character")
     return float(segment["thresholds"][key])
 
 
 def _tell_cut(cut: Mapping[str, Any]) -> str:
-    """A cut in words: what is odd about it, how far the light steps, and who is alike on both sides."""
+    """A cut in words: its problems, the step of the light, and the similarity of the characters on both sides."""
     said = [*cut["reasons"], *cut["notes"]]
     if cut["color_step"] is not None and not any("ΔE" in text for text in said):
         said.append(f"light ΔE {cut['color_step']:.1f}{', ' + cut['exempt'] if cut['exempt'] else ''}")
@@ -133,7 +133,7 @@ def _tell_cut(cut: Mapping[str, Any]) -> str:
 
 
 def _film_curves(segments: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[tuple[int, float]]]]:
-    """Name → (segment, score): everybody's over the film, and the temporal score."""
+    """Name → (segment, score): every character over the film, and the temporal score."""
     labels = dict.fromkeys(s["label"] for segment in segments for s in segment["subjects"] if s["kind"] == "character")
     for label in labels:
         points = [
@@ -155,7 +155,7 @@ def _film_curves(segments: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, l
 
 
 def draw_matrix(character: Mapping[str, Any]) -> Markup:
-    """Segment × segment as an image: green where somebody is the same, red where not, empty where nothing was compared."""
+    """Segment × segment as an image: green where a character is the same, red where not, empty where not compared."""
     numbers, matrix, start = character["segments"], character["matrix"], character["drift_start"]
     count, margin = len(numbers), 26
     cell = max(2.0, min(34.0, 460 / count))
@@ -186,7 +186,7 @@ def draw_matrix(character: Mapping[str, Any]) -> Markup:
         parts.append(
             f'<path class="start" d="M{place:.1f} {margin - 4}V{side:.1f}M{margin - 4} {place:.1f}H{side:.1f}"/>'
         )
-    label = escape(f"How alike {character['label']} is from segment to segment. {character['sentence']}")
+    label = escape(f"Similarity of {character['label']} from segment to segment. {character['sentence']}")
     frame = '<svg class="matrix" viewBox="0 0 {0:.0f} {0:.0f}" style="max-width:{0:.0f}px" role="img" aria-label="{1}">{2}</svg>'
     return Markup(frame).format(side + 1, label, Markup("".join(parts)))
 
@@ -194,7 +194,7 @@ def draw_matrix(character: Mapping[str, Any]) -> Markup:
 def draw_curve(
     points: Sequence[tuple[int, float]], count: int, name: str, limit: float = SAME_SUBJECT
 ) -> Markup | None:
-    """Scores over the frames of a segment, with a line at what they should reach."""
+    """Scores over the frames of a segment, with a line at the threshold."""
     if not points:
         return None
     width, height = _CURVE
@@ -207,7 +207,7 @@ def draw_curve(
 
 
 def draw_film_curve(name: str, points: Sequence[tuple[int, float]], limit: float = SAME_SUBJECT) -> Markup:
-    """Scores over the segments of a film, with a line at what they should reach."""
+    """Scores over the segments of a film, with a line at the threshold."""
     width, height = 900, 70
     last = max(number for number, _ in points)
     places = [(8 + (width - 16) * (number - 1) / max(1, last - 1), _level(value, height)) for number, value in points]

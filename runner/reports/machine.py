@@ -1,6 +1,6 @@
-"""What a segment has cost the machine that rendered it, in words for the report.
+"""Telemetry of the machine that rendered a segment, in words for the report.
 
-It comes from a server, which may be of another version: what is not as expected is left out.
+It comes from a server, which may be of another version: unexpected values are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from custom_nodes.videogen.core.thermal.memory_budget import format_memory
 from custom_nodes.videogen.core.thermal.readings import THROTTLE_REASONS, format_degrees
 
-#: Measure → how it is called (of a card, of a processor).
+#: Measure → its name (of a card, of a processor).
 _NAMES = {
     "temperature": ("Temperature", "CPU temperature"),
     "hotspot": ("Hot spot", "Hot spot"),
@@ -25,7 +25,7 @@ _UNIT = re.compile(r" (?=(?:GB|MB|W|°C)\b|°C)")
 
 
 def describe_machine(telemetry: Any) -> list[tuple[str, str]]:
-    """Rows of (name, text) for each device; the rest of what was measured stands in report.json."""
+    """Rows of (name, text) for each device; report.json has all measurements."""
     devices = [one for one in _list(telemetry, "devices") if isinstance(one, Mapping)]
     rows = []
     cards = [device for device in devices if device.get("kind") != "cpu"]
@@ -33,7 +33,7 @@ def describe_machine(telemetry: Any) -> list[tuple[str, str]]:
         is_processor = device.get("kind") == "cpu"
         which = f" {cards.index(device) + 1}" if len(cards) > 1 and not is_processor else ""
         found = [(name, _describe(name, device.get(name), device)) for name in _NAMES]
-        # A number stays beside its unit.
+        # A number is not separated from its unit.
         rows += [(_NAMES[name][is_processor] + which, _UNIT.sub("\u00a0", text)) for name, text in found if text]
         slowed = device.get("throttle")
         if isinstance(slowed, Mapping) and slowed:
@@ -64,7 +64,7 @@ def list_pauses(telemetry: Any) -> list[dict[str, Any]]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether something can be calculated with."""
+    """Whether a value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
