@@ -110,7 +110,7 @@ def test_the_lock_of_a_runner_that_was_killed_counts_for_nothing(tmp_path: Path)
     ids=["empty", "garbage", "nobody", "list", "dead", "the number was used again"],
 )
 def test_a_lock_without_a_living_owner_is_taken(tmp_path: Path, content: str) -> None:
-    """Up to 0.1 the lock file had its owner's number in it."""
+    """Earlier versions wrote the owner's number into the lock file itself."""
     lock = tmp_path / "runner.lock"
     lock.write_text(content)
     os.utime(lock, (1e9, 1e9))
