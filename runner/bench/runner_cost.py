@@ -33,9 +33,9 @@ from ..rendering.jobs import ConvertedWorkflow, Job, JobMaker, WorkflowChoices
 from ..rendering.renderer import Renderer
 from ..rendering.scheduler import Task
 from ..rendering.worker import RenderSettings, Worker
-from ..reports.report import collect_versions
 from ..state.progress import LineDisplay
 from ..state.run_directory import RunDirectory
+from ..state.versions import collect_versions
 from .machine import describe_machine
 
 #: A graph that does next to nothing, and never the same thing twice.

@@ -9,10 +9,9 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.thermal.guard import GO_ON_AFTER, Decision, ThermalGuard, ThermalPolicy
-from custom_nodes.videogen.core.thermal.readings import Reading, reading_from_json
+from custom_nodes.videogen.core.thermal.readings import Reading, is_number, reading_from_json
 
 from ..comfyui.client import ComfyClient
-from ..reports.machine import is_number
 
 #: Where no guard of the server says otherwise: no guard was asked for, so heat stops nothing.
 USUAL = ThermalPolicy(when_over=GO_ON_AFTER)

@@ -5,13 +5,12 @@ It comes from a server, which may be of another version: unexpected values are l
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from custom_nodes.videogen.core.thermal.memory_budget import format_memory
-from custom_nodes.videogen.core.thermal.readings import THROTTLE_REASONS, format_degrees
+from custom_nodes.videogen.core.thermal.readings import THROTTLE_REASONS, format_degrees, is_number
 
 #: Measure → its name (of a card, of a processor).
 _NAMES = {
@@ -61,11 +60,6 @@ def list_pauses(telemetry: Any) -> list[dict[str, Any]]:
         and is_number(pause.get("seconds"))
         and 0 <= pause["began"] < 1e11
     ]
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _describe(name: str, value: Any, device: Mapping[str, Any]) -> str:

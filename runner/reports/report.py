@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,6 @@ from ..state.journal import Journal
 from ..state.run_directory import read_run, write_json_whole
 from ..state.run_lock import is_runner_at_work
 from .command_line import hide_in_command, hide_in_settings, resume_command
-
-PACKAGES = ("videogen", "comfy-cli", "av", "imageio-ffmpeg", "numpy", "pillow", "requests", "websocket-client")
-
 
 #: Fields that the report copies from a segment's result, where it has them.
 OF_A_RESULT = (
@@ -47,28 +42,6 @@ OF_A_RESULT = (
 )
 #: In a run directory: `continuity` of report.json by itself, for programs that need nothing else.
 CONTINUITY_FILE = "continuity.json"
-
-
-def collect_versions(server_stats: dict[str, Any] | None = None) -> dict[str, str]:
-    """Collect the versions of everything that a render can depend on."""
-    versions = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed as a package"
-    system = (server_stats or {}).get("system") or {}
-    for ours, theirs in (
-        ("comfyui", "comfyui_version"),
-        ("torch", "pytorch_version"),
-        ("server python", "python_version"),
-    ):
-        if system.get(theirs):
-            versions[ours] = str(system[theirs])
-    devices = (server_stats or {}).get("devices") or []
-    if devices:
-        versions["device"] = ", ".join(str(device.get("name")) for device in devices)
-    return versions
 
 
 def build_report(

@@ -16,10 +16,10 @@ from ..rendering.results import recover_takes, recover_verified
 from ..rendering.run_log import RunLog
 from ..rendering.takes.selector import asks_for_takes
 from ..rendering.worker import RenderSettings
-from ..reports.report import collect_versions
 from ..state.events import RunFinished, RunStarted
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory, check_space, read_run
+from ..state.versions import collect_versions
 from ..workflows.image_inputs import find_unknown_references
 from ..workflows.validate import require_fit
 from ..workflows.workflow import CONVERSION_FILE, convert_workflow, describe_conversion

@@ -31,6 +31,11 @@ def believe_temperature(value: object) -> float | None:
     return number if math.isfinite(number) and IMPLAUSIBLY_COLD < number <= MAX_PLAUSIBLE else None
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value of someone else's JSON is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One reading of one device. Values that cannot be read are None, never 0.

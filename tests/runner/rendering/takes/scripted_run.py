@@ -12,8 +12,8 @@ import pytest
 
 from custom_nodes.videogen.core.continuity.policy import Thresholds
 from custom_nodes.videogen.core.continuity.scores import (
+    FrameAppearance,
     FrameCheck,
-    Look,
     SampleScore,
     SegmentScore,
     SubjectScore,
@@ -127,7 +127,7 @@ def make_score(value: float, look: Any = None) -> SegmentScore:
         "classical",
         "r",
         "ratio",
-        looks=() if look is None else (Look(3, look),),
+        looks=() if look is None else (FrameAppearance(3, look),),
     )
     return SegmentScore((subject,), TemporalScore(0.8, 0.8, 0.7, (0.8, 0.7)), FrameCheck(4, (320, 180)))
 
