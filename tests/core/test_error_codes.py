@@ -12,12 +12,28 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACK = PROJECT / "custom_nodes" / "videogen"
 
 
+def codes_of_types() -> dict[str, str]:
+    """Error classes with a code of their own → that code."""
+    module = ast.parse((PACK / "core" / "errors.py").read_text(encoding="utf-8"))
+    return {
+        kind.name: call.args[0].value
+        for kind in module.body
+        if isinstance(kind, ast.ClassDef)
+        for call in ast.walk(kind)
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "__init__" and call.args
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+    }
+
+
 def raised_codes() -> dict[str, str]:
-    """Every code that is given to VideoGenError or ProblemList, and one place where."""
+    """Every code that is given to VideoGenError or ProblemList, or that a raised class has, and one place where."""
     codes: dict[str, str] = {}
+    by_type = codes_of_types()
     for path in [*PACK.rglob("*.py"), *(PROJECT / "runner").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if name in by_type:
+                codes[by_type[name]] = f"{path.relative_to(PROJECT)}:{node.lineno}"
             if name not in ("VideoGenError", "ProblemList"):
                 continue
             if isinstance(node.args[0], ast.Attribute) and node.args[0].attr == "code":

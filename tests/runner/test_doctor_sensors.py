@@ -39,7 +39,7 @@ def test_the_doctor_reads_the_same_sensors(monkeypatch: pytest.MonkeyPatch) -> N
         "Scripted RTX, 24.0 GB (14.0 GB free), 91 °C, memory 102 °C, 300 W, slowed down: hardware thermal slowdown",
     )
     assert second[0] == doctor.NOTE
-    assert "temperature unknown (its driver says 0 °C, which cannot be)" in second[2]
+    assert "temperature unknown (its driver reports 0 °C, which is impossible)" in second[2]
 
 
 @pytest.mark.parametrize(

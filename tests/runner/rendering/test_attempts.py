@@ -75,7 +75,7 @@ def test_what_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
     stopped: list[VideoGenError] = []
     log = RunLog(journal, stop=stopped.append)
     with pytest.raises(VideoGenError) as caught:
-        log.note_running(Task(1, "k"))
+        log.note_submitted(Task(1, "k"), "an id", "http://one:8188")
     assert stopped == [caught.value]
 
 
