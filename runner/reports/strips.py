@@ -106,7 +106,9 @@ def _scale(image: Image.Image, factor: float) -> Image.Image:
     """The image scaled down; a factor above 1 leaves it as it is."""
     if factor >= 1:
         return image
-    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))), Image.LANCZOS)
+    return image.resize(
+        (max(1, round(image.width * factor)), max(1, round(image.height * factor))), Image.Resampling.LANCZOS
+    )
 
 
 def _encode_within(images: Sequence[Image.Image], budget: int) -> list[bytes]:
