@@ -36,7 +36,8 @@ if sys.version_info < (3, 10):  # noqa: UP036
 # Python adds it by itself, but not with -I, PYTHONSAFEPATH or in ComfyUI's portable build.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from runner.setup import browser, checks, comfyui, environment, existing, links, torch_build
+from runner.setup import browser, checks, environment
+from runner.setup.comfyui import existing, pack_link, release, torch_build
 from runner.setup.console import Console
 from runner.setup.errors import SetupError, explain
 from runner.setup.steps import Step, carry_out, is_done
@@ -53,13 +54,13 @@ def plan(workspace: Workspace, theirs: existing.Existing | None, testing: bool) 
     if theirs:
         downloads += [existing.plan_packages(workspace, theirs)]
     else:
-        downloads += [comfyui.plan_comfyui(workspace), torch_build.plan_torch(workspace, gpus)]
-        downloads += [comfyui.plan_requirements(workspace)]
+        downloads += [release.plan_comfyui(workspace), torch_build.plan_torch(workspace, gpus)]
+        downloads += [release.plan_requirements(workspace)]
     steps = [
         environment.plan_venv(workspace),
         checks.plan_network(workspace, downloads),
         *downloads,
-        links.plan_link(theirs.path if theirs else workspace.comfyui, workspace.pack),
+        pack_link.plan_link(theirs.path if theirs else workspace.comfyui, workspace.pack),
         torch_build.plan_device(workspace, theirs, gpus),
     ]
     return [*steps, browser.plan_chromium(workspace)] if testing else steps

@@ -52,8 +52,10 @@ ROOMS: dict[str, set[str]] = {
     "nodes/guards": {"core/*", "comfyui/*"},
     "nodes/film": {"core/*", "media/*", "metrics", "comfyui/*"},
     "routes": {"comfyui/*"},
+    "nodes": set(),
     "": {"routes", "comfyui/*"},  # extension.py, which also loads the modules of nodes/ by their names
     "runner/setup": set(),
+    "runner/setup/comfyui": {"runner/setup"},
     "runner/state": {"core/*", "media"},
     "runner/comfyui": {"core/*", "media"},
     "runner/workflows": {"core/*", "media/*", "runner/comfyui"},

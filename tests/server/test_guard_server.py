@@ -16,14 +16,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.outcome import Outcome
 from runner.rendering.failures import Failure, classify_outcome
 from tests.support.runs import wait_until
-from tests.support.servers.guarded_server import (
-    GUARD,
-    Graph,
-    GuardedServer,
-    sampling_graph,
-    steps_in,
-    temperatures,
-)
+from tests.support.servers.guarded_server import GUARD, Graph, GuardedServer, sampling_graph, steps_in, temperatures
 from tests.support.servers.scripted_cards import CARD, SECOND
 
 pytestmark = pytest.mark.server

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from runner.setup import checks
-from runner.setup.comfyui import unpack_release
+from runner.setup.comfyui.pack_link import is_linked, link_pack
+from runner.setup.comfyui.release import unpack_release
 from runner.setup.errors import SetupError
-from runner.setup.links import is_linked, link_pack
 from tests.setup import test_install
 from tests.setup.test_install import make_checkout, make_wheel, record, run
 

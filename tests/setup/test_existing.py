@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.setup import existing
+from runner.setup.comfyui import existing
+from runner.setup.comfyui.existing import find_python, inspect_comfyui
 from runner.setup.errors import SetupError
-from runner.setup.existing import find_python, inspect_comfyui
 from runner.setup.workspace import python_of
 from tests.setup.test_install import make_checkout, make_comfyui, record, run
 

@@ -18,8 +18,10 @@ from types import SimpleNamespace
 import pytest
 
 import install
-from runner.setup import apt, browser, checks, comfyui, torch_build
-from runner.setup.comfyui import read_version
+from runner.setup import apt, browser, checks
+from runner.setup.comfyui import release
+from runner.setup.comfyui import torch_build
+from runner.setup.comfyui.release import read_version
 from runner.setup.console import Console
 from runner.setup.errors import CommandError, explain
 from runner.setup.requirements import canonical, read_dependencies, read_requirements
@@ -276,7 +278,7 @@ def test_too_little_room_is_said_with_numbers(
 def test_a_mistake_in_install_py_leaves_its_traceback_in_the_log(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comfyui, "get_comfyui", lambda _: 1 / 0)
+    monkeypatch.setattr(release, "get_comfyui", lambda _: 1 / 0)
     assert run(root)[0] == 1
     assert "Traceback" not in capsys.readouterr().err
     assert "ZeroDivisionError" in (root / ".videogen/install.log").read_text()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.setup import checks, torch_build
-from runner.setup.torch_build import choose_build, list_gpus
+from runner.setup import checks
+from runner.setup.comfyui import torch_build
+from runner.setup.comfyui.torch_build import choose_build, list_gpus
 from tests.setup.test_install import make_checkout, run
 
 

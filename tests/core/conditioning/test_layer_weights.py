@@ -6,12 +6,7 @@ import math
 
 import pytest
 
-from custom_nodes.videogen.core.conditioning.layer_weights import (
-    WEIGHT_TYPES,
-    Layer,
-    check_weight,
-    weigh_layers,
-)
+from custom_nodes.videogen.core.conditioning.layer_weights import WEIGHT_TYPES, Layer, check_weight, weigh_layers
 from custom_nodes.videogen.core.errors import VideoGenError
 
 

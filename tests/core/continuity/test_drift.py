@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_nodes.videogen.core.continuity.calibration import (
-    SAME_SUBJECT,
-)
+from custom_nodes.videogen.core.continuity.calibration import SAME_SUBJECT
 from custom_nodes.videogen.core.continuity.drift import (
     PartColor,
     average_parts,
@@ -19,9 +17,7 @@ from custom_nodes.videogen.core.continuity.drift import (
     name_part,
     turn_of_hue,
 )
-from custom_nodes.videogen.core.continuity.scores import (
-    Drift,
-)
+from custom_nodes.videogen.core.continuity.scores import Drift
 
 BLUE = PartColor(50, 40, 280)
 

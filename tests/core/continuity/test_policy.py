@@ -15,12 +15,7 @@ from custom_nodes.videogen.core.continuity.policy import (
     score_of_take,
     wants_another_take,
 )
-from custom_nodes.videogen.core.continuity.scores import (
-    BoundaryScore,
-    LightScore,
-    SegmentScore,
-    TemporalScore,
-)
+from custom_nodes.videogen.core.continuity.scores import BoundaryScore, LightScore, SegmentScore, TemporalScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from tests.support.scores import CASES, GOOD, with_subject
 

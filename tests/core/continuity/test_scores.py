@@ -7,10 +7,7 @@ import json
 
 import pytest
 
-from custom_nodes.videogen.core.continuity.scores import (
-    SegmentScore,
-    TemporalScore,
-)
+from custom_nodes.videogen.core.continuity.scores import SegmentScore, TemporalScore
 from tests.support.scores import CASES, GOOD
 
 

@@ -10,11 +10,7 @@ import pytest
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.segment.shots import parse_shot
 from custom_nodes.videogen.media.story_file import load_story
-from tests.support.story_schema import (
-    APPLE_TREE,
-    STORIES,
-    VALIDATOR,
-)
+from tests.support.story_schema import APPLE_TREE, STORIES, VALIDATOR
 
 SHARED = Path(__file__).parents[4] / "shared"
 

@@ -14,13 +14,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.film.assemble import assemble_film, find_segments
-from tests.support.videos import (
-    SIZE,
-    code_of,
-    read_code,
-    read_frames,
-    write_segment,
-)
+from tests.support.videos import SIZE, code_of, read_code, read_frames, write_segment
 
 STORY = parse_story(
     {

@@ -14,12 +14,7 @@ from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
 from runner.references.generate import find_kept, read_record
 from runner.state.run_directory import RunDirectory
-from tests.runner.references.garden import (
-    FakeServer,
-    make_png,
-    make_run,
-    make_story,
-)
+from tests.runner.references.garden import FakeServer, make_png, make_run, make_story
 
 
 def test_each_is_drawn_once_and_kept(directory: RunDirectory) -> None:

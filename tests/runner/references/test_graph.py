@@ -10,9 +10,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.references.graph import ReferencesGraph, adopt_model
 from runner.workflows.workflow import Workflow
-from tests.runner.references.garden import (
-    REFERENCES,
-)
+from tests.runner.references.garden import REFERENCES
 from tests.support.graphs import image_graph
 
 

@@ -18,15 +18,7 @@ from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.image_inputs import find_readers
 from runner.workflows.story_images import Missing, find_missing
-from tests.runner.references.garden import (
-    STORY,
-    FakeServer,
-    make_png,
-    make_run,
-    make_story,
-    missing,
-    workflow,
-)
+from tests.runner.references.garden import STORY, FakeServer, make_png, make_run, make_story, missing, workflow
 from tests.support.stories import segment_graph
 
 

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.story.parser import parse_story
-from runner.rendering.thermal import (
-    summarize_telemetry,
-)
+from runner.rendering.thermal import summarize_telemetry
 from runner.reports.charts import draw_telemetry
 from runner.reports.machine import describe_machine, list_pauses
 from runner.reports.page import render_html

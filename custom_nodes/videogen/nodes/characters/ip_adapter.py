@@ -21,12 +21,7 @@ from ...comfyui.core_features import require_core
 from ...comfyui.frames.mask_check import check_mask, require_masks_fit
 from ...comfyui.sockets import AdapterSocket, need_adapter
 from ...comfyui.widgets import adapter_inputs, check_known_span, span_inputs, validate, weight_type_input
-from ...core.conditioning.layer_weights import (
-    WEIGHT_RANGE,
-    WEIGHT_TYPES,
-    check_weight,
-    weigh_layers,
-)
+from ...core.conditioning.layer_weights import WEIGHT_RANGE, WEIGHT_TYPES, check_weight, weigh_layers
 from ...core.errors import VideoGenError
 from ...core.widget_checks import check_choice
 

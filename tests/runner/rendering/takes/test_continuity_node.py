@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.continuity.policy import Thresholds
-from custom_nodes.videogen.core.continuity.scores import (
-    to_plain,
-)
+from custom_nodes.videogen.core.continuity.scores import to_plain
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory

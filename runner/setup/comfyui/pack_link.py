@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from .errors import SetupError
-from .steps import Step
+from ..errors import SetupError
+from ..steps import Step
 
 
 def plan_link(comfyui: Path, pack: Path) -> Step:

@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import checks
+from .. import checks
+from ..steps import Step, fingerprint, is_done
+from ..versions import TORCH, TORCH_INDEX, TORCH_PINS
+from ..workspace import WINDOWS, Workspace
 from .existing import Existing
-from .steps import Step, fingerprint, is_done
-from .versions import TORCH, TORCH_INDEX, TORCH_PINS
-from .workspace import WINDOWS, Workspace
 
 PROBE_DEVICE = """
 import torch

@@ -11,12 +11,12 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from . import checks
-from .errors import NETWORK_HINT, CommandError, SetupError, explain
-from .requirements import read_requirements
-from .steps import Step, fingerprint
-from .versions import COMFYUI, COMFYUI_ALSO, COMFYUI_IN_WHEEL, COMFYUI_URL, COMFYUI_WHEEL, TORCH
-from .workspace import Workspace
+from .. import checks
+from ..errors import NETWORK_HINT, CommandError, SetupError, explain
+from ..requirements import read_requirements
+from ..steps import Step, fingerprint
+from ..versions import COMFYUI, COMFYUI_ALSO, COMFYUI_IN_WHEEL, COMFYUI_URL, COMFYUI_WHEEL, TORCH
+from ..workspace import Workspace
 
 
 def plan_comfyui(workspace: Workspace) -> Step:

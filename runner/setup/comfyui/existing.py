@@ -11,12 +11,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .comfyui import read_version
-from .errors import SetupError
-from .requirements import canonical, read_requirements
-from .steps import Step
-from .versions import COMFYUI_AT_LEAST
-from .workspace import Workspace, python_of
+from ..errors import SetupError
+from ..requirements import canonical, read_requirements
+from ..steps import Step
+from ..versions import COMFYUI_AT_LEAST
+from ..workspace import Workspace, python_of
+from .release import read_version
 
 PROBE_PACKAGES = """
 import json, sys
