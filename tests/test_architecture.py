@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.modules_of_others import COMFYUI, OUTSIDE_WORLD, TORCH
+
 PROJECT = Path(__file__).resolve().parents[1]
 PACK = PROJECT / "custom_nodes" / "videogen"
 
@@ -112,44 +114,6 @@ IN_COMFYUI = {
     "runner/bench/footage",
 }
 
-COMFYUI = {
-    "comfy",
-    "comfy_api",
-    "comfy_api_nodes",
-    "comfy_execution",
-    "comfy_extras",
-    "execution",
-    "folder_paths",
-    "latent_preview",
-    "node_helpers",
-    "nodes",
-    "server",
-}
-TORCH = {"torch", "torchvision", "torchaudio", "transformers", "diffusers"}
-#: Modules of the standard library that reach files, processes or the network.
-OUTSIDE_WORLD = {
-    "asyncio",
-    "builtins",
-    "fileinput",
-    "glob",
-    "http",
-    "io",
-    "mmap",
-    "multiprocessing",
-    "os",
-    "pathlib",
-    "select",
-    "shelve",
-    "shutil",
-    "signal",
-    "socket",
-    "sqlite3",
-    "ssl",
-    "subprocess",
-    "tempfile",
-    "urllib",
-    "zipfile",
-}
 #: What else the rooms of a floor may not touch, and what they may have beside the standard library (None: anything else).
 FORBIDDEN = {
     "core": OUTSIDE_WORLD,

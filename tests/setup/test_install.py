@@ -19,8 +19,7 @@ import pytest
 
 import install
 from runner.setup import apt, browser, checks
-from runner.setup.comfyui import release
-from runner.setup.comfyui import torch_build
+from runner.setup.comfyui import release, torch_build
 from runner.setup.comfyui.release import read_version
 from runner.setup.console import Console
 from runner.setup.errors import CommandError, explain
