@@ -150,7 +150,7 @@ def make_chain(folder: Path, *servers: str, segments: int = 4) -> Stage:
         "inputs": {"image": "example.png"},
         "_meta": {"title": "First frame"},
     }
-    stage.graph["6"] = {"class_type": "FaultFirstPicture", "inputs": {"image": ["5", 0], "frames": ["2", 4]}}
+    stage.graph["6"] = {"class_type": "FaultFirstImage", "inputs": {"image": ["5", 0], "frames": ["2", 4]}}
     stage.graph["4"]["inputs"]["images"] = ["6", 0]
     del stage.graph["3"]
     stage.write()
