@@ -38,7 +38,7 @@ class _VerbParser(argparse.ArgumentParser):
         super().__init__(**options)
         self._verb: str | None = verb
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         verb, self._verb = self._verb, None
         if verb is not None:
             module = importlib.import_module(f"{__package__}.commands.{verb}")
