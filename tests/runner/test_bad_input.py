@@ -93,9 +93,9 @@ STORIES: dict[str, tuple[Any, list[str]]] = {
     "id with a path": (segments({"id": "../../etc/x"}), ["segments[1].id", "../../etc/x"]),
     "segment 99": (
         GOOD | {"characters": {"man": {"segments": "1,99"}}},
-        ["characters.man.segments", "segment 99 is not there", "1 to 2"],
+        ["characters.man.segments", "segment 99 does not exist", "1 to 2"],
     ),
-    "transition after 7": (GOOD | {"transitions": [{"after": 7}]}, ["transitions[1].after", "segment 7 is not there"]),
+    "transition after 7": (GOOD | {"transitions": [{"after": 7}]}, ["transitions[1].after", "segment 7 does not exist"]),
     "long transition": (
         GOOD | {"transitions": [{"after": 1, "seconds": 9}]},
         ["transitions[1].seconds", "9.000 s is longer than segment 1 (8.000 s)"],
@@ -188,7 +188,7 @@ def test_check_names_both_files_at_once_and_needs_no_server_for_it(
 # ------------------------------------------------------------------ options
 
 OPTIONS: dict[str, tuple[list[str], list[str]]] = {
-    "--segments of others": (["--segments", "0,40"], ["--segments 0,40", "segment 0 is not there", "1 to 2"]),
+    "--segments of others": (["--segments", "0,40"], ["--segments 0,40", "segment 0 does not exist", "1 to 2"]),
     "--segments backwards": (["--segments", "2-1"], ["--segments 2-1", "runs backwards"]),
     "--segments in words": (["--segments", "all"], ["--segments all", "1,4,8-11"]),
     "--segments of nothing": (["--segments", ""], ["--segments", "expected segment numbers"]),

@@ -124,9 +124,9 @@ def test_the_threshold_decides_on_the_exit_status(files: dict[str, Path], thresh
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}/nothing.mp4"], "nothing.mp4 is not there"),
-        (["{tom}", "{folder}/nothing.mp4"], "nothing.mp4 is not there"),
-        (["{tom}", "--reference", "{folder}/nobody.png"], "nobody.png is not there"),
+        (["{folder}/nothing.mp4"], "nothing.mp4 does not exist"),
+        (["{tom}", "{folder}/nothing.mp4"], "nothing.mp4 does not exist"),
+        (["{tom}", "--reference", "{folder}/nobody.png"], "nobody.png does not exist"),
         (["{broken}"], "cannot be read as a video"),
         (["{tom}", "--reference", "{broken}"], "cannot be read as a picture"),
         (["{empty}"], "has no pictures"),
@@ -264,5 +264,5 @@ def test_an_animation_is_read_in_order(tmp_path: Path) -> None:
 def test_an_image_keeps_its_alpha(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([TOM.frames[0], np.full((270, 480), 7, np.uint8)])).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").shape == (270, 480, 4)
-    with pytest.raises(VideoGenError, match="is not there"):
+    with pytest.raises(VideoGenError, match="does not exist"):
         read_image(tmp_path / "b.png")
