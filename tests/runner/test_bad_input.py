@@ -95,7 +95,10 @@ STORIES: dict[str, tuple[Any, list[str]]] = {
         GOOD | {"characters": {"man": {"segments": "1,99"}}},
         ["characters.man.segments", "segment 99 does not exist", "1 to 2"],
     ),
-    "transition after 7": (GOOD | {"transitions": [{"after": 7}]}, ["transitions[1].after", "segment 7 does not exist"]),
+    "transition after 7": (
+        GOOD | {"transitions": [{"after": 7}]},
+        ["transitions[1].after", "segment 7 does not exist"],
+    ),
     "long transition": (
         GOOD | {"transitions": [{"after": 1, "seconds": 9}]},
         ["transitions[1].seconds", "9.000 s is longer than segment 1 (8.000 s)"],

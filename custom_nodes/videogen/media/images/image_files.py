@@ -104,7 +104,7 @@ def _levels(image: Image.Image) -> NDArray[np.float32]:
 def _open(path: Path, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit warns at 90 megapixels and refuses at 180; ours lies between the two.
+            # Pillow's own limit warns at 90 megapixels and refuses at 180; ours is between the two.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
