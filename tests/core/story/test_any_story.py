@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story, parse_story_text
+from custom_nodes.videogen.core.story.schema import STORY_KEYS
 from tests.support.story_data import QUICK, read_from
 
 SHARED = Path(__file__).parents[4] / "shared"
@@ -23,24 +24,9 @@ JSON_LIKE = st.recursive(
     ),
     max_leaves=10,
 )
-KEYS = (
-    "$schema",
-    "title",
-    "fps",
-    "frames",
-    "size",
-    "quality",
-    "style",
-    "characters",
-    "objects",
-    "locations",
-    "transitions",
-    "audio",
-    "segments",
-)
 
 
-@given(JSON_LIKE | st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON_LIKE)))
+@given(JSON_LIKE | st.fixed_dictionaries({}, optional=dict.fromkeys(STORY_KEYS, JSON_LIKE)))
 @example({"segments": [{"prompt": "x", "frames": 10**400}], "fps": 1e308, "characters": {"a": {"region": [1e308] * 4}}})
 @settings(QUICK)
 def test_whatever_comes_in_only_our_own_error_comes_out(data):

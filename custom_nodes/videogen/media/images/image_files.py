@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ...core.errors import VideoGenError
+from ..probe import hash_file
 
 #: More pixels than any camera has; decoding more would take gigabytes.
 MAX_PIXELS = 120_000_000
@@ -104,7 +104,7 @@ def _levels(image: Image.Image) -> NDArray[np.float32]:
 def _open(path: Path, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit warns at 90 megapixels and refuses at 180; ours lies between the two.
+            # Pillow's own limit warns at 90 megapixels and refuses at 180; ours is between the two.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -156,7 +156,7 @@ class FileWatch:
     def note(self, path: Path) -> None:
         """Record a file's current state, also of a file that does not exist yet. To be called before reading it."""
         state = _state(path)
-        content = hash_content(path) if state else ""
+        content = _hash_readable(path) if state else ""
         if path in self._known and self._known[path][1] != content:
             self._changes += 1
         self._known[path] = (state, content)
@@ -166,16 +166,16 @@ class FileWatch:
         for path, (state, content) in self._known.items():
             now = _state(path)
             if now != state:
-                content_now = hash_content(path) if now else ""
+                content_now = _hash_readable(path) if now else ""
                 self._changes += content_now != content
                 self._known[path] = (now, content_now)
         return self._changes
 
 
-def hash_content(path: Path) -> str:
-    """SHA-256 of a file's bytes in hexadecimal digits, or "" when it cannot be read."""
+def _hash_readable(path: Path) -> str:
+    """`hash_file`, or "" when the file cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hash_file(path)
     except OSError:
         return ""
 

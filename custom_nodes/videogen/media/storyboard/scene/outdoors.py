@@ -1,6 +1,6 @@
 """Landscapes in layers. Units: the image's height; x = 0 is its middle, y = 0 its top.
 
-Everything stands at places that the seed alone settles, between x = -2.2 and 2.2: a wider image sees more of the
+All positions depend on the seed alone, between x = -2.2 and 2.2: a wider image sees more of the
 same landscape.
 """
 
