@@ -1,0 +1,98 @@
+"""Run directories of the version before the rooms (0.1.0, ComfyUI 0.3.75): they are resumed, and nothing is rendered again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from runner.cli import main
+from runner.comfyui.installation import Installation
+from runner.run import execution
+from runner.run.server_connections import ServerConnections
+
+KEPT_RUNS = Path(__file__).parents[1] / "state" / "kept_runs"
+#: The story of each run, and what else was on its command line.
+COMMANDS = {
+    "finished": ("story.json", []),
+    "killed": ("story.json", []),
+    "takes": ("takes_story.json", ["--takes", "2"]),
+}
+
+
+@pytest.fixture
+def pending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[int] | None]:
+    """What runs find to be rendered; no server is ever started."""
+    installation = Installation(tmp_path / "comfyui", tmp_path / "python", (), "0.3.75")
+    monkeypatch.setattr("runner.run.server_connections.find_installation", lambda: installation)
+
+    def refuse(self: ServerConnections) -> Any:
+        raise VideoGenError("not-installed", "a server was to be started")
+
+    monkeypatch.setattr(ServerConnections, "connect", refuse)
+    found: list[list[int] | None] = []
+    find_pending_offline = execution.find_pending_offline
+
+    def note(*arguments: Any) -> list[int] | None:
+        found.append(find_pending_offline(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(execution, "find_pending_offline", note)
+    return found
+
+
+def resume(name: str, folder: Path) -> int:
+    """Copy a kept run, and run its command again in the copy."""
+    shutil.copytree(KEPT_RUNS, folder / "films")
+    story, more = COMMANDS[name]
+    directory = folder / "films" / name
+    # The workflow as it was: that of today may have other nodes in it.
+    workflow = folder / "workflow.json"
+    workflow.write_text(json.dumps(json.loads((directory / "run.json").read_text("utf-8"))["workflow"]["graph"]))
+    command = ["run", str(folder / "films" / story), "--workflow", str(workflow), "--out", str(directory)]
+    return main([*command, *more])
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every video below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.mp4")
+    }
+
+
+@pytest.mark.parametrize("name", ["finished", "takes"])
+def test_a_finished_run_has_nothing_to_render(
+    name: str, pending: list[list[int] | None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(name, tmp_path) == 0
+    assert pending == [[]]
+    said = capsys.readouterr()
+    assert "segments are done already" in said.err
+    assert "The film is up to date" in said.err
+    assert hashes(tmp_path / "films" / name) == hashes(KEPT_RUNS / name)
+    report = json.loads((tmp_path / "films" / name / "report.json").read_text("utf-8"))
+    assert report["done"] == report["count"]
+
+
+def test_a_killed_run_lacks_what_was_not_finished(pending: list[list[int] | None], tmp_path: Path) -> None:
+    assert resume("killed", tmp_path) == 3, "it wants a server"
+    assert pending == [[2, 3]]
+    assert hashes(tmp_path / "films" / "killed") == hashes(KEPT_RUNS / "killed")
+
+
+def test_a_changed_prompt_is_still_noticed(pending: list[list[int] | None], tmp_path: Path) -> None:
+    shutil.copytree(KEPT_RUNS, tmp_path / "before")
+    story = json.loads((tmp_path / "before" / "story.json").read_text("utf-8"))
+    story["segments"][1]["prompt"] += " It rains."
+    directory = tmp_path / "before" / "finished"
+    workflow = tmp_path / "workflow.json"
+    workflow.write_text(json.dumps(json.loads((directory / "run.json").read_text("utf-8"))["workflow"]["graph"]))
+    (tmp_path / "before" / "story.json").write_text(json.dumps(story), "utf-8")
+    command = ["run", str(tmp_path / "before" / "story.json"), "--workflow", str(workflow), "--out", str(directory)]
+    assert main(command) == 3
+    assert pending == [[2]]
