@@ -107,32 +107,33 @@ NOTE = """\
 ## A story's segments with {title}
 
 *Run* renders one segment: {frames} frames that belong together, as an mp4 in the film's size. All segments and the film:
-`videogen run --workflow {name}`, which carries on after an interruption.
+`videogen run --workflow {name}`, which resumes after an interruption.
 
 - **Another segment:** change `index`. **Another story:** edit the text in *Story*, or choose a file from the input folder.
 {cast}
 - **Frames that belong together:** less `drift` in *Frame Noise* and more `strength` in *Anchor Attention* hold the shot together;
-  the other way round more happens in it.
-- **How well it holds together** says *Continuity*; headless a segment that falls short is rendered again, and the best take kept.
-- **The camera:** where a segment's `technical` names a move, *Keyframe Motion* moves it over the finished pictures; else it
-  does nothing. Less `reach` keeps more of the picture; bypass it (Ctrl + B) where the model is to move the camera.
-- **One place, the same colors:** put a picture of it at `input/videogen/<story>/<location>.png`, and *Color Match* brings all of
-  its segments to that picture. Its help page says how to draw one.
-- **Size:** *Render Size* is what the model draws, *Upscale* makes it the film's size.
+  more `drift` and less `strength` let more happen in it.
+- **How well it holds together:** *Continuity* measures it; headless, a segment that falls short is rendered again, and the best
+  take is kept.
+- **The camera:** where a segment's `technical` names a move, *Keyframe Motion* moves the finished pictures; otherwise it
+  does nothing. Less `reach` keeps more of the picture; bypass it (Ctrl + B) if the model itself moves the camera.
+- **One place, the same colors:** put a picture of it at `input/videogen/<story>/<location>.png`, and *Color Match* matches all
+  of its segments to that picture. Its help page says how to draw one.
+- **Size:** *Render Size* is the size in which the model draws, *Upscale* scales the frames to the film's size.
 - {remark}
 """
 CAST = """\
-- **Who is who:** each character and object needs a picture in the input folder. *character_references* draws them; headless that
-  happens by itself."""
-NO_CAST = "- **Who is who:** only the descriptions in the story say it here."
+- **Who is who:** each character and object needs a picture in the input folder. *character_references* draws them;
+  headless, that happens automatically."""
+NO_CAST = "- **Who is who:** this workflow knows the cast by the story's descriptions only."
 MODELS_NOTE = """\
 ## Models
 
 {files}
 - *upscale_models*: `{upscaler}`, optional
 
-The editor offers to download what is missing. A *model.safetensors* is to be saved under the name that is shown. The
-upscale model is taken when it is there; choose it in *Upscale* and the editor offers it too.
+The editor offers to download missing files. Save a *model.safetensors* under the name that is shown. The upscale model is
+used if it is installed; choose it in *Upscale* and the editor offers it too.
 """
 
 

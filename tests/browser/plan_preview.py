@@ -14,7 +14,7 @@ NOTE = """\
 
 - **Another segment:** change `index`; this story has {count}. **Other words:** type into `prompt_override`.
 - **Another story:** edit the text in *Story*, or choose a file from the input folder.
-- **All segments and the film:** `videogen run` renders this very workflow headless, and carries on after an interruption.
+- **All segments and the film:** `videogen run` renders this workflow headless, and resumes after an interruption.
 - **The film, here:** set *Compile Film* to *Always* (right click → Mode); it joins the segments that are saved.
 """
 
