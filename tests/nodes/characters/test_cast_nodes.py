@@ -140,8 +140,8 @@ def test_keep_keeps_whatever_is_there(input_folder: Path) -> None:
     [
         ("../../etc/man.png", "expected a name inside"),
         ("", "`file` is empty"),
-        ("man.gif", "no name for a picture"),
-        ("man", "no name for a picture"),
+        ("man.gif", "not a file name for a picture"),
+        ("man", "not a file name for a picture"),
     ],
 )
 @pytest.mark.usefixtures("input_folder")
