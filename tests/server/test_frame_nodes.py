@@ -41,9 +41,7 @@ def test_words_and_seed_of_a_place_without_an_image(comfy_server: ComfyServer) -
 
 
 def test_who_wants_the_image_of_it_is_told_which_one_is_missing(comfy_server: ComfyServer) -> None:
-    outcome = comfy_server.run(
-        place_graph("SceneImage", {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}})
-    )
+    outcome = comfy_server.run(place_graph("Picture", {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}}))
     assert outcome.status == "error"
     assert "so there is no picture of it" in outcome.error or "is not in ComfyUI's input folder" in outcome.error
 

@@ -32,7 +32,7 @@ from .descriptor import (
 )
 from .embedding import Embed, subject_on_gray
 from .faces import FaceFinder
-from .images import FLOW_SIDE, MEASURE_SIDE, SceneImage, prepare_image
+from .images import FLOW_SIDE, MEASURE_SIDE, PreparedImage, prepare_image
 from .part_colors import measure_parts
 from .subject import SubjectWeight, weigh_subject
 
@@ -135,7 +135,7 @@ class AppearanceModel:
         self._embed, self._faces = embed, faces
         self._baseline: np.ndarray | None = None
 
-    def measure(self, subjects: Sequence[tuple[SceneImage, SubjectWeight]]) -> list[Appearance]:
+    def measure(self, subjects: Sequence[tuple[PreparedImage, SubjectWeight]]) -> list[Appearance]:
         """Measure the appearance of each subject; a network gets all of them in one batch.
 
         Args:
@@ -194,7 +194,7 @@ class AppearanceModel:
         return self.measure([(prepared, weight)])[0]
 
     def _embed_subjects(
-        self, subjects: Sequence[tuple[SceneImage, SubjectWeight]], colors: Sequence[np.ndarray]
+        self, subjects: Sequence[tuple[PreparedImage, SubjectWeight]], colors: Sequence[np.ndarray]
     ) -> np.ndarray:
         if self._embed is None:
             return np.stack(

@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .images import SceneImage
+from .images import PreparedImage
 
 #: Bins of lightness and of a and b.
 COLOR_BINS = (12, 32, 32)
@@ -31,7 +31,7 @@ _CONTRAST_EDGES = (1.5, 4.0, 9.0)
 _TEXTURE_SHARE = 0.15
 
 
-def count_colors(image: SceneImage, weight: np.ndarray) -> np.ndarray:
+def count_colors(image: PreparedImage, weight: np.ndarray) -> np.ndarray:
     """How much of the subject has which lightness and chroma: float32, COLOR_BINS over L, a and b, sums to 1."""
     levels, across, _ = COLOR_BINS
     level = np.clip(image.lab[..., 0] * (levels / 100), 0, levels - 1).astype(np.int32)
@@ -77,7 +77,7 @@ def _slices() -> tuple[np.ndarray, np.ndarray]:
     return order, np.diff(np.take_along_axis(along, order, axis=1), axis=1)
 
 
-def classical_embedding(image: SceneImage, weight: np.ndarray, colors: np.ndarray) -> np.ndarray:
+def classical_embedding(image: PreparedImage, weight: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Color and texture as one histogram that sums to 1, for use where there is no network: float32.
 
     The texture is that of Ojala, Pietikäinen and Mäenpää, PAMI 24(7), 2002: local binary patterns, rotation invariant and
@@ -96,7 +96,7 @@ def compare_classical(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.minimum(first, second).sum())
 
 
-def texture_histograms(image: SceneImage, weight: np.ndarray) -> list[np.ndarray]:
+def texture_histograms(image: PreparedImage, weight: np.ndarray) -> list[np.ndarray]:
     """For each radius a histogram over (pattern, contrast): float32, (10 * 4,)."""
     lightness = np.ascontiguousarray(image.lab[..., 0])
     classes = len(_CONTRAST_EDGES) + 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .images import SceneImage
+from .images import PreparedImage
 from .subject import SubjectWeight
 
 #: Images, uint8 of shape (n, side, side, 3), to vectors of shape (n, length): any image network.
@@ -19,7 +19,7 @@ EMBED_SIDE = 256
 GRAY = 0.5
 
 
-def subject_on_gray(image: SceneImage, weight: SubjectWeight) -> np.ndarray:
+def subject_on_gray(image: PreparedImage, weight: SubjectWeight) -> np.ndarray:
     """Cut out the subject, on gray, filling a square: uint8, shape (EMBED_SIDE, EMBED_SIDE, 3).
 
     Nothing is cut off at the sides, as a center crop of a 16:9 frame would.

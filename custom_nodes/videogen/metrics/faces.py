@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..core.errors import VideoGenError
-from .images import SceneImage
+from .images import PreparedImage
 
 #: File names of OpenCV's model zoo; of several versions the last one by name is used.
 DETECTOR_FILES, RECOGNIZER_FILES = "face_detection_yunet_*.onnx", "face_recognition_sface_*.onnx"
@@ -51,7 +51,7 @@ class FaceFinder:
                 "Download them again, or move them away: without them subjects are compared as a whole.",
             ) from None
 
-    def describe(self, image: SceneImage, weight: np.ndarray) -> np.ndarray | None:
+    def describe(self, image: PreparedImage, weight: np.ndarray) -> np.ndarray | None:
         """The vector (128,) of the face that weighs most, of length 1; None where none is seen.
 
         Args:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..core.continuity.scores import FrameCheck, FrameProblem
-from .images import MEASURE_SIDE, SceneImage
+from .images import MEASURE_SIDE, PreparedImage
 from .light import sharpness
 
 #: Luma below which practically all of a black frame lies, and which share of it.
@@ -38,7 +38,7 @@ class FrameChecker:
         self._found: dict[str, list[int]] = {kind: [] for kind in ("nan", "black", "empty", "frozen", "bright", "dark")}
         self._sharpness: list[tuple[int, float]] = []
 
-    def add(self, image: SceneImage | None, same_as_last: bool = False) -> None:
+    def add(self, image: PreparedImage | None, same_as_last: bool = False) -> None:
         """Add a frame, or None for one with NaN."""
         number = len(self._sizes)
         self._sizes.append(None if image is None else image.size)

@@ -19,7 +19,7 @@ GRAY_CHROMA = 1.5
 
 
 @dataclass(frozen=True)
-class SceneImage:
+class PreparedImage:
     """A frame made small.
 
     Attributes:
@@ -47,15 +47,15 @@ class SceneImage:
         """Whether there is no color in it (a grayscale frame that travels as RGB)."""
         return bool(np.hypot(self.lab[..., 1], self.lab[..., 2]).mean() < GRAY_CHROMA)
 
-    def shrink(self, side: int) -> SceneImage:
+    def shrink(self, side: int) -> PreparedImage:
         """The same one, its longest side no longer than `side` pixels."""
         if max(self.rgb.shape[:2]) <= side:
             return self
         alpha = None if self.alpha is None else shrink_array(self.alpha, side)
-        return SceneImage(shrink_array(self.rgb, side), alpha, self.size)
+        return PreparedImage(shrink_array(self.rgb, side), alpha, self.size)
 
 
-def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> SceneImage | None:
+def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> PreparedImage | None:
     """A frame as a small image, or None when it holds values that are no numbers (NaN, infinity).
 
     Args:
@@ -91,7 +91,7 @@ def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> SceneImage | N
     values = np.clip(values, 0, 1)
     alpha = np.ascontiguousarray(values[..., 3]) if values.shape[2] == 4 else None
     rgb = np.repeat(values, 3, axis=2) if values.shape[2] == 1 else np.ascontiguousarray(values[..., :3])
-    return SceneImage(rgb, alpha, size)
+    return PreparedImage(rgb, alpha, size)
 
 
 #: Divisor that scales a type's values to 0…1.

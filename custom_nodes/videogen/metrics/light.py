@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .images import SceneImage
+from .images import PreparedImage
 
 #: How near to gray a pixel must be for its color to tell the light's: CIELAB chroma, and a alone, for light is blue or
 #: yellow, but neither green nor pink; and how bright (L).
@@ -17,7 +17,7 @@ _LEAST_GRAY = 0.03
 _TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 
 
-def mean_lab(image: SceneImage, weight: np.ndarray) -> tuple[float, float, float] | None:
+def mean_lab(image: PreparedImage, weight: np.ndarray) -> tuple[float, float, float] | None:
     """Weighted mean of L, a and b; None where nothing weighs anything."""
     total = float(weight.sum())
     if total < 1e-3 * weight.size:
@@ -31,13 +31,13 @@ def color_step(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     return float(np.linalg.norm(np.subtract(first, second)))
 
 
-def median_lightness(image: SceneImage, weight: np.ndarray) -> float | None:
+def median_lightness(image: PreparedImage, weight: np.ndarray) -> float | None:
     """The lightness L that half of the weighed area is below; None where nothing weighs anything."""
     counts = np.bincount(np.clip(image.lab[..., 0], 0, 100).astype(int).ravel(), weight.ravel(), 101)
     return float(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) if counts.sum() > 1e-3 * weight.size else None
 
 
-def estimate_kelvin(image: SceneImage, weight: np.ndarray) -> float | None:
+def estimate_kelvin(image: PreparedImage, weight: np.ndarray) -> float | None:
     """The correlated color temperature that near-gray surfaces show, 1500 to 25000 K; None where there are too few.
 
     Their mean color, as chromaticity, by McCamy's formula (Color Research & Application 17(2), 1992). An image balanced
@@ -59,7 +59,7 @@ def estimate_kelvin(image: SceneImage, weight: np.ndarray) -> float | None:
     return float(np.clip(449.0 * n**3 + 3525.0 * n**2 + 6823.3 * n + 5520.33, 1500, 25000))
 
 
-def sharpness(image: SceneImage) -> float:
+def sharpness(image: PreparedImage) -> float:
     """Mean square of the Laplacian over the variance of the image: falls with blur, does not with darkness."""
     gray = image.gray
     return float(np.square(cv2.Laplacian(gray, cv2.CV_32F)).mean() / (float(gray.var()) + 1e-4))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..core.continuity.drift import PartColor
-from .images import SceneImage
+from .images import PreparedImage
 from .subject import SubjectWeight
 
 #: Part → from where to where it reaches, from the top of the figure to its bottom, for a whole standing figure …
@@ -18,7 +18,7 @@ _HUE_BINS = 36
 _LEAST = 0.01
 
 
-def measure_parts(image: SceneImage, weight: SubjectWeight) -> dict[str, PartColor]:
+def measure_parts(image: PreparedImage, weight: SubjectWeight) -> dict[str, PartColor]:
     """Part of the figure → its prevailing color; ``whole`` is always there.
 
     A figure is taken to stand upright. Where it is cut off below, it is a head and an upper part.

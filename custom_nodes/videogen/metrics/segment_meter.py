@@ -11,7 +11,7 @@ from ..core.continuity.scores import LightScore, SegmentScore
 from .appearance import Appearance, AppearanceModel
 from .boundary import BoundaryFrame, compare_ends
 from .frame_check import FrameChecker
-from .images import FLOW_SIDE, MEASURE_SIDE, SceneImage, prepare_image
+from .images import FLOW_SIDE, MEASURE_SIDE, PreparedImage, prepare_image
 from .light import estimate_kelvin, mean_lab, median_lightness
 from .subject import SubjectWeight, weigh_location
 from .subject_compare import read_appearances
@@ -94,7 +94,7 @@ class SegmentMeter:
         )
 
     def _measure_location(
-        self, number: int, image: SceneImage, small: SceneImage, weights: Sequence[SubjectWeight]
+        self, number: int, image: PreparedImage, small: PreparedImage, weights: Sequence[SubjectWeight]
     ) -> None:
         place = weigh_location((small.rgb.shape[0], small.rgb.shape[1]), weights)
         if self._location is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .images import SceneImage, prepare_mask
+from .images import PreparedImage, prepare_mask
 
 #: Bins of L, a and b for the two histograms of the ratio mask.
 _BINS = (6, 16, 16)
@@ -52,7 +52,7 @@ class SubjectWeight:
         return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
-def weigh_subject(image: SceneImage, mask: np.ndarray | None = None, region: Box | None = None) -> SubjectWeight:
+def weigh_subject(image: PreparedImage, mask: np.ndarray | None = None, region: Box | None = None) -> SubjectWeight:
     """The subject's weight: `mask` before the image's own alpha, before `region`, before the ratio mask.
 
     Args:

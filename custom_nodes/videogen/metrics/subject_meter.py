@@ -11,7 +11,7 @@ from ..core.continuity.drift import PartColor, average_parts
 from ..core.continuity.scores import SampleScore, SubjectScore
 from ..core.errors import VideoGenError
 from .appearance import Appearance, AppearanceModel
-from .images import SceneImage
+from .images import PreparedImage
 from .part_colors import measure_parts
 from .subject import Box, SubjectWeight, weigh_subject
 from .subject_compare import (
@@ -62,16 +62,18 @@ class SubjectMeter:
 
     def __init__(self, request: SubjectRequest, model: AppearanceModel) -> None:
         self.request, self._model = request, model
-        self._sampled: list[tuple[int, SceneImage, SubjectWeight]] = []
+        self._sampled: list[tuple[int, PreparedImage, SubjectWeight]] = []
         self._parts: list[tuple[int, dict[str, PartColor]]] = []
         self._hidden: list[int] = []
         self.appearances: dict[int, Appearance] = {}
 
-    def weigh(self, number: int, small: SceneImage) -> SubjectWeight:
+    def weigh(self, number: int, small: PreparedImage) -> SubjectWeight:
         """Where the subject is in a frame."""
         return weigh_subject(small, self.request.mask_of(number), self.request.region)
 
-    def add(self, number: int, image: SceneImage, small: SceneImage, weight: SubjectWeight, sampled: bool) -> None:
+    def add(
+        self, number: int, image: PreparedImage, small: PreparedImage, weight: SubjectWeight, sampled: bool
+    ) -> None:
         """Add a frame: `image` of `FLOW_SIDE`, and `small` and `weight` of `MEASURE_SIDE`."""
         if weight.is_empty:
             self._hidden.append(number)

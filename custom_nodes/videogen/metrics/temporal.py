@@ -12,7 +12,7 @@ import numpy as np
 from ..core.continuity.policy import STATIC_CAP
 from ..core.continuity.scores import TemporalScore
 from ..core.errors import VideoGenError
-from .images import FLOW_SIDE, SceneImage, prepare_image, shrink_array
+from .images import FLOW_SIDE, PreparedImage, prepare_image, shrink_array
 
 #: L1 difference (0 to 1) at which a pair's score has fallen to 1/e.
 _ERROR_SCALE = 0.05
@@ -40,7 +40,7 @@ class TemporalMeter:
 
     def __init__(self) -> None:
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._last: SceneImage | None = None
+        self._last: PreparedImage | None = None
         self._curve: list[float] = []
         self._medians: list[float] = []
         self._means: list[float] = []
@@ -50,7 +50,7 @@ class TemporalMeter:
         #: Mean motion (x, y) of each pair, as shares of the frame's width.
         self.motions: list[tuple[float, float]] = []
 
-    def add(self, image: SceneImage | None) -> bool:
+    def add(self, image: PreparedImage | None) -> bool:
         """One more frame (of `FLOW_SIDE`), or None for one that is no image; whether it shows the same as the last."""
         if image is None:
             self._skipped += 1
@@ -110,7 +110,7 @@ class TemporalMeter:
             note=f"{self._skipped} frames were left out: they have values that are no numbers" if self._skipped else "",
         )
 
-    def _compare(self, last: SceneImage, image: SceneImage) -> tuple[float, np.ndarray]:
+    def _compare(self, last: PreparedImage, image: PreparedImage) -> tuple[float, np.ndarray]:
         """The score of a pair, and the flow from its second frame back to its first."""
         before, after = (np.rint(each.gray * 255).astype(np.uint8) for each in (last, image))
         if min(before.shape) < 16:  # DIS needs some room; a thumbnail is compared as it is
