@@ -10,13 +10,13 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import install
-from runner.setup import freeze
+from runner.setup.constraints import freeze
 from runner.setup.errors import SetupError
 from runner.setup.requirements import canonical, constraints_path, read_dependencies
 from runner.setup.versions import COMFYUI_ALSO, TORCH
 from tests.setup.test_install import PROJECT, make_checkout, record, run
 
-FILES = sorted((PROJECT / "runner" / "setup" / "constraints").iterdir())
+FILES = sorted((PROJECT / "runner" / "setup" / "constraints").glob("*.txt"))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Write the constraints file of this Python: the exact versions that are installed in its environment.
 
-  .videogen/venv/bin/python -m runner.setup.freeze
+  .videogen/venv/bin/python -m runner.setup.constraints.freeze
 
 install.py installs these versions instead of the newest ones in the ranges of pyproject.toml, so that no new release of
 another project can break a set-up. CONTRIBUTING.md tells when to renew the files. They leave out torch and the packages that
@@ -14,10 +14,10 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from .errors import SetupError
-from .requirements import canonical, constraints_path, read_dependencies, read_requirements
+from ..errors import SetupError
+from ..requirements import canonical, constraints_path, read_dependencies, read_requirements
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 #: This project, a new virtual environment's own packages, and those of a build of torch. NVML's bindings are none of these.
 LEFT_OUT = re.compile(
     r"videogen|pip|setuptools|wheel|torch|torchvision|torchaudio|(pytorch-)?triton.*|cuda-.*|nvidia-(?!ml-py$).*"

@@ -1,0 +1,1 @@
+"""The tested version of each package, one file a Python, and the command that writes them."""
