@@ -58,6 +58,7 @@ ROOMS: dict[str, set[str]] = {
     "": {"routes", "comfyui/*"},  # extension.py, which also loads the modules of nodes/ by their names
     "runner/setup": set(),
     "runner/setup/comfyui": {"runner/setup"},
+    "runner/setup/constraints": {"runner/setup"},
     "runner/state": {"core/*", "media"},
     "runner/comfyui": {"core/*", "media"},
     "runner/workflows": {"core/*", "media/*", "runner/comfyui"},
