@@ -157,7 +157,7 @@ class OwnServer:
         if len(self._crashes) == MAX_CRASHES and self._crashes[-1] - self._crashes[0] < CRASH_SECONDS:
             raise VideoGenError(
                 "server-lost",
-                f"ComfyUI ended {MAX_CRASHES} times within {CRASH_SECONDS / 60:.0f} minutes; the end of its log"
+                f"ComfyUI ended or hung {MAX_CRASHES} times within {CRASH_SECONDS / 60:.0f} minutes; the end of its log"
                 f" {self.embedded.log}:\n{self.embedded.tail()}",
                 "What is done is kept. `videogen doctor` shows what this machine has.",
             )

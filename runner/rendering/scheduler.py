@@ -82,7 +82,6 @@ class Scheduler:
 
     def __init__(self, tasks: Sequence[Task], done: Iterable[int]) -> None:
         self._pending = list(tasks)
-        self._busy: dict[int, str] = {}
         self._open = {task.number for task in tasks}
         self._done = set(done)
         self._given_up: set[int] = set()
@@ -115,7 +114,6 @@ class Scheduler:
                 task = self._next_for(server)
                 if task is not None:
                     self._pending.remove(task)
-                    self._busy[task.number] = server
                     load = self.loads[server]
                     seconds = fastest_of(self.loads) if load.seconds is None else load.seconds
                     load.busy, load.free_at = True, time.monotonic() + seconds
@@ -154,7 +152,6 @@ class Scheduler:
     def put_back(self, task: Task) -> None:
         """Try a task again, on whichever server it fits."""
         with self._changed:
-            self._busy.pop(task.number, None)
             if task not in self._pending:
                 self._pending.append(task)
                 self._pending.sort(key=lambda one: one.number)
@@ -217,5 +214,4 @@ class Scheduler:
         return self._stopped.wait(seconds)
 
     def _close(self, task: Task) -> None:
-        self._busy.pop(task.number, None)
         self._open.discard(task.number)

@@ -95,7 +95,7 @@ class Worker(threading.Thread):
         """Wait while the server is too hot for a task, which is put back meanwhile.
 
         Returns:
-            Whether it was.
+            Whether the task was put back, or the run has ended meanwhile.
 
         Raises:
             TooHotError: when the server's policy says to stop.

@@ -217,7 +217,10 @@ class SegmentTake(SegmentEvent, event="segment-take", durable=True):
     """A take was measured and judged.
 
     Attributes:
-        score, min, temporal: see `summarize` in rendering/continuity; None where not measured.
+        score, min, temporal: see `summarize` in rendering/takes/measurement; None where not measured.
+        take: number of the take, from 1; `attempt` is that of the submission.
+        backend: what compared the subjects, such as "classical"; scores of different backends are not compared.
+        scores: by the names of characters, objects and locations; `subjects` are these as "character anna".
         level, reasons: of the verdict.
         rank: for the choice among takes, higher is better.
         scores_file: everything that was measured, in the run directory.

@@ -54,7 +54,9 @@ class RunLock:
                 self._lock.acquire()
             except Timeout:
                 raise
-            except OSError:
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                    raise  # not writable, say: it may be the lock of another user's runner, which stays
                 # A file system without locks: a file that exists is the lock, with its owner's number in it.
                 self._path.unlink(missing_ok=True)
                 self._path = folder / SOFT_LOCK_FILE

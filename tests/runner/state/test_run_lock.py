@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.state.run_directory import RunDirectory
@@ -199,6 +200,20 @@ def test_the_lock_file_is_removed_while_it_is_locked(tmp_path: Path, monkeypatch
     lock.release()
     assert refused == ["run-directory-busy"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_that_may_not_be_written_is_named_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everything: the refusal is the library's answer to EACCES."""
+    (tmp_path / "runner.lock").write_text("another user's")
+
+    def refuse(self: FileLock, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "runner.lock"))
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert error_of(tmp_path).code == "path-invalid"
+    assert (tmp_path / "runner.lock").read_text() == "another user's"
 
 
 # ------------------------------------------------------------------ file systems without locks
