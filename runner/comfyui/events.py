@@ -33,7 +33,10 @@ class EventStream:
 
     def __init__(self, websocket_url: str, headers: Mapping[str, str], ca_file: str | None = None) -> None:
         self._url = websocket_url
-        self._options: dict[str, Any] = {"sslopt": {"ca_certs": ca_file}} if ca_file else {}
+        # A redirect is not followed: it would get the headers, which are for this server alone.
+        self._options: dict[str, Any] = {"redirect_limit": 0}
+        if ca_file:
+            self._options["sslopt"] = {"ca_certs": ca_file}
         host = urlsplit(websocket_url).hostname or ""
         if host in LOCAL_HOSTS:  # regardless of http_proxy and no_proxy
             self._options["http_no_proxy"] = [host]

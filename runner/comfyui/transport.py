@@ -39,6 +39,7 @@ class HttpTransport:
         self.headers = dict(headers or {})
         self._session = requests.Session()
         self._session.headers.update(self.headers)
+        self._session.auth = no_netrc
         self.ca_file = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), None)
         if self.ca_file:
             self._session.verify = self.ca_file
@@ -180,6 +181,15 @@ class HttpTransport:
             f"{self.url} cannot be reached: {reason}",
             "Start ComfyUI there, or leave --server out to have one started.",
         )
+
+
+def no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An authentication that adds none.
+
+    Without one, requests looks into ``~/.netrc``: its entry for the host replaces an ``Authorization`` header that the user has
+    given, and its ``default`` entry would go to any server.
+    """
+    return request
 
 
 class _BrokenTransferError(Exception):

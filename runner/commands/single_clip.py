@@ -16,6 +16,8 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.os_errors import explain_os_error
 from custom_nodes.videogen.media.story_file import LoadedStory
 
+from ..state.journal import Journal
+
 
 def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``--prompt`` and the other options of a clip."""
@@ -92,7 +94,8 @@ def deliver_clip(run_directory: Path, output: Path) -> None:
     Raises:
         VideoGenError: `path-invalid`, `disk-full`.
     """
-    source = next((run_directory / "segments").glob("segment_01.*"))
+    # By its record: an earlier run may have left a segment_01 of another container next to it.
+    source = run_directory / Journal(run_directory / "journal.jsonl", read_only=True).segment(1).result["file"]
     try:
         partial = output.with_name(f".{output.name}.part")
         shutil.copyfile(source, partial)

@@ -6,7 +6,7 @@ import contextlib
 import time
 from contextlib import ExitStack
 
-from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.errors import INTERNAL_ERROR, VideoGenError
 from custom_nodes.videogen.core.video.quality import QUALITIES
 
 from ..comfyui.session import Session
@@ -72,21 +72,32 @@ class _Run:
                 write_run_report(self.directory, self.display)
             raise
         kept = tuple(number for number in self.request.wanted if number not in pending)
-        film = make_film(self.directory, self.request, self.display) if self.request.film else None
         failed = renderer.failed if renderer else {}
         rendered = tuple(renderer.rendered) if renderer else ()
+        try:
+            film = make_film(self.directory, self.request, self.display) if self.request.film else None
+        except BaseException as error:
+            # The segments are done, whatever became of the film (a full disk, say): the run has ended, and its report says so.
+            status = error.exit_status if isinstance(error, VideoGenError) else INTERNAL_ERROR
+            with contextlib.suppress(VideoGenError):
+                self._finish(RunResult(self.directory.path, rendered, kept, failed, None), began, status)
+            raise
         result = RunResult(self.directory.path, rendered, kept, failed, film)
+        self._finish(result, began, result.exit_status)
+        return result
+
+    def _finish(self, result: RunResult, began: float, status: int) -> None:
+        """Note that the run has ended, and write its report."""
         self.log.note(
             RunFinished(
-                rendered=len(rendered),
-                kept=len(kept),
-                failed=sorted(failed),
+                rendered=len(result.rendered),
+                kept=len(result.kept),
+                failed=sorted(result.failed),
                 seconds=round(time.monotonic() - began, 3),
-                status=result.exit_status,
+                status=status,
             )
         )
         write_run_report(self.directory, self.display)
-        return result
 
     def _render(self) -> tuple[Renderer, list[int]]:
         session = self.connections.connect()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.errors import DiskFullError, VideoGenError
 from runner.cli import main
 from runner.comfyui.installation import Installation
 from runner.run import execution
@@ -77,6 +77,20 @@ def test_a_finished_run_has_nothing_to_render(
     assert hashes(tmp_path / "films" / name) == hashes(KEPT_RUNS / name)
     report = json.loads((tmp_path / "films" / name / "report.json").read_text("utf-8"))
     assert report["done"] == report["count"]
+
+
+def test_a_film_that_cannot_be_made_leaves_a_report_and_an_end(
+    pending: list[list[int] | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise DiskFullError("no space is left for film.mp4")
+
+    monkeypatch.setattr("runner.run.run_outputs.update_film", refuse)
+    assert resume("finished", tmp_path) == 1
+    directory = tmp_path / "films" / "finished"
+    last = json.loads((directory / "journal.jsonl").read_text("utf-8").splitlines()[-1])
+    assert (last["event"], last["kept"], last["status"]) == ("run-finished", 3, 1)
+    assert json.loads((directory / "report.json").read_text("utf-8"))["last_run"]["status"] == 1
 
 
 def test_a_killed_run_lacks_what_was_not_finished(pending: list[list[int] | None], tmp_path: Path) -> None:
