@@ -77,7 +77,10 @@ class RunLock:
         if (owner := _find_owner(self._owner_file)) is not None:
             raise _explain_busy(self._folder, owner)
         self._is_soft = True
-        self._lock = SoftFileLock(self._folder / SOFT_LOCK_FILE, timeout=0, thread_local=False)
+        # Its library removes a dead owner's file first, and takes the lock at its next try.
+        self._lock = SoftFileLock(
+            self._folder / SOFT_LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False
+        )
         self._lock.acquire()
 
     def _require_no_soft_lock(self) -> None:
