@@ -121,10 +121,10 @@ class SegmentResults:
         """Make the best of a task's takes its segment's file.
 
         Returns:
-            Whether there was one.
+            Whether there was one: of a file that was lost the takes count no more.
         """
         state = self._directory.journal.segment(task.number)
-        if not state.takes or state.key != task.key:
+        if not state.takes or state.key != task.key or state.state in ("verified", "done"):
             return False
         count = len(state.takes)
         best = place_best_take(self._directory, task.number, self._log)

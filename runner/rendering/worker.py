@@ -183,17 +183,8 @@ class Worker(threading.Thread):
         )
 
     def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
-        began = time.monotonic()
-        folder = self.attempts.segments_folder
         try:
-            fetched = fetch_outputs(self.server.session.client, outcome, folder, job.plan.file_stem)
-            times["transferred"] = time.monotonic() - began
-            self.log.note_fetched(task, fetched.bytes)
-            file = verify_output(fetched, job.plan, self.settings.quality, folder)
-            times["verified"] = time.monotonic() - began - times["transferred"]
-            seconds = {name: round(value, 3) for name, value in times.items()}
-            rendered = RenderedFile(file, job, fetched.record, seconds, self.server.name, read_measurement(outcome))
-            done = self.results.accept(task, rendered)
+            done = self._accept(task, job, outcome, times)
         except VideoGenError as error:
             self._fail_collecting(task, job, error)
         except Exception as error:  # an internal error must not leave the run hanging
@@ -206,14 +197,31 @@ class Worker(threading.Thread):
                 task.begin_next(task.variant.with_next_seed())
                 self.scheduler.put_back(task)
 
+    def _accept(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> bool:
+        """Fetch, verify and take in the outputs of a prompt; whether the segment is done, see `SegmentResults.accept`."""
+        began = time.monotonic()
+        folder = self.attempts.segments_folder
+        fetched = fetch_outputs(self.server.session.client, outcome, folder, job.plan.file_stem)
+        times["transferred"] = time.monotonic() - began
+        self.log.note_fetched(task, fetched.bytes)
+        file = verify_output(fetched, job.plan, self.settings.quality, folder)
+        times["verified"] = time.monotonic() - began - times["transferred"]
+        seconds = {name: round(value, 3) for name, value in times.items()}
+        rendered = RenderedFile(file, job, fetched.record, seconds, self.server.name, read_measurement(outcome))
+        return self.results.accept(task, rendered)
+
     def _fail_collecting(self, task: Task, job: Job, error: VideoGenError) -> None:
         # The worker itself finds out that a server is gone, and brings it back; two threads must not do that at once.
         failure = classify_error(error)
         if failure is Failure.OUTPUT_BROKEN:
             for part in self.attempts.segments_folder.glob(f".{job.plan.file_stem}-*"):
                 part.unlink(missing_ok=True)
-        with contextlib.suppress(VideoGenError):  # the journal cannot be written, which has stopped the run
+        try:
             self._fail(task, failure, error, job.plan.size, recover=False)
+        except VideoGenError:
+            pass  # the journal or a file cannot be written, which has stopped the run
+        except Exception as problem:  # an internal error must not leave the run hanging
+            self.log.note_crash(problem)
 
     def _fail(
         self,
@@ -249,7 +257,7 @@ class Worker(threading.Thread):
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
             self.scheduler.stop(error)
-        elif remedy is Remedy.GIVE_UP and self.results.accept_best_take(task):
+        elif remedy is Remedy.GIVE_UP and self._accept_best_take(task):
             # An earlier take is there, which had only fallen short of a threshold.
             self.scheduler.finish(task, name, self.scheduler.loads[name].seconds or 1.0)
         elif remedy is Remedy.GIVE_UP:
@@ -266,6 +274,15 @@ class Worker(threading.Thread):
                 self.server.session.client.cancel(prompt_id)
             self.log.note_recovered(name)
             self.scheduler.resume(name)
+
+    def _accept_best_take(self, task: Task) -> bool:
+        try:
+            return self.results.accept_best_take(task)
+        except VideoGenError as error:
+            # It cannot get its name, and no other segment's file could. The others must not wait for this one.
+            self.scheduler.put_back(task)
+            self.scheduler.stop(error)
+            raise
 
     def _announce_queue(self) -> None:
         """Tell the scheduler how many prompts of other clients wait here; with one server there is nothing to choose."""

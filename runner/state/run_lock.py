@@ -21,8 +21,11 @@ except ImportError:  # Windows
 LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE = "runner.lock", "runner.pid", "runner.softlock"
 #: Every file that a lock leaves in a run directory when its owner is killed.
 LOCK_FILES = frozenset({LOCK_FILE, OWNER_FILE, SOFT_LOCK_FILE})
-#: Errors of file systems without locks. There an existing file is the lock; the library recognizes a dead owner's.
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+#: Errors of file systems without locks, or that have none left. There an existing file is the lock; the library recognizes a
+#: dead owner's.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EIO})
+#: Seconds by which two readings of one process's start may differ.
+_SAME_START = 2.0
 
 #: Seconds to wait for the lock: a report that asks whether it is free holds it for an instant.
 MAX_WAIT = 0.2
@@ -44,38 +47,59 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path, self._owner_file = folder / LOCK_FILE, folder / OWNER_FILE
+        self._folder, self._owner_file, self._is_soft = folder, folder / OWNER_FILE, False
         # A run may be closed by another thread than the one that opened it.
         self._lock: FileLock | SoftFileLock = FileLock(
-            self._path, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False
+            folder / LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False, fallback_to_soft=False
         )
         try:
             try:
                 self._lock.acquire()
             except Timeout:
                 raise
-            except (OSError, NotImplementedError) as error:
-                if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-                    raise  # not writable, say: it may be the lock of another user's runner, which stays
-                # A file system without locks: a file that exists is the lock, with its owner's number in it.
-                self._path.unlink(missing_ok=True)
-                self._path = folder / SOFT_LOCK_FILE
-                self._lock = SoftFileLock(self._path, timeout=0, thread_local=False)
-                self._lock.acquire()
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise  # a file that cannot be opened may be the lock of another user's runner
+                self._lock_softly()
+            else:
+                self._require_no_soft_lock()
         except Timeout:
             raise _explain_busy(folder, _read_owner(self._owner_file)) from None
         try:
-            self._owner_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
+            self._owner_file.write_text(f"{os.getpid()} {psutil.Process().create_time()}\n", encoding="utf-8")
         except BaseException:
             self.release()
             raise
+
+    def _lock_softly(self) -> None:
+        """On a file system without locks, a file that exists is the lock, with its owner's number in it."""
+        # A network's file system may run out of locks while another runner holds one.
+        if (owner := _find_owner(self._owner_file)) is not None:
+            raise _explain_busy(self._folder, owner)
+        self._is_soft = True
+        # Its library removes a dead owner's file first, and takes the lock at its next try.
+        self._lock = SoftFileLock(
+            self._folder / SOFT_LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False
+        )
+        self._lock.acquire()
+
+    def _require_no_soft_lock(self) -> None:
+        """Give way to a runner that got no lock of the system when it began."""
+        soft = self._folder / SOFT_LOCK_FILE
+        if not soft.exists():
+            return
+        if (owner := _find_owner(self._owner_file)) is not None:
+            self._lock.release()
+            raise _explain_busy(self._folder, owner)
+        soft.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Remove the lock's files and release the lock."""
         self._owner_file.unlink(missing_ok=True)
         # While it is still held: a runner that has opened it already notices that it is gone, and makes another.
         with contextlib.suppress(PermissionError):  # Windows removes no open file
-            self._path.unlink(missing_ok=True)
+            for name in (LOCK_FILE, SOFT_LOCK_FILE) if self._is_soft else (LOCK_FILE,):
+                (self._folder / name).unlink(missing_ok=True)
         self._lock.release()
 
 
@@ -90,24 +114,31 @@ def is_runner_at_work(path: Path) -> bool:
             if fcntl is not None:
                 # Shared and for an instant only: another report may ask at the same time.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return False
+                if not (path / SOFT_LOCK_FILE).exists():
+                    return False
     except BlockingIOError:
         return True
     except OSError:
         pass  # there is no such file, or the file system has no locks
+    return _find_owner(path / OWNER_FILE) is not None
+
+
+def _find_owner(path: Path) -> int | None:
+    """The process number of the lock's owner, or None when it does not live."""
     try:
-        return psutil.pid_exists(int((path / OWNER_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, OverflowError):
-        return False
+        number, started = path.read_text(encoding="utf-8").split()
+        process = psutil.Process(int(number))
+        # Process numbers are used again; the time of its start tells whether it is the same process.
+        return process.pid if abs(process.create_time() - float(started)) < _SAME_START else None
+    except (OSError, ValueError, OverflowError, psutil.Error):
+        return None
 
 
 def _read_owner(path: Path) -> int | None:
     """The process number of the lock's owner, or None when that cannot be told."""
     for _ in range(10):  # for an instant it is not written yet, or still a dead runner's
-        with contextlib.suppress(OSError, ValueError):
-            pid = int(path.read_text(encoding="utf-8"))
-            if psutil.pid_exists(pid):
-                return pid
+        if (owner := _find_owner(path)) is not None:
+            return owner
         time.sleep(0.02)
     return None
 

@@ -63,8 +63,9 @@ FOLLOWS: dict[type[SegmentEvent], frozenset[str]] = {
     SegmentVerified: frozenset({"fetched"}),
     SegmentDone: frozenset({"verified"}),
 }
-#: An earlier take can become the segment's file while a later attempt is anywhere on its way.
-_FOLLOWS_WITH_TAKES = frozenset({"submitted", "running", "fetched"})
+#: An earlier take can become the segment's file while a later attempt is anywhere on its way, or fails before it is submitted,
+#: after a run that could not even try (what the segment begins from was not rendered).
+_FOLLOWS_WITH_TAKES = frozenset({"submitted", "running", "fetched", "failed"})
 
 
 def require_transition(state: SegmentState, event: SegmentEvent) -> None:

@@ -15,6 +15,7 @@ from runner.state.events import (
     SegmentFetched,
     SegmentRunning,
     SegmentSubmitted,
+    SegmentTake,
     SegmentVerified,
 )
 from runner.state.journal import Journal
@@ -56,6 +57,30 @@ def running(number: int, attempt: int = 0) -> SegmentRunning:
 
 def fetched(number: int, attempt: int = 0, size: int = 5) -> SegmentFetched:
     return SegmentFetched(segment=number, attempt=attempt, bytes=size)
+
+
+def take(take: int = 1, another: bool = False) -> SegmentTake:
+    """A take of segment 1 that fell short."""
+    return SegmentTake(
+        segment=1,
+        attempt=0,
+        seed_offset=0,
+        take=take,
+        seed=1,
+        score=0.5,
+        min=0.5,
+        temporal=None,
+        level="fail",
+        reasons=["r"],
+        rank=0.5,
+        backend="",
+        scores_file="",
+        scores={},
+        subjects=[],
+        another=another,
+        part="",
+        result={},
+    )
 
 
 def verified(number: int, key: str = "k", part: str = ".segment.part", **result: Any) -> SegmentVerified:

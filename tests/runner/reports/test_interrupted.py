@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runner.reports.command_line import resume_command
@@ -138,16 +139,26 @@ def test_failed_segments_are_tried_again_with_the_same_command(tmp_path: Path) -
 @pytest.mark.parametrize("content", ["", '{"pid": 1, "started": 0}'])
 def test_a_lock_that_no_process_holds_counts_for_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "runner.lock").write_text(content)
-    (tmp_path / "runner.pid").write_text(str(os.getpid()))
+    (tmp_path / "runner.pid").write_text(f"{os.getpid()} {psutil.Process().create_time()}")
     assert not is_runner_at_work(tmp_path)
 
 
-@pytest.mark.parametrize(("owner", "is_alive"), [(os.getpid(), True), (2**31 - 1, False), ("", False), (10**30, False)])
+@pytest.mark.parametrize(
+    ("owner", "is_alive"),
+    [
+        (f"{os.getpid()} {psutil.Process().create_time()}", True),
+        (f"{os.getpid()} 1", False),
+        (f"{2**31 - 1} 1", False),
+        ("", False),
+        (f"{10**30} 1", False),
+    ],
+    ids=["alive", "used again", "dead", "empty", "too large"],
+)
 def test_without_locks_of_the_system_the_owner_is_looked_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int | str, is_alive: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, is_alive: bool
 ) -> None:
     monkeypatch.setattr("runner.state.run_lock.fcntl", None)
-    (tmp_path / "runner.pid").write_text(str(owner))
+    (tmp_path / "runner.pid").write_text(owner)
     assert is_runner_at_work(tmp_path) == is_alive
 
 

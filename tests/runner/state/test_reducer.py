@@ -11,38 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.state.events import Event, SegmentCancelled, SegmentFound, SegmentTake, read_event
+from runner.state.events import Event, SegmentCancelled, SegmentFound, read_event
 from runner.state.journal import Journal
 from runner.state.reducer import RunState
 from runner.state.segment_state import InvalidTransitionError
-from tests.support.journal_events import attempt_failed, done, failed, fetched, running, submitted, verified
+from tests.support.journal_events import attempt_failed, done, failed, fetched, running, submitted, take, verified
 
 FOUND = SegmentFound(segment=1, attempt=0, prompt_id="k/0", server="http://one:8188")
 CANCELLED = SegmentCancelled(segment=1, attempt=0)
-
-
-def take(number: int = 1, another: bool = False) -> SegmentTake:
-    return SegmentTake(
-        segment=1,
-        attempt=0,
-        seed_offset=0,
-        take=number,
-        seed=1,
-        score=0.5,
-        min=0.5,
-        temporal=None,
-        level="fail",
-        reasons=["r"],
-        rank=0.5,
-        backend="",
-        scores_file="",
-        scores={},
-        subjects=[],
-        another=another,
-        part="",
-        result={},
-    )
-
 
 WAYS: dict[str, list[Event]] = {
     "pending": [],
@@ -117,7 +93,12 @@ def test_a_prompt_found_again_begins_over_on_its_way_home() -> None:
 
 def test_an_earlier_take_can_become_the_segment_s_file_while_a_later_one_is_on_its_way() -> None:
     fetched_take = [*WAYS["fetched"], take(1, another=True)]
-    for later in ([], [submitted(1, attempt=1)], [submitted(1, attempt=1), running(1, 1)]):
+    for later in (
+        [],
+        [submitted(1, attempt=1)],
+        [submitted(1, attempt=1), running(1, 1)],
+        [attempt_failed(1, "predecessor missing", "given up", key=""), failed(1, "")],
+    ):
         state = reduce(*fetched_take, *later, verified(1), done(1)).segment(1)
         assert state.state == "done"
         assert len(state.takes) == 1

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.state.run_directory import RunDirectory
-from runner.state.run_lock import RunLock
+from runner.state.run_lock import RunLock, is_runner_at_work
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -117,11 +117,24 @@ def test_a_lock_without_a_living_owner_is_taken(tmp_path: Path, content: str) ->
     os.utime(lock, (1e9, 1e9))
     with RunDirectory(tmp_path, "Tiny"):
         assert lock.exists()
-        assert int((tmp_path / "runner.pid").read_text()) == os.getpid()
+        assert (tmp_path / "runner.pid").read_text().split()[0] == str(os.getpid())
     assert not lock.exists()
 
 
-@pytest.mark.parametrize("content", ["", "garbage", "-1", "999999999"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "garbage",
+        "-1 1",
+        "999999999 1",
+        f"{'9' * 30} 1",
+        f"{os.getpid()} 1",
+        f"{os.getpid()} {'9' * 400}",
+        f"{os.getpid()}",
+    ],
+    ids=["empty", "garbage", "negative", "dead", "too large", "used again", "endless", "without its start"],
+)
 def test_an_owner_that_cannot_be_told_is_another_runner(tmp_path: Path, content: str) -> None:
     with RunDirectory(tmp_path, "Tiny"):
         (tmp_path / "runner.pid").write_text(content)
@@ -244,3 +257,67 @@ def test_a_file_system_without_locks_has_a_lock_too(tmp_path: Path) -> None:
         with RunDirectory(tmp_path, "Tiny"):
             assert f"process number {os.getpid()} " in error_of(tmp_path).message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.jsonl", "segments"]
+
+
+NO_LOCKS = [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO]
+
+
+@contextlib.contextmanager
+def without_flock(error: int = errno.ENOLCK) -> Iterator[None]:
+    """The system locks no file in this process; others may have better luck."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", refuse)
+        yield
+
+
+@pytest.mark.parametrize("error", NO_LOCKS, ids=errno.errorcode.get)
+@pytest.mark.filterwarnings("error")
+def test_where_locks_run_out_the_lock_of_a_runner_that_got_one_counts(tmp_path: Path, error: int) -> None:
+    with another_runner(tmp_path) as pid, without_flock(error):
+        found = error_of(tmp_path)
+        assert found.code == "run-directory-busy"
+        assert f"process number {pid} " in found.message
+        assert (tmp_path / "runner.lock").exists()
+        assert (tmp_path / "runner.pid").exists()
+        kill(pid)
+        with RunDirectory(tmp_path, "Tiny"):
+            assert f"process number {os.getpid()} " in error_of(tmp_path).message
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("runner.")] == []
+
+
+def test_where_locks_come_back_the_lock_of_a_runner_that_got_none_counts(tmp_path: Path) -> None:
+    with another_runner(tmp_path, WITHOUT_FLOCK) as pid:
+        assert f"process number {pid} " in error_of(tmp_path).message
+        # Being refused leaves no lock behind.
+        assert f"process number {pid} " in error_of(tmp_path).message
+        kill(pid)
+        with RunDirectory(tmp_path, "Tiny"):
+            assert f"process number {os.getpid()} " in error_of(tmp_path).message
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("runner.")] == []
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EACCES, errno.EPERM], ids=errno.errorcode.get)
+def test_a_lock_that_cannot_be_asked_for_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    (tmp_path / "runner.lock").touch()
+    monkeypatch.setattr("runner.state.run_lock.FileLock.acquire", refuse)
+    with pytest.raises(OSError, match=os.strerror(error)):
+        RunLock(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["runner.lock"]
+
+
+def test_a_number_that_was_used_again_is_no_runner_at_work(tmp_path: Path) -> None:
+    (tmp_path / "runner.pid").write_text(f"{os.getpid()} 1\n")
+    assert not is_runner_at_work(tmp_path)
+    with without_flock(), RunDirectory(tmp_path, "Tiny"):
+        assert is_runner_at_work(tmp_path)
+    assert not is_runner_at_work(tmp_path)
