@@ -13,7 +13,7 @@ from .comfyui.client import ComfyClient
 from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from .references.generate import find_drawable
 from .references.graph import MEMBER_NODE, ReferencesGraph
-from .workflows.image_inputs import find_readers, find_unknown_references
+from .workflows.image_inputs import find_image_inputs, find_unknown_references
 from .workflows.model_sizes import ModelSizes
 from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
@@ -49,7 +49,7 @@ def check_on_server(
         missing = find_missing(
             story,
             [segment.number for segment in story.segments],
-            find_readers(graph),
+            find_image_inputs(graph),
             StoryImages(loaded.folder, story.slug),
             {client.url: client.hash_input_file},
         )

@@ -54,7 +54,7 @@ class CastImages:
         # The first server was asked already.
         folders: dict[str, HashInput] = {clients[0].url: maker.hash_input}
         folders |= {client.url: client.hash_input_file for client in clients[1:]}
-        return find_missing(self.story, todo, maker.readers, maker.images, folders)
+        return find_missing(self.story, todo, maker.image_inputs, maker.images, folders)
 
     def share(self, missing: Sequence[Missing], servers: Sequence[Server]) -> bool:
         """Fetch images that some servers have and others lack.

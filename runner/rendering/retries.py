@@ -1,4 +1,4 @@
-"""Where it is decided whether a prompt that failed is tried again, and how the next attempt differs: two tables."""
+"""Whether a failed prompt is tried again, and how the next attempt differs: two tables."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ServerThermalMonitor:
     def read(self, client: ComfyClient) -> list[Reading] | None:
         """The server's readings; None when nothing is known.
 
-        A server that cannot be asked is none that has to cool down: what is wrong with it shows when it gets its segment.
+        A server that cannot be asked does not have to cool down: its failure shows when it gets its segment.
         """
         try:
             reported = client.telemetry()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-#: What is in a record beside the fields of its event.
+#: Fields of a record in addition to those of its event.
 ENVELOPE = ("event", "time")
 
 
@@ -217,7 +217,7 @@ class SegmentTake(SegmentEvent, event="segment-take", durable=True):
     """A take was measured and judged.
 
     Attributes:
-        score, min, temporal: see `summarize` in rendering/continuity; None where not measured.
+        score, min, temporal: see `summarize` in rendering/takes/measurement; None where not measured.
         level, reasons: of the verdict.
         rank: for the choice among takes, higher is better.
         scores_file: everything that was measured, in the run directory.

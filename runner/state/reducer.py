@@ -63,7 +63,7 @@ class RunState:
             require_transition(self.segment(event.segment), event)
 
     def apply(self, event: Event, record: Record) -> None:
-        """Take in the next event.
+        """Apply the next event.
 
         Args:
             record: the event as its line in the journal.

@@ -52,7 +52,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "a video, image or sound file does not decode, or has unexpected properties", SEGMENTS_FAILED
     ),
     "backend-mismatch": ErrorCode("continuity scores of different backends were to be compared", BAD_INPUT),
-    "embedding-failed": ErrorCode("an image network gave no usable vector for a continuity score", BAD_INPUT),
+    "embedding-failed": ErrorCode("an image network returned no usable vector for a continuity score", BAD_INPUT),
     "metric-missing": ErrorCode("a requested metric needs a package that is not installed", BAD_INPUT),
     "threshold-invalid": ErrorCode(
         "a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT

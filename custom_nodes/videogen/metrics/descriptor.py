@@ -17,7 +17,7 @@ _CHROMA_BLUR = 0.8
 #: Mean transport (in half widths of the companded plane) at which a chroma similarity has fallen to 1/e by it alone.
 _TRANSPORT = 2.0
 _DIRECTIONS = 8
-#: a and b are companded before they are binned: near gray, where most colors of real footage lie, a small difference
+#: a and b are companded before they are binned: near gray, where most colors of real footage are, a small difference
 #: counts as much as a large one between vivid colors. This is the chroma up to which the bins are nearly even.
 _COMPAND = 6.0
 _CHROMA_SPAN = 96.0
@@ -69,7 +69,7 @@ def _transport(first: np.ndarray, second: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _slices() -> tuple[np.ndarray, np.ndarray]:
-    """For each direction: the bins in the order in which they lie along it, and the gaps between them."""
+    """For each direction: the bins in their order along it, and the gaps between them."""
     place = (np.arange(CHROMA_BINS) + 0.5) / CHROMA_BINS * 2 - 1
     turns = np.arange(_DIRECTIONS)[:, None, None] * (np.pi / _DIRECTIONS)
     along = (place[None, :, None] * np.cos(turns) + place[None, None, :] * np.sin(turns)).reshape(_DIRECTIONS, -1)

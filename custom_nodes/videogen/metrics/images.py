@@ -56,7 +56,7 @@ class PreparedImage:
 
 
 def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> PreparedImage | None:
-    """A frame as a small image, or None when it holds values that are no numbers (NaN, infinity).
+    """A frame as a small image, or None when it has values that are not numbers (NaN, infinity).
 
     Args:
         frame: (height, width), (height, width, 1), RGB or RGBA; uint8, uint16, or float from 0 to 1.

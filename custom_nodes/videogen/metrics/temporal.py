@@ -80,7 +80,7 @@ class TemporalMeter:
             sizes = ", ".join(f"{width}×{height}" for width, height in sorted(self._sizes))
             return TemporalScore(None, note=f"the frames have different sizes ({sizes}): there is no motion to follow")
         if not self._curve:
-            why = "has values that are no numbers in between" if self._skipped else "has a single frame"
+            why = "has values that are not numbers in between" if self._skipped else "has a single frame"
             return TemporalScore(None, note=f"there are no two frames to compare: the segment {why}")
         curve = np.array(self._curve)
         duplicates = float(np.mean(self._same))
@@ -107,7 +107,9 @@ class TemporalMeter:
             median_flow=median,
             mean_flow=float(np.mean(self._means)),
             because=because,
-            note=f"{self._skipped} frames were left out: they have values that are no numbers" if self._skipped else "",
+            note=f"{self._skipped} frames were left out: they have values that are not numbers"
+            if self._skipped
+            else "",
         )
 
     def _compare(self, last: PreparedImage, image: PreparedImage) -> tuple[float, np.ndarray]:

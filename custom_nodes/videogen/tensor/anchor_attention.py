@@ -136,10 +136,10 @@ def _join(
 
 
 def keep_anchors(
-    k: Tensor, v: Tensor, *, chunks: int, previous: bool, kept: AnchorKeys | None, last_pass: bool = False
+    k: Tensor, v: Tensor, *, chunks: int, previous: bool, kept: AnchorKeys | None, last_batch: bool = False
 ) -> AnchorKeys | None:
     """Return what the next sub-batch needs from this one; None after the last."""
-    if last_pass:
+    if last_batch:
         return None
     frames = k.shape[0] // chunks
     # Copies: a view would hold on to the keys of all frames.

@@ -21,8 +21,8 @@ class Method:
 
     Attributes:
         together: L, a and b are mapped together, with how they go along with each other; otherwise each by itself.
-        most_gain: contrast changes at most by this factor, up or down.
-        most_shift: L, a and b move at most by so much.
+        max_gain: contrast changes at most by this factor, up or down.
+        max_shift: L, a and b move at most by so much.
     """
 
     together: bool

@@ -69,7 +69,7 @@ def measure(device: str, rounds: int, steps: int) -> dict[str, Any]:
     import torch
 
     result: dict[str, Any] = {
-        "what": "Guard Model over the same sampling without it; processor time of a telemetry sample; readings beside nvidia-smi",
+        "what": "Guard Model over the same sampling without it; processor time of a telemetry sample; readings and nvidia-smi's",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "overhead": measure_overhead(device, rounds, steps or (20 if device == "cuda" else 60)),
         "sample": measure_samples(),

@@ -22,11 +22,11 @@ ALONE: dict[str, Box] = {
 class Layer(IntEnum):
     """Priority of areas: where they overlap, a later layer yields to the earlier ones."""
 
-    #: Characters whose region the story gives.
+    #: Characters whose region the story sets.
     GIVEN = 0
     #: Characters without a region, placed in the remaining columns.
     PLACED = 1
-    #: Objects whose region the story gives.
+    #: Objects whose region the story sets.
     OBJECT = 2
     #: All others: they share, kind by kind, the space outside the regions.
     REST = 3

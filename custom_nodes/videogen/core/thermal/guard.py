@@ -165,7 +165,7 @@ class ThermalGuard:
         return now >= self.next_look
 
     def reset(self) -> None:
-        """Forget a pause that was ended from outside (a cancelled prompt)."""
+        """Forget a pause that was ended from outside (a canceled prompt)."""
         self._waiting_since = None
         self.next_look = self._now
 

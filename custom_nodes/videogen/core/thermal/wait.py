@@ -1,4 +1,4 @@
-"""Waiting while it is hot: the loop around `ThermalGuard`, with everything that it touches given from outside."""
+"""Waiting while it is hot: the loop around `ThermalGuard`; sensors, clock and sleep are passed in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import SensorUnreadableError, TooHotError
 from .guard import Action, Decision
 from .readings import Reading
 
-#: Seconds between two looks at whether somebody has cancelled, and the shortest sleep that is worth it.
+#: Seconds between two checks for a cancellation, and the shortest sleep that is worth it.
 POLL, SHORTEST = 0.25, 0.001
 
 
@@ -54,7 +54,7 @@ class HeatGuard(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget a pause that was cancelled."""
+        """Forget a pause that was canceled."""
         ...
 
 
@@ -69,13 +69,13 @@ def wait_while_hot(
     note: Callable[[Pause], None],
     poll: float = POLL,
 ) -> None:
-    """Look, if it is time to, and wait as long as the guard says so.
+    """Read the sensors, if it is time to, and wait as long as the guard says so.
 
     Args:
         read: the readings of all devices that count; None when nothing is known, which is no reason to wait.
-        check: raises, when somebody wants an end; called at least every `poll` seconds while it waits.
-        tell: gets every decision that somebody should hear of: to wait, to go on again, to stop, and warnings.
-        note: gets the pause once it is over, in whatever way.
+        check: raises when the wait is canceled; called at least every `poll` seconds while it waits.
+        tell: called with every decision to report: to wait, to resume, to stop, and warnings.
+        note: called with the pause once it is over, in whatever way.
 
     Raises:
         TooHotError: when the longest wait is over.
@@ -122,4 +122,4 @@ def _raise_stop(decision: Decision) -> None:
         return
     if decision.unreadable:
         raise SensorUnreadableError(decision.text, "Without `strict` work goes on unguarded, with a warning.")
-    raise TooHotError(decision.text, "Look after its cooling; or let `when_over` go on, or raise `pause_above`.")
+    raise TooHotError(decision.text, "Improve its cooling; or let `when_over` go on, or raise `pause_above`.")

@@ -15,7 +15,7 @@ from ...core.video.quality import VideoFormat, place_image
 
 
 class Clip(Protocol):
-    """A segment as a film needs it.
+    """A segment as a sequence of film frames.
 
     Attributes:
         frames: its number of frames in the film.
