@@ -1,4 +1,4 @@
-"""Images of places, and the size of reference images, with the schemas and the nodes of a real ComfyUI."""
+"""Images of locations, and the size of reference images, with the schemas and the nodes of a real ComfyUI."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ KINDS = {
         video_wan2.1_fun_camera_v1.1_1.3B-1 video_wan2_2_14B_fun_camera-1 api_ltxv_text_to_video-1
         api_wan_image_to_video-1""",
 }
-#: Clips whose subject becomes something else, as they are meant to, or leaves the frame: they do not show the same subject throughout.
+#: Clips whose subject becomes something else, as it is meant to, or leaves the frame: it is not the same throughout.
 TURNING = frozenset(
     (
         "hunyuan_video_text_to_video-1",

@@ -16,7 +16,7 @@ from custom_nodes.videogen.core.thermal.wait import POLL, SHORTEST, Pause, wait_
 
 
 class World:
-    """A clock that runs while somebody sleeps, and a card whose temperature is a function of it."""
+    """A clock that runs only during sleeps, and a card whose temperature is a function of it."""
 
     def __init__(self, temperature: Callable[[float], float | None], policy: ThermalPolicy | None = None) -> None:
         self.now = 1000.0

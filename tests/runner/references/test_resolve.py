@@ -42,7 +42,7 @@ def test_another_description_makes_an_image_stale(directory: RunDirectory) -> No
     assert set(find_kept(directory.path, changed, server.hash_input_file)) == {"tree.png"}
     assert find_stale(directory.path, changed, server.hash_input_file) == {"anna.png"}
     assert find_stale(directory.path, make_story(), server.hash_input_file) == set()
-    # Somebody's own image under that name stays, whatever the description says.
+    # A user's own image under that name stays, whatever the description says.
     server.input_files["anna.png"] = make_png("blue")
     assert find_stale(directory.path, changed, server.hash_input_file) == set()
 

@@ -1,4 +1,4 @@
-"""Images of places: which nodes look at them, and what that means for keys, uploads and what `check` says."""
+"""Images of locations: which nodes read them, and what that means for keys, uploads and `check`."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ MakeJobs = Callable[..., JobMaker]
 
 @pytest.fixture
 def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
-    """A JobMaker whose story lies in `tmp_path`; the keywords are what the server has, name → hash."""
+    """A JobMaker whose story is in `tmp_path`; the keywords are what the server has, name → hash."""
 
     def make(graph: Graph, files: dict[str, str] | None = None) -> JobMaker:
         story = parse_story(copy.deepcopy(STORY))
@@ -224,7 +224,7 @@ def test_a_place_that_the_story_does_not_name_stays_out_of_the_cast(make_jobs: M
     assert sent.locations[0].references == (maker.images_of(1)[0].name,)
     assert [role.entity.name for role in cast_roles(plan_segment(sent, 1))] == ["ben"]
     assert sent.locations[1].weight is None
-    # Wherever the image lies, the frames are the same, and so is the key.
+    # Wherever the image is, the frames are the same, and so is the key.
     sha256 = maker.images_of(1)[0].sha256
     beside = maker.key(1)
     (tmp_path / FIELD).unlink()

@@ -1,4 +1,4 @@
-"""Sizes of model files that nobody here knows: asked for with HEAD, in a few seconds or not at all."""
+"""Sizes of unknown model files: requested with HEAD, in a few seconds or not at all."""
 
 from __future__ import annotations
 

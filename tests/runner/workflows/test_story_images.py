@@ -86,7 +86,7 @@ MakeJobs = Callable[..., JobMaker]
 
 @pytest.fixture
 def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
-    """A JobMaker of the graph above, whose story lies in `tmp_path`; `files` is what the server has, name → hash."""
+    """A JobMaker of the graph above, whose story is in `tmp_path`; `files` is what the server has, name → hash."""
 
     def make(
         story: dict[str, Any] = STORY,
