@@ -72,7 +72,7 @@ class Attempts:
             return
         task.variant = Variant(int(state.submitted.get("seed_offset", 0)), size)
         if state.cancelled:
-            task.begin_next()  # cancelled by a runner that was stopped; it may even be running still
+            task.begin_next()  # canceled by a runner that was stopped; it may even be running still
         else:
             task.may_be_on_server = True
 

@@ -51,7 +51,7 @@ class ConvertedWorkflow:
 
 @dataclass(frozen=True)
 class WorkflowChoices:
-    """What the user has chosen for a workflow's inputs.
+    """The user's choices for a workflow's inputs.
 
     Attributes:
         bindings: ``NAME=NODE.INPUT``, for workflows without VideoGenSegment.

@@ -1,4 +1,4 @@
-"""Which segment is rendered on which server, and when."""
+"""Decides which segment is rendered on which server, and when."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Task(AttemptState):
 
 @dataclass
 class ServerLoad:
-    """What is known of a server.
+    """The state of a server, as far as it is known.
 
     Attributes:
         seconds: that it takes for a segment; None before its first one.

@@ -13,7 +13,7 @@ from custom_nodes.videogen.core.thermal.readings import Reading, is_number, read
 
 from ..comfyui.client import ComfyClient
 
-#: Where no guard of the server says otherwise: no guard was asked for, so heat stops nothing.
+#: The policy where the server reports none: no guard was asked for, so heat stops nothing.
 USUAL = ThermalPolicy(when_over=GO_ON_AFTER)
 #: A sample that is older than this many of the server's sampling periods is stale.
 STALE = 5.0
@@ -61,11 +61,11 @@ class ServerThermalMonitor:
         return read_readings(reported)
 
     def look(self, readings: Sequence[Reading], now: float) -> Decision:
-        """What the server's policy says of its readings."""
+        """Decide from readings by the server's policy."""
         return self._guard.look(readings, now)
 
     def reset(self) -> None:
-        """Forget a pause that was cancelled."""
+        """Forget a pause that was canceled."""
         self._guard.reset()
 
     def _follow(self, policy: ThermalPolicy) -> None:

@@ -32,7 +32,7 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
         "backends": ", ".join("colors and textures" if name == CLASSICAL else name for name in continuity["backends"]),
         "calibrations": "; ".join(continuity["calibrations"]),
         "characters": [
-            {**character, "picture": draw_matrix(character) if len(character["segments"]) > 1 else None}
+            {**character, "matrix_svg": draw_matrix(character) if len(character["segments"]) > 1 else None}
             for character in continuity["characters"].values()
         ],
         "film": [

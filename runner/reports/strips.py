@@ -159,4 +159,4 @@ def _read_cache(file: Path, budget: int) -> dict[str, Strip]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no time")
+    raise ValueError(f"{name} is not a time")

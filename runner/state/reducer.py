@@ -117,7 +117,7 @@ class RunState:
     def _(self, event: SegmentSubmitted, record: Record) -> None:
         key = event.key or ""
         if key != self.segment(event.segment).key:
-            # What was tried for a job that is not wanted any more says nothing about this one.
+            # Attempts at a job that is no longer wanted say nothing about this one.
             self.segments[event.segment] = SegmentState(key=key)
             self.history.of_segment(event.segment).clear()
         state = self._move(event, "submitted")

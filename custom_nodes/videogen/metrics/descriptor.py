@@ -50,7 +50,7 @@ def compare_chroma(first: np.ndarray, second: np.ndarray) -> float:
     """How alike two chroma histograms are, 0 to 1: their intersection, times exp(-transport / 2).
 
     The intersection (Swain and Ballard, IJCV 7(1), 1991) tells colors apart, but is the same for all that share no bin. The
-    transport, how far colors have to be carried for one histogram to become the other, goes on from there (sliced
+    transport, how far colors have to be moved for one histogram to become the other, continues from there (sliced
     Wasserstein-1 distance; Bonneel et al., Journal of Mathematical Imaging and Vision 51, 2015).
     """
     one, other = (

@@ -21,7 +21,7 @@ from .temporal import TemporalMeter
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """What a segment's frames are compared with.
+    """The expectations that a segment's frames are compared with.
 
     Attributes:
         count: number of frames.

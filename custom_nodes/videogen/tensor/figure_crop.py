@@ -10,13 +10,13 @@ from torch import Tensor
 _SEARCH_SIDE = 128
 #: Share of the image's sides that counts as its border, where the background shows.
 _BORDER = 0.08
-#: Colors are told apart in so many steps a channel.
+#: Histogram bins for each color channel.
 _BINS = 12
 #: Room around the figure as a share of its larger side; above the head it is more.
 _MARGIN, _HEADROOM = 0.06, 0.10
-#: A figure takes at least and at most this share of the image; what is found outside of that is none.
+#: A figure takes at least and at most this share of the image; anything else is not a figure.
 _SMALLEST, _LARGEST = 0.01, 0.75
-#: How often the colors are looked at again, and how many times as much a color must be the figure's as the background's.
+#: Rounds of refinement, and how many times as much a color must be the figure's as the background's.
 _ROUNDS, _CAUTION = 3, 2.0
 #: Least contrast between the figure and the rest, 0 to 1.
 _CONTRAST = 0.25

@@ -93,7 +93,7 @@ class ImageAttentionState:
 
     def note_step(self, executor: Any, *args: Any, **kwargs: Any) -> Any:
         """Around a guider's step: note which of its prompts are positive. Their numbers do not tell it: 0 is the positive
-        prompt of most guiders, the negative one of DualCFGGuider, and whatever a node asks for by itself."""
+        prompt of most guiders, the negative one of DualCFGGuider, and any prompt that a node predicts by itself."""
         self._step = None
         conds = getattr(executor.class_obj, "conds", None)
         self._roles = {

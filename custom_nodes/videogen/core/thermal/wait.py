@@ -23,7 +23,7 @@ class Pause:
         seconds: how long it lasted.
         reason: why, such as ``86 °C → waiting for 80 °C``.
         peak: the highest temperature of the chips meanwhile, in °C.
-        ending: ``cool``, ``gave up`` (went on hot), ``stopped`` or ``cancelled``.
+        ending: ``cool``, ``gave up`` (work continued hot), ``stopped`` or ``cancelled``.
     """
 
     began: float
@@ -121,5 +121,5 @@ def _raise_stop(decision: Decision) -> None:
     if decision.action is not Action.STOP:
         return
     if decision.unreadable:
-        raise SensorUnreadableError(decision.text, "Without `strict` work goes on unguarded, with a warning.")
+        raise SensorUnreadableError(decision.text, "Without `strict` work continues unguarded, with a warning.")
     raise TooHotError(decision.text, "Improve its cooling; or let `when_over` go on, or raise `pause_above`.")

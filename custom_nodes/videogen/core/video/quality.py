@@ -8,7 +8,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """What a video is encoded as: width and height in pixels, frames a second, and bits a second."""
+    """The format of an encoded video: width and height in pixels, frames a second, and bits a second."""
 
     size: tuple[int, int]
     fps: int
