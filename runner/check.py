@@ -58,8 +58,8 @@ def check_on_server(
             names = ", ".join(entity.name for entity in drawn)
             result.notes.append(f"missing reference pictures are drawn first, with {references.path.name}: {names}")
             found += _check_references(references, graph, info, client, sizes, found)
-        soon = {reference_names(story.slug, entity)[0] for entity in drawn}
-        lacking, hint = explain_missing(one for one in missing if one.name not in soon)
+        to_draw = {reference_names(story.slug, entity)[0] for entity in drawn}
+        lacking, hint = explain_missing(one for one in missing if one.name not in to_draw)
     if found:
         result.problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
     if lacking:

@@ -60,7 +60,7 @@ class Overhead:
         return (self.wall_seconds - self.executed_seconds) / self.jobs * 1000
 
 
-class _FileLessWorker(Worker):
+class _FilelessWorker(Worker):
     """A worker that fetches and verifies nothing: the trivial graph has no file."""
 
     def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
@@ -181,7 +181,7 @@ def _run_ours(
             directory,
             display,
             RenderSettings(QUALITIES["draft"], retries=0, stall=600),
-            worker=_FileLessWorker,
+            worker=_FilelessWorker,
         )
         began = time.monotonic()
         renderer.render(range(1, jobs + 1))

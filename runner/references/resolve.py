@@ -83,16 +83,18 @@ class CastImages:
         graph = ReferencesGraph(self.workflow, session.object_info, maker.graph)
         return ReferencesRun(graph, entities, self.loaded, self.directory, log, stall=stall, session=session)
 
-    def require(self, missing: Sequence[Missing], soon: Collection[str]) -> None:
+    def require(self, missing: Sequence[Missing], to_draw: Collection[str]) -> None:
         """Refuse to begin without images that segments cannot do without.
 
         Args:
-            soon: names of those that will be drawn before the segments.
+            to_draw: names of those that will be drawn before the segments.
 
         Raises:
             VideoGenError: `reference-missing`.
         """
-        problems, hint = explain_missing(one for one in missing if one.name not in soon and one.name not in self.drawn)
+        problems, hint = explain_missing(
+            one for one in missing if one.name not in to_draw and one.name not in self.drawn
+        )
         if problems:
             raise ProblemList(
                 "reference-missing",

@@ -201,14 +201,14 @@ def find_missing(
     """
     wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
     nowhere: list[int] = []
-    needs_place = any(isinstance(node, LocationImageInput) and node.must_be_there for node in image_inputs)
+    needs_location_image = any(isinstance(node, LocationImageInput) and node.must_be_there for node in image_inputs)
     for number in numbers if image_inputs else ():
         plan = plan_segment(story, number)
         for need in find_needs(plan, image_inputs):
             if need.required or len(servers) > 1:
                 key = (need.entity.kind, need.entity.name, need.names)
                 wanted.setdefault(key, (need, []))[1].append(number)
-        if needs_place and plan.location is None:
+        if needs_location_image and plan.location is None:
             nowhere.append(number)
     order = {(entity.kind, entity.name): place for place, entity in enumerate(story_cast(story))}
     missing = []

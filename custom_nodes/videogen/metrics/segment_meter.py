@@ -77,7 +77,7 @@ class SegmentMeter:
             self._measure_location(number, image, small, weights)
 
     def finish(self) -> SegmentScore:
-        """All scores."""
+        """The segment's scores, from all frames that were added."""
         subjects = [meter.finish() for meter in self._subjects]
         if self._location is not None:
             subjects.append(self._location.finish())

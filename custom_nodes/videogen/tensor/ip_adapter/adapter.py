@@ -20,7 +20,7 @@ class IPAdapter:
         name: for messages, the file's name.
         info: what the adapter is.
         digest: SHA-256 over names, types and values of all tensors, in hexadecimal digits.
-        dtype: what projections, keys and values are computed in and given back as. float32, or float64 for a float64 file.
+        dtype: of projections, keys and values, in the computation and the result: float32, or float64 for a float64 file.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ def place_figures(plan: SegmentPlan, image: tuple[int, int], light: Light, horiz
 
 @dataclass(frozen=True)
 class _Stage:
-    """Where there is to stand: between `left` and `right`, in the camera's `frame`, in pixels of the image."""
+    """The space for figures: between `left` and `right`, in the camera's `frame`, in pixels of the image."""
 
     plan: SegmentPlan
     frame: tuple[float, float, float, float]
