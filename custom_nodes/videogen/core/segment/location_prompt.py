@@ -21,7 +21,7 @@ def describe_location(plan: SegmentPlan) -> str:
 
 
 def describe_kelvin(kelvin: tuple[int, int] | None) -> str:
-    """``(5500, 6000)``: ``"neutral color temperature of 5500 to 6000 K"``."""
+    """``(5500, 6000)``: ``"neutral colour temperature of 5500 to 6000 K"``."""
     if kelvin is None:
         return ""
     low, high = kelvin

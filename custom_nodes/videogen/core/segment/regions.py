@@ -59,7 +59,7 @@ def lay_out(
     """The areas of a segment's characters, objects and location, in this order.
 
     - A box or a mask image is used as given.
-    - ``left``, ``center`` and ``right`` are columns of one grid: halves, thirds as soon as a center is among them, and
+    - ``left``, ``centre`` and ``right`` are columns of one grid: halves, thirds as soon as a center is among them, and
       more when more characters are in the shot. For an entity alone in the shot they are two thirds of the frame (`ALONE`).
     - Of two or more characters, those without a region are placed in the remaining columns, in the order of the cast.
     - A character without a region that is alone, or among others with boxes and masks only, covers the space outside the
