@@ -213,7 +213,7 @@ class RunLog:
         self.say(f"{server} is no longer used: {error.message}")
 
     def note_hot(self, task: Task, server: str, decision: Decision, began: bool) -> None:
-        """A server is too hot for its next segment: written once, when the pause `began`, and shown at every look."""
+        """A server is too hot for its next segment: written once, when the pause `began`, and shown at every reading."""
         if began:
             self.note(ServerHot(server=server, message=decision.text))
         self.show_step(task, f"{server}: {decision.text}", None)
