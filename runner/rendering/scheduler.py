@@ -12,8 +12,8 @@ from custom_nodes.videogen.core.errors import VideoGenError
 
 from .retries import AttemptState
 
-#: Share of a new measurement in a server's seconds a segment.
-_NEWEST = 0.4
+#: Weight of a new measurement in the moving average of a server's seconds a segment.
+_EMA_WEIGHT = 0.4
 
 
 @dataclass
@@ -146,7 +146,7 @@ class Scheduler:
         """Mark a task as done; `seconds` is what the server took for it."""
         with self._changed:
             load = self.loads[server]
-            load.seconds = seconds if load.seconds is None else load.seconds * (1 - _NEWEST) + seconds * _NEWEST
+            load.seconds = seconds if load.seconds is None else load.seconds * (1 - _EMA_WEIGHT) + seconds * _EMA_WEIGHT
             self._close(task)
             self._done.add(task.number)
             self._changed.notify_all()

@@ -11,7 +11,7 @@ from .guard import Action, Decision
 from .readings import Reading
 
 #: Seconds between two checks for a cancellation, and the shortest sleep that is worth it.
-POLL, SHORTEST = 0.25, 0.001
+POLL_INTERVAL, MIN_SLEEP = 0.25, 0.001
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def wait_while_hot(
     check: Callable[[], None],
     tell: Callable[[Decision], None],
     note: Callable[[Pause], None],
-    poll: float = POLL,
+    poll: float = POLL_INTERVAL,
 ) -> None:
     """Read the sensors, if it is time to, and wait as long as the guard says so.
 
@@ -99,7 +99,7 @@ def wait_while_hot(
             tell(decision)
             while (left := guard.next_look - clock()) > 0:
                 check()
-                sleep(max(SHORTEST, min(poll, left)))
+                sleep(max(MIN_SLEEP, min(poll, left)))
             check()
             readings = read() or ()
             peak = max(filter(None, (peak, _hottest(readings))), default=None)
