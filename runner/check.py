@@ -13,7 +13,7 @@ from .comfyui.client import ComfyClient
 from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from .references.generate import find_drawable
 from .references.graph import MEMBER_NODE, ReferencesGraph
-from .workflows.image_inputs import find_readers, find_unknown_references
+from .workflows.image_inputs import find_image_inputs, find_unknown_references
 from .workflows.model_sizes import ModelSizes
 from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
@@ -49,7 +49,7 @@ def check_on_server(
         missing = find_missing(
             story,
             [segment.number for segment in story.segments],
-            find_readers(graph),
+            find_image_inputs(graph),
             StoryImages(loaded.folder, story.slug),
             {client.url: client.hash_input_file},
         )
@@ -58,8 +58,8 @@ def check_on_server(
             names = ", ".join(entity.name for entity in drawn)
             result.notes.append(f"missing reference pictures are drawn first, with {references.path.name}: {names}")
             found += _check_references(references, graph, info, client, sizes, found)
-        soon = {reference_names(story.slug, entity)[0] for entity in drawn}
-        lacking, hint = explain_missing(one for one in missing if one.name not in soon)
+        to_draw = {reference_names(story.slug, entity)[0] for entity in drawn}
+        lacking, hint = explain_missing(one for one in missing if one.name not in to_draw)
     if found:
         result.problems.append(str(ProblemList("workflow-invalid", f"{workflow.path.name} on {client.url}", found)))
     if lacking:

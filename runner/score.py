@@ -60,7 +60,7 @@ def score_files(
         references: images of the character; without one, each file is compared with the first of `files`.
         mask: where the character is in all frames, white on black.
         threshold: lowest mean score of the character that passes, 0 to 1.
-        fps: frames per second to measure; None: each picture once.
+        fps: frames per second to measure; None: each image once.
         faces: folder with OpenCV's face models; None: faces are not compared.
         tv_l1: also print 1 / (1 + variance of the Dual TV-L1 flow), which others call temporal consistency.
 

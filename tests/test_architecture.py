@@ -17,7 +17,7 @@ from tests.modules_of_others import COMFYUI, OUTSIDE_WORLD, TORCH
 PROJECT = Path(__file__).resolve().parents[1]
 PACK = PROJECT / "custom_nodes" / "videogen"
 
-#: Room → the rooms that it may import, beside itself. A room is a folder with Python files, named from `custom_nodes/videogen/`
+#: Room → the rooms that it may import, besides itself. A room is a folder with Python files, named from `custom_nodes/videogen/`
 #: or, for the runner, from the top. A name with ``/*`` means the room and all rooms inside it.
 #: docs/architecture.md has the same table.
 ROOMS: dict[str, set[str]] = {
@@ -115,7 +115,7 @@ IN_COMFYUI = {
     "runner/bench/footage",
 }
 
-#: What else the rooms of a floor may not touch, and what they may have beside the standard library (None: anything else).
+#: What else the rooms of a floor may not touch, and what they may have besides the standard library (None: anything else).
 FORBIDDEN = {
     "core": OUTSIDE_WORLD,
     "media": COMFYUI | TORCH,

@@ -1,4 +1,4 @@
-"""What is committed: no paths of one machine, no files that nobody can read in one sitting, no formatter exceptions."""
+"""What is committed: no paths of one machine, no files too long to read in one sitting, no formatter exceptions."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ class Overhead:
         return (self.wall_seconds - self.executed_seconds) / self.jobs * 1000
 
 
-class _FileLessWorker(Worker):
-    """Everything that a worker does, but the trivial graph has no file to fetch and check."""
+class _FilelessWorker(Worker):
+    """A worker that fetches and verifies nothing: the trivial graph has no file."""
 
     def _collect(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> None:
         result = {"key": task.key, "seconds": times}
@@ -131,7 +131,7 @@ def bench_runner(jobs: int, long_run: int, rounds: int, output: Path | None) -> 
 
 
 def _run_bare(client: ComfyClient, jobs: int, first: int) -> Overhead:
-    """The least that anybody can do: submit, wait for the socket, read history."""
+    """The minimum for any client: submit, wait for the socket, read history."""
     session = requests.Session()
     session.trust_env = False
     client_id = uuid.uuid4().hex
@@ -181,7 +181,7 @@ def _run_ours(
             directory,
             display,
             RenderSettings(QUALITIES["draft"], retries=0, stall=600),
-            worker=_FileLessWorker,
+            worker=_FilelessWorker,
         )
         began = time.monotonic()
         renderer.render(range(1, jobs + 1))

@@ -15,9 +15,9 @@ from custom_nodes.videogen.core.errors import VideoGenError
 
 from .transport import PROXY_TROUBLE, TIMEOUT, HttpTransport, read_json
 
-#: For requests on the way out.
+#: Seconds for a request while the runner is stopping.
 SHORT_TIMEOUT = 3.0
-#: /object_info of a ComfyUI with hundreds of packs takes its time.
+#: Seconds for /object_info, which takes its time in a ComfyUI with hundreds of packs.
 LONG_TIMEOUT = 300.0
 
 

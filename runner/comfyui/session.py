@@ -21,9 +21,9 @@ MAX_MISSED_POLLS = 4
 MISSED_POLL_INTERVAL = 0.25
 #: Factor of the patience where the socket tells nothing of our prompt: it broke after the prompt was submitted, or an earlier
 #: runner had submitted it.
-BLIND = 4.0
+UNHEARD_FACTOR = 4.0
 #: The same, while a prompt of another client runs before ours; of that we are never told.
-FOREIGN = 20.0
+FOREIGN_FACTOR = 20.0
 
 #: Gets the node that a prompt runs and its progress (0 to 1), or None while it waits for something.
 StepReport = Callable[[str, float | None], None]
@@ -80,7 +80,7 @@ class Session:
 
         Args:
             stall: seconds without any sign of progress after which the server counts as hung: its HTTP side answers, its
-                worker is dead. Where no signs can come the time is longer, see `BLIND` and `FOREIGN`.
+                worker is dead. Where no signs can come the time is longer, see `UNHEARD_FACTOR` and `FOREIGN_FACTOR`.
             check: called at least every `SILENCE` seconds; what it raises ends the waiting.
 
         Raises:
@@ -123,7 +123,7 @@ class Session:
                 )
             progress.look(queue.running)
             foreign = prompt_id not in queue.running and bool(queue.running - self.client.submitted)
-            limit = stall * (FOREIGN if foreign else 1 if self._hears(prompt_id) else BLIND)
+            limit = stall * (FOREIGN_FACTOR if foreign else 1 if self._hears(prompt_id) else UNHEARD_FACTOR)
             if progress.silence > limit:
                 raise VideoGenError(
                     "server-stalled",

@@ -54,7 +54,7 @@ class CastImages:
         # The first server was asked already.
         folders: dict[str, HashInput] = {clients[0].url: maker.hash_input}
         folders |= {client.url: client.hash_input_file for client in clients[1:]}
-        return find_missing(self.story, todo, maker.readers, maker.images, folders)
+        return find_missing(self.story, todo, maker.image_inputs, maker.images, folders)
 
     def share(self, missing: Sequence[Missing], servers: Sequence[Server]) -> bool:
         """Fetch images that some servers have and others lack.
@@ -83,16 +83,18 @@ class CastImages:
         graph = ReferencesGraph(self.workflow, session.object_info, maker.graph)
         return ReferencesRun(graph, entities, self.loaded, self.directory, log, stall=stall, session=session)
 
-    def require(self, missing: Sequence[Missing], soon: Collection[str]) -> None:
+    def require(self, missing: Sequence[Missing], to_draw: Collection[str]) -> None:
         """Refuse to begin without images that segments cannot do without.
 
         Args:
-            soon: names of those that will be drawn before the segments.
+            to_draw: names of those that will be drawn before the segments.
 
         Raises:
             VideoGenError: `reference-missing`.
         """
-        problems, hint = explain_missing(one for one in missing if one.name not in soon and one.name not in self.drawn)
+        problems, hint = explain_missing(
+            one for one in missing if one.name not in to_draw and one.name not in self.drawn
+        )
         if problems:
             raise ProblemList(
                 "reference-missing",

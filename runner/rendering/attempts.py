@@ -1,4 +1,4 @@
-"""Attempts: what is submitted for a segment, under which prompt id, and what an earlier runner has left on the server."""
+"""Attempts: submits segments under stable prompt ids, and finds what an earlier runner has left on the server."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Attempts:
     def __init__(self, maker: JobMaker, directory: RunDirectory, log: RunLog) -> None:
         self.maker = maker
         self._directory, self._log = directory, log
-        #: Names of the images that were uploaded to each server; one that came back is another, and may have lost them.
+        #: Names of the images that were uploaded to each server; a restarted one has a new session, and may have lost them.
         self._uploaded: WeakKeyDictionary[Session, set[str]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     @property
     def segments_folder(self) -> Path:
-        """Where the files of segments go."""
+        """The folder for the files of segments."""
         return self._directory.segments
 
     def make_task(self, number: int) -> Task:
@@ -60,7 +60,7 @@ class Attempts:
         if state.state == "failed" or (
             last.get("attempt") == state.attempt and last.get("remedy") == Remedy.STOP.value and last.get("ended")
         ):
-            # It was given up, or interrupted on the server: tried again under an id of its own, the server knows the old one.
+            # It was given up, or interrupted on the server: try again under a new id, because the server knows the old one.
             task.begin_next()
             return
         size = state.submitted.get("size")
@@ -72,7 +72,7 @@ class Attempts:
             return
         task.variant = Variant(int(state.submitted.get("seed_offset", 0)), size)
         if state.cancelled:
-            task.begin_next()  # cancelled by a runner that was stopped; it may even be running still
+            task.begin_next()  # canceled by a runner that was stopped; it may even be running still
         else:
             task.may_be_on_server = True
 
@@ -108,11 +108,11 @@ class Attempts:
                 uploaded.add(image.name)
 
     def prompt_id(self, task: Task) -> str:
-        """The id of a task's present attempt."""
+        """The id of a task's current attempt."""
         return make_prompt_id(self._directory.run_id, task)
 
     def submit(self, task: Task, job: Job, session: Session, server: str) -> str:
-        """Submit the present attempt of a task, unless the server has it already.
+        """Submit the current attempt of a task, unless the server has it already.
 
         Returns:
             The prompt's id.
@@ -130,12 +130,12 @@ class Attempts:
 
 
 def find_submitted(session: Session, state: AttemptState, make_id: Callable[[], str], usable: Collection[str]) -> bool:
-    """Whether the server has the present attempt already, from an earlier connection or an earlier runner.
+    """Whether the server has the current attempt already, from an earlier connection or an earlier runner.
 
-    An attempt that has ended there in another way (an interrupted one, say) is not what is wanted now: another one begins.
+    An attempt that has ended there in another way (an interrupted one, say) cannot be used: another one begins.
 
     Args:
-        make_id: the prompt's id of the present attempt.
+        make_id: the prompt's id of the current attempt.
         usable: what the server may say of it, see `Session.find`.
     """
     # Asking costs two requests: only where the server can have it.
@@ -147,5 +147,5 @@ def find_submitted(session: Session, state: AttemptState, make_id: Callable[[], 
 
 
 def make_prompt_id(run_id: str, task: Task) -> str:
-    """The same for the same run, segment, key and attempt: a runner that starts again finds what it had submitted."""
+    """A prompt id, the same for the same run, segment, key and attempt: a restarted runner finds its submissions."""
     return str(uuid.uuid5(_NAMESPACE, f"{run_id}/{task.number}/{task.key}/{task.attempt}"))

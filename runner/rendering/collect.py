@@ -32,7 +32,7 @@ _KEPT = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files of a prompt on this machine, not yet checked: either one video, or images in order."""
+    """Files of a prompt on this machine, not yet verified: either one video, or images in order."""
 
     paths: tuple[Path, ...]
     record: dict[str, Any]
@@ -105,7 +105,7 @@ def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder:
 
     Args:
         plan: the segment as it was rendered.
-        folder: for the file.
+        folder: where the file belongs.
 
     Raises:
         VideoGenError: `media-broken`.

@@ -15,7 +15,7 @@ from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..comfyui.graph import FILM_NODE, RENDER_SIZE_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
 from ..workflows.bindings import BINDABLE, FIRST_FRAME, InputRef, apply_setting, find_binding
-from ..workflows.image_inputs import find_needs, find_readers
+from ..workflows.image_inputs import find_image_inputs, find_needs
 from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
 from .retries import Variant
 from .segment_key import HashFile, SegmentKeyMaker
@@ -51,7 +51,7 @@ class ConvertedWorkflow:
 
 @dataclass(frozen=True)
 class WorkflowChoices:
-    """What the user has chosen for a workflow's inputs.
+    """The user's choices for a workflow's inputs.
 
     Attributes:
         bindings: ``NAME=NODE.INPUT``, for workflows without VideoGenSegment.
@@ -110,16 +110,16 @@ class JobMaker:
             )
         self.first_frame_inputs = self._find_first_frame_inputs()
         self.images = images or StoryImages(None, self.story.slug)
-        self.readers = find_readers(self.graph)
+        self.image_inputs = find_image_inputs(self.graph)
         # The story as the servers get it: they have the files next to it under other names.
-        self.sent_data = data_for_servers(self.story, story.data, self.readers, self.images)
+        self.sent_data = data_for_servers(self.story, story.data, self.image_inputs, self.images)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
         self._key_maker = SegmentKeyMaker(
             story_data=story.data,
             bindings=self.bindings,
             first_frame_inputs=self.first_frame_inputs,
-            readers=self.readers,
+            image_inputs=self.image_inputs,
             object_info=workflow.object_info,
             hash_input=self.hash_input,
             hash_image=self.hash_image,
@@ -170,7 +170,7 @@ class JobMaker:
 
     def images_of(self, number: int) -> list[StoryImage]:
         """The images next to the story that a segment reads: they have to be on the server before it is rendered."""
-        needs = find_needs(plan_segment(self.story, number), self.readers) if self.readers else []
+        needs = find_needs(plan_segment(self.story, number), self.image_inputs) if self.image_inputs else []
         found = {name: self.images.find(name) for need in needs for name in need.names}
         return [image for image in found.values() if image is not None]
 

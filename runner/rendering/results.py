@@ -65,7 +65,7 @@ class RenderedFile:
 
 
 class SegmentResults:
-    """Takes in what the servers have rendered; all methods may be called from any thread.
+    """Accepts what the servers have rendered; all methods may be called from any thread.
 
     Attributes:
         rendered: numbers of the segments that were finished.
@@ -79,7 +79,7 @@ class SegmentResults:
         self.failed: dict[int, VideoGenError] = {}
 
     def accept(self, task: Task, rendered: RenderedFile) -> bool:
-        """Take in a verified file: written to the journal first, then it gets its name, then the segment is done.
+        """Accept a verified file: it is written to the journal first, then it is renamed, then the segment is done.
 
         Killed in between, the next runner finds the verified bytes by their hash and renders nothing again.
 
@@ -150,7 +150,7 @@ class SegmentResults:
 def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[str, Any]:
     """Make the best take of a segment its file.
 
-    As for any other file: written to the journal first, then it gets its name, then the segment is done.
+    As for any other file: it is written to the journal first, then it is renamed, then the segment is done.
 
     Returns:
         The take.
@@ -183,7 +183,7 @@ def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[s
 def recover_takes(directory: RunDirectory, max_takes: int) -> None:
     """Finish segments whose last take an earlier runner had judged, but not yet placed.
 
-    Before anything half-written is removed: the take may still have its temporary name.
+    To be called before partial files are removed: the take may still have its temporary name.
 
     Args:
         max_takes: how many takes a segment may have now; the earlier runner may have wanted more.

@@ -1,4 +1,4 @@
-"""Where it is decided whether a prompt that failed is tried again, and how the next attempt differs: two tables."""
+"""Whether a failed prompt is tried again, and how the next attempt differs: two tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .failures import Failure
 
 
 class Remedy(str, Enum):
-    """What is done about a failure; the values appear in the journal."""
+    """The reaction to a failure; the values appear in the journal."""
 
     REPEAT = "again"
     FREE_AND_REPEAT = "again with the server's memory freed"
@@ -22,7 +22,7 @@ class Remedy(str, Enum):
     STOP = "the run stops"
 
 
-#: Failure → what is done at its first, second, … time; the last entry also counts for all later ones.
+#: Failure → remedies for its first, second, … time; the last entry also counts for all later ones.
 RetryTable = Mapping[Failure, tuple[Remedy, ...]]
 
 #: For a segment; NODE_ERROR is stretched to --retries, see `segment_remedies`.
@@ -121,7 +121,7 @@ def segment_remedies(retries: int) -> RetryTable:
 
 
 def choose_remedy(failure: Failure, times: int, table: RetryTable, size: tuple[int, int]) -> Remedy:
-    """What is done about a failure.
+    """The remedy for a failure.
 
     Args:
         times: how often this segment or image has failed in this way, this time included.

@@ -75,12 +75,12 @@ class RunLog:
                 self._stop(error)
                 raise
             if self.display is not None:
-                with _ignore_deaf_reader():
+                with _ignore_closed_output():
                     self.display.event(record)
 
     def say(self, message: str) -> None:
         if self.display is not None:
-            with self._lock, _ignore_deaf_reader():
+            with self._lock, _ignore_closed_output():
                 self.display.say(message)
 
     def say_of(self, task: Task, message: str) -> None:
@@ -89,7 +89,7 @@ class RunLog:
 
     def show_step(self, task: Task, label: str, fraction: float | None) -> None:
         if self.display is not None:
-            with _ignore_deaf_reader():
+            with _ignore_closed_output():
                 self.display.step(task.number, self.count, label, fraction)
 
     def start_clock(self) -> None:
@@ -106,7 +106,7 @@ class RunLog:
             now = time.monotonic()
             # With several servers segments end at the same time: the pace of all of them tells the time that is left.
             if self.display is not None:
-                with _ignore_deaf_reader():
+                with _ignore_closed_output():
                     self.display.finish_segment(task.number, self.count, now - self._finished_at, note)
             self._finished_at = now
 
@@ -213,7 +213,7 @@ class RunLog:
         self.say(f"{server} is no longer used: {error.message}")
 
     def note_hot(self, task: Task, server: str, decision: Decision, began: bool) -> None:
-        """A server is too hot for its next segment: written once, when the pause `began`, and shown at every look."""
+        """A server is too hot for its next segment: written once, when the pause `began`, and shown at every reading."""
         if began:
             self.note(ServerHot(server=server, message=decision.text))
         self.show_step(task, f"{server}: {decision.text}", None)
@@ -240,7 +240,7 @@ class RunLog:
 
 
 @contextlib.contextmanager
-def _ignore_deaf_reader() -> Iterator[None]:
-    """Whoever read our output may be gone (``| head``, a closed terminal): no reason to stop rendering."""
+def _ignore_closed_output() -> Iterator[None]:
+    """The reader of our output may be gone (``| head``, a closed terminal): no reason to stop rendering."""
     with contextlib.suppress(OSError, ValueError):
         yield

@@ -1,4 +1,4 @@
-"""Which segment is rendered on which server, and when."""
+"""Decides which segment is rendered on which server, and when."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from custom_nodes.videogen.core.errors import VideoGenError
 
 from .retries import AttemptState
 
-#: Share of a new measurement in a server's seconds a segment.
-_NEWEST = 0.4
+#: Weight of a new measurement in the moving average of a server's seconds a segment.
+_EMA_WEIGHT = 0.4
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Task(AttemptState):
 
 @dataclass
 class ServerLoad:
-    """What is known of a server.
+    """The state of a server, as far as it is known.
 
     Attributes:
         seconds: that it takes for a segment; None before its first one.
@@ -144,7 +144,7 @@ class Scheduler:
         """Mark a task as done; `seconds` is what the server took for it."""
         with self._changed:
             load = self.loads[server]
-            load.seconds = seconds if load.seconds is None else load.seconds * (1 - _NEWEST) + seconds * _NEWEST
+            load.seconds = seconds if load.seconds is None else load.seconds * (1 - _EMA_WEIGHT) + seconds * _EMA_WEIGHT
             self._close(task)
             self._done.add(task.number)
             self._changed.notify_all()

@@ -1,7 +1,7 @@
 """A segment's key: the hash of everything that determines its frames.
 
 A key that comes out differently for the same frames makes finished films render again; `tests/…/test_frozen_keys.py`
-holds on to keys of earlier releases.
+compares with the keys of earlier releases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..comfyui.graph import (
     nodes_of,
 )
 from ..workflows.bindings import Binding, InputRef
-from ..workflows.image_inputs import Reader
+from ..workflows.image_inputs import ImageInput
 from ..workflows.story_images import record_with_bytes
 
 HashFile = Callable[[str], str]
@@ -35,8 +35,8 @@ class SegmentKeyMaker:
 
     Attributes:
         story_data: the story as plain data that carries everything itself.
-        first_frame_inputs: get the image that a segment begins from.
-        readers: nodes of the graph that read images of the story.
+        first_frame_inputs: for the image that a segment begins from.
+        image_inputs: nodes of the graph that read images of the story.
         object_info: the schemas of the server's nodes.
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
         hash_image: the same of an image of the cast, wherever it is.
@@ -45,7 +45,7 @@ class SegmentKeyMaker:
     story_data: Mapping[str, Any]
     bindings: Sequence[Binding]
     first_frame_inputs: Sequence[InputRef]
-    readers: Sequence[Reader]
+    image_inputs: Sequence[ImageInput]
     object_info: Mapping[str, Any]
     hash_input: HashFile
     hash_image: HashFile
@@ -62,7 +62,7 @@ class SegmentKeyMaker:
         files = {name: self.hash_input(name) for name in self._input_files(bare)}
         for target in self.first_frame_inputs if begins_from else ():
             target.remove(bare)
-        record = record_with_bytes(plan, self.readers, self.hash_image) if self.readers else plan.to_dict()
+        record = record_with_bytes(plan, self.image_inputs, self.hash_image) if self.image_inputs else plan.to_dict()
         if not nodes_of(graph, STORYBOARD_NODE):
             record = {name: value for name, value in record.items() if name not in CAPTIONS}
         return digest({"graph": bare, "segment": record, "files": files, "begins from": begins_from})

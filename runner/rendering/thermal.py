@@ -13,12 +13,12 @@ from custom_nodes.videogen.core.thermal.readings import Reading, is_number, read
 
 from ..comfyui.client import ComfyClient
 
-#: Where no guard of the server says otherwise: no guard was asked for, so heat stops nothing.
-USUAL = ThermalPolicy(when_over=GO_ON_AFTER)
+#: The policy where the server reports none: no guard was asked for, so heat stops nothing.
+UNGUARDED = ThermalPolicy(when_over=GO_ON_AFTER)
 #: A sample that is older than this many of the server's sampling periods is stale.
-STALE = 5.0
+STALE_PERIODS = 5.0
 #: Seconds after which a server without telemetry is asked again.
-ASK_AGAIN = 60.0
+RETRY_AFTER = 60.0
 #: Pauses of one segment that are kept.
 MAX_PAUSES = 100
 
@@ -32,7 +32,7 @@ class ServerThermalMonitor:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._guard = ThermalGuard(USUAL)
+        self._guard = ThermalGuard(UNGUARDED)
         self._silent_until = float("-inf")
 
     @property
@@ -46,7 +46,7 @@ class ServerThermalMonitor:
     def read(self, client: ComfyClient) -> list[Reading] | None:
         """The server's readings; None when nothing is known.
 
-        A server that cannot be asked is none that has to cool down: what is wrong with it shows when it gets its segment.
+        A server that cannot be asked does not have to cool down: its failure shows when it gets its segment.
         """
         try:
             reported = client.telemetry()
@@ -55,17 +55,17 @@ class ServerThermalMonitor:
         if reported is None or not reported.get("running"):
             if self._guard.waiting:
                 return []
-            self._silent_until = self._clock() + ASK_AGAIN
+            self._silent_until = self._clock() + RETRY_AFTER
             return None
         self._follow(read_policy(reported.get("policy")))
         return read_readings(reported)
 
     def look(self, readings: Sequence[Reading], now: float) -> Decision:
-        """What the server's policy says of its readings."""
+        """Decide from readings by the server's policy."""
         return self._guard.look(readings, now)
 
     def reset(self) -> None:
-        """Forget a pause that was cancelled."""
+        """Forget a pause that was canceled."""
         self._guard.reset()
 
     def _follow(self, policy: ThermalPolicy) -> None:
@@ -75,22 +75,22 @@ class ServerThermalMonitor:
 
 
 def read_policy(data: Any) -> ThermalPolicy:
-    """The policy that a server reports; `USUAL` for none, and for an invalid one."""
+    """The policy that a server reports; `UNGUARDED` for none, and for an invalid one."""
     if not isinstance(data, Mapping):
-        return USUAL
+        return UNGUARDED
     known = {field.name for field in fields(ThermalPolicy)}
     try:
         # Whether a sensor can be read concerns the guard itself; a prompt that it would refuse says so by itself.
         return replace(ThermalPolicy(**{name: data[name] for name in data if name in known}), strict=False)
     except (VideoGenError, TypeError):
-        return USUAL
+        return UNGUARDED
 
 
 def read_readings(reported: Mapping[str, Any]) -> list[Reading]:
     """The newest readings; those of a sampler that has stopped count as silent sensors."""
     readings = [reading_from_json(one) for one in reported.get("readings") or () if isinstance(one, Mapping)]
     age, period = reported.get("age"), reported.get("period")
-    stale = not isinstance(age, (int, float)) or age > STALE * max(
+    stale = not isinstance(age, (int, float)) or age > STALE_PERIODS * max(
         1.0, period if isinstance(period, (int, float)) else 1.0
     )
     if not stale:

@@ -25,7 +25,7 @@ from .scheduler import Scheduler, Task
 from .takes.measurement import read_measurement
 from .thermal import ServerThermalMonitor
 
-#: Seconds between two looks at whether the run has ended, while a server cools down.
+#: Seconds between two checks whether the run has ended, while a server cools down.
 _END_POLL = 0.5
 
 

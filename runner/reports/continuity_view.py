@@ -14,7 +14,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnail_at
 
 #: Maximum number of worst frames: each costs 10 kB, and decoding a part of its video.
-MAX_FRAMES_KEPT = 40
+MAX_WORST_FRAMES = 40
 _CURVE = (240, 44)
 TEMPORAL = "temporal"
 
@@ -32,7 +32,7 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
         "backends": ", ".join("colors and textures" if name == CLASSICAL else name for name in continuity["backends"]),
         "calibrations": "; ".join(continuity["calibrations"]),
         "characters": [
-            {**character, "picture": draw_matrix(character) if len(character["segments"]) > 1 else None}
+            {**character, "matrix_svg": draw_matrix(character) if len(character["segments"]) > 1 else None}
             for character in continuity["characters"].values()
         ],
         "film": [
@@ -61,7 +61,7 @@ def load_worst_frames(path: Path, report: Mapping[str, Any], present: set[str]) 
             or place is None
             or file not in present
             or not count
-            or len(frames) >= MAX_FRAMES_KEPT
+            or len(frames) >= MAX_WORST_FRAMES
         ):
             continue
         try:

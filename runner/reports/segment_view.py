@@ -1,4 +1,4 @@
-"""What the page shows of each segment: a card, or one line for neighbors that are not rendered."""
+"""Views of the segments for the page: a card each, or one line for neighbors that are not rendered."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from ..state.run_directory import write_json_whole
 
 THUMBNAILS_FILE = "thumbnails.json"
 #: Bytes of images in the whole file, and how many bytes one segment may take of them.
-IMAGES, MOST, LEAST = 1_750_000, 52_000, 16_000
+MAX_BYTES, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES = 1_750_000, 52_000, 16_000
 #: Segments beyond these have no images.
 MAX_THUMBNAILS = 300
 #: Longest side in pixels of the first frame, which the player shows, and of the other frames next to it.
@@ -57,7 +57,7 @@ def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Str
         Number of the segment → its images.
     """
     segments = segments[:MAX_THUMBNAILS]
-    budget = max(LEAST, min(MOST, IMAGES // max(1, len(segments))))
+    budget = max(MIN_SEGMENT_BYTES, min(MAX_SEGMENT_BYTES, MAX_BYTES // max(1, len(segments))))
     cache_file = path / THUMBNAILS_FILE
     cached = _read_cache(cache_file, budget)
 
@@ -159,4 +159,4 @@ def _read_cache(file: Path, budget: int) -> dict[str, Strip]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no time")
+    raise ValueError(f"{name} is not a time")

@@ -1,4 +1,4 @@
-"""Which segments of a run are still to be rendered."""
+"""Finds the segments of a run that are still to be rendered."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-#: What is in a record beside the fields of its event.
+#: Fields of a record in addition to those of its event.
 ENVELOPE = ("event", "time")
 
 

@@ -1,4 +1,4 @@
-"""What happened in a run directory: every run, every attempt at every segment, and notes on servers."""
+"""The history of a run directory: every run, every attempt at every segment, and notes on servers."""
 
 from __future__ import annotations
 

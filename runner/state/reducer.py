@@ -63,7 +63,7 @@ class RunState:
             require_transition(self.segment(event.segment), event)
 
     def apply(self, event: Event, record: Record) -> None:
-        """Take in the next event.
+        """Apply the next event.
 
         Args:
             record: the event as its line in the journal.
@@ -117,7 +117,7 @@ class RunState:
     def _(self, event: SegmentSubmitted, record: Record) -> None:
         key = event.key or ""
         if key != self.segment(event.segment).key:
-            # What was tried for a job that is not wanted any more says nothing about this one.
+            # Attempts at a job that is no longer wanted say nothing about this one.
             self.segments[event.segment] = SegmentState(key=key)
             self.history.of_segment(event.segment).clear()
         state = self._move(event, "submitted")

@@ -142,7 +142,7 @@ def find_input(graph: Graph, object_info: Mapping[str, Any], target: Target) -> 
 
 
 def _parse_value(text: str) -> Any:
-    """A JSON value, or the text itself where it is none. NaN and infinities are none: no server takes them."""
+    """A JSON value, or the text itself where it is not JSON. NaN and infinities are not: no server accepts them."""
     try:
         return json.loads(text, parse_constant=lambda name: text)
     except (ValueError, RecursionError):

@@ -94,27 +94,27 @@ class LocationImageInput:
         return [Need(plan.location, reference_names(plan.slug, plan.location), self.must_be_there)]
 
 
-Reader = CastImageInput | LocationImageInput
+ImageInput = CastImageInput | LocationImageInput
 
 
-def find_readers(graph: Graph) -> list[Reader]:
+def find_image_inputs(graph: Graph) -> list[ImageInput]:
     """The nodes of a graph that read images."""
-    readers: list[Reader] = [
+    image_inputs: list[ImageInput] = [
         _read_cast_node(graph, kind, graph[node_id]["inputs"])
         for kind in CAST_NODES
         for node_id in nodes_of(graph, kind)
     ]
-    for kind, must_have_place in _PLACE_NODES.items():
-        answers = [must_have_place(graph, node_id) for node_id in nodes_of(graph, kind)]
-        readers += [LocationImageInput(answer) for answer in answers if answer is not None]
-    return readers
+    for kind, needs_image in _LOCATION_NODES.items():
+        answers = [needs_image(graph, node_id) for node_id in nodes_of(graph, kind)]
+        image_inputs += [LocationImageInput(answer) for answer in answers if answer is not None]
+    return image_inputs
 
 
-def find_needs(plan: SegmentPlan, readers: Iterable[Reader]) -> list[Need]:
+def find_needs(plan: SegmentPlan, image_inputs: Iterable[ImageInput]) -> list[Need]:
     """All images and masks that a segment reads, each once per entity that it shows."""
     needs: dict[tuple[str, str, tuple[str, ...]], Need] = {}
-    for reader in readers:
-        for need in reader.needs(plan):
+    for image_input in image_inputs:
+        for need in image_input.needs(plan):
             key = (need.entity.kind, need.entity.name, need.names)
             needs[key] = need if need.required or key not in needs else needs[key]
     return list(needs.values())
@@ -140,13 +140,13 @@ def _read_cast_node(graph: Graph, kind: str, inputs: dict[str, Any]) -> CastImag
     weights = {key: inputs.get(f"{key}_weight", default) for key, default in DEFAULT_WEIGHTS.items()}
     # A widget that is linked has no value yet: any but 0 reads the images.
     known = {key: weight if _is_number(weight) else DEFAULT_WEIGHTS[key] for key, weight in weights.items()}
-    # The continuity node never stops for an image: it says that there was none.
+    # The continuity node never stops for a missing image: it reports it.
     missing = GO_ON if kind == CONTINUITY_NODE else inputs.get("missing", STOP)
     return CastImageInput(known, missing != GO_ON and not is_link(missing), given, given_by_others)
 
 
 def _given_names(graph: Graph, link: object) -> tuple[frozenset[str], bool]:
-    """The names in a chain of VideoGenReference, and whether something else is in it."""
+    """The names in a chain of VideoGenReference, and whether the chain has other nodes."""
     names: set[str] = set()
     seen: set[str] = set()
     while is_link(link):
@@ -191,7 +191,7 @@ def _colors_need_image(graph: Graph, node_id: str) -> bool | None:
     return None if not is_link(anchor) and anchor not in (REFERENCE, REFERENCE_OR_FIRST) else anchor == REFERENCE
 
 
-_PLACE_NODES: dict[str, Callable[[Graph, str], bool | None]] = {
+_LOCATION_NODES: dict[str, Callable[[Graph, str], bool | None]] = {
     LOCATION_NODE: _location_needs_image,
     COLOR_MATCH_NODE: _colors_need_image,
 }

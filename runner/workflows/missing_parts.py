@@ -212,7 +212,7 @@ def _is_from_elsewhere(spec: Any) -> bool:
     return bool(options.get("remote")) or any(key.endswith("_upload") and options[key] for key in options)
 
 
-#: Values of model widgets that stand for no model file.
+#: Values of model widgets that mean no model file.
 _WITHOUT_MODEL = ("auto", "none")
 
 

@@ -139,7 +139,7 @@ def looks_like_model(value: object) -> bool:
 
 
 def same_folder(folder: str) -> str:
-    """A folder below ``models`` by its present name: ComfyUI looks for some under two."""
+    """A folder below ``models`` by its current name: ComfyUI knows some by two."""
     return _FORMER_FOLDERS.get(folder, folder)
 
 

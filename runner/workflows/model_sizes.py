@@ -16,11 +16,11 @@ from requests.utils import get_environ_proxies
 from ..comfyui.transport import CA_VARIABLES, LOCAL_HOSTS
 
 #: Seconds for all addresses together: a size is useful, but not worth a wait.
-LIMIT = 5.0
+MAX_SECONDS = 5.0
 #: Seconds for one answer, so that a server that is silent does not take all of them.
-ONE_ANSWER = 3.0
-#: Addresses that are asked at once, and at most: a workflow comes from anywhere.
-AT_ONCE, AT_MOST = 6, 30
+ANSWER_TIMEOUT = 3.0
+#: Addresses that are asked at a time, and at most: a workflow comes from anywhere.
+MAX_PARALLEL, MAX_ADDRESSES = 6, 30
 
 
 class ModelSizes:
@@ -30,13 +30,13 @@ class ModelSizes:
         limit: seconds for all that is ever asked of this object.
     """
 
-    def __init__(self, limit: float = LIMIT) -> None:
+    def __init__(self, limit: float = MAX_SECONDS) -> None:
         self._left = limit
         self._known: dict[str, int] = {}
 
     def ask(self, urls: Iterable[str]) -> Mapping[str, int]:
         """Address → bytes, of those that say it in time. It never fails."""
-        new = [url for url in dict.fromkeys(urls) if url not in self._known][: AT_MOST - len(self._known)]
+        new = [url for url in dict.fromkeys(urls) if url not in self._known][: MAX_ADDRESSES - len(self._known)]
         began = time.monotonic()
         found = _ask_all(new, began + self._left) if self._left > 0 else {}
         self._left -= time.monotonic() - began
@@ -64,7 +64,7 @@ def ask_size(url: str, timeout: float) -> int:
         for step in (*answer.history, answer):
             if step.status_code < 400 and (size := _number(step.headers.get("X-Linked-Size"))):
                 return size
-        # A page in place of the file asks for a log-in.
+        # A page in place of the file requires authentication.
         is_file = answer.status_code == 200 and not answer.headers.get("Content-Type", "").startswith("text/html")
         return _number(answer.headers.get("Content-Length")) if is_file else 0
 
@@ -84,10 +84,10 @@ def _ask_all(urls: list[str], deadline: float) -> dict[str, int]:
                 return
             size = 0
             with contextlib.suppress(Exception):  # whatever a foreign server, name or certificate does
-                size = ask_size(url, min(left, ONE_ANSWER))
+                size = ask_size(url, min(left, ANSWER_TIMEOUT))
             answers.put((url, size))
 
-    for _ in range(min(AT_ONCE, len(urls))):
+    for _ in range(min(MAX_PARALLEL, len(urls))):
         # Daemons that are not joined: a name lookup has no time limit.
         threading.Thread(target=work, daemon=True).start()
     found: dict[str, int] = {}

@@ -26,7 +26,7 @@ from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.media.images.image_files import find_file
 from custom_nodes.videogen.media.probe import hash_file
 
-from .image_inputs import CastImageInput, LocationImageInput, Need, Reader, find_needs
+from .image_inputs import CastImageInput, ImageInput, LocationImageInput, Need, find_needs
 
 #: SHA-256 of a file in a server's input folder, or "" when it is not there.
 HashInput = Callable[[str], str]
@@ -40,7 +40,7 @@ class StoryImage:
     """An image next to a story file.
 
     Attributes:
-        name: its name in the servers' input folders. With its hash in it, so that nothing of a user's is overwritten there,
+        name: its name in the servers' input folders. It contains the hash, so that no file of a user's is overwritten there,
             and another image has another name.
     """
 
@@ -118,26 +118,26 @@ def read_unchanged(image: StoryImage) -> bytes:
 
 
 def data_for_servers(
-    story: Story, data: dict[str, Any], readers: Sequence[Reader], images: StoryImages
+    story: Story, data: dict[str, Any], image_inputs: Sequence[ImageInput], images: StoryImages
 ) -> dict[str, Any]:
     """A story's plain data for the servers, which have the images next to it under other names.
 
     Args:
         data: the plain data of `story`.
-        readers: of the graph; without any the story stays as it is.
+        image_inputs: of the graph; without any the story stays as it is.
     """
-    if not readers:
+    if not image_inputs:
         return data
-    given = {name for reader in readers if isinstance(reader, CastImageInput) for name in reader.given}
-    places = any(isinstance(reader, LocationImageInput) for reader in readers)
+    given = {name for node in image_inputs if isinstance(node, CastImageInput) for name in node.given}
+    places = any(isinstance(node, LocationImageInput) for node in image_inputs)
     return rename_images(story, data, images.names_for_servers(story), given, unnamed_places=places)
 
 
-def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_image: HashInput) -> dict[str, Any]:
+def record_with_bytes(plan: SegmentPlan, image_inputs: Sequence[ImageInput], hash_image: HashInput) -> dict[str, Any]:
     """A segment's record with hashes of its images and masks in place of their names, on which its key must not depend."""
     record = plan.to_dict()
     for entity in (*record["characters"], *record["objects"], record["location"]):
-        for need in find_needs(plan, readers) if entity else ():
+        for need in find_needs(plan, image_inputs) if entity else ():
             if (need.entity.kind, need.entity.name) != (entity["kind"], entity["name"]):
                 continue
             found = next(filter(None, map(hash_image, need.names)), "")
@@ -147,7 +147,7 @@ def record_with_bytes(plan: SegmentPlan, readers: Sequence[Reader], hash_image: 
             entity["references"] = []
             # A location without an image, in the story and on disk, has the key of a segment that reads none.
             unnamed = need.entity.kind == "location" and not need.entity.references
-            # The first of several is among them already where the cast's readers take all of them.
+            # The first of several is among them already where a node for the cast's images reads all of them.
             repeats = len(need.names) > 1 and found in entity.get("pictures", ())
             if not repeats and (found or not unnamed):
                 entity.setdefault("pictures", []).append(found)
@@ -188,7 +188,7 @@ class Missing:
 def find_missing(
     story: Story,
     numbers: Sequence[int],
-    readers: Sequence[Reader],
+    image_inputs: Sequence[ImageInput],
     images: StoryImages,
     servers: Mapping[str, HashInput],
 ) -> list[Missing]:
@@ -201,14 +201,14 @@ def find_missing(
     """
     wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
     nowhere: list[int] = []
-    needs_place = any(isinstance(reader, LocationImageInput) and reader.must_be_there for reader in readers)
-    for number in numbers if readers else ():
+    needs_location_image = any(isinstance(node, LocationImageInput) and node.must_be_there for node in image_inputs)
+    for number in numbers if image_inputs else ():
         plan = plan_segment(story, number)
-        for need in find_needs(plan, readers):
+        for need in find_needs(plan, image_inputs):
             if need.required or len(servers) > 1:
                 key = (need.entity.kind, need.entity.name, need.names)
                 wanted.setdefault(key, (need, []))[1].append(number)
-        if needs_place and plan.location is None:
+        if needs_location_image and plan.location is None:
             nowhere.append(number)
     order = {(entity.kind, entity.name): place for place, entity in enumerate(story_cast(story))}
     missing = []

@@ -1,4 +1,4 @@
-"""Makes the workflows that ship anew, in the real editor.
+"""Builds the workflows that ship, in the real editor.
 
     python -m tests.browser.build_workflows [NAME…] [--screenshots FOLDER] [--folder FOLDER]
 

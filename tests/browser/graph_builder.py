@@ -71,7 +71,7 @@ _PLACE = """([boxes, groups, links, buses]) => {
     return Object.fromEntries(Object.entries(made).map(([key, node]) => [key, Array.from(node.size)]));
 }"""
 
-#: The canvas lies under the bars on the left and at the top of the page; this much of it is to be left free.
+#: The bars on the left and at the top of the page cover the canvas; this much of it is to be left free.
 _MARGINS = {"left": 80, "top": 100, "right": 20, "bottom": 90}
 
 
@@ -79,7 +79,7 @@ def build_graph(editor: Editor, plan: GraphPlan, placement: Placement | None = N
     """Build a workflow in the editor, fit the view to it, and export it.
 
     Args:
-        placement: where everything lies; without it the groups stand side by side.
+        placement: the position of everything; without it the groups are side by side.
 
     Raises:
         ValueError: a node would be larger than its place, or smaller than its widgets.

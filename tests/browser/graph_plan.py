@@ -45,8 +45,8 @@ class Group:
     """Nodes one below the other, with a frame and a title.
 
     Attributes:
-        top: how far its upper edge lies below the row's, so that links pass where there is no node.
-        below: whether it stands below the group before it instead of beside it.
+        top: how far its upper edge is below the row's, so that links pass where there is no node.
+        below: whether it is below the group before it instead of next to it.
     """
 
     title: str
@@ -80,9 +80,9 @@ class GraphPlan:
     Attributes:
         name: of its file.
         id: a fixed one, so that the same graph is the same file.
-        notes: stand above the groups, from left to right.
+        notes: placed above the groups, from left to right.
         links: ``"segment.seed > noise.seed"``: from a node's output to another's input, nodes by their keys.
-        buses: links beside those in `links`.
+        buses: links in addition to those in `links`.
     """
 
     name: str
@@ -109,13 +109,13 @@ class GraphPlan:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where everything lies: nodes by key without their titles, groups in order; (x, y, width, height)."""
+    """The position of everything: nodes by key without their titles, groups in order; (x, y, width, height)."""
 
     nodes: dict[str, Rect]
     groups: list[Rect]
 
     def group_of(self, key: str) -> Rect:
-        """The group that a node stands in."""
+        """The group that a node is in."""
         x, y, _, _ = self.nodes[key]
         return next(box for box in self.groups if box[0] <= x < box[0] + box[2] and box[1] <= y < box[1] + box[3])
 

@@ -18,7 +18,7 @@ NOTE = """\
 - **The film, here:** set *Compile Film* to *Always* (right click → Mode); it joins the segments that are saved.
 """
 
-#: From left to right as the frames travel. The story goes straight to the film, and Frames stands between that link and the
+#: From left to right as the frames travel. The story goes straight to the film, and Frames is between that link and the
 #: one from Segment to Save: so no link crosses another, or runs behind a node.
 PLACEMENT = Placement(
     nodes={

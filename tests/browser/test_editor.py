@@ -110,7 +110,7 @@ def test_reads_well_on_a_full_hd_screen(preview: Editor, tmp_path: Path) -> None
         apart = a[0] + a[2] <= b[0] or b[0] + b[2] <= a[0] or a[1] + a[3] <= b[1] or b[1] + b[3] <= a[1]
         assert apart, f"nodes {one} and {other} overlap"
 
-    # Each node of ours lies in one group, no widget is cut, and all of it is on the screen at the zoom at which it opens.
+    # Each node of ours is in one group, no widget is cut, and all of it is on the screen at the zoom at which it opens.
     groups = [group["bounding"] for group in WORKFLOW["groups"]]
     for node in WORKFLOW["nodes"]:
         x, y, width, height = boxes[str(node["id"])]

@@ -83,7 +83,7 @@ def test_spans_of_several_are_kept_apart() -> None:
 
 
 class Other:
-    """Somebody's patch in place of a cross-attention, which keeps what it has given back."""
+    """Another pack's patch in place of a cross-attention, which keeps what it has returned."""
 
     def __init__(self) -> None:
         self.given: list[tuple[Tensor, Tensor]] = []

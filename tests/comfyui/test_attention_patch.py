@@ -216,7 +216,7 @@ def test_only_layers_with_a_weight_are_patched() -> None:
 @UNETS
 @pytest.mark.parametrize("chunks", [(0, 1), (1, 0), (0,), (1,), (0, 0, 1), (1, 0, 0, 1), (2, 1, 0)])
 def test_each_prompt_sees_its_own_in_any_order(unet: UNet, chunks: Sequence[int]) -> None:
-    """Whatever stands beside it in the batch: a chunk's rows are as if they were alone."""
+    """Whatever else is in the batch: a chunk's rows are as if they were alone."""
     model, latents = draw_model(unet), make_latents(2)
     condition = make_condition(unet)
     together = predict(apply_image_conditions(model, [condition]), unet, latents, chunks=chunks)

@@ -33,7 +33,7 @@ DIFFERENT = 1e-2
 
 
 def other_folders() -> list[Path]:
-    """The ComfyUIs beside the installed one."""
+    """The ComfyUIs in addition to the installed one."""
     named = [Path(name) for name in os.environ.get("VIDEOGEN_COMFYUI_DIRS", "").split(os.pathsep) if name]
     return [*sorted((PROJECT / ".videogen" / "compat").glob("*")), *named]
 

@@ -20,7 +20,7 @@ from comfy.model_sampling import EPS, ModelSamplingDiscrete
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
 from torch import Tensor
 
-from custom_nodes.videogen.comfyui.attention import image_attention as image_sight
+from custom_nodes.videogen.comfyui.attention import image_attention
 from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
 from custom_nodes.videogen.comfyui.attention.image_attention import ImageAttentionState
 from custom_nodes.videogen.comfyui.frames.batch_frame_indices import frame_indices
@@ -35,7 +35,7 @@ LAYERS = 16
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    image_sight._key_values.clear()
+    image_attention._key_values.clear()
 
 
 def model_of(dtype: torch.dtype = torch.float32) -> Any:
@@ -253,7 +253,7 @@ def test_keys_and_values_are_computed_once_for_all_samplings(products: Counter[A
 def test_a_memory_too_small_costs_nothing_within_a_sampling(
     products: Counter[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_sight._key_values, "limit", 100)
+    monkeypatch.setattr(image_attention._key_values, "limit", 100)
     sample(apply_image_conditions(model_of(), [make_condition(UNET)]), steps=5)
     assert set(products.values()) == {2}
 
@@ -289,11 +289,11 @@ def test_what_was_kept_for_a_sampling_goes_with_it() -> None:
     sample(patched)
     assert max(sizes) == (2 * LAYERS, 4, 4)  # positive and negative, four resolutions
     assert (len(state._tokens), len(state._plans), len(state._masks._kept)) == (0, 0, 0)
-    assert 0 < image_sight._key_values.bytes <= image_sight.CACHE_BYTES
+    assert 0 < image_attention._key_values.bytes <= image_attention.CACHE_BYTES
 
 
 def test_layouts_of_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_sight, "MAX_LAYOUTS", 2)
+    monkeypatch.setattr(image_attention, "MAX_LAYOUTS", 2)
     patched = apply_image_conditions(model_of(torch.float64), [make_condition(UNET)])
     state = patched.model_options["transformer_options"]["patches_replace"]["attn2"]["middle", 0, 0].state
     for frames in range(1, 6):

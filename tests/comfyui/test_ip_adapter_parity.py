@@ -1,6 +1,6 @@
 """IP-Adapter in ComfyUI's UNet against diffusers' own, on the same random weights, in float64.
 
-The bounds stand a thousand times apart: rounding is below 1e-12, and the smallest of the mistakes that such code can have,
+The bounds are a thousand times apart: rounding is below 1e-12, and the smallest of the mistakes that such code can have,
 which are made here on purpose, is above 1e-4.
 """
 
@@ -112,7 +112,7 @@ def half_mask(side: str = "left") -> Tensor:
 
 
 def box_mask() -> Tensor:
-    """A box whose edges lie on no latent's edge."""
+    """A box whose edges are on no latent's edge."""
     mask = torch.zeros(8 * HEIGHT, 8 * WIDTH)
     mask[13:45, 21:83] = 1.0
     return mask
@@ -215,7 +215,7 @@ def test_a_batch_of_frames(pair: Pair) -> None:
     assert pair.compare(make_step(pair.unet, 5, 8, 8), [make_input(pair.unet, "plus", images=2, weight=0.7)]) < EXACT
 
 
-#: family → weight type → the same as diffusers writes it. SDXL's stand in diffusers' documentation (InstantStyle).
+#: family → weight type → the same as diffusers writes it. SDXL's are in diffusers' documentation (InstantStyle).
 STYLES: dict[str, dict[str, dict[str, Any]]] = {
     "SD 1.5": {
         "style transfer": {"up": {"block_1": [0.8, 0.8, 0.8]}},

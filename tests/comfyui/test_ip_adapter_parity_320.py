@@ -62,7 +62,7 @@ def loaded() -> Iterator[Loaded]:
 
 
 def draw_hidden(kind: str, images: int) -> tuple[Tensor, Tensor]:
-    """What CLIP ViT-H gives for some images, and for the negative prompt."""
+    """CLIP ViT-H's output for some images, and for the negative prompt."""
     generator = torch.Generator().manual_seed(1)
     shape = (1024,) if kind == "plain" else (257, 1280)
     embeds = torch.randn(images + 1, *shape, generator=generator)

@@ -56,5 +56,5 @@ def test_the_story_s_own_quality() -> None:
 
 def test_each_schema_has_inputs_of_its_own() -> None:
     assert [one.id for one in adapter_inputs()] == ["model", "ipadapter", "clip_vision"]
-    assert [one.id for one in span_inputs("images")] == ["start_at", "end_at"]
+    assert [one.id for one in span_inputs()] == ["start_at", "end_at"]
     assert adapter_inputs()[0] is not adapter_inputs()[0]

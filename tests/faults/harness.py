@@ -68,7 +68,7 @@ def running_fault_server(folder: Path) -> Iterator[ComfyServer]:
 
 
 def restart(server: ComfyServer) -> None:
-    """Kill a server with -9, if nobody has, and start it again, empty and on another port."""
+    """Kill a server with -9, unless it is dead, and start it again, empty and on another port."""
     kill_server(server)
     server.client = server.embedded.start()
 
@@ -84,7 +84,7 @@ def kill_server(server: ComfyServer) -> None:
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 60.0, every: float = 0.05) -> Any:
-    """What `what` gives, once that is something."""
+    """Wait until `what` returns something, and return that."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = what()
@@ -192,7 +192,7 @@ class Stage:
         return [int(seed) for kind, what, seed in lines if kind == node and what == "executed"]
 
     def check_complete(self, numbers: list[int] | None = None) -> None:
-        """Every segment is there, whole, as the journal says, and was verified once; nothing half-done lies about."""
+        """Every segment is there, whole, as the journal says, and was verified once; no partial file is left."""
         done = {event["segment"]: event for event in self.events("segment-done")}
         for number in numbers or self.numbers:
             assert number in done, f"segment {number} is not done: {self.events()}"

@@ -147,7 +147,7 @@ class Proxy:
         self.frame_filter = None
 
     def cut_sockets(self) -> int:
-        """Cut all websockets, without a goodbye; gives how many there were."""
+        """Cut all websockets, without a goodbye; returns how many there were."""
         with self._lock:
             pairs = list(self._sockets.values())
             self._sockets.clear()

@@ -14,7 +14,7 @@ def hang_up(exchange: Exchange) -> None:
 
 
 def lose_answer(exchange: Exchange) -> None:
-    """The server does what it is asked, and nobody hears of it."""
+    """The server does what it is asked, and its answer is lost."""
     exchange.forward()
     raise HangUpError
 

@@ -3,7 +3,7 @@
 A story is rendered through a proxy on a real ComfyUI. Every few seconds something goes wrong, drawn from a seeded
 generator: the server is killed with -9 and comes back empty, the runner is killed with -9 and started again, sockets
 are cut, connections are refused for a while, answers get lost, files arrive garbled. In the end every segment must be
-verified, none rendered again after it was verified, and the same frames as those of a run that nobody disturbed.
+verified, none rendered again after it was verified, and the same frames as those of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def hash_frames(path: Path) -> str:
 
 
 def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> dict[str, Any]:
-    """Run the whole, twice: undisturbed and disturbed; gives the summary.
+    """Run the whole, twice: undisturbed and disturbed; return the summary.
 
     Args:
         calm_server: for the undisturbed run; else it is the one that is killed later.

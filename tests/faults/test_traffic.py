@@ -251,7 +251,7 @@ def test_a_partly_invalid_graph_is_refused_although_it_is_answered_with_200(
     proxy: Proxy, fault_server: ComfyServer, tmp_path: Path
 ) -> None:
     stage = make_stage(tmp_path, segments=2, options=("--server", proxy.url))
-    # What graph_check cannot know: a file name that the node itself refuses. The first output is valid.
+    # What the check of the graph cannot know: a file name that the node itself refuses. The first output is valid.
     stage.graph["5"] = {
         "class_type": "VideoGenSaveSegment",
         "inputs": {**stage.graph["4"]["inputs"], "take": ""},

@@ -182,7 +182,7 @@ def test_segments_that_continue_begin_where_the_one_before_ended_wherever_that_w
         frames = read_frames(stage.directory / "segments" / f"segment_{number:02d}.mp4")
         level[number] = (float(frames[0].mean()), float(frames[-1].mean()))
     assert Fraction(len(frames), 24) == Fraction(1, 2)
-    # Each frame is a little brighter than the one before; 2 goes on from 1, and 3 begins anew.
+    # Each frame is a little brighter than the one before; 2 continues 1, and 3 begins again.
     assert level[2][0] > level[1][1]
     assert abs(level[3][0] - level[1][0]) < 3
     assert level[4][0] > level[3][1]

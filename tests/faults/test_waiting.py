@@ -11,7 +11,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui import session as session_module
 from runner.comfyui.client import Queue
-from runner.comfyui.session import BLIND, FOREIGN, MAX_MISSED_POLLS, Session
+from runner.comfyui.session import FOREIGN_FACTOR, MAX_MISSED_POLLS, UNHEARD_FACTOR, Session
 
 OURS, OTHERS = "our prompt", "a prompt of somebody else"
 DONE = {"status": {"status_str": "success", "messages": []}, "outputs": {}}
@@ -107,7 +107,7 @@ def test_where_progress_cannot_be_heard_patience_is_longer(wait: Callable[..., A
     server = FakeServer(lambda _: running(OURS))
     with pytest.raises(VideoGenError, match="no progress"):
         wait(server, heard=False)
-    assert server.now < BLIND * STALL * 1.2
+    assert server.now < UNHEARD_FACTOR * STALL * 1.2
 
 
 def test_somebody_else_s_prompt_is_waited_for_but_not_for_ever(wait: Callable[..., Any]) -> None:
@@ -119,7 +119,7 @@ def test_somebody_else_s_prompt_is_waited_for_but_not_for_ever(wait: Callable[..
     dead = FakeServer(lambda _: Queue(frozenset({OTHERS}), frozenset({OURS})))
     with pytest.raises(VideoGenError, match="no progress"):
         wait(dead)
-    assert dead.now < FOREIGN * STALL * 1.2
+    assert dead.now < FOREIGN_FACTOR * STALL * 1.2
 
 
 def test_an_earlier_prompt_of_ours_that_hangs_there_is_no_sign_of_life(wait: Callable[..., Any]) -> None:

@@ -26,7 +26,7 @@ from custom_nodes.videogen.hardware.card_keys import (
 )
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.processor import read_processor
-from custom_nodes.videogen.hardware.sampler import LARGEST_SHARE, MAX_PERIOD, Sampler
+from custom_nodes.videogen.hardware.sampler import MAX_PERIOD, MAX_SHARE, Sampler
 from custom_nodes.videogen.hardware.sensors import Sensors
 from tests.support.servers.scripted_cards import CARD, SECOND, scripted_module
 
@@ -320,4 +320,4 @@ def test_a_slow_sensor_is_looked_at_less_often(cost: float, expected: float) -> 
     sampler = Sampler(TelemetryRing(), list)
     sampler.cost = cost
     assert sampler.wait_seconds() == expected
-    assert cost / sampler.wait_seconds() <= LARGEST_SHARE or expected == MAX_PERIOD
+    assert cost / sampler.wait_seconds() <= MAX_SHARE or expected == MAX_PERIOD

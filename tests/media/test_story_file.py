@@ -1,4 +1,4 @@
-"""Stories on disk: what lies beside them is read, what lies elsewhere is not."""
+"""Stories on disk: files next to them are read, files elsewhere are not."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_another_quality_is_in_the_story_and_in_its_data(tmp_path: Path) -> None
 
 
 def test_notes_of_the_author_are_left_out_of_the_data(tmp_path: Path) -> None:
-    """YAML notes can be dates, sets, or lists that hold themselves, which nobody can write as JSON."""
+    """YAML notes can be dates, sets, or lists that hold themselves, which cannot be written as JSON."""
     text = """
 x-written: 2025-06-01
 x-loop: &loop [*loop]

@@ -76,7 +76,7 @@ def test_an_image_too_dark_for_the_story_is_a_warning_and_never_lowers_the_chara
 
 
 def test_the_location_is_all_that_is_no_subject() -> None:
-    # Somebody else in the same place changes nothing about the place, and the same one elsewhere does.
+    # Another person in the same place changes nothing about the place, and the same one elsewhere does.
     place = SubjectRequest("location", "street")
     first = appearances_of(score(CLIP, location=place), "street")
     scores = {}

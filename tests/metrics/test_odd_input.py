@@ -40,7 +40,7 @@ def test_frames_of_nan_are_left_out_and_fail_the_segment() -> None:
     result = score(frames)
     assert result.subjects[0].mean is not None
     assert {sample.frame for sample in result.subjects[0].samples} == {1, 2, 4, 5}
-    assert "frames 1, 4 with values that are no numbers (NaN)" in judge_segment(result, Thresholds()).reasons
+    assert "frames 1, 4 with values that are not numbers (NaN)" in judge_segment(result, Thresholds()).reasons
     assert judge_segment(result, Thresholds()).level == "fail"
 
 
@@ -253,7 +253,7 @@ def test_networks_of_one_name_and_different_lengths_are_never_compared() -> None
 
 @pytest.mark.parametrize("answer", [np.zeros((1, 4)), np.full((16, 4), np.nan), np.zeros(16)])
 def test_a_network_that_answers_nonsense_is_named(answer: np.ndarray) -> None:
-    with pytest.raises(VideoGenError, match="net gave values of shape") as caught:
+    with pytest.raises(VideoGenError, match="net returned values of shape") as caught:
         AppearanceModel("net", lambda _: answer).measure_reference(TOM.frames[0])
     assert caught.value.code == "embedding-failed"
 

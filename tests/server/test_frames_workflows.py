@@ -109,7 +109,7 @@ def test_a_film_out_of_an_image_model(models: ComfyServer, tmp_path: Path) -> No
     assert ended.status == 0, ended.err
     run_folder = tmp_path / "run"
 
-    # The images of the cast were drawn first, each once, and lie where the workflow in the editor finds them.
+    # The images of the cast were drawn first, each once, and are where the workflow in the editor finds them.
     assert count(tmp_path, "reference-done") == 2
     for name in (WOMAN, "tree.png"):
         on_server = models.folder / "input" / name
@@ -135,7 +135,7 @@ def test_a_film_out_of_an_image_model(models: ComfyServer, tmp_path: Path) -> No
     assert segments_with(run_folder, "segment-submitted") == [1, 2, 3]
     assert count(tmp_path, "reference-submitted") == 2
 
-    # Somebody puts an image of their own in place of the woman's: her segment is rendered with it, and it stays.
+    # The user puts an image of their own in place of the woman's: her segment is rendered with it, and it stays.
     own = models.folder / "input" / WOMAN
     Image.new("RGB", (90, 120), (200, 30, 30)).save(own)
     before = own.read_bytes()

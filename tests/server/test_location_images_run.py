@@ -1,4 +1,4 @@
-"""Images of places, and the size of reference images, with the schemas and the nodes of a real ComfyUI."""
+"""Images of locations, and the size of reference images, with the schemas and the nodes of a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from runner.comfyui.graph import Graph, nodes_of
 from runner.comfyui.installation import PROJECT
 from runner.references.graph import ReferencesGraph
-from runner.workflows.image_inputs import LocationImageInput, find_readers
+from runner.workflows.image_inputs import LocationImageInput, find_image_inputs
 from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.runs import Ended, read_journal, videogen, write_json
 from tests.support.servers.comfy import ComfyServer
@@ -44,16 +44,16 @@ def test_references_are_drawn_in_the_size_of_the_film_s_frames(comfy_server: Com
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_shipped_workflows_look_at_places_and_can_do_without(comfy_server: ComfyServer, name: str) -> None:
-    readers = find_readers(shipped(comfy_server, name))
-    assert [reader for reader in readers if isinstance(reader, LocationImageInput)] == [LocationImageInput(False)]
+    image_inputs = find_image_inputs(shipped(comfy_server, name))
+    assert [node for node in image_inputs if isinstance(node, LocationImageInput)] == [LocationImageInput(False)]
 
 
 def test_the_choices_that_are_told_apart_are_those_of_the_node(comfy_server: ComfyServer) -> None:
     choices = comfy_server.object_info["VideoGenColorMatch"]["input"]["required"]["anchor"][1]["options"]
     strict = [color_graph({}, anchor) for anchor in choices]
-    found = {anchor: find_readers(graph) for anchor, graph in zip(choices, strict, strict=True)}
-    assert [anchor for anchor, readers in found.items() if readers == [LocationImageInput(True)]] == ["reference"]
-    assert [anchor for anchor, readers in found.items() if readers == [LocationImageInput(False)]] == [
+    found = {anchor: find_image_inputs(graph) for anchor, graph in zip(choices, strict, strict=True)}
+    assert [anchor for anchor, nodes in found.items() if nodes == [LocationImageInput(True)]] == ["reference"]
+    assert [anchor for anchor, nodes in found.items() if nodes == [LocationImageInput(False)]] == [
         "reference, else first frame"
     ]
 

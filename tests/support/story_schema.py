@@ -1,4 +1,4 @@
-"""The JSON Schema of stories, the parser beside it, and stories to try on both."""
+"""The JSON Schema of stories, the parser, and stories to try on both."""
 
 import json
 from pathlib import Path

@@ -88,7 +88,7 @@ def test_sub_batches_equal_the_whole(previous, strength, sizes):
         out = attend_with_anchors(*some, kept=kept, **options).unflatten(0, (chunks, size))
         torch.testing.assert_close(out, expected[:, at : at + size], rtol=0, atol=1e-12)
         at += size
-        kept = keep_anchors(*some[1:], chunks=chunks, previous=previous, kept=kept, last_pass=at == frames)
+        kept = keep_anchors(*some[1:], chunks=chunks, previous=previous, kept=kept, last_batch=at == frames)
     assert kept is None
 
 

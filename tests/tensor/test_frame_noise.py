@@ -38,7 +38,7 @@ def test_every_frame_is_standard_normal(drift):
     for frame in noise:
         assert abs(frame.mean()) < 4 / math.sqrt(count)
         assert abs(frame.var() - 1) < 4 * math.sqrt(2 / count)
-        assert kolmogorov_smirnov(frame) < 1.63  # 1 % of normal samples lie further off; the seeds are fixed
+        assert kolmogorov_smirnov(frame) < 1.63  # 1 % of normal samples are further off; the seeds are fixed
 
 
 def test_the_kolmogorov_smirnov_test_can_tell():

@@ -32,7 +32,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Case:
-    """Rows of a batch that stand together, with what they see; all runs together are the batch."""
+    """Consecutive rows of a batch, with the tokens that they attend to; all runs together are the batch."""
 
     heads: int
     queries: Tensor

@@ -172,7 +172,7 @@ def test_no_gradients_are_kept() -> None:
 
 
 def test_normalization_uses_torchs_epsilon() -> None:
-    """The functions above stand for LayerNorm; that they do, only torch can say."""
+    """The functions above are the same as torch's LayerNorm."""
     state, x = draw("plain"), torch.randn(4, CONTEXT, dtype=torch.float64)
     weight, bias = state["image_proj.norm.weight"], state["image_proj.norm.bias"]
     torch.testing.assert_close(norm(state, "image_proj.norm", x), functional.layer_norm(x, (CONTEXT,), weight, bias))

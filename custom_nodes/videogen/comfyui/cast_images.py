@@ -122,7 +122,7 @@ def read_cast(
 
 
 def note_unknown_references(plan: SegmentPlan, given: References) -> None:
-    """Log references that are not in the segment's cast: another segment of the story may use them, so this is no error."""
+    """Log references that are not in the segment's cast: another segment of the story may use them, so this is not an error."""
     cast = [entity.name for entity in cast_of(plan)]
     for name in given.names:
         if name not in cast:

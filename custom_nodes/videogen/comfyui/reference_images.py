@@ -32,5 +32,5 @@ class References:
         return tuple(dict.fromkeys(name for name, _ in self.images))
 
     def of(self, name: str) -> list[ReferenceImage]:
-        """The images of one name."""
+        """The images of one character, object or location, in the order of the nodes."""
         return [image for shown, image in self.images if shown == name]

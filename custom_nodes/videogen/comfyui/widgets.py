@@ -33,18 +33,14 @@ def adapter_inputs() -> list[io.Input]:
     ]
 
 
-def span_inputs(images: str) -> list[io.Input]:
-    """When the images act, as shares of the sampling.
-
-    Args:
-        images: the images, for the tooltip.
-    """
+def span_inputs() -> list[io.Input]:
+    """When the images act, as shares of the sampling."""
     return [
         io.Float.Input(
             "start_at",
             default=0.0,
             **SHARE,
-            tooltip=f"When the {images} begin to act, as a share of the sampling.",
+            tooltip="When the pictures begin to act, as a share of the sampling.",
         ),
         io.Float.Input("end_at", default=1.0, **SHARE, tooltip="When they stop. Earlier leaves details to the prompt."),
     ]

@@ -49,10 +49,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "ffmpeg-missing": ErrorCode("no ffmpeg was found", BAD_INPUT),
     "encode-failed": ErrorCode("ffmpeg could not write a video", SEGMENTS_FAILED),
     "media-broken": ErrorCode(
-        "a video, image or sound file does not decode, or has unexpected properties", SEGMENTS_FAILED
+        "a video, picture or sound file does not decode, or has unexpected properties", SEGMENTS_FAILED
     ),
     "backend-mismatch": ErrorCode("continuity scores of different backends were to be compared", BAD_INPUT),
-    "embedding-failed": ErrorCode("an image network gave no usable vector for a continuity score", BAD_INPUT),
+    "embedding-failed": ErrorCode("an image network returned no usable vector for a continuity score", BAD_INPUT),
     "metric-missing": ErrorCode("a requested metric needs a package that is not installed", BAD_INPUT),
     "threshold-invalid": ErrorCode(
         "a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT
@@ -87,7 +87,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "output-missing": ErrorCode("a finished prompt has no video or picture in its outputs", SEGMENTS_FAILED),
 }
 
-#: Codes of earlier releases, as in journals and scripts → their present names.
+#: Codes of earlier releases, as in journals and scripts → their current names.
 FORMER_CODES = {"video-broken": "media-broken"}
 
 

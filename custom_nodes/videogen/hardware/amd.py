@@ -15,7 +15,7 @@ _MEGABYTE = 1024**2
 
 
 class Amd(VendorLibrary):
-    """amdsmi."""
+    """Readings of AMD cards."""
 
     module_name, library = "amdsmi", "amdsmi"
     not_installed = "amdsmi, which comes with ROCm, is not installed"

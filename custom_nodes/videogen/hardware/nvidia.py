@@ -29,7 +29,7 @@ _RESTART = (1, 9, 18)
 
 
 class Nvidia(VendorLibrary):
-    """NVML."""
+    """Readings of NVIDIA cards."""
 
     module_name, library = "pynvml", "NVML"
     not_installed = "the Python package nvidia-ml-py is not installed"

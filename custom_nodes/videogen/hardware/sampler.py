@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two samples, and the share of a processor core that they may cost: where a reading takes longer (some
 #: laptops' sensors take milliseconds), samples are fewer.
-PERIOD, LARGEST_SHARE = 1.0, 0.001
+PERIOD, MAX_SHARE = 1.0, 0.001
 MAX_PERIOD = 30.0
 
 
@@ -74,8 +74,8 @@ class Sampler:
         return sample
 
     def wait_seconds(self) -> float:
-        """Seconds until the next sample, so that all samples cost at most `LARGEST_SHARE`."""
-        return min(MAX_PERIOD, max(self.period, self.cost / LARGEST_SHARE))
+        """Seconds until the next sample, so that all samples cost at most `MAX_SHARE`."""
+        return min(MAX_PERIOD, max(self.period, self.cost / MAX_SHARE))
 
     def _count(self, spent: float) -> None:
         self._taken += 1

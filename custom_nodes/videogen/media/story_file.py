@@ -21,7 +21,7 @@ class LoadedStory:
     Attributes:
         story: the validated story.
         data: the same as plain data that carries everything itself: what the file names is part of it.
-        folder: where files beside the story are, such as images of its cast; None for a story without a file.
+        folder: the story file's folder, with its other files, such as images of the cast; None for a story without a file.
     """
 
     story: Story
@@ -42,7 +42,7 @@ def load_story(path: Path) -> Story:
         VideoGenError: `story-unreadable` when there is no such file or it is not text; `story-invalid` with all
             problems otherwise.
     """
-    return parse_story_text(read_story_text(path), path.name, read_beside(path))
+    return parse_story_text(read_story_text(path), path.name, make_file_reader(path))
 
 
 def load_story_data(path: Path) -> LoadedStory:
@@ -52,7 +52,7 @@ def load_story_data(path: Path) -> LoadedStory:
         VideoGenError: like `load_story`.
     """
     document = parse_document(read_story_text(path), path.name)
-    read_file = read_beside(path)
+    read_file = make_file_reader(path)
     story = parse_story(document, path.name, read_file)
     data: dict[str, Any] = {"segments": document} if isinstance(document, list) else dict(document)
     # The title of a story without one is its file's name, which the data alone would not know.
@@ -112,7 +112,7 @@ def read_story_text(path: Path) -> str:
         raise VideoGenError("story-unreadable", f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def read_beside(story_path: Path) -> ReadFile:
+def make_file_reader(story_path: Path) -> ReadFile:
     """A reader for the files that a story names, which must be in the story's folder or below it."""
     folder = story_path.absolute().parent.resolve()
 

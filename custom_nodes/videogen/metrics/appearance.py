@@ -37,7 +37,7 @@ from .part_colors import measure_parts
 from .subject import SubjectWeight, weigh_subject
 
 #: A reference image whose pixels differ by less than this in every channel shows nothing.
-_LEAST_CONTRAST = 0.03
+_MIN_CONTRAST = 0.03
 
 
 @dataclass(frozen=True)
@@ -175,12 +175,12 @@ class AppearanceModel:
         """
         prepared = prepare_image(image, FLOW_SIDE)
         if prepared is None:
-            raise VideoGenError("frames-invalid", "the reference picture has values that are no numbers (NaN)")
+            raise VideoGenError("frames-invalid", "the reference picture has values that are not numbers (NaN)")
         if mask is None and prepared.alpha is not None and float(prepared.alpha.max()) < 0.05:
             raise VideoGenError(
                 "frames-invalid", "the reference picture is transparent all over", "Give another picture."
             )
-        if mask is None and prepared.alpha is None and float(np.ptp(prepared.rgb, axis=(0, 1)).max()) < _LEAST_CONTRAST:
+        if mask is None and prepared.alpha is None and float(np.ptp(prepared.rgb, axis=(0, 1)).max()) < _MIN_CONTRAST:
             raise VideoGenError(
                 "frames-invalid", "the reference picture shows nothing: it has a single color", "Give another picture."
             )
@@ -219,7 +219,8 @@ class AppearanceModel:
         if vectors.ndim != 2 or len(vectors) != len(images) or not np.isfinite(vectors).all():
             raise VideoGenError(
                 "embedding-failed",
-                f"{self.name} gave values of shape {vectors.shape} for {len(images)} pictures, expected one finite vector each",
+                f"{self.name} returned values of shape {vectors.shape} for {len(images)} pictures,"
+                " expected one finite vector each",
                 "Score without a CLIP Vision model, or load another one.",
             )
         return np.stack([_scaled(vector, self.name) for vector in vectors])

@@ -13,7 +13,7 @@ from .appearance import Appearance, compare_appearances
 from .light import color_step
 
 #: Motion in shares of the frame's width a frame, below which there is no direction.
-_LEAST_MOTION = 0.001
+_MIN_MOTION = 0.001
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def compare_ends(last: BoundaryFrame, first: BoundaryFrame, exempt: str = "") ->
             notes.append(f"{name}: {error.message}")
     turn = None
     moving = [
-        motion for motion in (last.motion, first.motion) if motion is not None and math.hypot(*motion) >= _LEAST_MOTION
+        motion for motion in (last.motion, first.motion) if motion is not None and math.hypot(*motion) >= _MIN_MOTION
     ]
     if len(moving) == 2:
         before, after = (math.atan2(down, right) for right, down in moving)

@@ -17,7 +17,7 @@ _CHROMA_BLUR = 0.8
 #: Mean transport (in half widths of the companded plane) at which a chroma similarity has fallen to 1/e by it alone.
 _TRANSPORT = 2.0
 _DIRECTIONS = 8
-#: a and b are companded before they are binned: near gray, where most colors of real footage lie, a small difference
+#: a and b are companded before they are binned: near gray, where most colors of real footage are, a small difference
 #: counts as much as a large one between vivid colors. This is the chroma up to which the bins are nearly even.
 _COMPAND = 6.0
 _CHROMA_SPAN = 96.0
@@ -50,7 +50,7 @@ def compare_chroma(first: np.ndarray, second: np.ndarray) -> float:
     """How alike two chroma histograms are, 0 to 1: their intersection, times exp(-transport / 2).
 
     The intersection (Swain and Ballard, IJCV 7(1), 1991) tells colors apart, but is the same for all that share no bin. The
-    transport, how far colors have to be carried for one histogram to become the other, goes on from there (sliced
+    transport, how far colors have to be moved for one histogram to become the other, continues from there (sliced
     Wasserstein-1 distance; Bonneel et al., Journal of Mathematical Imaging and Vision 51, 2015).
     """
     one, other = (
@@ -69,7 +69,7 @@ def _transport(first: np.ndarray, second: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _slices() -> tuple[np.ndarray, np.ndarray]:
-    """For each direction: the bins in the order in which they lie along it, and the gaps between them."""
+    """For each direction: the bins in their order along it, and the gaps between them."""
     place = (np.arange(CHROMA_BINS) + 0.5) / CHROMA_BINS * 2 - 1
     turns = np.arange(_DIRECTIONS)[:, None, None] * (np.pi / _DIRECTIONS)
     along = (place[None, :, None] * np.cos(turns) + place[None, None, :] * np.sin(turns)).reshape(_DIRECTIONS, -1)

@@ -18,7 +18,7 @@ WHERE_FROM = (
 )
 #: The square that YuNet looks at. The files of 2023 have it fixed, and OpenCV 5 does not resize their input.
 _DETECTOR_SIDE = 640
-_LEAST_CONFIDENCE = 0.7
+_MIN_CONFIDENCE = 0.7
 
 
 class FaceFinder:
@@ -27,7 +27,7 @@ class FaceFinder:
     YuNet: Wu et al., Machine Intelligence Research 20, 2023. SFace: Zhong et al., IEEE Transactions on Image Processing 30, 2021.
 
     Args:
-        folder: where the model files of both lie.
+        folder: with the model files of both.
 
     Raises:
         VideoGenError: `metric-missing`, when one of them is not there or cannot be read.
@@ -42,7 +42,7 @@ class FaceFinder:
         detector, recognizer = (str(files[-1]) for files in found.values())
         side = (_DETECTOR_SIDE, _DETECTOR_SIDE)
         try:
-            self._detector = cv2.FaceDetectorYN.create(detector, "", side, _LEAST_CONFIDENCE)
+            self._detector = cv2.FaceDetectorYN.create(detector, "", side, _MIN_CONFIDENCE)
             self._recognizer = cv2.FaceRecognizerSF.create(recognizer, "")
         except cv2.error as error:
             raise VideoGenError(

@@ -11,7 +11,7 @@ from ..core.continuity.scores import FrameCheck, FrameProblem
 from .images import MEASURE_SIDE, PreparedImage
 from .light import sharpness
 
-#: Luma below which practically all of a black frame lies, and which share of it.
+#: Luma below which practically all pixels of a black frame are, and which share of them.
 _BLACK = 0.06
 _BLACK_SHARE = 0.99
 #: A frame whose pixels vary less than this (standard deviation of luma) shows nothing.
@@ -120,7 +120,7 @@ class FrameChecker:
 
 #: Kind → its sentence, and whether it fails a segment.
 _WORDS = {
-    "nan": ("{frames} with values that are no numbers (NaN)", True),
+    "nan": ("{frames} with values that are not numbers (NaN)", True),
     "black": ("{frames} black", True),
     "empty": ("{frames} of a single color", True),
     "bright": ("{frames} burnt out to white over a quarter of the picture", False),

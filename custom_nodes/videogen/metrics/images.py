@@ -12,7 +12,7 @@ from ..core.errors import VideoGenError
 
 #: Longest side in pixels of the image that colors and textures are measured in: quick, and grain averages out.
 MEASURE_SIDE = 256
-#: Longest side for optical flow and for what an embedding sees.
+#: Longest side for optical flow and for the input of an embedding.
 FLOW_SIDE = 512
 #: Mean chroma (CIELAB) below which an image has no color to compare.
 GRAY_CHROMA = 1.5
@@ -48,7 +48,7 @@ class PreparedImage:
         return bool(np.hypot(self.lab[..., 1], self.lab[..., 2]).mean() < GRAY_CHROMA)
 
     def shrink(self, side: int) -> PreparedImage:
-        """The same one, its longest side no longer than `side` pixels."""
+        """The same image, its longest side at most `side` pixels."""
         if max(self.rgb.shape[:2]) <= side:
             return self
         alpha = None if self.alpha is None else shrink_array(self.alpha, side)
@@ -56,7 +56,7 @@ class PreparedImage:
 
 
 def prepare_image(frame: np.ndarray, side: int = MEASURE_SIDE) -> PreparedImage | None:
-    """A frame as a small image, or None when it holds values that are no numbers (NaN, infinity).
+    """A frame as a small image, or None when it has values that are not numbers (NaN, infinity).
 
     Args:
         frame: (height, width), (height, width, 1), RGB or RGBA; uint8, uint16, or float from 0 to 1.

@@ -12,7 +12,7 @@ from .images import PreparedImage
 _NEAR_GRAY, _NEAR_GRAY_A = 24.0, 10.0
 _LIGHTNESS = (25.0, 95.0)
 #: The least share of the area that must be near gray for an estimate.
-_LEAST_GRAY = 0.03
+_MIN_GRAY = 0.03
 #: Linear sRGB to CIE XYZ, D65 (IEC 61966-2-1).
 _TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 
@@ -41,12 +41,12 @@ def estimate_kelvin(image: PreparedImage, weight: np.ndarray) -> float | None:
     """The correlated color temperature that near-gray surfaces show, 1500 to 25000 K; None where there are too few.
 
     Their mean color, as chromaticity, by McCamy's formula (Color Research & Application 17(2), 1992). An image balanced
-    for its light shows 6500 K; what is measured is how warm the image looks, not what lamp stood there.
+    for its light shows 6500 K; what is measured is how warm the image looks, not which lamp lit it.
     """
     lab = image.lab
     near = (np.hypot(lab[..., 1], lab[..., 2]) <= _NEAR_GRAY) & (np.abs(lab[..., 1]) <= _NEAR_GRAY_A)
     mass = weight * near * (lab[..., 0] >= _LIGHTNESS[0]) * (lab[..., 0] <= _LIGHTNESS[1])
-    if float(mass.sum()) < _LEAST_GRAY * max(1e-6, float(weight.sum())):
+    if float(mass.sum()) < _MIN_GRAY * max(1e-6, float(weight.sum())):
         return None
     mean = (image.rgb * mass[..., None]).sum(axis=(0, 1)) / mass.sum()
     linear = np.where(mean <= 0.04045, mean / 12.92, ((mean + 0.055) / 1.055) ** 2.4)

@@ -15,7 +15,7 @@ _WHOLE_FIGURE = {"head": (0.0, 0.16), "upper": (0.21, 0.49), "lower": (0.55, 0.9
 _CUT_FIGURE = {"head": (0.0, 0.38), "upper": (0.48, 1.0)}
 _HUE_BINS = 36
 #: A part that is less than this share of the figure's weight is not there.
-_LEAST = 0.01
+_MIN_SHARE = 0.01
 
 
 def measure_parts(image: PreparedImage, weight: SubjectWeight) -> dict[str, PartColor]:
@@ -32,7 +32,7 @@ def measure_parts(image: PreparedImage, weight: SubjectWeight) -> dict[str, Part
         rows = slice(round(top + start * (bottom - top)), max(1, round(top + stop * (bottom - top))))
         # Only what surely belongs to the figure: at its edges the background shines through.
         sure = np.where(weight.values[rows] >= 0.35 * weight.values.max(), weight.values[rows], 0)
-        if float(sure.sum()) >= _LEAST * total:
+        if float(sure.sum()) >= _MIN_SHARE * total:
             parts[name] = _prevailing(image.lab[rows], sure)
     return parts
 

@@ -21,7 +21,7 @@ from .temporal import TemporalMeter
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """What a segment's frames are compared with.
+    """The expectations that a segment's frames are compared with.
 
     Attributes:
         count: number of frames.
@@ -77,7 +77,7 @@ class SegmentMeter:
             self._measure_location(number, image, small, weights)
 
     def finish(self) -> SegmentScore:
-        """All scores."""
+        """The segment's scores, from all frames that were added."""
         subjects = [meter.finish() for meter in self._subjects]
         if self._location is not None:
             subjects.append(self._location.finish())

@@ -34,7 +34,7 @@ class SubjectWeight:
         values: float32, shape (height, width) of the image, 0 to 1.
         shown: the same for showing the subject on gray, 0 to 1: more generous where the subject is only guessed at, because a
             network needs to see the whole of it.
-        source: ``mask``, ``alpha``, ``region`` (a ratio mask within it), ``ratio`` or ``location`` (all that is no subject).
+        source: ``mask``, ``alpha``, ``region`` (a ratio mask within it), ``ratio`` or ``location`` (all that is not a subject).
     """
 
     values: np.ndarray
@@ -77,7 +77,7 @@ def weigh_subject(image: PreparedImage, mask: np.ndarray | None = None, region: 
 
 
 def weigh_location(shape: tuple[int, int], subjects: Sequence[SubjectWeight]) -> SubjectWeight:
-    """All that is no subject: the inverse of their masks. Where a subject is only guessed at, it takes twice its weight."""
+    """All that is not a subject: the inverse of their masks. Where a subject is only guessed at, it takes twice its weight."""
     values = np.ones(shape, np.float32)
     for subject in subjects:
         strength = 1.0 if subject.source in ("mask", "alpha") else 2.0

@@ -1,4 +1,4 @@
-"""How steadily a segment moves: the error that is left when the motion is taken out."""
+"""How steadily a segment moves: the error that remains after motion compensation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TemporalMeter:
         self.motions: list[tuple[float, float]] = []
 
     def add(self, image: PreparedImage | None) -> bool:
-        """One more frame (of `FLOW_SIDE`), or None for one that is no image; whether it shows the same as the last."""
+        """Add a frame (of `FLOW_SIDE`), or None for an unusable one. Returns whether it shows the same as the last."""
         if image is None:
             self._skipped += 1
             self._last = None
@@ -75,12 +75,12 @@ class TemporalMeter:
         return same
 
     def finish(self) -> TemporalScore:
-        """The score of everything that was added."""
+        """The score of all frames that were added."""
         if len(self._sizes) > 1:
             sizes = ", ".join(f"{width}×{height}" for width, height in sorted(self._sizes))
             return TemporalScore(None, note=f"the frames have different sizes ({sizes}): there is no motion to follow")
         if not self._curve:
-            why = "has values that are no numbers in between" if self._skipped else "has a single frame"
+            why = "has values that are not numbers in between" if self._skipped else "has a single frame"
             return TemporalScore(None, note=f"there are no two frames to compare: the segment {why}")
         curve = np.array(self._curve)
         duplicates = float(np.mean(self._same))
@@ -107,7 +107,9 @@ class TemporalMeter:
             median_flow=median,
             mean_flow=float(np.mean(self._means)),
             because=because,
-            note=f"{self._skipped} frames were left out: they have values that are no numbers" if self._skipped else "",
+            note=f"{self._skipped} frames were left out: they have values that are not numbers"
+            if self._skipped
+            else "",
         )
 
     def _compare(self, last: PreparedImage, image: PreparedImage) -> tuple[float, np.ndarray]:

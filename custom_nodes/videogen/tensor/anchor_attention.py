@@ -1,4 +1,4 @@
-"""Self-attention in which the frames of a shot also look at anchor frames."""
+"""Self-attention in which the frames of a shot also attend to anchor frames."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def attend_with_anchors(
     Args:
         q: (rows, queries, width); k, v: (rows, tokens, width). The rows are `chunks` (cond, uncond, in any order) times the
             frames of this sub-batch, in their order; each chunk has its own anchors.
-        kept: what the sub-batch before has kept (see `keep_anchors`); None when the first frame is in here.
+        kept: of the previous sub-batch (see `keep_anchors`); None when this one has the first frame.
         whole: all rows are given to `attend` at once.
     """
     frames = q.shape[0] // chunks
@@ -82,7 +82,7 @@ def attend_with_anchors(
     before = kept.last if kept and kept.last is not None else first
     own = strength < 1
     if not own and not previous and not whole:
-        # All frames of a chunk look at the same keys: they are one long image.
+        # All frames of a chunk attend to the same keys: they are one long image.
         return attend(queries.flatten(1, 2), *first).reshape(q.shape)
     bias = math.log(strength / (1 - strength)) if own else 0.0
 
@@ -112,7 +112,7 @@ def attend_with_anchors(
 def _join(
     source: Tensor, first: Tensor, last: Tensor, chunk: slice, frame: slice, *, own: bool, previous: bool
 ) -> Tensor:
-    """The tokens that some frames look at, side by side: their own, the first frame's, the frame's before.
+    """The tokens that some frames attend to, side by side: their own, the first frame's, the frame's before.
 
     Args:
         source: (chunks, frames, tokens, width).
@@ -136,10 +136,10 @@ def _join(
 
 
 def keep_anchors(
-    k: Tensor, v: Tensor, *, chunks: int, previous: bool, kept: AnchorKeys | None, last_pass: bool = False
+    k: Tensor, v: Tensor, *, chunks: int, previous: bool, kept: AnchorKeys | None, last_batch: bool = False
 ) -> AnchorKeys | None:
     """Return what the next sub-batch needs from this one; None after the last."""
-    if last_pass:
+    if last_batch:
         return None
     frames = k.shape[0] // chunks
     # Copies: a view would hold on to the keys of all frames.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .color_space import lab_to_srgb, srgb_to_lab
 
-#: Added to all variances, in squared units of Lab: what is flat is not stretched to the reference's spread.
+#: Added to all variances, in squared units of Lab: a flat image is not stretched to the reference's spread.
 _FLAT = 1e-3
 
 
@@ -20,9 +20,9 @@ class Method:
     """How colors are mapped.
 
     Attributes:
-        together: L, a and b are mapped together, with how they go along with each other; otherwise each by itself.
-        most_gain: contrast changes at most by this factor, up or down.
-        most_shift: L, a and b move at most by so much.
+        together: L, a and b are mapped together, with their covariances; otherwise each by itself.
+        max_gain: contrast changes at most by this factor, up or down.
+        max_shift: L, a and b move at most by so much.
     """
 
     together: bool
@@ -96,7 +96,7 @@ def fit_color_map(frame: ColorStats, reference: ColorStats, method: Method, stre
     symmetric, positive map of Lab. `max_gain` bounds the factors (of T, its eigenvalues), `max_shift` the way of the mean.
 
     Args:
-        strength: how far colors go on the straight way to where they belong: ``(1 - strength) · lab + strength · map(lab)``.
+        strength: how far colors move on the straight line to their target: ``(1 - strength) · lab + strength · map(lab)``.
     """
     flat = _FLAT * torch.eye(3, dtype=torch.float64)
     before, after = frame.covariance + flat, reference.covariance + flat
@@ -125,7 +125,7 @@ def read_lab(image: Tensor, device: torch.device | None = None) -> tuple[Tensor,
 
     Args:
         image: (height, width, channels) with 1 (gray), 3 or 4 channels (alpha), 0…1.
-        device: where they are to be; None is where the image is.
+        device: of the result; None is the image's.
     """
     image = image.to(device=device or image.device, dtype=torch.float32)
     rgb = image.expand(-1, -1, 3) if image.shape[-1] == 1 else image[..., :3]
@@ -149,7 +149,7 @@ def match_colors(
         images: (frames, height, width, 1, 3 or 4), 0…1.
         masks: (1 or frames, height, width): where colors are measured. The whole frame is mapped.
         first: the number of the first of them, for messages.
-        device: where they are worked on and are given back; None is where they are.
+        device: for the work and the result; None is the images'.
 
     Raises:
         ValueError: when a frame has no pixel to measure.

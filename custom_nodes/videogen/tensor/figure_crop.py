@@ -10,13 +10,13 @@ from torch import Tensor
 _SEARCH_SIDE = 128
 #: Share of the image's sides that counts as its border, where the background shows.
 _BORDER = 0.08
-#: Colors are told apart in so many steps a channel.
+#: Histogram bins for each color channel.
 _BINS = 12
 #: Room around the figure as a share of its larger side; above the head it is more.
 _MARGIN, _HEADROOM = 0.06, 0.10
-#: A figure takes at least and at most this share of the image; what is found outside of that is none.
-_SMALLEST, _LARGEST = 0.01, 0.75
-#: How often the colors are looked at again, and how many times as much a color must be the figure's as the background's.
+#: A figure takes at least and at most this share of the image; anything else is not a figure.
+_MIN_SHARE, _MAX_SHARE = 0.01, 0.75
+#: Rounds of refinement, and how many times as much a color must be the figure's as the background's.
 _ROUNDS, _CAUTION = 3, 2.0
 #: Least contrast between the figure and the rest, 0 to 1.
 _CONTRAST = 0.25
@@ -85,7 +85,7 @@ def find_figure(image: Tensor) -> Tensor | None:
     threshold = _otsu(weight)
     figure = weight > threshold
     share = float(figure.float().mean())
-    if not _SMALLEST <= share <= _LARGEST or float(weight[figure].mean() - weight[~figure].mean()) < _CONTRAST:
+    if not _MIN_SHARE <= share <= _MAX_SHARE or float(weight[figure].mean() - weight[~figure].mean()) < _CONTRAST:
         return None
     weight = weight.clamp(0, 1) * figure
     return F.interpolate(weight[None, None], (height, width), mode="bilinear", align_corners=False)[0, 0]

@@ -51,7 +51,7 @@ def _resample(image: Tensor, dim: int, start: float, size: float) -> Tensor:
 
 
 def _taps(count: int, start: float, size: float) -> tuple[Tensor, Tensor]:
-    """Which pixels each pixel of the result is made of, and how much of each: (taps, count) both, float64 weights.
+    """The source pixels of each pixel of the result, and their weights: (taps, count) both, float64 weights.
 
     Args:
         start, size: of the view, in shares of the image.

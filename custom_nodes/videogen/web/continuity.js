@@ -1,4 +1,4 @@
-// Shows on a Continuity node what came out of its last run: the score, and how it goes over the frames.
+// Shows the result of the last run on a Continuity node: the score, and its curve over the frames.
 import { app } from "../../scripts/app.js";
 
 const NODES = new Set(["VideoGenContinuity", "VideoGenFrameCheck"]);
@@ -94,7 +94,7 @@ app.registerExtension({
       value: null,
       serialize: false, // neither part of the saved workflow, nor of what is submitted
       options: { serialize: false },
-      // Before the first run there is nothing to show, and no room is taken.
+      // Before the first run there is nothing to show, and the widget has no height.
       computeSize: (width) => [width, result ? HEIGHT : -4],
       draw: (context, _node, width, top) => {
         if (result) draw(context, result, width, top);

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 PACKAGES = tuple(f"comfyui_workflow_templates_media_{kind}" for kind in ("video", "image", "other", "api"))
-#: Fewer frames than this are a wipe between two images, and no clip.
-_LEAST_FRAMES = 16
-#: Evenly spaced frames of each clip that are looked at.
+#: Fewer frames than this are a wipe between two images, not a clip.
+_MIN_FRAMES = 16
+#: Evenly spaced frames of each clip that are measured.
 SAMPLES = 5
 
 #: Kind of subject → names of the clips' files; classified by eye, before anything was measured.
@@ -51,7 +51,7 @@ KINDS = {
         video_wan2.1_fun_camera_v1.1_1.3B-1 video_wan2_2_14B_fun_camera-1 api_ltxv_text_to_video-1
         api_wan_image_to_video-1""",
 }
-#: Clips whose subject becomes something else, as they are meant to, or leaves the image: they show no same subject.
+#: Clips whose subject becomes something else, as it is meant to, or leaves the frame: it is not the same throughout.
 TURNING = frozenset(
     (
         "hunyuan_video_text_to_video-1",
@@ -72,9 +72,9 @@ SAME_SUBJECT = (
     frozenset({"video_wan_vace_inpainting-1", "video_wan_vace_inpainting-2"}),
     frozenset({"video_wan_vace_outpainting-1", "video_wan_vace_outpainting-2"}),
 )
-#: Samples of one clip that lie at least half of it apart.
+#: Samples of one clip that are at least half of it apart.
 FAR_APART = ((0, 2), (0, 3), (0, 4), (1, 3), (1, 4), (2, 4))
-#: Samples of two clips that are held against each other.
+#: Samples of two clips that are compared with each other.
 ACROSS = ((0, 4), (4, 0), (2, 2), (0, 2))
 
 #: The ellipse that is cut out as a clip's subject, in a square of this side.
@@ -113,7 +113,7 @@ def find_clips() -> Iterator[Path]:
         for folder in (found.submodule_search_locations or ()) if found else ():
             for path in sorted(Path(folder).rglob("*.webp")):
                 with Image.open(path) as image:
-                    if getattr(image, "n_frames", 1) >= _LEAST_FRAMES:
+                    if getattr(image, "n_frames", 1) >= _MIN_FRAMES:
                         yield path
 
 
@@ -139,7 +139,7 @@ def other_pairs(clips: Sequence[Clip]) -> list[tuple[Sample, Sample]]:
 
 
 def swapped_pairs(clips: Sequence[Clip]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(a frame, its subject later on another clip's background, another clip's subject on its own background).
+    """(a frame, its later subject on another clip's background, another clip's subject on its own background).
 
     The subject is an ellipse in the middle with a soft edge: there are no masks for these clips. Three others for each clip.
     """

@@ -1,4 +1,4 @@
-"""Footage whose every property is known: the storyboard's figures in front of painted places, moved by given amounts."""
+"""Footage with known properties: the storyboard's figures in front of painted places, moved by given amounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from custom_nodes.videogen.media.storyboard.scene.words import HAIR, SKIN, Look
 
 SIZE = (480, 270)
 
-#: Who there is. They differ in clothes, hair, skin, hat and build.
+#: The figures. They differ in clothes, hair, skin, hat and build.
 CAST = {
     "tom": Look(skin=SKIN[0], hair=HAIR[3], top=(66, 116, 186), trousers=(128, 92, 66)),
     "ida": Look(

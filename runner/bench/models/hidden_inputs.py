@@ -8,7 +8,7 @@ from typing import Any
 
 
 def in_graph(node: type, wanted: Iterable[int] = ()) -> Any:
-    """A node class in a graph as number 1, where other nodes are linked to these of its outputs."""
+    """A node class as node 1 of a graph, in which other nodes are linked to these of its outputs."""
     prompt = {"1": {"class_type": node.__name__, "inputs": {}}}
     prompt |= {
         str(number): {"class_type": "Any", "inputs": {"value": ["1", output]}}

@@ -210,7 +210,7 @@ class DiffusersPipeline:
         scaled = (step.latents / (sigma**2 + 1) ** 0.5).to(step.latents)
         more: dict[str, Any] = {}
         if any(given.masks is not None for given in inputs):
-            # Its processor's resizing is left out (the masks have the image's size), its binarising too.
+            # Its processor's resizing is left out (the masks have the image's size), and so is its binarizing.
             processor = IPAdapterMaskProcessor(do_resize=False, do_binarize=False)
             more["ip_adapter_masks"] = [_masks(processor, given.masks) for given in inputs]
         conditions: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Tiny IP-Adapters for the UNets of `tiny_models`, and what an encoder would give them."""
+"""Tiny IP-Adapters for the UNets of `tiny_models`, and outputs of an encoder for them."""
 
 from __future__ import annotations
 

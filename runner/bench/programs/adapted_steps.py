@@ -64,7 +64,7 @@ class SectionClock:
         self._began = 0.0
 
     def watch(self, first: torch.nn.Module, last: torch.nn.Module) -> None:
-        """Count what goes on from the beginning of `first` to the end of `last`; of a list of modules, of the first in it."""
+        """Count the time from the beginning of `first` to the end of `last`; of a list of modules, of the first in it."""
 
         def begin(*_: Any) -> None:
             self._began = time.perf_counter()

@@ -139,11 +139,13 @@ def correlate(frames: Any) -> float:
 
 
 def measure_anchor(steps: Any, rounds: int) -> list[dict[str, Any]]:
-    """How far neighboring frames lie apart (relative L2), in what the self-attentions give and in the prediction."""
+    """How different neighboring frames are (relative L2), after the self-attentions and in the prediction."""
     cells = []
     for previous in (False, True):
         for strength in STRENGTHS:
-            found = [steps.look_apart(DRIFT, seed, strength=strength, previous=previous) for seed in range(rounds)]
+            found = [
+                steps.measure_distance(DRIFT, seed, strength=strength, previous=previous) for seed in range(rounds)
+            ]
             cells.append(
                 {
                     "anchors": "first and previous" if previous else "first",
@@ -294,7 +296,7 @@ def format_tables(result: dict[str, Any]) -> str:
                 for cell in large["cells"]
             ]
             head = head.format(large["frames"], *large["latents"], where=where)
-            tables.append(format_table([head, "time", "peak memory beside the model"], rows))
+            tables.append(format_table([head, "time", "peak memory in addition to the model"], rows))
     if "segments" in result:
         from .whole_segments import format_segments
 

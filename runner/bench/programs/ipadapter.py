@@ -123,7 +123,7 @@ def measure_batch(steps: Any, frames: int, rounds: int) -> list[dict[str, Any]]:
     pairs: dict[Key, list[Pair]] = {(who, case): [] for who in PEERS for case in CASES}
     for turn in range(rounds):
         for (who, case), found in pairs.items() if turn % 2 else reversed(pairs.items()):
-            # Beside each other, so that both meet the same pace of the machine.
+            # In direct succession, so that both run at the same pace of the machine.
             times = {}
             for one in (WITHOUT, case) if turn % 2 else (case, WITHOUT):
                 steps.install(one.kind)

@@ -55,7 +55,7 @@ class Setup:
 
 SETUPS = {
     "cpu": Setup("SD 1.5's layers, 320 wide", SD15_SLIM, torch.float32, 6, 32),
-    # Frames that are sampled at 1920 x 1080 without any upscaling: what passes are there for.
+    # Frames that are sampled at 1920 x 1080 without any upscaling: the purpose of passes.
     "cuda": Setup("SDXL", SDXL, torch.float16, 24, 96, upscaled=(768, 768), large=(135, 240)),
 }
 #: Says nothing about speed; it is there to try the benchmark out.
@@ -91,8 +91,8 @@ class ShotSteps:
         )
         return noise, latents
 
-    def look_apart(self, drift: float, seed: int, **options: Any) -> tuple[float, float]:
-        """How much neighbors differ in a step: in the self-attentions' answers on average, and in the prediction."""
+    def measure_distance(self, drift: float, seed: int, **options: Any) -> tuple[float, float]:
+        """How much neighbors differ in a step: in the self-attentions' outputs on average, and in the prediction."""
         answers: list[Tensor] = []
         model = anchor_frames(self.model, **options).clone()
 

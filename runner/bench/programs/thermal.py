@@ -69,7 +69,7 @@ def measure(device: str, rounds: int, steps: int) -> dict[str, Any]:
     import torch
 
     result: dict[str, Any] = {
-        "what": "Guard Model over the same sampling without it; processor time of a telemetry sample; readings beside nvidia-smi",
+        "what": "Guard Model over the same sampling without it; processor time of a telemetry sample; readings and nvidia-smi's",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "overhead": measure_overhead(device, rounds, steps or (20 if device == "cuda" else 60)),
         "sample": measure_samples(),
@@ -93,8 +93,8 @@ def measure(device: str, rounds: int, steps: int) -> dict[str, Any]:
 
 
 def measure_overhead(device: str, rounds: int, steps: int) -> dict[str, Any]:
-    """Seconds of a sampling loop with and without the guard, in turns; the guard looks every 10 s, and, to see what a look
-    costs, before every step."""
+    """Seconds of a sampling loop with and without the guard, in turns; the guard reads every 10 s, and, to measure a
+    reading's cost, before every step."""
     import comfy.sample
     import torch
 
@@ -169,7 +169,7 @@ def _time_call(call: Callable[[], Any], times: int) -> float:
 
 
 def measure_samples(times: int = 200) -> dict[str, Any]:
-    """Processor time of one look at what a guard with `devices` all looks at, at one a second."""
+    """Processor time of one reading of all devices, as a guard with `devices` all reads them, at one a second."""
     from custom_nodes.videogen.comfyui.thermal.telemetry import Telemetry
     from custom_nodes.videogen.comfyui.thermal.watched_devices import SENSORS, read_watched
 

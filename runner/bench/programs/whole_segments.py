@@ -91,7 +91,7 @@ def measure_workflow(shipped: Shipped, device: str, rounds: int, tiny: bool) -> 
         calls = {WHO[0]: ours.render_without_nodes, WHO[1]: ours.render, WHO[2]: theirs.render}
         for turn in range(rounds + 1):
             for who in WHO:
-                # Whoever waits is not on the device: its weights would count for the others.
+                # Variants that wait are not on the device: their weights would count for the others.
                 ours.move("cpu" if who == "diffusers" else device)
                 theirs.move(device if who == "diffusers" else "cpu")
                 held = held_memory(device) if who == "diffusers" else 0

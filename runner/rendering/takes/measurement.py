@@ -18,16 +18,16 @@ from ...comfyui.outcome import Outcome
 
 @dataclass(frozen=True)
 class TakeMeasurement:
-    """What VideoGenContinuity has measured of a take.
+    """The continuity of a take, as VideoGenContinuity has measured it.
 
     Attributes:
-        gated: a take that falls short is rendered again.
+        retakes: a take that falls short is rendered again.
         notes: what could not be measured, or not read.
     """
 
     score: SegmentScore
     thresholds: Thresholds
-    gated: bool
+    retakes: bool
     notes: tuple[str, ...] = ()
 
 
@@ -53,7 +53,7 @@ def read_measurement(outcome: Outcome) -> TakeMeasurement | None:
             )
             # Judged here too: impossible values are noticed before anything depends on them.
             level = judge_segment(measurement.score, measurement.thresholds).level
-            found.append((not (measurement.gated and level == FAIL), score_of_take(measurement.score), measurement))
+            found.append((not (measurement.retakes and level == FAIL), score_of_take(measurement.score), measurement))
         except (VideoGenError, KeyError, TypeError, ValueError, AttributeError):
             continue
     return min(found, key=lambda entry: entry[:2])[2] if found else None
@@ -65,7 +65,7 @@ def subjects_of(score: SegmentScore) -> dict[str, SubjectScore]:
 
 
 def read_end(score: SegmentScore, side: str) -> BoundaryFrame | None:
-    """The ``first`` or ``last`` frame of a segment, as it was kept."""
+    """The ``first`` or ``last`` frame of a segment, as its score stores it; None when it is missing or unreadable."""
     try:
         return None if not score.ends or not score.ends.get(side) else BoundaryFrame.from_dict(score.ends[side])
     except (VideoGenError, TypeError, ValueError, IndexError, AttributeError):

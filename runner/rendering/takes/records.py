@@ -1,4 +1,4 @@
-"""What is kept of takes in a run directory, and how reports list them."""
+"""Records of takes in a run directory, and how reports list them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from custom_nodes.videogen.core.story.model import Story
 
 from ...state.journal import SegmentState
 
-#: In a run directory: takes that fell short, and what was measured of every take.
+#: Folders in a run directory: takes that fell short, and the scores of every take.
 TAKES_FOLDER, SCORES_FOLDER = "takes", "scores"
 #: Fields of a take that reports show.
 _LISTED = ("take", "seed", "score", "min", "temporal", "level", "reasons", "backend", "file")

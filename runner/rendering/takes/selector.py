@@ -91,7 +91,7 @@ class TakeSelector:
         count = len(takes) + 1
         levels = [earlier["level"] for earlier in takes] + [verdict.level]
         limits = replace(measurement.thresholds, extra_takes=self._max_takes - 1)
-        another = measurement.gated and wants_another_take(levels, limits)
+        another = measurement.retakes and wants_another_take(levels, limits)
         name = f"{take.file.target.stem}_take_{count}"
         scores_path = self._directory.path / SCORES_FOLDER / f"{name}.json"
         try:

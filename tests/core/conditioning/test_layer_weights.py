@@ -78,7 +78,7 @@ def test_linear_is_the_same_everywhere(layers: list[Layer]) -> None:
 
 
 def test_ease_runs_in_the_order_of_the_unet_and_not_of_the_file() -> None:
-    """The middle stands last in the file, and comes between input and output."""
+    """The middle is last in the file, and comes between input and output."""
     weights = dict(zip(SD15, weigh_layers("ease in", 1.0, SD15), strict=True))
     order = [*SD15[:6], SD15[-1], *SD15[6:-1]]
     falling = [weights[layer] for layer in order]

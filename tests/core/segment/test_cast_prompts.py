@@ -1,4 +1,4 @@
-"""What is asked of a model for the image of somebody in the cast."""
+"""The prompt for the reference image of a cast member."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_moves(technical, move):
         # … nor is the place of a person, or what another clause says.
         ("man on the left, pan right", "pan-right"),
         ("pan right past the tree on the left", "pan-right"),
-        ("Schwenk, rechts nach links", "pan-left"),  # but a whole phrase may stand apart
+        ("Schwenk, rechts nach links", "pan-left"),  # but a whole phrase may be elsewhere
     ],
 )
 def test_directions_belong_to_the_move(technical, move):

@@ -309,7 +309,7 @@ def test_it_never_resumes_above_the_resume_temperature(policy: ThermalPolicy, hi
 
     def see(was_waiting: bool, seen: dict[str, Reading], now: float, decision: Decision) -> None:
         if decision.gave_up and decision.action is GO:
-            exempt.update(seen)  # somebody wanted it to go on hot
+            exempt.update(seen)  # the policy is to go on hot
         elif was_waiting and decision.action is GO:
             hot = [key for key, reading in seen.items() if excess(reading, policy, 1) and key not in exempt]
             assert not hot

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from custom_nodes.videogen.core.errors import SensorUnreadableError, TooHotError, VideoGenError
 from custom_nodes.videogen.core.thermal.guard import GO_ON_AFTER, Decision, ThermalGuard, ThermalPolicy
 from custom_nodes.videogen.core.thermal.readings import Reading
-from custom_nodes.videogen.core.thermal.wait import POLL, SHORTEST, Pause, wait_while_hot
+from custom_nodes.videogen.core.thermal.wait import MIN_SLEEP, POLL_INTERVAL, Pause, wait_while_hot
 
 
 class World:
-    """A clock that runs while somebody sleeps, and a card whose temperature is a function of it."""
+    """A clock that runs only during sleeps, and a card whose temperature is a function of it."""
 
     def __init__(self, temperature: Callable[[float], float | None], policy: ThermalPolicy | None = None) -> None:
         self.now = 1000.0
@@ -100,8 +100,8 @@ def test_somebody_who_cancels_does_not_wait_for_the_next_look() -> None:
     world.cancel_at = 12.3
     with pytest.raises(InterruptedError):
         world.wait()
-    assert max(world.sleeps) <= POLL
-    assert world.now - 1000 - world.cancel_at < POLL
+    assert max(world.sleeps) <= POLL_INTERVAL
+    assert world.now - 1000 - world.cancel_at < POLL_INTERVAL
     assert [pause.ending for pause in world.pauses] == ["cancelled"]
     assert not world.guard.waiting
     assert world.guard.due(world.now), "the next prompt looks at once"
@@ -160,7 +160,7 @@ def test_it_always_ends(temperatures: list[float | None], max_wait: float, inter
     world = World(temperature, ThermalPolicy(max_wait=max_wait, interval=interval, when_over=when_over))
     with contextlib.suppress(VideoGenError):
         world.wait()
-    assert sum(pause.seconds for pause in world.pauses) <= max_wait + 2 * SHORTEST
+    assert sum(pause.seconds for pause in world.pauses) <= max_wait + 2 * MIN_SLEEP
     assert {pause.ending for pause in world.pauses} <= {"cool", "stopped" if when_over == "stop" else "gave up"}
     for pause in world.pauses:
         if pause.ending == "cool":

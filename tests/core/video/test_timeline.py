@@ -103,7 +103,7 @@ def test_a_transition_has_each_of_its_places_once(film: tuple[list[ClipFrames], 
 
 
 def test_the_apple_tree_s_dissolve_costs_two_groups_of_images() -> None:
-    """2 s between two segments of 8 s at 30 frames a second: 30 frames before the cut, 30 behind it."""
+    """2 s between two segments of 8 s at 30 frames a second: 30 frames before the cut, 30 after it."""
     clip = ClipFrames(240, tuple(range(0, 240, 30)))
     pieces = plan_pieces([clip, clip], [Blend(0, "dissolve", 60)])
     assert pieces == [Copied(0, 0, 210), Encoded(((0, 210, 240), (1, 0, 30))), Copied(1, 30, 240)]

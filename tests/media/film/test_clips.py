@@ -17,7 +17,7 @@ FILM = VideoFormat(SIZE, TINY.fps, TINY.bitrate)
 
 def codes(clip: VideoClip | ImageClip, start: int, stop: int) -> list[int]:
     """The numbers in the frames that a clip shows; its brightness plane is the upper two thirds."""
-    return [read_code(image[: SIZE[1]]) for image in clip.images(start, stop)]
+    return [read_code(image[: SIZE[1]]) for image in clip.read_frames(start, stop)]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_other_containers_and_codecs_are_read(tmp_path: Path, name: str, codec: 
 def test_another_shape_lies_between_black_bars(tmp_path: Path) -> None:
     """A square in a wide film: bars of (128 - 72) / 2 pixels on each side."""
     path = write_segment(tmp_path, 1, 4, size=(144, 144), quality=Quality("square", 144, 144, 4, 900_000))
-    image = next(iter(VideoClip(path, 4, FILM).images(0, 1)))
+    image = next(iter(VideoClip(path, 4, FILM).read_frames(0, 1)))
     brightness = image[: SIZE[1]]
     assert np.unique(brightness[:, :28]).tolist() == [16]
     assert np.unique(brightness[:, -28:]).tolist() == [16]
@@ -126,4 +126,4 @@ def test_a_file_whose_frames_do_not_decode_is_named(tmp_path: Path, segment: Pat
     clip = VideoClip(path, 10, FILM)
     for start in (0, 9):
         with pytest.raises(VideoGenError, match=r"segment_07\.mp4 does not decode"):
-            list(clip.images(start, 10))
+            list(clip.read_frames(start, 10))

@@ -176,7 +176,7 @@ def test_a_black_mask_is_refused(tmp_path):
     assert caught.value.code == "mask-invalid"
 
 
-# ------------------------------------------------------------------ where they lie
+# ------------------------------------------------------------------ where they are
 
 
 def test_files_are_found_in_the_folder_and_below(tmp_path):

@@ -22,7 +22,7 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from runner.bench.models.random_weights.unets import TINY_SD15
 from runner.bench.models.tiny_models import make_context
 
-#: 1: two people, 2: Anna alone and a tree, 3: Ben without a region and the garden, 4: nobody.
+#: 1: two people, 2: Anna alone and a tree, 3: Ben without a region and the garden, 4: no one.
 STORY: dict[str, Any] = {
     "title": "Garden",
     "size": [128, 64],
@@ -61,7 +61,7 @@ def sample(model: Any, frames: int = 1) -> Tensor:
 
 
 def look(model: Any, seed: int = 0) -> Tensor:
-    """What the first cross-attention of a patched model gives for random queries, (height, width, channels)."""
+    """The output of a patched model's first cross-attention for random queries, (height, width, channels)."""
     key = cross_attention_keys(model.model.diffusion_model)[0]
     patch = model.model_options["transformer_options"]["patches_replace"]["attn2"][key]
     generator = torch.Generator().manual_seed(seed)
@@ -71,7 +71,7 @@ def look(model: Any, seed: int = 0) -> Tensor:
 
 
 def plain(model: Any) -> Tensor:
-    """What the first cross-attention gives for the queries of `look` without any image."""
+    """The output of the first cross-attention for the queries of `look` without any image."""
     from comfy.ldm.modules.attention import optimized_attention
 
     generator = torch.Generator().manual_seed(0)

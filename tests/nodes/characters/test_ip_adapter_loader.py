@@ -26,7 +26,7 @@ from runner.bench.models.tiny_adapters import draw_adapter
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """`models/ipadapter` of a ComfyUI in which nobody has registered it yet."""
+    """`models/ipadapter` of a ComfyUI in which it is not registered yet."""
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
     kept = folder_paths.folder_names_and_paths.pop(ip_adapter.FOLDER, None)
     folder_paths.filename_list_cache.pop(ip_adapter.FOLDER, None)

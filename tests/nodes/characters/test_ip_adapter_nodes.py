@@ -315,7 +315,7 @@ def test_masks_are_brought_into_shape(caplog: pytest.LogCaptureFixture) -> None:
     assert check_mask(torch.ones(2, 1, 4, 6)).shape == (2, 4, 6)
     assert not caplog.records
     check_mask(torch.zeros(1, 4, 6))
-    assert "`mask` is empty: the image has no effect anywhere" in caplog.text
+    assert "`mask` is empty: the picture has no effect anywhere" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_images_of_the_graph_come_before_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda images: torch.full_like(images, math.nan), "no numbers"),
+        (lambda images: torch.full_like(images, math.nan), "not numbers"),
         (lambda images: images[:1], "temporal"),
         (lambda images: images[..., :1], "no color"),
         (lambda images: torch.cat([images, torch.ones_like(images[..., :1])], dim=-1), "character Tom: mean"),

@@ -27,7 +27,7 @@ from runner.bench.models.random_weights.unets import TINY_SD15, UNet
 from runner.bench.models.tiny_adapters import draw_adapter, draw_embeds
 from tests.nodes.frames.anchored_models import EXACT, FRAMES, HEIGHT, ROUNDING, WIDTH, WRONG
 
-# ------------------------------------------------------------------ in passes
+# ------------------------------------------------------------------ in batches of frames
 
 
 def call_in_passes(model: Any, x: Tensor, **inputs: Any) -> Tensor:

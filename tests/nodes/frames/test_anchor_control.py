@@ -1,4 +1,4 @@
-"""Anchor Attention beside a real ControlNet (tiny, random weights), through ComfyUI's own nodes and sampler."""
+"""Anchor Attention with a real ControlNet (tiny, random weights), through ComfyUI's own nodes and sampler."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_passes_equal_the_whole(model: Any, unet: UNet, control_net: Any, images
 
 
 def test_each_frame_has_the_control_of_its_own_image(model: Any, unet: UNet, control_net: Any) -> None:
-    """In passes a frame that took another one's control would go unnoticed where all images are the same."""
+    """In batches, a frame that took another one's control would go unnoticed where all images are the same."""
     own = sample(anchor_frames(model, frames_per_pass=2), unet, control_net, FRAMES)
     shared = sample(anchor_frames(model, frames_per_pass=2), unet, control_net, 1)
     # The first image is the same in both; the others see other ones.

@@ -136,7 +136,7 @@ def test_frames_come_closer_as_strength_grows(sd15: Any, seed: int) -> None:
     step = replace(step, latents=noise * (step.sigma**2 + 1) ** 0.5)
 
     def look(strength: float) -> tuple[float, float]:
-        """How far neighbors lie apart: in what the layers answer, on average, and in the prediction."""
+        """How much neighbors differ: in the layers' outputs, on average, and in the prediction."""
         answers: list[Tensor] = []
         model = anchor_frames(sd15, strength=strength).clone()
         model.set_model_attn1_output_patch(lambda answer, options: (answers.append(answer.clone()), answer)[1])
@@ -151,7 +151,7 @@ def test_frames_come_closer_as_strength_grows(sd15: Any, seed: int) -> None:
     assert found[-1][1] < found[0][1]
 
 
-# ------------------------------------------------------------------ beside other nodes
+# ------------------------------------------------------------------ with other nodes
 
 
 def test_another_patch_of_the_layer_is_given_the_joint_keys(sd15: Any) -> None:

@@ -90,7 +90,7 @@ def test_without_a_reference_the_first_frame_counts_or_a_sentence_says_so(input_
 def test_only_what_the_mask_shows_is_compared() -> None:
     frames = make_frames(1).repeat(2, 1, 1, 1)
     frames[1] = (frames[1] * 0.8).clamp(0, 1)
-    frames[1, :, :48] = 1.0  # somebody in white steps into the image
+    frames[1, :, :48] = 1.0  # a person in white steps into the image
     mask = torch.zeros(1, 28, 48)
     mask[:, :, 25:] = 1
     matched = VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "mean and spread", 1.0, mask=mask)[0]

@@ -50,7 +50,7 @@ def plan() -> SegmentPlan:
 
 
 def execute(*, wanted: Sequence[int] = (0,), **inputs: Any) -> tuple[Any, Any]:
-    """The node in a graph in which somebody wants these outputs."""
+    """The node in a graph in which these outputs are connected."""
     node = in_graph(VideoGenFrameNoise, wanted)
     return node.execute(**{"drift": 0.35, "anchor": "segment", "seed": 3, "frames": FRAMES, **inputs}).result
 

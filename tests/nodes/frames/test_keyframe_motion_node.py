@@ -23,7 +23,7 @@ from tests.nodes.frames.field_story import FRAMES, make_frames, make_plan
 
 
 def move(*, wanted: Sequence[int] = (), **inputs: Any) -> tuple[Any, Any]:
-    """The node in a graph in which somebody wants these outputs."""
+    """The node in a graph in which these outputs are connected."""
     return (
         in_graph(VideoGenKeyframeMotion, wanted)
         .execute(**{"move": "pan-left", "reach": 0.25, "border": "mirror", "frames": FRAMES, **inputs})

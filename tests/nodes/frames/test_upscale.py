@@ -93,7 +93,7 @@ def test_what_has_another_shape_is_cropped_in_the_middle_and_not_distorted() -> 
     wide[:, :, 32:64] = 1.0  # a square in the middle
     square = run(wide, segment=make_plan(64, 64))
     assert square.shape == (1, 64, 64, 3)
-    # Only its very edge mixes with what was cut off beside it.
+    # Only its very edge mixes with what was cut off next to it.
     assert square[:, :, 3:-3].min() > 0.95
 
 

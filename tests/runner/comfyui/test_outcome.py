@@ -41,7 +41,7 @@ def test_an_error_names_the_node_and_the_reason_in_one_line() -> None:
 
 
 def test_an_interrupted_prompt_is_told_from_one_that_failed() -> None:
-    """It stands in history as an error; only the messages tell."""
+    """It is in the history as an error; only the messages tell."""
     outcome = read_outcome(entry("error", START, ["execution_interrupted", {"node_id": "3", "timestamp": 1_200}]))
     assert (outcome.status, outcome.executed) == ("interrupted", 0.2)
 

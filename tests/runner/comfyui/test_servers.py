@@ -18,7 +18,7 @@ GONE = VideoGenError("server-unreachable", "http://127.0.0.1:1 cannot be reached
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only during sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -60,7 +60,7 @@ def unreachable() -> Any:
     raise VideoGenError("server-unreachable", "nothing listens there")
 
 
-# ------------------------------------------------------------------ somebody else's
+# ------------------------------------------------------------------ a remote one
 
 
 def remote(patience: float = 600.0) -> RemoteServer:

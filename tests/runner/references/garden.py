@@ -67,7 +67,7 @@ class FakeServer:
     """A server that answers every prompt with an image, after the outcomes of `first`.
 
     Attributes:
-        input_files: what lies in its input folder.
+        input_files: the content of its input folder.
         submitted: graphs, in order.
     """
 

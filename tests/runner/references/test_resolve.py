@@ -16,7 +16,7 @@ from runner.references.resolve import CastImages
 from runner.rendering.run_log import RunLog
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
-from runner.workflows.image_inputs import find_readers
+from runner.workflows.image_inputs import find_image_inputs
 from runner.workflows.story_images import Missing, find_missing
 from tests.runner.references.garden import STORY, FakeServer, make_png, make_run, make_story, missing, workflow
 from tests.support.stories import segment_graph
@@ -42,7 +42,7 @@ def test_another_description_makes_an_image_stale(directory: RunDirectory) -> No
     assert set(find_kept(directory.path, changed, server.hash_input_file)) == {"tree.png"}
     assert find_stale(directory.path, changed, server.hash_input_file) == {"anna.png"}
     assert find_stale(directory.path, make_story(), server.hash_input_file) == set()
-    # Somebody's own image under that name stays, whatever the description says.
+    # A user's own image under that name stays, whatever the description says.
     server.input_files["anna.png"] = make_png("blue")
     assert find_stale(directory.path, changed, server.hash_input_file) == set()
 
@@ -77,10 +77,10 @@ def test_everything_together(directory: RunDirectory) -> None:
     images = CastImages(LoadedStory(story, STORY), directory, workflow())
     hash_input = images.look(server.hash_input_file)
     node = {"class_type": "VideoGenApplyCharacters", "inputs": {"segment": ["2", 0], "missing": "stop"}}
-    readers = find_readers(segment_graph(STORY) | {"7": node})
+    image_inputs = find_image_inputs(segment_graph(STORY) | {"7": node})
 
     def find() -> list[Missing]:
-        return find_missing(story, [1, 2, 3], readers, images.local_images(), {server.url: hash_input})
+        return find_missing(story, [1, 2, 3], image_inputs, images.local_images(), {server.url: hash_input})
 
     assert [one.name for one in find()] == ["anna.png", "tree.png"]
     maker = SimpleNamespace(graph={})

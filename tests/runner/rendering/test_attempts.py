@@ -80,7 +80,7 @@ def test_what_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
 
 
 class DeafDisplay(LineDisplay):
-    """Nobody reads any more."""
+    """An output whose reader is gone."""
 
     def event(self, record: dict[str, Any]) -> None:
         raise BrokenPipeError

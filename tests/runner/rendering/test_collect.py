@@ -70,12 +70,12 @@ def collect(
 
 def test_our_own_file_is_kept_byte_by_byte(server: FakeServer, tmp_path: Path) -> None:
     source = write_segment(tmp_path / "server", 1, 8)
-    checked = collect(server, tmp_path, {"x.mp4": source.read_bytes()}, {"sha256": hash_file(source)})
-    assert checked.path.read_bytes() == source.read_bytes()
-    assert checked.target == tmp_path / "segment_01.mp4"
-    assert (checked.bytes, checked.sha256) == (source.stat().st_size, hash_file(source))
-    assert not checked.target.exists(), "it has its name before the journal says so"
-    assert checked.path.name.startswith(".")
+    verified = collect(server, tmp_path, {"x.mp4": source.read_bytes()}, {"sha256": hash_file(source)})
+    assert verified.path.read_bytes() == source.read_bytes()
+    assert verified.target == tmp_path / "segment_01.mp4"
+    assert (verified.bytes, verified.sha256) == (source.stat().st_size, hash_file(source))
+    assert not verified.target.exists(), "it has its name before the journal says so"
+    assert verified.path.name.startswith(".")
 
 
 def test_other_bytes_than_the_server_wrote_are_broken(server: FakeServer, tmp_path: Path) -> None:
@@ -104,15 +104,15 @@ def test_our_own_file_may_have_the_quality_that_is_set_in_the_workflow(server: F
 
 def test_somebody_else_s_video_may_be_of_any_kind(server: FakeServer, tmp_path: Path) -> None:
     source = write_with_av(tmp_path / "x.webm", [draw_code(n, (64, 64)) for n in range(5)], codec="libvpx-vp9")
-    checked = collect(server, tmp_path, {"x.webm": source.read_bytes()})
-    assert (checked.target.name, checked.info.frames, checked.info.codec) == ("segment_01.webm", 5, "vp9")
+    verified = collect(server, tmp_path, {"x.webm": source.read_bytes()})
+    assert (verified.target.name, verified.info.frames, verified.info.codec) == ("segment_01.webm", 5, "vp9")
 
 
 def test_a_container_that_no_film_is_made_of_becomes_an_mp4(server: FakeServer, tmp_path: Path) -> None:
     source = write_with_av(tmp_path / "x.avi", [draw_code(n) for n in range(4)], codec="mpeg4")
-    checked = collect(server, tmp_path, {"x.avi": source.read_bytes()})
-    assert checked.target.name == "segment_01.mp4"
-    assert read_codes(checked.path) == [0, 0, 1, 1, 2, 2, 3, 3]
+    verified = collect(server, tmp_path, {"x.avi": source.read_bytes()})
+    assert verified.target.name == "segment_01.mp4"
+    assert read_codes(verified.path) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.avi", "x.gif", "x.png"])
@@ -127,27 +127,27 @@ def test_a_file_that_does_not_decode_is_broken(server: FakeServer, tmp_path: Pat
 
 
 def test_images_become_a_video_of_the_segment_s_length(server: FakeServer, tmp_path: Path) -> None:
-    checked = collect(server, tmp_path, {f"{n:05d}.png": image(n) for n in range(4)})
-    assert checked.target.name == "segment_01.mp4"
-    assert (checked.info.frames, checked.info.fps) == (8, Fraction(4))
-    assert read_codes(checked.path) == [0, 0, 1, 1, 2, 2, 3, 3]
+    verified = collect(server, tmp_path, {f"{n:05d}.png": image(n) for n in range(4)})
+    assert verified.target.name == "segment_01.mp4"
+    assert (verified.info.frames, verified.info.fps) == (8, Fraction(4))
+    assert read_codes(verified.path) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_one_image_is_held(server: FakeServer, tmp_path: Path) -> None:
-    checked = collect(server, tmp_path, {"x.png": image(5)})
-    assert read_codes(checked.path) == [5] * 8
+    verified = collect(server, tmp_path, {"x.png": image(5)})
+    assert read_codes(verified.path) == [5] * 8
 
 
 def test_several_stills_in_webp_are_all_taken(server: FakeServer, tmp_path: Path) -> None:
     """A webp can be an animation, and then one is the whole video; but many are an image each."""
-    checked = collect(server, tmp_path, {f"{n}.webp": image(n, "WEBP") for n in range(8)})
-    assert read_codes(checked.path) == list(range(8))
+    verified = collect(server, tmp_path, {f"{n}.webp": image(n, "WEBP") for n in range(8)})
+    assert read_codes(verified.path) == list(range(8))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("x.webp", "WEBP"), ("x.gif", "GIF")])
 def test_an_animation_becomes_a_video(server: FakeServer, tmp_path: Path, name: str, kind: str) -> None:
-    checked = collect(server, tmp_path, {name: animation(range(4), kind)})
-    assert read_codes(checked.path) == [0, 0, 1, 1, 2, 2, 3, 3]
+    verified = collect(server, tmp_path, {name: animation(range(4), kind)})
+    assert read_codes(verified.path) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_transparent_and_gray_images_are_images_too(server: FakeServer, tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_transparent_and_gray_images_are_images_too(server: FakeServer, tmp_path
     Image.fromarray(draw_code(9)).convert("L").save(gray, "PNG")
     transparent = io.BytesIO()
     Image.fromarray(draw_code(9)).convert("RGBA").save(transparent, "PNG")
-    checked = collect(server, tmp_path, {"1.png": gray.getvalue(), "2.png": transparent.getvalue()})
-    assert read_codes(checked.path) == [9] * 8
+    verified = collect(server, tmp_path, {"1.png": gray.getvalue(), "2.png": transparent.getvalue()})
+    assert read_codes(verified.path) == [9] * 8
 
 
 def test_images_of_different_sizes_are_the_segment_s_fault_and_not_the_run_s(
@@ -168,8 +168,8 @@ def test_images_of_different_sizes_are_the_segment_s_fault_and_not_the_run_s(
 
 
 def test_the_downloads_are_gone_once_the_video_is_made(server: FakeServer, tmp_path: Path) -> None:
-    checked = collect(server, tmp_path, {f"{n}.png": image(n) for n in range(3)})
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [checked.path]
+    verified = collect(server, tmp_path, {f"{n}.png": image(n) for n in range(3)})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [verified.path]
 
 
 # ------------------------------------------------------------------ names
@@ -215,8 +215,8 @@ def tone(seconds: float = 0.5) -> bytes:
 
 def test_sound_beside_the_images_is_kept_with_the_segment(server: FakeServer, tmp_path: Path) -> None:
     files = {"sound.flac": tone(), **{f"frame_{n}.png": image(n) for n in range(4)}}
-    checked = collect(server, tmp_path, files)
-    assert checked.info.frames == 2 * TINY.fps
+    verified = collect(server, tmp_path, files)
+    assert verified.info.frames == 2 * TINY.fps
     assert (tmp_path / "segment_01_audio_1.flac").read_bytes() == files["sound.flac"]
 
 

@@ -35,7 +35,7 @@ class Log:
 
 
 class Monitor:
-    """Decisions, one after the other; None stands for a server that tells nothing."""
+    """Decisions, one after the other; None is a server that reports nothing."""
 
     def __init__(self, *decisions: Decision | None) -> None:
         self.decisions = list(decisions)

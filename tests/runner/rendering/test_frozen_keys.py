@@ -116,7 +116,7 @@ WHOLE_STORY = [
 
 
 def hash_input(name: str) -> str:
-    """What the server has: every file, of bytes that its name stands for."""
+    """What the server has: every file, of bytes that follow from its name."""
     return hashlib.sha256(name.encode()).hexdigest()
 
 

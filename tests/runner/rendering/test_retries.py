@@ -28,7 +28,7 @@ def test_every_failure_has_a_remedy_and_every_row_comes_to_an_end() -> None:
     assert set(REMEDIES) == set(Failure)
     for failure, row in REMEDIES.items():
         assert row, failure
-        # What stands for all that follow must end the segment or the run: nothing is tried for ever.
+        # The entry for all later failures must end the segment or the run: nothing is tried for ever.
         assert row[-1] in (Remedy.GIVE_UP, Remedy.STOP), failure
 
 

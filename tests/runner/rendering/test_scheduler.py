@@ -61,13 +61,13 @@ def waits(scheduler: Scheduler, server: str) -> threading.Thread:
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, waiting=3)}, "a"),
         # b is still busy for 10 s.
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=True, free_at=110)}, "a"),
-        # b is busy for 1 s, and then faster all the same.
+        # b is busy for 1 s, and is still the first to finish.
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=True, free_at=101)}, "b"),
         # b should have been free 30 s ago: it may take as long again.
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=True, free_at=70)}, "a"),
         # What a server was busy with once does not matter any more.
         ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=2, busy=False, free_at=70)}, "b"),
-        # Nobody knows how fast b is: it gets a chance.
+        # How fast b is, is unknown: it gets a chance.
         ({"a": ServerLoad(seconds=5, busy=True, free_at=102), "b": ServerLoad()}, "b"),
         ({"a": ServerLoad(seconds=5, suspended_reason="gone"), "b": ServerLoad(seconds=900)}, "b"),
     ],

@@ -10,9 +10,9 @@ import pytest
 from custom_nodes.videogen.core.thermal.guard import GO_ON_AFTER, STOP_AFTER, Action, Decision, ThermalPolicy
 from runner.comfyui.client import ComfyClient
 from runner.rendering.thermal import (
-    ASK_AGAIN,
     MAX_PAUSES,
-    USUAL,
+    RETRY_AFTER,
+    UNGUARDED,
     ServerThermalMonitor,
     read_policy,
     read_readings,
@@ -89,7 +89,7 @@ def test_a_server_that_does_not_tell_is_rarely_asked(
     watch: ServerThermalMonitor, server: FakeServer, clock: Clock, answer: Any
 ) -> None:
     assert look(watch, server, answer) is None
-    clock.now += ASK_AGAIN - 1
+    clock.now += RETRY_AFTER - 1
     assert look(watch, server, answer) is None
     assert len(server.asked(ROUTE)) == 1
     clock.now += 2
@@ -124,16 +124,16 @@ def test_the_servers_own_policy_counts(watch: ServerThermalMonitor, server: Fake
 
 
 def test_where_nobody_has_set_a_guard_nothing_is_stopped() -> None:
-    assert read_policy(None) == USUAL
-    assert USUAL.when_over == GO_ON_AFTER
-    assert (USUAL.pause_above, USUAL.resume_at, USUAL.interval) == (85, 80, 10)
+    assert read_policy(None) == UNGUARDED
+    assert UNGUARDED.when_over == GO_ON_AFTER
+    assert (UNGUARDED.pause_above, UNGUARDED.resume_at, UNGUARDED.interval) == (85, 80, 10)
 
 
 @pytest.mark.parametrize(
     "data", [[], "x", {"pause_above": "hot"}, {"pause_above": 50.0, "resume_at": 90.0}, {"interval": -1.0}]
 )
 def test_what_is_no_policy(data: Any) -> None:
-    assert read_policy(data) == USUAL
+    assert read_policy(data) == UNGUARDED
 
 
 def test_a_policy_of_a_newer_pack() -> None:

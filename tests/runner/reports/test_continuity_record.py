@@ -1,4 +1,4 @@
-"""continuity.json and its part of the report: a film in which somebody becomes somebody else half-way."""
+"""continuity.json and its part of the report: a film in which a character becomes another half-way."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_the_last_event_of_each_kind_is_at_hand(path: Path) -> None:
     assert "run-started" not in journal.latest
 
 
-# ------------------------------------------------------------------ journals that a crash left behind
+# ------------------------------------------------------------------ journals after a crash
 
 
 def test_a_last_line_that_a_crash_cut_off_is_forgotten(path: Path) -> None:

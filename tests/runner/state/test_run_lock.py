@@ -52,7 +52,7 @@ print(taken)
 
 @contextlib.contextmanager
 def another_runner(path: Path, before: str = "") -> Iterator[int]:
-    """A process that works in a run directory; gives its number."""
+    """A process that works in a run directory; yields its number."""
     with subprocess.Popen(
         [sys.executable, "-c", before + WORK, str(path)],
         cwd=PROJECT,
@@ -84,7 +84,7 @@ def test_a_second_runner_is_told_who_works_there(tmp_path: Path) -> None:
         assert (error.code, error.exit_status) == ("run-directory-busy", 2)
         assert f"a runner with process number {pid} is working in {tmp_path / 'run'}" in error.message
         assert "--out" in error.hint
-        # Being refused takes the lock away from nobody.
+        # Being refused does not take the lock away.
         assert error_of(tmp_path / "run").code == "run-directory-busy"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
-from runner.workflows.image_inputs import find_needs, find_readers, find_unknown_references
+from runner.workflows.image_inputs import find_image_inputs, find_needs, find_unknown_references
 from tests.support.cast_stories import BEN, STORY, cast_graph
 from tests.support.stories import Graph, segment_graph
 
@@ -22,12 +22,12 @@ def reference(name: Any, *behind: Any) -> dict[str, Any]:
 
 def needs(number: int, graph: Graph) -> dict[str, bool]:
     """file → whether the segment cannot do without it."""
-    found = find_needs(plan_segment(parse_story(copy.deepcopy(STORY)), number), find_readers(graph))
+    found = find_needs(plan_segment(parse_story(copy.deepcopy(STORY)), number), find_image_inputs(graph))
     return {need.name: need.required for need in found}
 
 
 def test_a_workflow_without_such_a_node_reads_nothing() -> None:
-    assert find_readers(segment_graph(STORY)) == []
+    assert find_image_inputs(segment_graph(STORY)) == []
     assert needs(1, segment_graph(STORY)) == {}
 
 

@@ -1,4 +1,4 @@
-"""Images of places: which nodes look at them, and what that means for keys, uploads and what `check` says."""
+"""Images of locations: which nodes read them, and what that means for keys, uploads and `check`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
-from runner.workflows.image_inputs import LocationImageInput, find_needs, find_readers
+from runner.workflows.image_inputs import LocationImageInput, find_image_inputs, find_needs
 from runner.workflows.story_images import Missing, StoryImages, explain_missing, find_missing
 from runner.workflows.workflow import Workflow
 from tests.support.stories import Graph, segment_graph
@@ -84,7 +84,7 @@ def graph(request: pytest.FixtureRequest) -> Graph:
 def test_the_image_of_the_place_is_needed_under_its_default_name_too(graph: Graph, required: bool) -> None:
     def needs(number: int) -> list[tuple[tuple[str, ...], bool]]:
         plan = plan_segment(parse_story(copy.deepcopy(STORY)), number)
-        return [(need.names, need.required) for need in find_needs(plan, find_readers(graph))]
+        return [(need.names, need.required) for need in find_needs(plan, find_image_inputs(graph))]
 
     assert needs(1) == [((FIELD,), required)]
     assert needs(2) == [(("barn.png", "barn side.png"), required)]
@@ -115,12 +115,12 @@ def test_the_image_of_the_place_is_needed_under_its_default_name_too(graph: Grap
     ],
 )
 def test_nodes_that_look_at_something_else(graph: Graph) -> None:
-    assert find_readers(graph) == []
+    assert find_image_inputs(graph) == []
 
 
 def test_a_choice_or_a_strength_out_of_another_node_may_be_any() -> None:
-    assert find_readers(color_graph(["40", 0])) == [LocationImageInput(False)]
-    assert find_readers(color_graph("reference", strength=["40", 0])) == [LocationImageInput(True)]
+    assert find_image_inputs(color_graph(["40", 0])) == [LocationImageInput(False)]
+    assert find_image_inputs(color_graph("reference", strength=["40", 0])) == [LocationImageInput(True)]
 
 
 def test_a_weight_of_0_keeps_a_place_out_of_the_cast_and_not_from_these_nodes() -> None:
@@ -128,7 +128,7 @@ def test_a_weight_of_0_keeps_a_place_out_of_the_cast_and_not_from_these_nodes() 
     story["locations"]["barn"]["weight"] = 0
     plan = plan_segment(parse_story(story), 2)
     assert cast_roles(plan) == []
-    assert [need.name for need in find_needs(plan, find_readers(location_graph()))] == ["barn.png"]
+    assert [need.name for need in find_needs(plan, find_image_inputs(location_graph()))] == ["barn.png"]
 
 
 # ------------------------------------------------------------------ keys
@@ -138,7 +138,7 @@ MakeJobs = Callable[..., JobMaker]
 
 @pytest.fixture
 def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
-    """A JobMaker whose story lies in `tmp_path`; the keywords are what the server has, name → hash."""
+    """A JobMaker whose story is in `tmp_path`; the keywords are what the server has, name → hash."""
 
     def make(graph: Graph, files: dict[str, str] | None = None) -> JobMaker:
         story = parse_story(copy.deepcopy(STORY))
@@ -182,16 +182,16 @@ def test_an_image_that_nobody_looks_at_changes_no_key(make_jobs: MakeJobs) -> No
 
 def test_images_that_the_cast_shows_are_no_others_because_colors_are_matched(make_jobs: MakeJobs) -> None:
     maker = make_jobs(cast_graph(), {"barn side.png": "side", "barn.png": "barn"})
-    assert len(maker.readers) == 2
+    assert len(maker.image_inputs) == 2
     before = maker.key(2)
-    maker.readers = maker.readers[:1]
+    maker.image_inputs = maker.image_inputs[:1]
     assert maker.key(2) == before
 
 
 def test_a_place_without_an_image_has_the_key_that_it_had_before_anybody_looked(make_jobs: MakeJobs) -> None:
     maker = make_jobs(color_graph())
     before = maker.key(1)
-    maker.readers = []
+    maker.image_inputs = []
     assert maker.key(1) == before
 
 
@@ -224,7 +224,7 @@ def test_a_place_that_the_story_does_not_name_stays_out_of_the_cast(make_jobs: M
     assert sent.locations[0].references == (maker.images_of(1)[0].name,)
     assert [role.entity.name for role in cast_roles(plan_segment(sent, 1))] == ["ben"]
     assert sent.locations[1].weight is None
-    # Wherever the image lies, the frames are the same, and so is the key.
+    # Wherever the image is, the frames are the same, and so is the key.
     sha256 = maker.images_of(1)[0].sha256
     beside = maker.key(1)
     (tmp_path / FIELD).unlink()
@@ -256,7 +256,7 @@ def missing(graph: Graph, folder: Path | None, *servers: dict[str, str]) -> list
     hashes = {
         f"http://{port}": (lambda name, files=files: files.get(name, "")) for port, files in enumerate(servers, 1)
     }
-    return find_missing(story, [1, 2, 3], find_readers(graph), StoryImages(folder, story.slug), hashes)
+    return find_missing(story, [1, 2, 3], find_image_inputs(graph), StoryImages(folder, story.slug), hashes)
 
 
 def lines(found: list[Missing]) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_type_that_is_missing_many_times_takes_one_line(object_info: dict[str,
 
 
 def test_a_node_inside_a_subgraph_is_found(object_info: dict[str, Any]) -> None:
-    """Its pack and its model stand in the definition, not among the workflow's own nodes."""
+    """Its pack and its model are in the definition, not among the workflow's own nodes."""
     inner = {
         "id": 8,
         "type": "HoloLoader",
@@ -107,7 +107,7 @@ def test_a_node_inside_a_subgraph_is_found(object_info: dict[str, Any]) -> None:
         "model 'holo.safetensors' (node 8): it is missing: put it into models/holos, from https://example.org/holo.safetensors"
         " (the folder is empty)",
     ]
-    # The file may be there all the same, under another folder of the same place.
+    # The file may exist under another folder of the same place.
     there = check_graph(graph, object_info, workflow, lambda folder: ["v1/holo.safetensors"])
     assert len(there) == 1
     assert len(check_graph(graph, object_info, workflow)) == 1  # nobody knows
@@ -199,7 +199,7 @@ def test_what_is_declared_of_one_file_is_not_said_of_another_of_its_name(object_
     checkpoint, encoder = find_problems(graph, object_info | schema, nodes)
     assert "models/checkpoints (there are" in checkpoint
     assert "models/clip_vision, from https://example.org/vit/model.safetensors (there are" in encoder
-    # Also where both stand at one node, as in a note on all models of a workflow.
+    # Also where both are at one node, as in a note on all models of a workflow.
     other = model | {"url": "https://example.org/sd/model.safetensors", "directory": "checkpoints"}
     note = [{"id": 1, "type": "MarkdownNote", "properties": {"models": [model, other]}}]
     checkpoint, encoder = find_problems(graph, object_info | schema, note)

@@ -1,4 +1,4 @@
-"""Sizes of model files that nobody here knows: asked for with HEAD, in a few seconds or not at all."""
+"""Sizes of unknown model files: requested with HEAD, in a few seconds or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
 from runner.comfyui.graph import Graph
-from runner.workflows.model_sizes import AT_MOST, ModelSizes, ask_size
+from runner.workflows.model_sizes import MAX_ADDRESSES, ModelSizes, ask_size
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow
 from tests.support.graphs import image_graph
@@ -107,8 +107,8 @@ def test_nobody_waits_for_who_is_silent(server: FakeServer) -> None:
 
 
 def test_a_workflow_full_of_addresses_does_not_have_all_of_them_asked(server: FakeServer) -> None:
-    ModelSizes().ask(f"{server.url}/{number}" for number in range(AT_MOST + 20))
-    assert len(server.requests) == AT_MOST
+    ModelSizes().ask(f"{server.url}/{number}" for number in range(MAX_ADDRESSES + 20))
+    assert len(server.requests) == MAX_ADDRESSES
 
 
 # ------------------------------------------------------------------ in the message

@@ -20,7 +20,7 @@ from runner.rendering.attempts import Attempts
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.rendering.retries import Variant
 from runner.rendering.scheduler import Task
-from runner.workflows.image_inputs import find_readers
+from runner.workflows.image_inputs import find_image_inputs
 from runner.workflows.story_images import StoryImages, find_missing, read_unchanged
 from tests.support.cast_stories import BEN, STORY, cast_graph
 from tests.support.stories import Graph, segment_graph
@@ -34,7 +34,7 @@ def missing(folder: Path | None, *servers: dict[str, str], numbers: tuple[int, .
     hash_inputs = {
         f"http://host:{port}": (lambda name, files=files: files.get(name, "")) for port, files in enumerate(servers, 1)
     }
-    found = find_missing(story, numbers, find_readers(cast_graph()), StoryImages(folder, story.slug), hash_inputs)
+    found = find_missing(story, numbers, find_image_inputs(cast_graph()), StoryImages(folder, story.slug), hash_inputs)
     return [str(one.explain()) for one in found]
 
 
@@ -86,7 +86,7 @@ MakeJobs = Callable[..., JobMaker]
 
 @pytest.fixture
 def make_jobs(object_info: dict[str, Any], tmp_path: Path) -> MakeJobs:
-    """A JobMaker of the graph above, whose story lies in `tmp_path`; `files` is what the server has, name → hash."""
+    """A JobMaker of the graph above, whose story is in `tmp_path`; `files` is what the server has, name → hash."""
 
     def make(
         story: dict[str, Any] = STORY,

@@ -41,7 +41,7 @@ class BatchLayout:
     Attributes:
         positive: for each prompt's part of the batch whether it is a positive prompt's.
         rows: of one prompt's part.
-        size: height and width that the queries of a row stand for, or None where no mask needs it.
+        size: height and width of the queries of a row as an image, or None where no mask needs it.
         frames: the frame of each row, or None where all frames are treated alike.
         active: the conditions that act at this step, by number.
     """
@@ -93,7 +93,7 @@ class ImageAttentionState:
 
     def note_step(self, executor: Any, *args: Any, **kwargs: Any) -> Any:
         """Around a guider's step: note which of its prompts are positive. Their numbers do not tell it: 0 is the positive
-        prompt of most guiders, the negative one of DualCFGGuider, and whatever a node asks for by itself."""
+        prompt of most guiders, the negative one of DualCFGGuider, and any prompt that a node predicts by itself."""
         self._step = None
         conds = getattr(executor.class_obj, "conds", None)
         self._roles = {
@@ -264,10 +264,10 @@ def _count_rows(query: Tensor, chunks: int, options: Mapping[str, Any]) -> int:
 
 
 def _image_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
-    """Height and width that the queries of a row stand for.
+    """Height and width of the queries of a row as an image.
 
     Raises:
-        VideoGenError: `patch-conflict`, when they are no image of the latent's shape.
+        VideoGenError: `patch-conflict`, when they do not have the latent's shape.
     """
     shape = options.get("activations_shape")
     if shape is not None and shape[-2] * shape[-1] == queries:

@@ -55,7 +55,7 @@ def choose_blocks(unet: UNetModel, choice: str) -> list[BlockKey]:
 
 
 def attention_levels(unet: UNetModel) -> dict[BlockKey, int]:
-    """Transformer layer → how often the image has been halved there, from the input to the output."""
+    """Transformer layer → how often the resolution has been halved there, from the input to the output."""
     levels: dict[BlockKey, int] = {}
     level = 0
 

@@ -88,7 +88,7 @@ class FrameBatches:
                 **options,
                 BATCH_KEY: batch,
                 FRAMES_KEY: some,
-                # What AnimateDiff tells other packs' IP-Adapters about its windows, so that they use the right frames.
+                # As AnimateDiff reports its windows to other packs' IP-Adapters, so that they use the right frames.
                 "ad_params": {"full_length": max(names) + 1, "sub_idxs": some},
             }
             result = executor(

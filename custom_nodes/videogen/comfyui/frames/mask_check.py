@@ -36,7 +36,7 @@ def check_mask(mask: Any, name: str = "mask") -> Tensor:
             "mask-invalid", f"`{name}` has values that are not numbers (NaN or infinite), expected 0 to 1"
         )
     if not mask.any():
-        log.warning("`%s` is empty: the image has no effect anywhere", name)
+        log.warning("`%s` is empty: the picture has no effect anywhere", name)
     return mask.to(torch.float32).clamp(0.0, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""A thermal guard's waiting in ComfyUI: cancellable, and announced to all clients."""
+"""A thermal guard's waiting in ComfyUI: cancelable, and announced to all clients."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class NodeThermalGuard:
         TELEMETRY.note_pause(pause)
         if pause.ending == "cancelled":
             node = self._shown_node()
-            text = f"cancelled after {format_wait(pause.seconds)} of waiting"
+            text = f"canceled after {format_wait(pause.seconds)} of waiting"
             announce({"state": "cancelled", "text": text, "node_id": node, "prompt_id": running_prompt()}, node)
 
     def _shown_node(self) -> str:

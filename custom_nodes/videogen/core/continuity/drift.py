@@ -109,7 +109,7 @@ def find_drift_start(matrix: Sequence[Sequence[float | None]], threshold: float)
         threshold: similarity from which two segments show the same subject.
 
     The sequence is split where segments are most alike within either side and least alike across the split. It is a drift
-    when similarities across it stay below the threshold: a single odd segment is none, unless it is the last.
+    when similarities across it stay below the threshold: a single odd segment is not a drift, unless it is the last.
     """
     count = len(matrix)
     # Sums over all cells above and left of a corner: any block is then four of them.

@@ -13,7 +13,7 @@ _KELVIN = re.compile(r"\d\s*K(?:elvin)?\b")
 def describe_location(plan: SegmentPlan) -> str:
     """The prompt for an image of a segment's location: its description, the story's light, the light's color temperature.
 
-    The temperature is left out where the lighting already gives one. Empty when the story has none of these.
+    The temperature is left out where the lighting already states one. Empty when the story has none of these.
     """
     place = plan.location
     words = "" if place is None else place.description or place.label
@@ -21,7 +21,7 @@ def describe_location(plan: SegmentPlan) -> str:
 
 
 def describe_kelvin(kelvin: tuple[int, int] | None) -> str:
-    """``(5500, 6000)``: ``"neutral color temperature of 5500 to 6000 K"``."""
+    """``(5500, 6000)``: ``"neutral colour temperature of 5500 to 6000 K"``."""
     if kelvin is None:
         return ""
     low, high = kelvin

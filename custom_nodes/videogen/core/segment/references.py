@@ -14,7 +14,7 @@ from .plan import SegmentPlan
 
 #: kind of entity → the key of the story that has entities of this kind.
 SECTION_OF_KIND = {"character": "characters", "object": "objects", "location": "locations"}
-#: kind → weight of a reference of that kind, where neither the story nor the workflow gives one.
+#: kind → weight of a reference of that kind, where neither the story nor the workflow sets one.
 DEFAULT_WEIGHTS = {"character": 0.8, "object": 0.5, "location": 0.3}
 #: Choices of the widget `missing`: what nodes do about missing images.
 STOP, GO_ON = "stop", "go on without"
@@ -78,7 +78,7 @@ def cast_roles(
     story's own weight takes precedence; 0 leaves an entity out, and a kind's weight of 0 leaves out all of that kind.
 
     Args:
-        weights: kind → weight of entities for which the story gives none.
+        weights: kind → weight of entities for which the story sets none.
         given: names of entities whose images the workflow provides.
     """
     roles = []

@@ -22,11 +22,11 @@ ALONE: dict[str, Box] = {
 class Layer(IntEnum):
     """Priority of areas: where they overlap, a later layer yields to the earlier ones."""
 
-    #: Characters whose region the story gives.
+    #: Characters whose region the story sets.
     GIVEN = 0
     #: Characters without a region, placed in the remaining columns.
     PLACED = 1
-    #: Objects whose region the story gives.
+    #: Objects whose region the story sets.
     OBJECT = 2
     #: All others: they share, kind by kind, the space outside the regions.
     REST = 3
@@ -59,7 +59,7 @@ def lay_out(
     """The areas of a segment's characters, objects and location, in this order.
 
     - A box or a mask image is used as given.
-    - ``left``, ``center`` and ``right`` are columns of one grid: halves, thirds as soon as a center is among them, and
+    - ``left``, ``centre`` and ``right`` are columns of one grid: halves, thirds as soon as a center is among them, and
       more when more characters are in the shot. For an entity alone in the shot they are two thirds of the frame (`ALONE`).
     - Of two or more characters, those without a region are placed in the remaining columns, in the order of the cast.
     - A character without a region that is alone, or among others with boxes and masks only, covers the space outside the

@@ -53,7 +53,7 @@ class Entity:
         segments: numbers (1-based) of the segments in which it appears.
         references: files of reference images.
         weight: strength of the reference, 0 to 3, or None for the workflow's own.
-        region: ``left``, ``center``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
+        region: ``left``, ``centre``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
         color: ``#rrggbb`` of its chip.
     """
 

@@ -96,7 +96,7 @@ def check_policy(policy: ThermalPolicy) -> list[str]:
 
 
 class Action(str, Enum):
-    """What the caller must do now."""
+    """The caller's next action."""
 
     GO = "go"
     WAIT = "wait"
@@ -130,7 +130,7 @@ class _Device:
     Attributes:
         last: the last plausible value of each of its temperatures.
         problem, silent_since: why it reports no temperature, and since when.
-        gone_on: whether work went on although it was hot; it counts again once it has cooled down.
+        gone_on: whether work continued although it was hot; it counts again once it has cooled down.
     """
 
     name: str
@@ -165,7 +165,7 @@ class ThermalGuard:
         return now >= self.next_look
 
     def reset(self) -> None:
-        """Forget a pause that was ended from outside (a cancelled prompt)."""
+        """Forget a pause that was ended from outside (a canceled prompt)."""
         self._waiting_since = None
         self.next_look = self._now
 

@@ -1,4 +1,4 @@
-"""Waiting while it is hot: the loop around `ThermalGuard`, with everything that it touches given from outside."""
+"""Waiting while it is hot: the loop around `ThermalGuard`; sensors, clock and sleep are passed in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..errors import SensorUnreadableError, TooHotError
 from .guard import Action, Decision
 from .readings import Reading
 
-#: Seconds between two looks at whether somebody has cancelled, and the shortest sleep that is worth it.
-POLL, SHORTEST = 0.25, 0.001
+#: Seconds between two checks for a cancellation, and the shortest sleep that is worth it.
+POLL_INTERVAL, MIN_SLEEP = 0.25, 0.001
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Pause:
         seconds: how long it lasted.
         reason: why, such as ``86 °C → waiting for 80 °C``.
         peak: the highest temperature of the chips meanwhile, in °C.
-        ending: ``cool``, ``gave up`` (went on hot), ``stopped`` or ``cancelled``.
+        ending: ``cool``, ``gave up`` (work continued hot), ``stopped`` or ``cancelled``.
     """
 
     began: float
@@ -54,7 +54,7 @@ class HeatGuard(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget a pause that was cancelled."""
+        """Forget a pause that was canceled."""
         ...
 
 
@@ -67,15 +67,15 @@ def wait_while_hot(
     check: Callable[[], None],
     tell: Callable[[Decision], None],
     note: Callable[[Pause], None],
-    poll: float = POLL,
+    poll: float = POLL_INTERVAL,
 ) -> None:
-    """Look, if it is time to, and wait as long as the guard says so.
+    """Read the sensors, if it is time to, and wait as long as the guard says so.
 
     Args:
         read: the readings of all devices that count; None when nothing is known, which is no reason to wait.
-        check: raises, when somebody wants an end; called at least every `poll` seconds while it waits.
-        tell: gets every decision that somebody should hear of: to wait, to go on again, to stop, and warnings.
-        note: gets the pause once it is over, in whatever way.
+        check: raises when the wait is canceled; called at least every `poll` seconds while it waits.
+        tell: called with every decision to report: to wait, to resume, to stop, and warnings.
+        note: called with the pause once it is over, in whatever way.
 
     Raises:
         TooHotError: when the longest wait is over.
@@ -99,7 +99,7 @@ def wait_while_hot(
             tell(decision)
             while (left := guard.next_look - clock()) > 0:
                 check()
-                sleep(max(SHORTEST, min(poll, left)))
+                sleep(max(MIN_SLEEP, min(poll, left)))
             check()
             readings = read() or ()
             peak = max(filter(None, (peak, _hottest(readings))), default=None)
@@ -121,5 +121,5 @@ def _raise_stop(decision: Decision) -> None:
     if decision.action is not Action.STOP:
         return
     if decision.unreadable:
-        raise SensorUnreadableError(decision.text, "Without `strict` work goes on unguarded, with a warning.")
-    raise TooHotError(decision.text, "Look after its cooling; or let `when_over` go on, or raise `pause_above`.")
+        raise SensorUnreadableError(decision.text, "Without `strict` work continues unguarded, with a warning.")
+    raise TooHotError(decision.text, "Improve its cooling; or let `when_over` go on, or raise `pause_above`.")

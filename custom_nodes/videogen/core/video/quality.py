@@ -1,4 +1,4 @@
-"""Quality presets, and the video format that a preset gives a story's frames."""
+"""Quality presets, and the video format of a story's frames in a preset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """What a video is encoded as: width and height in pixels, frames a second, and bits a second."""
+    """The format of an encoded video: width and height in pixels, frames a second, and bits a second."""
 
     size: tuple[int, int]
     fps: int
@@ -17,7 +17,7 @@ class VideoFormat:
 
 @dataclass(frozen=True)
 class Quality:
-    """A preset: the box that the image is fitted into, frames a second, and bits a second."""
+    """A preset: the box that frames are fitted into, frames a second, and bits a second."""
 
     name: str
     width: int
@@ -40,7 +40,7 @@ QUALITIES: dict[str, Quality] = {
 def fit_size(size: tuple[int, int], quality: Quality) -> tuple[int, int]:
     """Width and height of the video for frames of `size`: the largest even size that fits the preset's box.
 
-    The box is rotated for portrait images: a story of 1080×1920 stays 1080×1920 in ``high``.
+    The box is rotated for portrait frames: a story of 1080×1920 stays 1080×1920 in ``high``.
     """
     width, height = size
     box = (quality.width, quality.height) if width >= height else (quality.height, quality.width)

@@ -31,7 +31,7 @@ def round_to_multiple(size: tuple[int, int], multiple: int = LATENT_PIXELS) -> t
 def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> tuple[int, int]:
     """The size nearest to a film's shape and to a number of pixels, both sides multiples of `multiple`.
 
-    1920 × 1080 at 1.03 megapixels in multiples of 64 gives SDXL's own 1344 × 768.
+    1920 × 1080 at 1.03 megapixels in multiples of 64 becomes SDXL's own 1344 × 768.
 
     Args:
         size: width and height of the film; only their ratio counts.

@@ -107,7 +107,7 @@ def blend_at(blends: Sequence[Blend], clips: Sequence[ClipFrames], clip: int, fr
 
 
 def dissolve_weight(place: int, frames: int) -> float:
-    """The share of the incoming image at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
+    """The share of the incoming frame at a 0-based place of a dissolve: eased, symmetric, never 0 or 1.
 
     The curve is smoothstep over (place + 1) / (frames + 1).
     """

@@ -15,7 +15,7 @@ from ...core.video.quality import VideoFormat, place_image
 
 
 class Clip(Protocol):
-    """A segment as a film needs it.
+    """A segment as a sequence of film frames.
 
     Attributes:
         frames: its number of frames in the film.
@@ -29,7 +29,7 @@ class Clip(Protocol):
     header: bytes | None
     keyframes: tuple[int, ...]
 
-    def images(self, start: int, stop: int) -> Iterator[np.ndarray]:
+    def read_frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """Film frames [start, stop) as yuv420p (BT.709, limited): uint8, shape (height * 3 / 2, width)."""
         ...
 
@@ -72,8 +72,8 @@ class VideoClip:
             order = {pts: index for index, pts in enumerate(stamps)}
             self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
 
-    def images(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """See `Clip.images`."""
+    def read_frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.read_frames`."""
         wanted = start
         shown: av.VideoFrame | None = None
         image: np.ndarray | None = None
@@ -129,8 +129,8 @@ class ImageClip:
         self.frames = frames
         self._image = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"), size)
 
-    def images(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """See `Clip.images`."""
+    def read_frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """See `Clip.read_frames`."""
         for _ in range(start, stop):
             yield self._image
 

@@ -143,20 +143,20 @@ class _Film:
     def _encode(self, piece: Encoded, frames: Sequence[ClipFrames], path: Path, total: int) -> None:
         source = RawVideo(self.video.size, Fraction(self.video.fps), "yuv420p")
         with VideoWriter(path, source, self.video, piece.frames, self.encoder) as writer:
-            for image in self._images(piece, frames):
+            for image in self._read_frames(piece, frames):
                 writer.write(image)
                 self._advance(1, total)
 
-    def _images(self, piece: Encoded, frames: Sequence[ClipFrames]) -> Iterator[np.ndarray]:
+    def _read_frames(self, piece: Encoded, frames: Sequence[ClipFrames]) -> Iterator[np.ndarray]:
         held: dict[tuple[int, int], np.ndarray] = {}
 
         def edge(clip: int, frame: int) -> np.ndarray:
             if (clip, frame) not in held:
-                held[clip, frame] = next(iter(self.clips[clip].images(frame, frame + 1)))
+                held[clip, frame] = next(iter(self.clips[clip].read_frames(frame, frame + 1)))
             return held[clip, frame]
 
         for clip, start, stop in piece.spans:
-            for frame, image in enumerate(self.clips[clip].images(start, stop), start):
+            for frame, image in enumerate(self.clips[clip].read_frames(start, stop), start):
                 found = blend_at(self.blends, frames, clip, frame)
                 if found is None:
                     yield image
@@ -175,8 +175,8 @@ class _Film:
 
 
 def mix(outgoing: np.ndarray, incoming: np.ndarray, weight: float) -> np.ndarray:
-    """Two uint8 images of one shape, with `weight` (0 to 1) of the incoming one."""
-    # In 16 bits: 256 steps are as fine as the image's own, with half the memory of floats.
+    """Mix two uint8 frames of one shape, with `weight` (0 to 1) of the incoming one."""
+    # In 16 bits: 256 steps are as fine as the frames' own, with half the memory of floats.
     share = round(weight * 256)
     mixed = outgoing.astype(np.uint16) * (256 - share) + incoming.astype(np.uint16) * share + 128
     return (mixed >> 8).astype(np.uint8)

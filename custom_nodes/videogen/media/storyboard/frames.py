@@ -23,7 +23,7 @@ def draw_frames(plan: SegmentPlan) -> Iterator[np.ndarray]:
     timecode, description, cast, prompt, and the film's timeline.
 
     Yields:
-        `plan.frames` arrays of shape (height, width, 3), uint8, RGB, for `plan.size`. The same plan always gives the
+        `plan.frames` arrays of shape (height, width, 3), uint8, RGB, for `plan.size`. The same plan always yields the
         same bytes, with the same fonts and Pillow.
     """
     layout = lay_out(plan.size)

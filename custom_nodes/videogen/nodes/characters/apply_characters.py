@@ -63,7 +63,7 @@ class VideoGenApplyCharacters(io.ComfyNode):
                     )
                     for kind in DEFAULT_WEIGHTS
                 ),
-                *span_inputs("pictures"),
+                *span_inputs(),
                 weight_type_input(),
                 io.Boolean.Input(
                     "crop_to_figure",

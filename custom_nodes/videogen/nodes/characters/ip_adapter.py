@@ -46,7 +46,7 @@ class VideoGenIPAdapterLoader(io.ComfyNode):
             node_id="VideoGenIPAdapterLoader",
             display_name="IP-Adapter Loader",
             category="videogen/characters",
-            description="Loads an IP-Adapter, which conditions a model on images, from the folder models/ipadapter.",
+            description="Loads an IP-Adapter, which conditions a model on pictures, from the folder models/ipadapter.",
             inputs=[
                 io.Combo.Input(
                     "ipadapter_file",
@@ -76,7 +76,7 @@ class VideoGenIPAdapterLoader(io.ComfyNode):
         adapter = load_adapter(find_adapter(ipadapter_file))
         info = adapter.info
         log.info(
-            "%s: %s, %s, %d tokens an image, for %s",
+            "%s: %s, %s, %d tokens a picture, for %s",
             adapter.name,
             info.family,
             info.projection,
@@ -94,10 +94,10 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
             node_id="VideoGenApplyIPAdapter",
             display_name="Apply IP-Adapter",
             category="videogen/characters",
-            description="Conditions the model on one or several images while it samples, everywhere or inside a mask.",
+            description="Conditions the model on one or several pictures while it samples, everywhere or inside a mask.",
             inputs=[
                 *adapter_inputs(),
-                io.Image.Input("image", tooltip="One image or a batch of them; `combine` sets how a batch is used."),
+                io.Image.Input("image", tooltip="One picture or a batch of them; `combine` sets how a batch is used."),
                 io.Float.Input(
                     "weight",
                     default=0.8,
@@ -105,32 +105,32 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
                     max=high,
                     step=0.05,
                     round=0.001,
-                    tooltip="How strongly the images act. 0 disables the adapter; a negative weight steers away from the images.",
+                    tooltip="How strongly the pictures act. 0 disables the adapter; a negative weight steers away from them.",
                 ),
                 weight_type_input(" style transfer and composition: only the layers that carry these (InstantStyle)."),
-                *span_inputs("images"),
+                *span_inputs(),
                 io.Combo.Input(
                     "combine",
                     options=list(COMBINE),
                     default="concat",
-                    tooltip="For several images. concat: they share the weight. add: each has the whole weight. average and"
-                    " subtract (the first without the others): they are mixed to one. one per frame: frame n uses image n.",
+                    tooltip="For several pictures. concat: they share the weight. add: each has the whole weight. average and"
+                    " subtract (the first without the others): they are mixed to one. one per frame: frame n uses picture n.",
                 ),
                 io.Combo.Input(
                     "crop",
                     options=list(CROPS),
                     default="center",
-                    tooltip="How an image is fitted to the encoder's square: cropped to its middle, padded, or stretched.",
+                    tooltip="How a picture is fitted to the encoder's square: cropped to its middle, padded, or stretched.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the images act: one mask, or one per frame. Any size in the frames' aspect ratio.",
+                    tooltip="Where the pictures act: one mask, or one per frame. Any size in the frames' aspect ratio.",
                 ),
                 io.Image.Input(
                     "image_negative",
                     optional=True,
-                    tooltip="Unwanted content: an image that the negative prompt is conditioned on. Several are averaged.",
+                    tooltip="Unwanted content: a picture that the negative prompt is conditioned on. Several are averaged.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="model")],

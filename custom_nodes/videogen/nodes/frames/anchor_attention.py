@@ -141,7 +141,7 @@ class AnchorPatch:
             kept=kept,
             whole=self.base is not None,
         )
-        after = keep_anchors(k, v, chunks=chunks, previous=self.previous, kept=kept, last_pass=batch.last)
+        after = keep_anchors(k, v, chunks=chunks, previous=self.previous, kept=kept, last_batch=batch.last)
         if after is None:
             batch.kept.pop(self.key, None)
         else:
@@ -165,11 +165,11 @@ def anchor_frames(
     strength 1 N² less. All else in the model is unchanged. Where weights are not equal (`strength` neither 0.5 nor 1), each
     head has 8 channels more, 72 instead of 64. docs/performance.md has the share of a whole step.
 
-    Memory: joint keys and values, at most 256 MB each at a time, never a matrix of attention. With passes, keys and values of
-    one frame (two with `previous`) of all layers are kept during a step; in half precision at 1920 x 1080 that is 0.8 GB for
-    SDXL and 0.4 GB for SD 1.5, a frame and prompt. The activations of the UNet shrink to frames_per_pass / frames: as ComfyUI
-    estimates them, SDXL with 24 frames and both prompts at 1920 x 1080 takes 25 GB at once, 8 GB with 8 frames a pass and
-    2 GB with 2.
+    Memory: joint keys and values, at most 256 MB each at a time, never a matrix of attention. With `frames_per_pass`, keys
+    and values of one frame (two with `previous`) of all layers are kept during a step; in half precision at 1920 x 1080 that
+    is 0.8 GB for SDXL and 0.4 GB for SD 1.5, a frame and prompt. The activations of the UNet shrink to frames_per_pass /
+    frames: as ComfyUI estimates them, SDXL with 24 frames and both prompts at 1920 x 1080 takes 25 GB at once, 8 GB with 8
+    frames a pass and 2 GB with 2.
 
     The frames are the rows of each prompt's part of the batch; with context windows, a window's first frame is the first one.
     Another patch of a layer (`attn1` replace) is called with the joint keys; an earlier Anchor Attention is replaced.

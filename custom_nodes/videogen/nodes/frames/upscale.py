@@ -189,7 +189,7 @@ def _load(path: str, _changed: int) -> ImageModelDescriptor:
             "Download it again, or choose another one.",
         ) from None
     if not isinstance(model, ImageModelDescriptor):
-        raise VideoGenError("model-unreadable", f"{path} is no upscale model for single pictures")
+        raise VideoGenError("model-unreadable", f"{path} is not an upscale model for single pictures")
     return model
 
 

@@ -1,4 +1,4 @@
-"""One IP-Adapter: its projection, and the keys and values that its image tokens give in each cross-attention."""
+"""One IP-Adapter: its projection, and the keys and values of its image tokens in each cross-attention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class IPAdapter:
         name: for messages, the file's name.
         info: what the adapter is.
         digest: SHA-256 over names, types and values of all tensors, in hexadecimal digits.
-        dtype: what projections, keys and values are computed in and given back as. float32, or float64 for a float64 file.
+        dtype: of projections, keys and values, in the computation and the result: float32, or float64 for a float64 file.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class IPAdapter:
             if not _is_finite(tensor):
                 raise VideoGenError(
                     "adapter-invalid",
-                    f"{name} has values that are no numbers (NaN or infinite) in {key}",
+                    f"{name} has values that are not numbers (NaN or infinite) in {key}",
                     "It is damaged or was converted wrongly; download it again.",
                 )
         module = build_projection(_projection_weights(state), info.projection, info.tokens, info.context_width)
@@ -79,7 +79,7 @@ class IPAdapter:
         if embeds.ndim != dimensions or embeds.shape[-1] != self.info.embed_width:
             raise VideoGenError(
                 "adapter-mismatch",
-                f"{self.name} needs {self.info.embed_source} {self.info.embed_width} wide, as {self.info.encoder} gives them,"
+                f"{self.name} needs {self.info.embed_source} {self.info.embed_width} wide, as {self.info.encoder} outputs them,"
                 f" and got a tensor of shape {tuple(embeds.shape)}",
                 f"Load {self.info.encoder} with CLIP Vision Loader.",
             )

@@ -72,13 +72,13 @@ class RowPlan:
         self._stacked: list[Run] | None = None
 
     def add_to(self, out: Tensor, query: Tensor, *, fused: bool | None = None) -> Tensor:
-        """Add what the images give to the output of the text's attention, in place.
+        """Add the images' attention to the output of the text's attention, in place.
 
         Args:
             out, query: (rows, queries, channels) of one precision; `out` is contiguous.
             fused: use torch's fused attention, a group at a time, instead of two thin products for all. None: thin ones in
                 single and double precision on a processor, where they are several times as fast; fused elsewhere: half
-                precision gets scores in single precision by it, and a GPU few calls.
+                precision has its scores in single precision there, and a GPU needs few calls.
         """
         if fused is None:
             fused = query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float64)

@@ -181,7 +181,7 @@ def _recognize_projection(state: Mapping[str, Tensor], context: int, name: str) 
     if "image_proj.proj.weight" in state:
         values, width_in = shape("proj.weight")
         if values % context:
-            raise _odd(name, f"image_proj.proj gives {values} values, expected a multiple of its tokens' {context}")
+            raise _odd(name, f"image_proj.proj outputs {values} values, expected a multiple of its tokens' {context}")
         return "plain", values // context, "image_embeds", width_in
     raise _odd(name, "its image projection is none of the published kinds (plain, plus, full-face)")
 

@@ -1,4 +1,4 @@
-"""Files that people pick by mistake, told apart by the names and shapes of their tensors."""
+"""Kinds of files that are picked by mistake, recognized by the names and shapes of their tensors."""
 
 from __future__ import annotations
 

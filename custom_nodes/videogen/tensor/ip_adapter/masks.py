@@ -29,7 +29,7 @@ class MaskStack:
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """How many frames each condition's mask tells apart; 1 for one that is the same in all."""
+        """The number of frames for which each condition's mask differs; 1 for one that is the same in all."""
         return tuple(1 if mask is None else len(mask) for mask in self._masks)
 
     def at(self, size: Size, device: torch.device, dtype: torch.dtype) -> tuple[Tensor | None, ...]:
@@ -45,7 +45,7 @@ class MaskStack:
         return self._kept[key]
 
     def clear(self) -> None:
-        """Forget what was resized."""
+        """Forget the resized masks."""
         self._kept.clear()
 
 

@@ -44,7 +44,7 @@ def lay_out_vision(tower: VisionTower) -> Layout:
     layout.embedding(f"{embeddings}.class_embedding", tower.width)
     layout.conv(f"{embeddings}.patch_embedding", tower.width, 3, tower.patch, bias=False)
     layout.embedding(f"{embeddings}.position_embedding.weight", tower.tokens, tower.width)
-    layout.norm("vision_model.pre_layrnorm", tower.width)  # spelt so in every published file
+    layout.norm("vision_model.pre_layrnorm", tower.width)  # spelled so in every published file
     _add_layers(layout, "vision_model.encoder", tower.layers, tower.width, tower.feed_forward)
     layout.norm("vision_model.post_layernorm", tower.width)
     layout.linear("visual_projection", tower.projection, tower.width, bias=False)

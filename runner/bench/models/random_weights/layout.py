@@ -1,4 +1,4 @@
-"""Which tensors a model has, and what is drawn into each of them."""
+"""Layouts: the tensors of a model, and the distribution that each is drawn from."""
 
 from __future__ import annotations
 

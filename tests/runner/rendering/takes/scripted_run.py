@@ -178,7 +178,7 @@ class Run:
 
                 directory.journal.append = dying  # type: ignore[method-assign]
             if kill_after:
-                # What a killed process would have done next, nobody does.
+                # What a killed process would have done next is not done.
                 renderer.log.note_crash = lambda error: renderer.scheduler.stop()  # type: ignore[method-assign]
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr("threading.excepthook", lambda args: renderer.scheduler.stop())

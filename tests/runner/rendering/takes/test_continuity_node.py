@@ -17,7 +17,7 @@ from runner.comfyui.outcome import Outcome
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.rendering.takes.measurement import read_measurement
 from runner.rendering.takes.selector import asks_for_takes
-from runner.workflows.image_inputs import find_needs, find_readers
+from runner.workflows.image_inputs import find_image_inputs, find_needs
 from tests.runner.rendering.takes.scripted_run import STORY, make_score
 from tests.support.stories import segment_graph
 
@@ -36,7 +36,7 @@ def test_who_asks_for_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "gated", "score"),
+    ("nodes", "retakes", "score"),
     [
         ([(0.4, "only report"), (0.5, "render again")], True, 0.5),
         ([(0.4, "only report"), (0.9, "render again")], False, 0.4),
@@ -44,7 +44,7 @@ def test_who_asks_for_takes() -> None:
     ],
 )
 def test_of_two_nodes_the_one_counts_that_asks_for_another_take(
-    nodes: list[tuple[float, str]], gated: bool, score: float
+    nodes: list[tuple[float, str]], retakes: bool, score: float
 ) -> None:
     outputs = {
         str(place): {
@@ -62,7 +62,7 @@ def test_of_two_nodes_the_one_counts_that_asks_for_another_take(
     }
     measurement = read_measurement(Outcome("success", outputs=outputs))
     assert measurement is not None
-    assert (measurement.gated, measurement.score.subjects[0].mean) == (gated, score)
+    assert (measurement.retakes, measurement.score.subjects[0].mean) == (retakes, score)
 
 
 def make_key(graph: Graph, images: dict[str, str] | None = None) -> str:
@@ -78,8 +78,8 @@ def test_a_threshold_does_not_make_other_frames_and_an_image_makes_other_scores(
 
 
 def test_the_node_does_without_images() -> None:
-    (reader,) = find_readers(watched_graph())
-    (need,) = find_needs(plan_segment(parse_story(STORY, "test"), 1), [reader])
+    (image_input,) = find_image_inputs(watched_graph())
+    (need,) = find_needs(plan_segment(parse_story(STORY, "test"), 1), [image_input])
     assert (need.name, need.required) == ("videogen/field/tom.png", False)
 
 

@@ -61,7 +61,7 @@ def test_what_never_passes_keeps_its_best_take(run: Callable[..., Run], capsys: 
 
 
 @pytest.mark.parametrize(("takes", "when_below"), [(1, "render again"), (3, "only report")])
-def test_the_gate_can_be_switched_off(run: Callable[..., Run], takes: int, when_below: str) -> None:
+def test_retakes_can_be_switched_off(run: Callable[..., Run], takes: int, when_below: str) -> None:
     made = run({1: [0.5], 2: [0.95]}, takes, when_below=when_below)
     made.go()
     assert len(made.server.seeds) == 2

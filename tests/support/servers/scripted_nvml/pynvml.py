@@ -1,4 +1,4 @@
-"""Stands in for nvidia-ml-py's module: cards that say what a test writes down, in `SCRIPT` or in a JSON file.
+"""A replacement for nvidia-ml-py's module: cards that report what a test writes down, in `SCRIPT` or in a JSON file.
 
 The file is the one that VIDEOGEN_SCRIPTED_NVML names. It is read again before every answer, so that a test changes the
 temperature of a server that runs. It has the functions, codes and structures of the real module that are used of it::

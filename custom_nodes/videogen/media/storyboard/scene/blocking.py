@@ -37,7 +37,7 @@ SCENERY_ZOOM = {
     "extreme-close": 1.75,
 }
 # Small things are drawn at least this high (share of the frame): a prop that the story names must be visible.
-_SMALLEST = 0.15
+_MIN_HEIGHT = 0.15
 _REGIONS = {"left": 0.24, "centre": 0.5, "center": 0.5, "right": 0.76}
 
 
@@ -129,7 +129,7 @@ def place_figures(plan: SegmentPlan, image: tuple[int, int], light: Light, horiz
 
 @dataclass(frozen=True)
 class _Stage:
-    """Where there is to stand: between `left` and `right`, in the camera's `frame`, in pixels of the image."""
+    """The space for figures: between `left` and `right`, in the camera's `frame`, in pixels of the image."""
 
     plan: SegmentPlan
     frame: tuple[float, float, float, float]
@@ -190,7 +190,7 @@ def _breadth(actor: _Actor, scale: float, stage: _Stage, width: float) -> float:
 def _shown(actor: _Actor, scale: float, stage: _Stage) -> float:
     """Height in pixels at which an actor is drawn before all step back."""
     return min(
-        max(actor.meters * scale, _SMALLEST * stage.height),
+        max(actor.meters * scale, _MIN_HEIGHT * stage.height),
         1.05 * stage.height if actor.entity.kind == "object" else 1e9,
     )
 
@@ -261,7 +261,7 @@ def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool)
     )
     if alone:
         base = stage.frame[1] + height * (0.80 if stage.plan.shot.size.endswith("wide") else 0.90)
-        return _figure(stage, actor, x, base, max(true, _SMALLEST * height), 0.0)
+        return _figure(stage, actor, x, base, max(true, _MIN_HEIGHT * height), 0.0)
     if is_person:
         return _figure(stage, actor, x, feet, true, 0.0)
     ceiling = stage.frame[1] + height * 0.05
@@ -277,7 +277,7 @@ def _place(stage: _Stage, actor: _Actor, x: float, scale: float, *, alone: bool)
         # In a close shot the ground is below the frame: a thing rises into it from the lower edge.
         shown = max(size, 0.30 * height)
         base, size, depth = max(bottom + height * 0.05, min(feet, bottom - height * 0.34 + shown)), shown, -0.5
-    size = max(size, _SMALLEST * height)
+    size = max(size, _MIN_HEIGHT * height)
     return _figure(stage, actor, x, base, size, depth)
 
 
