@@ -47,7 +47,7 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._owner_file, self._is_soft = folder, folder / OWNER_FILE, False
+        self._folder, self._owner_file = folder, folder / OWNER_FILE
         # A run may be closed by another thread than the one that opened it.
         self._lock: FileLock | SoftFileLock = FileLock(
             folder / LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False, fallback_to_soft=False
@@ -61,44 +61,48 @@ class RunLock:
                 if error.errno not in _NO_LOCKS:
                     raise  # a file that cannot be opened may be the lock of another user's runner
                 self._lock_softly()
-            else:
-                self._require_no_soft_lock()
         except Timeout:
             raise _explain_busy(folder, _read_owner(self._owner_file)) from None
         try:
-            self._owner_file.write_text(f"{os.getpid()} {psutil.Process().create_time()}\n", encoding="utf-8")
+            self._claim()
         except BaseException:
-            self.release()
+            self._lock.release()
             raise
 
     def _lock_softly(self) -> None:
         """On a file system without locks, a file that exists is the lock, with its owner's number in it."""
-        # A network's file system may run out of locks while another runner holds one.
-        if (owner := _find_owner(self._owner_file)) is not None:
-            raise _explain_busy(self._folder, owner)
-        self._is_soft = True
         # Its library removes a dead owner's file first, and takes the lock at its next try.
         self._lock = SoftFileLock(
             self._folder / SOFT_LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False
         )
         self._lock.acquire()
 
-    def _require_no_soft_lock(self) -> None:
-        """Give way to a runner that got no lock of the system when it began."""
-        soft = self._folder / SOFT_LOCK_FILE
-        if not soft.exists():
-            return
-        if (owner := _find_owner(self._owner_file)) is not None:
-            self._lock.release()
-            raise _explain_busy(self._folder, owner)
-        soft.unlink(missing_ok=True)
+    def _claim(self) -> None:
+        """Write the owner's file, or give way to a live owner: one may have the other kind of lock.
+
+        A network's file system may run out of locks while another runner holds one.
+        """
+        text = f"{os.getpid()} {psutil.Process().create_time()}\n"
+        for _ in range(2):
+            try:
+                with self._owner_file.open("x", encoding="utf-8") as file:
+                    file.write(text)
+                return
+            except FileExistsError:
+                if (owner := _read_owner(self._owner_file)) is not None:
+                    raise _explain_busy(self._folder, owner) from None
+                self._owner_file.unlink(missing_ok=True)
+            except OSError:
+                self._owner_file.unlink(missing_ok=True)  # on a full disk it is there, and empty
+                raise
+        raise _explain_busy(self._folder, None)
 
     def release(self) -> None:
         """Remove the lock's files and release the lock."""
         self._owner_file.unlink(missing_ok=True)
         # While it is still held: a runner that has opened it already notices that it is gone, and makes another.
         with contextlib.suppress(PermissionError):  # Windows removes no open file
-            for name in (LOCK_FILE, SOFT_LOCK_FILE) if self._is_soft else (LOCK_FILE,):
+            for name in (LOCK_FILE, SOFT_LOCK_FILE):
                 (self._folder / name).unlink(missing_ok=True)
         self._lock.release()
 

@@ -49,6 +49,9 @@ for _ in range(100):
 print(taken)
 """
 
+#: The same, where the owner's number decides between the two kinds of lock.
+RACE_FOR_EITHER = RACE.replace("run_lock._read_owner = lambda path: None", "pass")
+
 
 @contextlib.contextmanager
 def another_runner(path: Path, before: str = "") -> Iterator[int]:
@@ -149,7 +152,12 @@ def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_of_runners_that_race_for_a_lock_only_one_has_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "programs",
+    [[RACE] * 4, [WITHOUT_FLOCK + RACE] * 4, [RACE_FOR_EITHER, WITHOUT_FLOCK + RACE_FOR_EITHER] * 2],
+    ids=["locks", "no locks", "locks for some"],
+)
+def test_of_runners_that_race_for_a_lock_only_one_has_it(tmp_path: Path, programs: list[str]) -> None:
     """Also while its owner removes the file, and from the first moment, when a dead one's is taken over."""
     run = tmp_path / "run"
     run.mkdir()
@@ -158,7 +166,7 @@ def test_of_runners_that_race_for_a_lock_only_one_has_it(tmp_path: Path) -> None
         racers = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-c", RACE, str(run)],
+                    [sys.executable, "-c", program, str(run)],
                     cwd=PROJECT,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -166,7 +174,7 @@ def test_of_runners_that_race_for_a_lock_only_one_has_it(tmp_path: Path) -> None
                     text=True,
                 )
             )
-            for _ in range(4)
+            for program in programs
         ]
         for racer in racers:
             assert racer.stdout is not None
