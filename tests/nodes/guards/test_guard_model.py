@@ -167,7 +167,7 @@ def test_without_a_sensor_others_warn_once(model: Any, monkeypatch: pytest.Monke
     sample(guard_model(model, often()))
     assert card.looks == STEPS
     assert [record.message for record in caplog.records if "no temperature" in record.message] == [
-        "videogen: card has no temperature: its driver gives no temperature; it is not guarded until it has"
+        "videogen: card has no temperature: its driver reports no temperature; it is not guarded until it reports one"
     ]
 
 
