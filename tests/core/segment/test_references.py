@@ -17,7 +17,6 @@ from custom_nodes.videogen.core.segment.references import (
     reference_names,
     rename_images,
     story_cast,
-    used_names,
 )
 from custom_nodes.videogen.core.story.parser import parse_story
 
@@ -70,18 +69,6 @@ def test_what_the_workflow_shows_needs_no_files():
     assert found["anna"] == (1.2, ())
     assert found["garden"] == (0.3, ())
     assert found["ben"][1] == ("videogen/uber_den_garten/ben.png",)
-
-
-def test_all_files_of_a_segment_each_once():
-    plan = plan_segment(story(), 1)
-    assert used_names(plan, cast_roles(plan)) == [
-        "anna.png",
-        "more/anna side.png",
-        "videogen/uber_den_garten/ben.png",
-        "videogen/uber_den_garten/can.png",
-        "masks/ben.png",
-    ]
-    assert used_names(plan, []) == []
 
 
 @pytest.mark.parametrize(

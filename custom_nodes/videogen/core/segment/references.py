@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,12 +93,6 @@ def cast_roles(
 def cast_of(plan: SegmentPlan) -> list[Entity]:
     """Characters, objects and location of a segment, in this order."""
     return [*plan.characters, *plan.objects, *((plan.location,) if plan.location is not None else ())]
-
-
-def used_names(plan: SegmentPlan, roles: Sequence[Role]) -> list[str]:
-    """All files that a segment's roles and regions need, each once."""
-    masks = [mask_name(entity) for entity in cast_of(plan)] if roles else []
-    return list(dict.fromkeys(name for name in (*(name for role in roles for name in role.names), *masks) if name))
 
 
 def missing_image(entity: Entity, name: str, where: str = "ComfyUI's input folder") -> Problem:
