@@ -15,6 +15,8 @@ from runner.cli import main
 from runner.commands import run as run_command
 from runner.run.request import RunRequest, RunResult
 from runner.state.progress import Display
+from runner.state.run_directory import RunDirectory
+from tests.support.journal_events import finish
 from tests.support.stories import segment_graph, small_story
 
 Ask = Callable[..., RunRequest]
@@ -33,8 +35,9 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
 
         def run_story(request: RunRequest, display: Display) -> RunResult:
             asked.append(request)
-            (request.out / "segments").mkdir(parents=True)
-            (request.out / "segments" / "segment_01.mp4").write_bytes(b"clip")
+            with RunDirectory(request.out, request.loaded.story.title) as directory:
+                (directory.segments / "segment_01.mp4").write_bytes(b"clip")
+                finish(directory.journal, 1, file="segments/segment_01.mp4")
             return RunResult(request.out, (), (), {}, None)
 
         monkeypatch.setattr(run_command, "run_story", run_story)
