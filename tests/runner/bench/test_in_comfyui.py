@@ -39,7 +39,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], Path]]:
     ("command", "options"),
     [
         ("ipadapter --frames 1 --rounds 1", ["--device", "cpu", "--frames", "1", "--rounds", "1"]),
-        ("frames --parts anchor --rounds 1", ["--device", "cpu", "--rounds", "1", "--parts", "anchor"]),
+        ("frames --parts anchor --rounds 1", ["--device", "cpu", "--parts", "anchor", "--rounds", "1"]),
         ("continuity --calibrate", ["--calibrate"]),
         ("thermal --rounds 1 --steps 5", ["--device", "cpu", "--rounds", "1", "--steps", "5"]),
     ],
