@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from custom_nodes.videogen.core.digest import digest
@@ -29,6 +29,7 @@ from ..rendering.attempts import find_submitted
 from ..rendering.failures import SERVER_FAILURES, Failure, classify_error, classify_outcome
 from ..rendering.retries import REFERENCE_REMEDIES, AttemptState, Remedy, choose_remedy
 from ..rendering.run_log import RunLog
+from ..state.events import ReferenceDone
 from ..state.run_directory import RunDirectory
 from ..workflows.story_images import HashInput, Missing
 from .graph import SAVE_REFERENCE_NODE, ReferencesGraph
@@ -36,27 +37,6 @@ from .graph import SAVE_REFERENCE_NODE, ReferencesGraph
 #: In a run directory: the folder of the images, and the record of each.
 FOLDER, RECORD_FILE = "references", "references.json"
 _NAMESPACE = uuid.UUID("9a3d1a52-5f7f-4c0e-8a57-9f0f6a1d7c33")
-
-
-@dataclass(frozen=True)
-class DrawnReference:
-    """A reference image that a run has drawn, as ``references.json`` and the report have it.
-
-    Attributes:
-        key: of what it was drawn from, see `member_key`. With another one it is drawn again.
-        seconds: that the server took.
-    """
-
-    name: str
-    kind: str
-    entity: str
-    key: str
-    prompt: str
-    seed: int
-    bytes: int
-    sha256: str
-    seconds: float
-    server: str
 
 
 class ReferencesRun:
@@ -164,7 +144,7 @@ class ReferencesRun:
         if outcome.status != "success":
             raise _FailedPromptError(classify_outcome(outcome), VideoGenError("render-failed", outcome.error))
         path = self._fetch(server, member, graph, outcome)
-        drawn = DrawnReference(
+        drawn = ReferenceDone(
             name=member.file,
             kind=member.entity.kind,
             entity=member.entity.name,
@@ -178,7 +158,7 @@ class ReferencesRun:
         )
         record = {**read_record(self.directory.path), member.file: drawn}
         self.directory.write_json(RECORD_FILE, {name: asdict(entry) for name, entry in record.items()})
-        self.log.note_reference_done(asdict(drawn))
+        self.log.note(drawn)
         return path
 
     def _prompt_id(self, member: CastMember, graph: Graph, state: AttemptState) -> str:
@@ -284,11 +264,11 @@ def _find_copy(directory: Path, name: str) -> Path | None:
     return find_file(folder, name) if folder.is_dir() else None
 
 
-def read_record(directory: Path) -> dict[str, DrawnReference]:
+def read_record(directory: Path) -> dict[str, ReferenceDone]:
     """``references.json`` of a run directory, by the images' names; empty when it is missing or unreadable."""
     try:
         data = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
-        return {str(name): DrawnReference(**entry) for name, entry in data.items()}
+        return {str(name): ReferenceDone(**entry) for name, entry in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

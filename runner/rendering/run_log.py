@@ -17,7 +17,6 @@ from ..state.events import (
     AttemptFailed,
     Event,
     FilmDone,
-    ReferenceDone,
     ReferenceFailed,
     ReferenceSubmitted,
     RunInterrupted,
@@ -199,9 +198,6 @@ class RunLog:
 
     def note_reference_failed(self, name: str, failure: Failure, error: VideoGenError) -> None:
         self.note(ReferenceFailed(name=name, failure=failure.value, message=error.message))
-
-    def note_reference_done(self, reference: Mapping[str, Any]) -> None:
-        self.note(ReferenceDone(**reference))
 
     # ------------------------------------------------------------------ servers, and the run itself
 

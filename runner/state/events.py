@@ -331,7 +331,14 @@ class ReferenceFailed(Event, event="reference-failed"):
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceDone(Event, event="reference-done"):
-    """A reference image was drawn and is in the run directory; the fields are those of `DrawnReference`."""
+    """A reference image was drawn and is in the run directory; ``references.json`` and the report have the same fields.
+
+    Attributes:
+        name: of the image's file, as the story has it.
+        kind, entity: ``character`` or ``object``, and its name.
+        key: of what it was drawn from, see `member_key`. With another one it is drawn again.
+        seconds: that the server took.
+    """
 
     name: str
     kind: str
