@@ -89,13 +89,7 @@ class SegmentResults:
         result = rendered.describe(task)
         if rendered.measurement is not None:
             return self._accept_take(task, rendered.file, rendered.measurement, result)
-        self._log.note_verified(task.number, rendered.file.path.name, result)
-        try:
-            keep_previous(rendered.file.target)
-            rendered.file.path.replace(rendered.file.target)
-        except OSError as error:
-            raise explain_os_error(error, rendered.file.target) from None
-        self._log.note_done(task.number, result)
+        _place_file(self._directory, task.number, rendered.file.path.name, result, self._log)
         plan = rendered.job.plan
         changes = [f"at {plan.size[0]}×{plan.size[1]}"] if task.variant.size else []
         if task.variant.seed_offset:
@@ -150,8 +144,6 @@ class SegmentResults:
 def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[str, Any]:
     """Make the best take of a segment its file.
 
-    As for any other file: it is written to the journal first, then it is renamed, then the segment is done.
-
     Returns:
         The take.
     """
@@ -169,15 +161,24 @@ def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[s
         },
         "takes": list_takes(takes, best),
     }
-    log.note_verified(number, best["part"], result)
+    _place_file(directory, number, best["part"], result, log)
+    return best
+
+
+def _place_file(directory: RunDirectory, number: int, part: str, result: Mapping[str, Any], log: RunLog) -> None:
+    """Give a verified file its name: written to the journal first, then renamed, then the segment is done.
+
+    Args:
+        part: where the file is now, relative to ``segments/``.
+    """
+    log.note_verified(number, part, result)
     target = directory.path / result["file"]
     try:
         keep_previous(target)
-        (directory.segments / best["part"]).replace(target)
+        (directory.segments / part).replace(target)
     except OSError as error:
         raise explain_os_error(error, target) from None
     log.note_done(number, result)
-    return best
 
 
 def recover_takes(directory: RunDirectory, max_takes: int) -> None:
