@@ -6,6 +6,7 @@
   python3 install.py --test [ARGS ...]      set up with the test tools, then run all tests (ARGS go to pytest)
   python3 install.py --comfyui PATH ...     use an installed ComfyUI, with its Python and its models
   python3 install.py --embedded ...         go back to the ComfyUI inside .videogen/
+  python3 install.py --comfyui-version X    another version of the ComfyUI inside .videogen/
   python3 install.py --newest ...           the newest packages in range, instead of the tested versions
   python3 install.py --pinned ...           go back to the tested versions
 
@@ -37,24 +38,30 @@ if sys.version_info < (3, 10):  # noqa: UP036
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from runner.setup import browser, checks, environment
-from runner.setup.comfyui import existing, pack_link, release, torch_build
+from runner.setup.comfyui import existing, frontend, pack_link, release, templates, torch_build
 from runner.setup.console import Console
 from runner.setup.errors import SetupError, explain
 from runner.setup.steps import Step, carry_out, is_done
-from runner.setup.versions import COMFYUI, COMFYUI_AT_LEAST
+from runner.setup.versions import COMFYUI_AT_LEAST, RELEASE_OF, Release
 from runner.setup.workspace import WINDOWS, Workspace
+from runner.terminal.streams import plain_streams
 
 ROOT = Path(__file__).resolve().parent
+#: Each has servers, models and a browser of its own: two to three gigabytes.
+MAX_TEST_PROCESSES = 4
 
 
-def plan(workspace: Workspace, theirs: existing.Existing | None, testing: bool) -> list[Step]:
-    """All steps, in their order. `theirs`: the ComfyUI to use instead of one in .videogen/."""
+def plan(
+    workspace: Workspace, theirs: existing.Existing | None, releases: list[Release], options: argparse.Namespace
+) -> list[Step]:
+    """All steps, in their order. `theirs`: the ComfyUI to use instead of one of `releases` in .videogen/."""
+    testing, renew = options.test is not None, options.comfyui_version is not None
     gpus = torch_build.list_gpus()
-    downloads = [environment.plan_runner(workspace, testing)]
+    runner = environment.plan_runner(workspace, testing)
     if theirs:
-        downloads += [existing.plan_packages(workspace, theirs)]
-    else:
-        downloads += [release.plan_comfyui(workspace), torch_build.plan_torch(workspace, gpus)]
+        downloads = [runner, existing.plan_packages(workspace, theirs)]
+    else:  # ComfyUI first: the tested versions of all packages depend on its version
+        downloads = [release.plan_comfyui(workspace, releases, renew), runner, torch_build.plan_torch(workspace, gpus)]
         downloads += [release.plan_requirements(workspace)]
     steps = [
         environment.plan_venv(workspace),
@@ -63,7 +70,12 @@ def plan(workspace: Workspace, theirs: existing.Existing | None, testing: bool) 
         pack_link.plan_link(theirs.path if theirs else workspace.comfyui, workspace.pack),
         torch_build.plan_device(workspace, theirs, gpus),
     ]
-    return [*steps, browser.plan_chromium(workspace)] if testing else steps
+    for_tests = [
+        browser.plan_chromium(workspace),
+        frontend.plan_frontend(workspace),
+        templates.plan_templates(workspace),
+    ]
+    return [*steps, *for_tests] if testing else steps
 
 
 def choose_versions(workspace: Workspace, options: argparse.Namespace) -> None:
@@ -76,14 +88,18 @@ def choose_versions(workspace: Workspace, options: argparse.Namespace) -> None:
 
 def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
     """Do what is missing. Returns whether anything was."""
-    theirs = existing.choose_comfyui(workspace, options.comfyui, options.python, options.embedded)
+    embedded = options.embedded or options.comfyui_version is not None
+    theirs = existing.choose_comfyui(workspace, options.comfyui, options.python, embedded)
+    releases = release.choose_releases(workspace, options.comfyui_version)
     choose_versions(workspace, options)
-    steps = plan(workspace, theirs, testing=options.test is not None)
+    steps = plan(workspace, theirs, releases, options)
     pending = [step for step in steps if not is_done(workspace, step)]
     if pending:
         checks.check_disk(workspace, pending)
         workspace.console.say(f"Setting up videogen in {workspace.folder}")
-        workspace.write_log(f"{time.ctime()}: {shlex.join(sys.argv)}, Python {sys.version}, {platform.platform()}")
+        workspace.write_log(
+            f"{time.ctime()}: {shlex.join(own_arguments(sys.argv))}, Python {sys.version}, {platform.platform()}"
+        )
     for step in steps:
         if not is_done(workspace, step):  # asked again, because the steps before it may have changed that
             carry_out(workspace, step)
@@ -91,7 +107,7 @@ def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
         comfyui=str(theirs.path if theirs else workspace.comfyui),
         python=theirs.python if theirs else workspace.python,
         args=["--cpu"] if workspace.record["device"] == "cpu" else [],
-        version=theirs.version if theirs else COMFYUI,
+        version=theirs.version if theirs else workspace.release.version,
         source="existing" if theirs else workspace.record.get("embedded_from", "wheel"),
     )
     if theirs and options.test is not None and "torch" not in workspace.list_installed():
@@ -101,7 +117,8 @@ def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        usage="python3 install.py [--comfyui PATH [--python EXE] | --embedded] [--newest | --pinned] [--run ... | --test ...]",
+        usage="python3 install.py [--comfyui PATH [--python EXE] | --embedded | --comfyui-version X] "
+        "[--newest | --pinned] [--run ... | --test ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -109,6 +126,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--comfyui", metavar="PATH", help=f"an installed ComfyUI, {COMFYUI_AT_LEAST} or newer")
     which.add_argument("--embedded", action="store_true", help="use the one in .videogen/ again")
+    known = ", ".join(RELEASE_OF)
+    which.add_argument(
+        "--comfyui-version", metavar="X", help=f"set up this version in .videogen/: {known} or {release.NEWEST}"
+    )
     parser.add_argument("--python", metavar="EXE", help="the Python that runs it, if it is not found next to it")
     versions = parser.add_mutually_exclusive_group()
     versions.add_argument("--newest", action="store_true", help="the newest packages in range")
@@ -120,6 +141,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.python and not options.comfyui:
         parser.error("--python names the Python that runs the ComfyUI of --comfyui PATH: give both")
     return options
+
+
+def own_arguments(arguments: list[str]) -> list[str]:
+    """The arguments of install.py itself: those after --run are the runner's, and can have keys and passwords in them."""
+    for place, argument in enumerate(arguments):
+        if argument.partition("=")[0] in ("--run", "--test"):
+            return [*arguments[:place], argument.partition("=")[0], "..."][: place + 2]
+    return arguments
 
 
 def hand_over(command: list[str]) -> int:
@@ -144,6 +173,11 @@ def report(error: SetupError, workspace: Workspace) -> None:
 
 
 def main(arguments: list[str] | None = None, workspace: Workspace | None = None) -> int:
+    with plain_streams():
+        return install(arguments, workspace)
+
+
+def install(arguments: list[str] | None, workspace: Workspace | None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     workspace = workspace or Workspace(ROOT)
     try:
@@ -168,11 +202,17 @@ def main(arguments: list[str] | None = None, workspace: Workspace | None = None)
     if options.run is not None:
         return hand_over([workspace.python, "-m", "runner", "run", *options.run])
     if options.test is not None:
-        return hand_over([workspace.python, "-m", "pytest", *options.test])
+        return hand_over([workspace.python, "-m", "pytest", *(options.test or in_several_processes())])
     state = "Ready" if worked else "Everything is set up"
     workspace.console.say(f"{state}: ComfyUI {workspace.record['version']} in {workspace.record['comfyui']}.")
     workspace.console.say("Render the demo: python3 install.py --run")
     return 0
+
+
+def in_several_processes() -> list[str]:
+    """Options of pytest for the whole suite: what shares a server stays in one process, and the longest come first."""
+    processes = min(os.cpu_count() or 1, MAX_TEST_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"] if processes > 1 else []
 
 
 def interrupt(*_: object) -> NoReturn:

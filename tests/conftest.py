@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from tests.support.editor import VIEWPORT, Editor, running_browser
+from tests.support.groups import GroupScheduling, place_of
 from tests.support.needs import skip_or_fail
 from tests.support.servers.comfy import ComfyServer, running_server
 
@@ -25,6 +27,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_errors: something may be logged as an error in this test")
     # A shell starts background jobs with Ctrl-C ignored, and the runners under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        # Before anything imports torch, and for the servers that tests start: otherwise each would take all cores.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest groups first, for several processes."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    """With ``--dist loadscope``: what shares a server stays in one process, not only what shares a module."""
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 # ------------------------------------------------------------------ a real ComfyUI

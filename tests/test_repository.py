@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -65,3 +66,45 @@ def test_the_formatter_has_no_exceptions() -> None:
         if path != Path(__file__) and exception.search(path.read_text(encoding="utf-8"))
     ]
     assert excepted == []
+
+
+#: A call that opens what strangers have written, or compares with what they have → the only file that makes it.
+DOORS = {
+    "Image.open": "custom_nodes/videogen/media/foreign/pictures.py",
+    "av.open": "custom_nodes/videogen/media/foreign/containers.py",
+    "cv2.imread": "",
+    "cv2.imreadmulti": "",
+    "cv2.VideoCapture": "",
+    "torch.load": "custom_nodes/videogen/comfyui/attention/adapter_files.py",
+    "pickle.load": "",
+    "pickle.loads": "",
+    "yaml.load": "custom_nodes/videogen/core/story/documents.py",
+    "difflib.get_close_matches": "custom_nodes/videogen/core/similar_names.py",
+}
+#: Weights that the benchmarks download themselves.
+BENCHMARKS = {"runner/bench/footage/mobilenet.py"}
+
+
+def calls_in(source: str) -> set[str]:
+    """The calls of a source that are of the form ``module.function()``."""
+    functions = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return {
+        f"{function.value.id}.{function.attr}"
+        for function in functions
+        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
+    }
+
+
+def test_what_strangers_have_written_is_opened_at_one_door() -> None:
+    elsewhere = {
+        name: sorted(calls)
+        for path in python_files()
+        if (name := path.relative_to(PROJECT).as_posix()).startswith(("custom_nodes/", "runner/"))
+        and name not in BENCHMARKS
+        and (calls := {call for call in calls_in(path.read_text("utf-8")) if call in DOORS and DOORS[call] != name})
+    }
+    assert elsewhere == {}
+
+
+def test_a_call_beside_the_door_is_found() -> None:
+    assert calls_in("with Image.open(path) as image:\n    av.open(str(path)).close()") >= {"Image.open", "av.open"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shutil
 from pathlib import Path
 
+from custom_nodes.videogen.media.programs import find_program
+
 from . import apt
+from .checks import is_under_ci
 from .errors import CommandError, SetupError, Skipped
 from .steps import Step
 from .workspace import Workspace
@@ -20,7 +22,7 @@ def plan_chromium(workspace: Workspace) -> Step:
 
 def has_chromium() -> bool:
     """Whether there is one on the PATH or among Playwright's downloads."""
-    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))):
+    if any(map(find_program, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))):
         return True
     home = {"Darwin": "~/Library/Caches/ms-playwright", "Windows": "~/AppData/Local/ms-playwright"}
     folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or home.get(platform.system(), "~/.cache/ms-playwright")
@@ -38,6 +40,6 @@ def install_chromium(workspace: Workspace) -> str:
         workspace.run_command([workspace.python, "-m", "playwright", "install", *more, "chromium"])
         return "from Playwright"
     except CommandError as error:
-        if os.environ.get("CI", "").lower() in ("", "0", "false"):
-            raise Skipped(f"so the browser tests will be skipped: {error}") from error
-        raise SetupError(f"No Chromium; under CI the browser tests must run.\n{error}", error.hint) from error
+        if is_under_ci():
+            raise SetupError(f"No Chromium; under CI the browser tests must run.\n{error}", error.hint) from error
+        raise Skipped(f"so the browser tests will be skipped: {error}") from error

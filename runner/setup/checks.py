@@ -1,8 +1,9 @@
-"""Checks of disk space and network, before anything is downloaded."""
+"""Checks of disk space and network, before anything is downloaded, and of where the set-up runs."""
 
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import urllib.request
 
@@ -23,6 +24,11 @@ def can_reach(url: str) -> bool:
             return True
     except (OSError, ValueError, http.client.HTTPException):
         return False
+
+
+def is_under_ci() -> bool:
+    """Whether a CI system runs this: there, what only tests need is needed."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def check_disk(workspace: Workspace, pending: list[Step]) -> None:

@@ -6,15 +6,23 @@ import sys
 import time
 from typing import TextIO
 
+from custom_nodes.videogen.core.printable import neutralize
+
 
 class Console:
     """One line a step; on a terminal it shows the seconds that have passed."""
 
     def __init__(self, out: TextIO | None = None) -> None:
-        self.out = out or sys.stdout
+        out = out or sys.stdout
+        # The stream below the one that neutralizes: carriage returns of a line that is written again are our own.
+        self.out: TextIO = getattr(out, "styled", out)
         self.tty, self.title, self.started = self.out.isatty(), "", 0.0
 
     def say(self, text: str, end: str = "\n") -> None:
+        """Write a line; what pip or a file put into it is neutralized."""
+        self._write(neutralize(text), end)
+
+    def _write(self, text: str, end: str) -> None:
         encoding = self.out.encoding or "utf-8"
         for mark, plain in {"✓": "ok", "✗": "failed", "…": "..."}.items():
             if mark.encode(encoding, "replace") == b"?":
@@ -28,8 +36,10 @@ class Console:
 
     def tick(self) -> None:
         if self.tty:
-            self.say(f"\r  {self.title} … {time.monotonic() - self.started:.0f} s ", end="")
+            title = neutralize(self.title)
+            self._write(f"\r  {title} … {time.monotonic() - self.started:.0f} s ", "")
 
     def finish(self, mark: str, detail: str) -> None:
         seconds = f"{time.monotonic() - self.started:.1f} s{detail}"
-        self.say(f"\r  {mark} {self.title} … {seconds}" if self.tty else f"{seconds} {mark}")
+        line = neutralize(f"  {mark} {self.title} … {seconds}" if self.tty else f"{seconds} {mark}")
+        self._write(f"\r{line}" if self.tty else line, "\n")

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from custom_nodes.videogen.media.openers import private
+
 from .errors import SetupError
 
 
@@ -18,7 +20,8 @@ def hold_lock(path: Path) -> Iterator[int]:
     Raises:
         SetupError: another process holds it; the file says which.
     """
-    with path.open("a+", encoding="utf-8") as file:
+    # Nobody else may open it: who can read a file can lock it.
+    with open(path, "a+", encoding="utf-8", opener=private) as file:
         try:
             if sys.platform == "win32":
                 import msvcrt

@@ -13,9 +13,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def constraints_path(root: Path, python: str) -> Path:
-    """The file with the tested version of each package for a Python ("3.11"), which may not exist."""
-    return root / "runner" / "setup" / "constraints" / f"python-{python}.txt"
+def constraints_path(root: Path, python: str, comfyui: str) -> Path:
+    """The file with the tested version of each package for a Python ("3.11") and a ComfyUI, which may not exist."""
+    return root / "runner" / "setup" / "constraints" / f"comfyui-{comfyui}-python-{python}.txt"
 
 
 def read_requirements(text: str) -> dict[str, str]:

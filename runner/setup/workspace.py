@@ -16,7 +16,7 @@ from .console import Console
 from .errors import CommandError, explain
 from .lock import hold_lock
 from .requirements import canonical, constraints_path, read_dependencies
-from .versions import TORCH_PINS
+from .versions import RELEASES, TORCH_PINS, Release, release_in
 
 WINDOWS = os.name == "nt"
 
@@ -113,7 +113,8 @@ class Workspace:
     def pip_install(self, *arguments: str) -> None:
         """pip install into the venv, where nothing may replace torch or leave the ranges that the runner asks for."""
         constraints = self.folder / "constraints.txt"
-        constraints.write_text("\n".join(TORCH_PINS + self.read_dependencies("dependencies")) + "\n", "utf-8")
+        limits = [*TORCH_PINS, *self.release.limits, *self.read_dependencies("dependencies")]
+        constraints.write_text("\n".join(limits) + "\n", "utf-8")
         self.pip("install", "--progress-bar", "off", "-c", str(constraints), *arguments)
 
     def pip_install_tested(self, *arguments: str) -> None:
@@ -161,13 +162,23 @@ class Workspace:
         return {canonical(name): version for name, _, version in names}
 
     @property
+    def comfyui_in_place(self) -> Release | None:
+        """The release of ComfyUI that is in .videogen/comfyui, completely."""
+        return release_in(self.comfyui)
+
+    @property
+    def release(self) -> Release:
+        """The release whose packages the venv has: that in .videogen/comfyui, else the newest."""
+        return self.comfyui_in_place or RELEASES[0]
+
+    @property
     def newest(self) -> bool:
         """Whether the newest versions are used instead of the tested ones, since --newest and until --pinned."""
         return self.record.get("packages") == "newest"
 
     def find_pins(self) -> Path | None:
-        """The constraints file of the venv's Python; None where there is none, and with `newest`."""
-        path = constraints_path(self.root, self.look_at_venv().partition(" ")[0])
+        """The constraints file of the venv's Python and the ComfyUI; None where there is none, and with `newest`."""
+        path = constraints_path(self.root, self.look_at_venv().partition(" ")[0], self.release.version)
         return path if path.exists() and not self.newest else None
 
     def describe_versions(self) -> str:
@@ -175,7 +186,11 @@ class Workspace:
         if self.newest:
             return "newest versions"
         python = self.look_at_venv().partition(" ")[0]
-        return "" if self.find_pins() else f"newest versions in range, because none were tested with Python {python}"
+        return (
+            ""
+            if self.find_pins()
+            else f"newest versions in range, because none were tested with Python {python} and ComfyUI {self.release.version}"
+        )
 
     def read_pins(self) -> str:
         pins = self.find_pins()

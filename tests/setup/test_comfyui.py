@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from runner.setup import checks
 from runner.setup.comfyui.pack_link import is_linked, link_pack
-from runner.setup.comfyui.release import unpack_release
 from runner.setup.errors import SetupError
 from tests.setup import test_install
 from tests.setup.test_install import make_checkout, make_wheel, record, run
@@ -20,38 +18,6 @@ from tests.setup.test_install import make_checkout, make_wheel, record, run
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_checkout(tmp_path, monkeypatch)
-
-
-def test_a_release_is_unpacked_without_its_top_folder_and_never_outside(tmp_path: Path) -> None:
-    archive = tmp_path / "release.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        for name in ("ComfyUI-0.3.75/main.py", "ComfyUI-0.3.75/comfy/sd.py", "ComfyUI-0.3.75/../../evil.py", "/etc/x"):
-            info = tarfile.TarInfo(name)
-            info.size = 4
-            tar.addfile(info, io.BytesIO(b"code"))
-        link = tarfile.TarInfo("ComfyUI-0.3.75/link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
-    unpack_release(archive, tmp_path / "a" / "b")
-    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert files == ["a/b/comfy/sd.py", "a/b/etc/x", "a/b/main.py", "release.tar.gz"]
-
-
-def test_github_comes_before_the_wheel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in {
-            "comfyui_version.py": '__version__ = "0.3.75"',
-            "main.py": "x",
-            "custom_nodes/x.py": "x",
-        }.items():
-            info = tarfile.TarInfo(f"ComfyUI-0.3.75/{name}")
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text.encode()))
-    monkeypatch.setattr(checks, "open_url", lambda *_, **__: contextlib.closing(io.BytesIO(buffer.getvalue())))
-    status, setup = run(root)
-    assert (status, record(root)["source"]) == (0, "github")
-    assert not [line for line in setup.commands if "horde" in line]
 
 
 def test_a_portal_instead_of_github_leads_to_the_wheel(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +32,7 @@ def test_another_version_than_asked_for_is_refused(
     make = make_wheel
     monkeypatch.setattr(test_install, "make_wheel", lambda path: make(path, "0.3.99"))
     assert run(root)[0] == 1
-    assert "wheel: what came has version 0.3.99" in capsys.readouterr().err
+    assert "ComfyUI 0.3.75 from wheel: what came has version 0.3.99" in capsys.readouterr().err
     assert not (root / ".videogen/comfyui").exists()
 
 

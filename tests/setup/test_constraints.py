@@ -13,7 +13,7 @@ import install
 from runner.setup.constraints import freeze
 from runner.setup.errors import SetupError
 from runner.setup.requirements import canonical, constraints_path, read_dependencies
-from runner.setup.versions import COMFYUI_ALSO, TORCH
+from runner.setup.versions import RELEASE_OF, TORCH
 from tests.setup.test_install import PROJECT, make_checkout, record, run
 
 FILES = sorted((PROJECT / "runner" / "setup" / "constraints").glob("*.txt"))
@@ -26,8 +26,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+def pins_path(root: Path, python: str = "3.11") -> Path:
+    """The file for the ComfyUI that comes where GitHub cannot be reached."""
+    return constraints_path(root, python, "0.3.75")
+
+
 def write_pins(root: Path, text: str, python: str = "3.11") -> Path:
-    path = constraints_path(root, python)
+    path = pins_path(root, python)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
@@ -36,13 +41,23 @@ def write_pins(root: Path, text: str, python: str = "3.11") -> Path:
 # ------------------------------------------------------------------ the files
 
 
-def test_there_is_a_file_for_the_python_of_ci() -> None:
-    assert constraints_path(PROJECT, "3.11") in FILES
+@pytest.mark.parametrize("version", RELEASE_OF)
+def test_there_is_a_file_for_the_python_of_ci(version: str) -> None:
+    assert constraints_path(PROJECT, "3.11", version) in FILES
+
+
+def split_name(path: Path) -> tuple[str, str]:
+    """The versions of ComfyUI and Python that a file is for."""
+    found = re.fullmatch(r"comfyui-(\d+\.\d+\.\d+)-python-(3\.\d+)\.txt", path.name)
+    assert found, path.name
+    assert found[1] in RELEASE_OF, path.name
+    return found[1], found[2]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_has_one_version_a_line_sorted_and_nothing_of_torch(path: Path) -> None:
-    assert re.fullmatch(r"python-3\.\d+\.txt", path.name)
+    version, python = split_name(path)
+    assert path == constraints_path(PROJECT, python, version)
     lines = path.read_text(encoding="utf-8").splitlines()
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][a-z0-9.]*", line) for line in lines)
     names = [line.partition("==")[0] for line in lines]
@@ -55,14 +70,20 @@ def test_a_file_has_one_version_a_line_sorted_and_nothing_of_torch(path: Path) -
 def test_everything_that_is_asked_for_has_a_version_in_its_range(path: Path) -> None:
     pins = dict(line.split("==") for line in path.read_text(encoding="utf-8").splitlines())
     pyproject = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
-    pack = (PROJECT / "custom_nodes/videogen/requirements.txt").read_text(encoding="utf-8") + COMFYUI_ALSO
-    wanted = [*read_dependencies(pyproject, "dependencies"), *read_dependencies(pyproject, "test")]
+    version, python = split_name(path)
+    release = RELEASE_OF[version]
+    pack = (PROJECT / "custom_nodes/videogen/requirements.txt").read_text(encoding="utf-8")
+    wanted = [
+        *release.needs,
+        *release.limits,
+        *read_dependencies(pyproject, "dependencies"),
+        *read_dependencies(pyproject, "test"),
+    ]
     wanted += [line for line in pack.splitlines() if line and not line.startswith("#")]
-    python = path.stem.partition("-")[2]
     for requirement in map(Requirement, wanted):
         if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
-            version = pins[canonical(requirement.name)]
-            assert requirement.specifier.contains(Version(version)), f"{requirement}: {version}"
+            pinned = pins[canonical(requirement.name)]
+            assert requirement.specifier.contains(Version(pinned)), f"{requirement}: {pinned}"
 
 
 # ------------------------------------------------------------------ install.py
@@ -78,7 +99,7 @@ def test_the_runners_and_comfyuis_packages_get_the_tested_versions_and_torch_doe
     status, setup = run(root)
     assert status == 0
     lines = pip_lines(setup.commands)
-    pins = f"-c {constraints_path(root, '3.11')}"
+    pins = f"-c {pins_path(root)}"
     assert pins in lines["."]
     assert pins in lines[".videogen/requirements.txt"]
     assert pins not in lines["torchaudio==2.11.0"], "its own index may have another version of what it needs"
@@ -90,7 +111,7 @@ def test_the_runners_and_comfyuis_packages_get_the_tested_versions_and_torch_doe
 def test_the_tests_packages_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "hand_over", lambda _: 0)
     _, setup = run(root, "--test")
-    assert f"-c {constraints_path(root, '3.11')}" in pip_lines(setup.commands)[".[test]"]
+    assert f"-c {pins_path(root)}" in pip_lines(setup.commands)[".[test]"]
 
 
 def test_newest_ignores_them_until_pinned(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +119,7 @@ def test_newest_ignores_them_until_pinned(root: Path, capsys: pytest.CaptureFixt
     _, setup = run(root, "--newest")
     lines = pip_lines(setup.commands)
     assert set(lines) == {".", ".videogen/requirements.txt"}, "both again, and torch not"
-    assert all("--upgrade" in line and str(constraints_path(root, "3.11")) not in line for line in lines.values())
+    assert all("--upgrade" in line and str(pins_path(root)) not in line for line in lines.values())
     assert setup.printed.count("newest versions") == 1
     assert record(root)["packages"] == "newest"
     capsys.readouterr()
@@ -107,7 +128,7 @@ def test_newest_ignores_them_until_pinned(root: Path, capsys: pytest.CaptureFixt
     _, setup = run(root, "--pinned")
     lines = pip_lines(setup.commands)
     assert set(lines) == {".", ".videogen/requirements.txt"}
-    assert all(str(constraints_path(root, "3.11")) in line and "--upgrade" not in line for line in lines.values())
+    assert all(str(pins_path(root)) in line and "--upgrade" not in line for line in lines.values())
     assert run(root)[1].commands == []
     assert capsys.readouterr().err == ""
 
@@ -125,11 +146,14 @@ def test_new_versions_are_installed(root: Path) -> None:
 
 
 def test_a_python_that_nothing_was_tested_with_gets_the_newest_and_is_told_so_once(root: Path) -> None:
-    constraints_path(root, "3.11").rename(constraints_path(root, "3.10"))
+    pins_path(root).rename(pins_path(root, "3.10"))
     status, setup = run(root)
     assert status == 0
-    assert "python-3" not in " ".join(setup.commands)
-    assert setup.printed.count("newest versions in range, because none were tested with Python 3.11") == 1
+    assert "-python-3" not in " ".join(setup.commands)
+    assert (
+        setup.printed.count("newest versions in range, because none were tested with Python 3.11 and ComfyUI 0.3.75")
+        == 1
+    )
     assert run(root)[1].commands == []
 
 
@@ -138,7 +162,9 @@ def test_a_version_that_is_gone_leads_to_newest(root: Path, capsys: pytest.Captu
     assert run(root, **{"-e .": gone})[0] == 1
     said = capsys.readouterr().err
     assert gone in said
-    assert "python-3.11.txt is no longer available: --newest installs the newest versions in range." in said
+    assert (
+        "comfyui-0.3.75-python-3.11.txt is no longer available: --newest installs the newest versions in range." in said
+    )
 
 
 def test_without_a_network_the_hint_is_the_network(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,12 +192,13 @@ INSTALLED = {
 def checkout(root: Path) -> Path:
     (root / ".videogen" / "comfyui").mkdir(parents=True)
     (root / ".videogen" / "comfyui" / "requirements.txt").write_text("torch\naiohttp>=3.11.8\n", encoding="utf-8")
+    (root / ".videogen" / "comfyui" / "comfyui_version.py").write_text('__version__ = "0.3.75"', encoding="utf-8")
     return root
 
 
 def test_the_command_writes_what_is_installed_but_torch(checkout: Path) -> None:
     path = freeze.freeze(checkout, INSTALLED, "3.12")
-    assert path == constraints_path(checkout, "3.12")
+    assert path == pins_path(checkout, "3.12")
     expected = "aiohttp==3.14.5\nnvidia-ml-py==13.615.71\npytest==9.2.0\npyyaml==6.0.4\nrequests==2.34.2\n"
     assert path.read_text(encoding="utf-8") == expected
 
@@ -182,7 +209,7 @@ def test_an_environment_that_is_not_complete_is_not_written_down(checkout: Path,
     with pytest.raises(SetupError, match=f"has no {name}") as caught:
         freeze.freeze(checkout, installed, "3.12")
     assert "--newest --test" in caught.value.hint
-    assert not constraints_path(checkout, "3.12").exists()
+    assert not pins_path(checkout, "3.12").exists()
 
 
 def test_without_a_comfyui_nothing_is_written_down(root: Path) -> None:

@@ -66,7 +66,7 @@ def test_their_comfyui_is_kept_until_it_is_given_up(
     [
         (shutil.rmtree, "theirs does not exist"),
         (lambda folder: (folder / "main.py").unlink(), "is not a ComfyUI, it has no main.py"),
-        (lambda folder: make_comfyui(folder, "0.3.40"), "is ComfyUI 0.3.40; the pack needs 0.3.60 or newer"),
+        (lambda folder: make_comfyui(folder, "0.3.40"), "is ComfyUI 0.3.40; the pack needs 0.3.75 or newer"),
         (lambda folder: (folder / "comfyui_version.py").unlink(), "has no comfyui_version.py, so it is an old"),
         (lambda folder: shutil.rmtree(folder / "venv"), "Cannot tell which Python"),
     ],

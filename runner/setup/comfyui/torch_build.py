@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 from typing import NamedTuple
 
+from custom_nodes.videogen.media.programs import find_program, python_probe
+
 from .. import checks
 from ..steps import Step, fingerprint, is_done
 from ..versions import TORCH, TORCH_INDEX, TORCH_PINS
@@ -29,7 +31,10 @@ class Build(NamedTuple):
 
 def list_gpus() -> str:
     """The NVIDIA cards and their driver; empty without."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    program = find_program("nvidia-smi")
+    if program is None:
+        return ""
+    query = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         return subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -84,7 +89,7 @@ def plan_device(workspace: Workspace, existing: Existing | None, gpus: str) -> S
 
     def probe() -> str:
         imports = "" if existing else "import torchvision, torchaudio"  # do the three fit together?
-        device = workspace.run_command([python, "-c", imports + PROBE_DEVICE]).split()[-1]
+        device = workspace.run_command(python_probe(python, imports + PROBE_DEVICE)["args"]).split()[-1]
         workspace.record["device"] = device
         if device == "cpu" and gpus:
             return "but it cannot use the NVIDIA card, so ComfyUI will run on the CPU. Is the driver too old?"

@@ -1,4 +1,4 @@
-"""Write the constraints file of this Python: the exact versions that are installed in its environment.
+"""Write the constraints file of this Python and its ComfyUI: the exact versions that are installed in .videogen/venv.
 
   .videogen/venv/bin/python -m runner.setup.constraints.freeze
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import SetupError
 from ..requirements import canonical, constraints_path, read_dependencies, read_requirements
+from ..versions import read_version
 
 ROOT = Path(__file__).resolve().parents[3]
 #: This project, a new virtual environment's own packages, and those of a build of torch. NVML's bindings are none of these.
@@ -41,7 +42,7 @@ def list_needed(root: Path) -> set[str]:
 
 
 def freeze(root: Path, installed: dict[str, str], python: str) -> Path:
-    """Write the constraints file of a Python ("3.11").
+    """Write the constraints file of a Python ("3.11") and the ComfyUI in .videogen/.
 
     Raises:
         SetupError: packages are missing, so that the file would be incomplete.
@@ -51,7 +52,7 @@ def freeze(root: Path, installed: dict[str, str], python: str) -> Path:
             f"{sys.executable} has no {', '.join(missing)}.",
             "Run this with the Python in .videogen/venv, after python3 install.py --newest --test.",
         )
-    path = constraints_path(root, python)
+    path = constraints_path(root, python, read_version(root / ".videogen" / "comfyui"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(pin(installed), "utf-8")
     return path
