@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,12 +13,19 @@ from types import TracebackType
 
 import psutil
 
-from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.errors import StartFailedError, VideoGenError
+from custom_nodes.videogen.media.openers import private
+from custom_nodes.videogen.media.private_files import mask_secrets
 
 from .client import ComfyClient
 from .installation import Installation
+from .own_listener import HOST, OwnListener
 
 START_SECONDS = 300.0
+#: Beyond it an exit status is 128 plus the number of a signal, as shells have it.
+_LAST_EXIT_STATUS = 128
+#: Ports that are tried where others can take one before ComfyUI does.
+MAX_PORTS = 5
 _WATCHER = Path(__file__).with_name("exit_with_parent.py")
 
 
@@ -36,28 +43,42 @@ class EmbeddedServer:
         self.log = folder / "comfyui.log"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: OwnListener | None = None
 
     def start(self, stopped: Callable[[], bool] = lambda: False) -> ComfyClient:
-        """Start it and wait until it answers.
+        """Start it and wait until it answers, and nobody else in its place.
 
         Args:
             stopped: whether it is no longer wanted.
 
         Raises:
-            VideoGenError: `server-start-failed`, with the last lines of its log.
+            StartFailedError: with the last lines of its log.
         """
         for name in ("output", "temp", "user"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        for _ in range(MAX_PORTS):
+            client = self._start_on(OwnListener(), stopped)
+            if client is not None:
+                return client
+        raise self._explain(
+            f"another process of this machine has taken the port of ComfyUI before it could, {MAX_PORTS} times"
+        )
+
+    def _start_on(self, listener: OwnListener, stopped: Callable[[], bool]) -> ComfyClient | None:
+        """Start it on a port; None when another process listens there, which was asked nothing."""
+        self.stop()
+        self._listener = listener
+        self.url = f"http://{HOST}:{listener.port}"
         command = [
             str(self.installation.python),
             str(_WATCHER),
             str(self.installation.comfyui / "main.py"),
+            # Before ours: none of them can open it to other machines.
+            *self.installation.arguments,
             "--listen",
-            "127.0.0.1",
+            HOST,
             "--port",
-            str(port),
+            str(listener.port),
             "--disable-auto-launch",
             "--output-directory",
             str(self.folder / "output"),
@@ -67,9 +88,8 @@ class EmbeddedServer:
             str(self.folder / "user"),
             "--database-url",
             f"sqlite:///{(self.folder / 'user' / 'comfyui.db').as_posix()}",
-            *self.installation.arguments,
         ]
-        with self.log.open("ab") as log:
+        with open(self.log, "ab", opener=private) as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.installation.comfyui,
@@ -78,17 +98,29 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 # Its own group: Ctrl-C goes to the runner, which then stops the server in order.
                 start_new_session=True,
+                **listener.options,
             )
+        process = self._process
+        listener.refuse_after(process)
         client = ComfyClient(self.url)
         began = time.monotonic()
         deadline = began + START_SECONDS
-        process = self._process
         while time.monotonic() < deadline and not stopped():
             if process.poll() is not None:
-                raise self._explain(f"ComfyUI ended with status {process.returncode} while it was starting")
-            with contextlib.suppress(VideoGenError):
-                client.system_stats(timeout=2.0)
-                return client
+                self.stop()
+                if listener.is_taken():
+                    return None
+                ended = describe_end(process.returncode)
+                raise self._explain(
+                    f"ComfyUI {ended} while it was starting", hopeless=not was_killed(process.returncode)
+                )
+            if listener.belongs_to(process):
+                with contextlib.suppress(VideoGenError):
+                    client.system_stats(timeout=2.0)
+                    return client
+            elif listener.is_taken():
+                self.stop()
+                return None
             time.sleep(0.2)
         self.stop()
         raise self._explain(f"ComfyUI did not answer within {time.monotonic() - began:.0f} s")
@@ -111,8 +143,15 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Stop it and every process that it has started."""
         process, self._process = self._process, None
-        if process is None:
-            return
+        listener, self._listener = self._listener, None
+        if process is not None:
+            self._end(process)
+            mask_secrets(self.log)
+        if listener is not None:
+            listener.close()
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             parent = psutil.Process(process.pid)
             family = [parent, *parent.children(recursive=True)]
@@ -132,11 +171,11 @@ class EmbeddedServer:
         for name in ("output", "temp", "user"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def _explain(self, failure: str) -> VideoGenError:
-        return VideoGenError(
-            "server-start-failed",
+    def _explain(self, failure: str, *, hopeless: bool = False) -> StartFailedError:
+        return StartFailedError(
             f"{failure}; the end of its log {self.log}:\n{self.tail()}",
             "`videogen doctor` shows what this machine has; `python3 install.py` repairs an installation.",
+            hopeless=hopeless,
         )
 
     def __enter__(self) -> EmbeddedServer:
@@ -148,7 +187,14 @@ class EmbeddedServer:
         self.stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def was_killed(status: int) -> bool:
+    """Whether a process was ended by a signal, or by a fault that Windows reports as a large number."""
+    return status < 0 or status > _LAST_EXIT_STATUS
+
+
+def describe_end(status: int) -> str:
+    """How a process ended, as the end of a sentence about it."""
+    number = -status if status < 0 else status - _LAST_EXIT_STATUS
+    if was_killed(status) and number in set(signal.Signals):
+        return f"was killed by signal {number} ({signal.Signals(number).name})"
+    return f"ended with status {status}"

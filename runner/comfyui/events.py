@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import queue
 import random
 import socket
@@ -16,7 +16,12 @@ from urllib.parse import urlsplit
 
 import websocket
 
+from .answers import EventMessage, MalformedAnswerError, parse_json, read_as
+from .bounds import limits
+from .bounds.websocket import BoundedWebSocket
 from .transport import LOCAL_HOSTS
+
+log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to connect: doubled each time, up to the last.
 MIN_RECONNECT_INTERVAL, MAX_RECONNECT_INTERVAL = 0.2, 10.0
@@ -38,10 +43,15 @@ class EventStream:
         if ca_file:
             self._options["sslopt"] = {"ca_certs": ca_file}
         host = urlsplit(websocket_url).hostname or ""
-        if host in LOCAL_HOSTS:  # regardless of http_proxy and no_proxy
-            self._options["http_no_proxy"] = [host]
+        if host in LOCAL_HOSTS:
+            # Regardless of http_proxy and no_proxy. The library looks at this list only where a proxy is named.
+            self._options |= {"http_no_proxy": [host], "http_proxy_host": host, "http_proxy_port": 1}
         self._headers = [f"{name}: {value}" for name, value in headers.items()]
-        self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue(maxsize=10_000)
+        self._events: queue.Queue[tuple[str, dict[str, Any], int]] = queue.Queue(maxsize=10_000)
+        #: Bytes of text that the waiting events were.
+        self._waiting = 0
+        self._count_lock = threading.Lock()
+        self._was_told = False
         self._closing = threading.Event()
         self._connected = threading.Event()
         self._socket: websocket.WebSocket | None = None
@@ -57,9 +67,19 @@ class EventStream:
     def next(self, timeout: float) -> tuple[str, dict[str, Any]] | None:
         """The next event as (type, data), or None after `timeout` seconds of silence."""
         try:
-            return self._events.get(timeout=timeout)
+            kind, data, size = self._events.get(timeout=timeout)
         except queue.Empty:
             return None
+        self._count(-size)
+        return kind, data
+
+    def _count(self, size: int) -> bool:
+        """Count the texts of events that wait; whether there is space for one more."""
+        with self._count_lock:
+            if size > 0 and self._waiting + size > limits.MAX_WAITING_EVENTS:
+                return False
+            self._waiting += size
+            return True
 
     @property
     def connected(self) -> bool:
@@ -81,14 +101,20 @@ class EventStream:
             try:
                 client_id = uuid.uuid4().hex
                 connection = websocket.create_connection(
-                    f"{self._url}?clientId={client_id}", timeout=10.0, header=self._headers, **self._options
+                    f"{self._url}?clientId={client_id}",
+                    timeout=10.0,
+                    header=self._headers,
+                    class_=BoundedWebSocket,
+                    **self._options,
                 )
                 connection.settimeout(1.0)
                 self._socket, self.client_id = connection, client_id
                 self._connected.set()
                 wait = MIN_RECONNECT_INTERVAL
                 self._receive(connection)
-            except (OSError, websocket.WebSocketException, ValueError):
+            except websocket.WebSocketPayloadException as error:
+                self._tell(str(error))
+            except Exception:
                 pass
             finally:
                 self._connected.clear()
@@ -99,6 +125,12 @@ class EventStream:
             # With jitter, so that many runners do not come back in the same instant.
             self._closing.wait(wait * random.uniform(0.5, 1.0))
             wait = min(wait * 2, MAX_RECONNECT_INTERVAL)
+
+    def _tell(self, reason: str) -> None:
+        """Once: what the socket says are hints, and the run goes on without it."""
+        if not self._was_told:
+            self._was_told = True
+            log.warning("%s is disconnected for a while: it sends %s", self._url, reason)
 
     def _receive(self, connection: websocket.WebSocket) -> None:
         heard = time.monotonic()
@@ -117,9 +149,16 @@ class EventStream:
             heard, asked = time.monotonic(), False
             if kind == websocket.ABNF.OPCODE_CLOSE:
                 return
-            if kind == websocket.ABNF.OPCODE_TEXT:  # binary ones are preview images
-                event = json.loads(message)
-                data = event.get("data") if isinstance(event, dict) else None
-                if isinstance(data, dict):
-                    with contextlib.suppress(queue.Full):  # a hint may be lost
-                        self._events.put_nowait((str(event.get("type")), data))
+            size = len(message)
+            if kind == websocket.ABNF.OPCODE_TEXT and size <= limits.MAX_EVENT:  # binary ones are preview images
+                # A hint that cannot be read, or that nobody has the time for, may be lost.
+                with contextlib.suppress(MalformedAnswerError):
+                    event = read_as(parse_json(message), EventMessage)
+                    self._keep(event, size)
+
+    def _keep(self, event: EventMessage, size: int) -> None:
+        if self._count(size):
+            try:
+                self._events.put_nowait((event.type, event.data, size))
+            except queue.Full:
+                self._count(-size)

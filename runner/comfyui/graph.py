@@ -14,8 +14,11 @@ STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE, STORYBOARD_NODE = (
     "VideoGenCompileFilm",
     "VideoGenStoryboardFrames",
 )
+SAVE_REFERENCE_NODE = "VideoGenSaveReference"
 RENDER_SIZE_NODE = "VideoGenRenderSize"
 CONTINUITY_NODE = "VideoGenContinuity"
+#: The core's node that loads an image of the input folder.
+IMAGE_LOADER = "LoadImage"
 
 
 def nodes_of(graph: Graph, class_type: str) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.file_types import SAVED_VIDEO_SUFFIXES
+from .answers import ExecutionError, read_number, read_part, shorten
+from .bounds import limits
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Outcome:
         outputs: the nodes' ui results, by node id.
         executed: seconds between start and end on the server, or None.
         exception_type: for ``error``: class of the node's exception, with its module, such as ``torch.OutOfMemoryError``.
+        shown_as: id of a node that another one has created while it ran → id of that other one, which the graph has.
     """
 
     status: str
@@ -27,72 +28,58 @@ class Outcome:
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     executed: float | None = None
     exception_type: str = ""
+    shown_as: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_outcome(entry: dict[str, Any]) -> Outcome:
-    """The outcome in a ``/history`` entry. An interrupted prompt has the status of an error there; its messages tell."""
-    status = entry.get("status") or {}
-    messages = {m[0]: m[1] for m in status.get("messages") or [] if isinstance(m, list) and len(m) == 2}
-    outputs = {str(key): value for key, value in (entry.get("outputs") or {}).items() if isinstance(value, dict)}
+    """The outcome in a ``/history`` entry. An interrupted prompt has the status of an error there; its messages tell.
+
+    Whatever the entry has in its fields, this reads it: one that says nothing is an error without a reason.
+    """
+    status = entry.get("status")
+    status = status if isinstance(status, dict) else {}
+    messages = _read_messages(status.get("messages"))
+    outputs = {name: value for name, value in _items(entry.get("outputs")) if isinstance(value, dict)}
     executed = _executed_seconds(messages)
     if status.get("status_str") == "success":
-        return Outcome("success", outputs=outputs, executed=executed)
+        shown_as = {
+            name: str(meta["display_node"])
+            for name, meta in _items(entry.get("meta"))
+            if isinstance(meta, dict) and isinstance(meta.get("display_node"), (str, int))
+        }
+        return Outcome("success", outputs=outputs, executed=executed, shown_as=shown_as)
     if "execution_interrupted" in messages:
         return Outcome("interrupted", "the prompt was interrupted on the server", outputs, executed)
-    failure = messages.get("execution_error") or {}
-    kind = str(failure.get("exception_type", ""))
-    where = f"node {failure.get('node_id', '?')} ({failure.get('node_type', '?')})"
-    message = " ".join(str(failure.get("exception_message", "no reason given")).split())
-    return Outcome("error", f"{where}: {message}", outputs, executed, kind)
+    failure = read_part(messages.get("execution_error", {}), ExecutionError) or ExecutionError()
+    # Cut first: of a text of megabytes nobody wants the words.
+    message = " ".join(shorten(failure.exception_message).split())
+    node, kind, raised = (
+        shorten(str(text), limits.MAX_NAME) for text in (failure.node_id, failure.node_type, failure.exception_type)
+    )
+    return Outcome("error", f"node {node} ({kind}): {message}", outputs, executed, raised)
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _read_messages(value: Any) -> dict[str, Any]:
+    """The messages of a prompt by their name; of several with one name the last counts."""
+    return {
+        message[0]: message[1]
+        for message in (value if isinstance(value, list) else [])
+        if isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)
+    }
 
 
 def _executed_seconds(messages: dict[str, Any]) -> float | None:
+    times = {name: read_number(data.get("timestamp")) for name, data in messages.items() if isinstance(data, dict)}
     ends = [
-        messages[name] for name in ("execution_success", "execution_error", "execution_interrupted") if name in messages
+        times.get(name)
+        for name in ("execution_success", "execution_error", "execution_interrupted")
+        if name in messages
     ]
-    try:
-        return (ends[0]["timestamp"] - messages["execution_start"]["timestamp"]) / 1000
-    except (IndexError, KeyError, TypeError):
+    start = times.get("execution_start")
+    if not ends or ends[0] is None or start is None or ends[0] < start:
         return None
-
-
-def find_video_files(outcome: Outcome) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The files that a prompt has saved, best first and sound last, and the record of VideoGenSaveSegment.
-
-    A video comes before images; temporary files (previews) count only where there are no others.
-
-    Raises:
-        VideoGenError: `output-missing`.
-    """
-    record: dict[str, Any] = {}
-    files: list[dict[str, Any]] = []
-    for result in outcome.outputs.values():
-        for value in result.values():
-            files += [item for item in value if _is_file(item)] if isinstance(value, list) else []
-        if isinstance(result.get("videogen"), list) and result["videogen"] and "sha256" in result["videogen"][0]:
-            record = result["videogen"][0]
-    images = [file for file in files if not is_sound(file["filename"])]
-    if not images:
-        outputs = json.dumps(outcome.outputs)[:200]
-        what = "only sound" if files else "no file"
-        raise VideoGenError(
-            "output-missing",
-            f"the prompt succeeded but saved {what}; its outputs are {outputs}",
-            "The workflow needs a node that saves a video or pictures, such as VideoGenSaveSegment.",
-        )
-    images = [file for file in images if file.get("type") != "temp"] or images
-    sounds = [file for file in files if is_sound(file["filename"]) and file.get("type") != "temp"]
-    return [*sorted(images, key=lambda file: not is_video(file["filename"])), *sounds], record
-
-
-def is_sound(name: str) -> bool:
-    """Whether a file contains sound and no images, by its name."""
-    return name.lower().endswith((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"))
-
-
-def _is_file(item: Any) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("filename"), str) and bool(item["filename"])
-
-
-def is_video(name: str) -> bool:
-    return name.lower().endswith((*SAVED_VIDEO_SUFFIXES, ".webp", ".gif"))
+    return (ends[0] - start) / 1000

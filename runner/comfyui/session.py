@@ -8,6 +8,7 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
+from .answers import NodeProgress, read_part
 from .client import ComfyClient
 from .events import EventStream
 from .graph import Graph
@@ -48,11 +49,18 @@ class Session:
 
     def find(self, prompt_id: str) -> str:
         """The state of a prompt on the server: ``queued`` (it waits or runs), an `Outcome.status`, or "" for an unknown one."""
+        if (found := self.client.find(prompt_id)) is not None:
+            return found
         # In this order: a prompt goes from the queue to history, and must not be missed in between the two requests.
         if prompt_id in self.client.queue().ids:
             return "queued"
+        outcome = self.find_outcome(prompt_id)
+        return outcome.status if outcome is not None else ""
+
+    def find_outcome(self, prompt_id: str) -> Outcome | None:
+        """The outcome of a prompt, if the server knows that it has ended."""
         entry = self.client.history(prompt_id)
-        return read_outcome(entry).status if entry is not None else ""
+        return read_outcome(entry) if entry is not None else None
 
     def submit(self, graph: Graph, prompt_id: str, workflow: dict[str, Any] | None) -> None:
         """Queue a prompt."""
@@ -163,10 +171,12 @@ def _says_ended(event: tuple[str, dict[str, Any]]) -> bool:
 def _report(kind: str, data: dict[str, Any], graph: Graph, on_step: StepReport) -> None:
     if kind == "videogen.thermal" and data.get("state") == "waiting":
         on_step(str(data.get("text", "")), None)
-    if kind != "progress_state":
+    nodes = data.get("nodes")
+    if kind != "progress_state" or not isinstance(nodes, dict):
         return
-    for node_id, node in (data.get("nodes") or {}).items():
-        if node.get("state") == "running" and node.get("max"):
-            real_id = str(node.get("real_node_id") or node_id)
+    for node_id, entry in nodes.items():
+        node = read_part(entry, NodeProgress)
+        if node is not None and node.state == "running" and node.max > 0:
+            real_id = node.real_node_id or node_id
             label = str(graph.get(real_id, {}).get("class_type", real_id))
-            on_step(label, float(node.get("value", 0)) / float(node["max"]))
+            on_step(label, min(1.0, max(0.0, node.value / node.max)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ require_comfy()
 
 import comfy.supported_models
 import torch
+from comfy.ldm.flux.model import FluxParams
 from comfy.model_patcher import ModelPatcher
 
 from custom_nodes.videogen.comfyui.attention.adapter_fit import require_fit
@@ -134,6 +136,8 @@ FLUX = {
     "theta": 10000,
     "qkv_bias": True,
     "guidance_embed": False,
+    # Newer versions of ComfyUI need it, older ones do not know it.
+    **({"txt_ids_dims": []} if "txt_ids_dims" in {field.name for field in fields(FluxParams)} else {}),
 }
 SVD = {
     "image_size": 32,

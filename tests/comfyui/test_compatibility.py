@@ -2,7 +2,8 @@
 
 The installed one is always there. Others are found in ``.videogen/compat/*`` and in the folders that the environment
 variable VIDEOGEN_COMFYUI_DIRS names (separated as in PATH): each a folder with ComfyUI's ``comfy`` in it, run with the
-Python of these tests, without ComfyUI's server.
+Python of a virtual environment in it or beside it, else with that of these tests, without ComfyUI's server.
+``python -m tests.cores`` runs all tests of this kind there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ INSTALLATION = require_comfy()
 
 from custom_nodes.videogen.comfyui import core_features
 from runner.comfyui.installation import PROJECT
+from runner.setup.comfyui.existing import find_python
+from runner.setup.errors import SetupError
 from runner.setup.versions import COMFYUI_AT_LEAST
+from tests.cores.named import named_folders
 
 PROBE = PROJECT / "tests" / "support" / "models" / "core_probe.py"
 #: Between one ComfyUI's numbers and another's, in relative L2: they reorder sums now and then.
@@ -34,15 +38,23 @@ DIFFERENT = 1e-2
 
 def other_folders() -> list[Path]:
     """The ComfyUIs in addition to the installed one."""
-    named = [Path(name) for name in os.environ.get("VIDEOGEN_COMFYUI_DIRS", "").split(os.pathsep) if name]
-    return [*sorted((PROJECT / ".videogen" / "compat").glob("*")), *named]
+    return [*sorted((PROJECT / ".videogen" / "compat").glob("*")), *named_folders()]
+
+
+def python_for(folder: Path) -> str:
+    """Its own Python, else ours."""
+    try:
+        return find_python(folder)
+    except SetupError:
+        return sys.executable
 
 
 def run_probe(folder: Path) -> dict[str, Any]:
     """What `core_probe` finds out about a ComfyUI."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    python = sys.executable if folder == INSTALLATION.comfyui else python_for(folder)
     done = subprocess.run(
-        [sys.executable, str(PROBE), str(folder)],
+        [python, str(PROBE), str(folder)],
         cwd=PROJECT,
         env=environment,
         capture_output=True,

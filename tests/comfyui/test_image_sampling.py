@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from torch import Tensor
 from custom_nodes.videogen.comfyui.attention import image_attention
 from custom_nodes.videogen.comfyui.attention.attention_patch import apply_image_conditions
 from custom_nodes.videogen.comfyui.attention.image_attention import ImageAttentionState
+from custom_nodes.videogen.comfyui.attention.prompt_rows import read_row_parts
 from custom_nodes.videogen.comfyui.frames.batch_frame_indices import frame_indices
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.random_weights.unets import TINY_SD15
@@ -78,7 +79,8 @@ class Seen:
             result = real(state, out, query, layer, options, in_place=in_place)
             if layer == 0:
                 acted = not torch.equal(result, before)
-                self.steps.append((float(options["sigmas"][0]), state._positive_chunks(options), acted))
+                parts, _ = read_row_parts(options, len(query), placed=False)
+                self.steps.append((float(options["sigmas"][0]), tuple(part.positive for part in parts), acted))
             return result
 
         monkeypatch.setattr(ImageAttentionState, "add_images", add_images)
@@ -126,36 +128,6 @@ def test_a_node_that_asks_for_the_negative_prompt_by_itself() -> None:
     again, uncond, cond = asked[0]
     assert distance(again, uncond) < 1e-5
     assert distance(cond, uncond) > 1e-3
-
-
-def test_numbers_tell_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = ImageAttentionState([make_condition(UNET)])
-    assert state._positive_chunks({"cond_or_uncond": [1, 0, 2]}) == (False, True, False)
-    assert state._positive_chunks({"cond_or_uncond": [1, 0], "uuids": ["?", "?"]}) == (False, True)
-    guider = SimpleNamespace(
-        conds={"positive": [{"uuid": "a"}], "negative": [{"uuid": "b"}], "unknown": [{"uuid": "c"}]}
-    )
-    calls = []
-
-    class Executor:
-        class_obj = guider
-
-        def __call__(self, *args: Any, **kwargs: Any) -> str:
-            calls.append((args, kwargs))
-            return "noise"
-
-    assert state.note_step(Executor(), "x", seed=1) == "noise"
-    assert calls == [(("x",), {"seed": 1})]
-    assert state._positive_chunks({"cond_or_uncond": [0, 1, 2, 0], "uuids": ["b", "a", "c", "c"]}) == (
-        False,
-        True,
-        False,
-        True,
-    )
-    for conds in (None, {"positive": None}, [1]):
-        guider.conds = conds
-        state.note_step(Executor())
-        assert state._positive_chunks({"cond_or_uncond": [0, 1], "uuids": ["a", "b"]}) == (True, False)
 
 
 # ------------------------------------------------------------------ which steps
@@ -304,8 +276,13 @@ def test_layouts_of_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None
 # ------------------------------------------------------------------ which frames
 
 
-def window(frames: list[int], dim: int = 0) -> Any:
-    return comfy.context_windows.IndexListContextWindow(frames, dim=dim)
+def window(frames: list[int], dim: int = 0, anchor: int | None = None) -> Any:
+    known = inspect.signature(comfy.context_windows.IndexListContextWindow).parameters
+    total = {"total_frames": 10} if "total_frames" in known else {}
+    made = comfy.context_windows.IndexListContextWindow(frames, dim=dim, **total)
+    if anchor is not None:
+        made.causal_anchor_index = anchor
+    return made
 
 
 @pytest.mark.parametrize(
@@ -316,6 +293,9 @@ def window(frames: list[int], dim: int = 0) -> Any:
         ({"videogen_frames": torch.tensor([4, 5, 6])}, [4, 5, 6]),
         ({"context_window": window([7, 8, 9])}, [7, 8, 9]),
         ({"context_window": window([7, 8, 9], dim=2)}, [0, 1, 2]),
+        # Newer versions of ComfyUI predict one frame more, and drop it.
+        ({"context_window": window([8, 9], anchor=7)}, [7, 8, 9]),
+        ({"context_window": window([7, 8, 9], anchor=-1)}, [7, 8, 9]),
         ({"ad_params": {"sub_idxs": [9, 0, 1], "full_length": 10}}, [9, 0, 1]),
         ({"ad_params": {"sub_idxs": None, "full_length": 3}}, [0, 1, 2]),
         ({"ad_params": None}, [0, 1, 2]),

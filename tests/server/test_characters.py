@@ -146,7 +146,7 @@ def test_missing_images_are_named_before_anything_is_submitted(server: ComfyServ
         said = ended.out + ended.err
         assert "characters.ben: its picture 'people/ben.png' is not in the input folder of" in said
         assert "nor next to the story (segments 1,3)" in said
-        assert "anna.png" not in said
+        assert "characters.anna" not in said
     assert segments_with(tmp_path / "run", "segment-submitted") == []
 
 

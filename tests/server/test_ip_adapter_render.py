@@ -134,6 +134,31 @@ def story_graph(models: dict[str, str], index: int, **more: Any) -> Graph:
     }
 
 
+def two_frames(models: dict[str, str], **nodes: dict[str, Any]) -> Graph:
+    """Two frames of the model that the node `adapted` returns; node 11 is the man, node 3 the adapter."""
+    graph = render_graph(models, ["adapted", 0] if "adapted" in nodes else ["1", 0])
+    graph["6"]["inputs"]["batch_size"] = 2
+    loader = {"class_type": "VideoGenIPAdapterLoader", "inputs": {"ipadapter_file": models[ADAPTERS["plus"]]}}
+    return {**graph, "3": loader, "11": {"class_type": "LoadImage", "inputs": {"image": "man.png"}}, **nodes}
+
+
+def apply_embeds(embeds: list[Any], weight: Any, **more: Any) -> dict[str, Any]:
+    """Apply Embeds, which shows every frame all images."""
+    inputs = {
+        "model": ["1", 0],
+        "ipadapter": ["3", 0],
+        "clip_vision": ["2", 0],
+        "embeds": embeds,
+        "weight": weight,
+        "weight_type": "linear",
+        "start_at": 0.0,
+        "end_at": 1.0,
+        "pictures": "together",
+        **more,
+    }
+    return {"class_type": "VideoGenApplyEmbeds", "inputs": inputs}
+
+
 def render(server: ComfyServer, graph: Graph) -> np.ndarray:
     """The images, (frames, height, width, 3)."""
     files = server.render(graph, seconds=PATIENCE)["9"]["images"]
@@ -196,3 +221,33 @@ def test_segments_of_a_story(comfy_server: ComfyServer, models: dict[str, str]) 
 
     again = render(comfy_server, story_graph(models, 3, character_weight=0.0))
     assert np.abs(again.astype(int) - third).mean() > 1
+
+
+def test_saved_embeddings_render_as_the_image_does(comfy_server: ComfyServer, models: dict[str, str]) -> None:
+    """Encode Embeds, Save Embeds and Load Embeds change nothing; a frame whose weight is 0 is the one without."""
+    file = "embeds/man.ipadpt"
+    encode = {"ipadapter": ["3", 0], "clip_vision": ["2", 0], "image": ["11", 0], "weight": 1.0, "crop": "center"}
+    saving = two_frames(
+        models,
+        encoded={"class_type": "VideoGenEncodeEmbeds", "inputs": encode},
+        saved={"class_type": "VideoGenSaveEmbeds", "inputs": {"embeds": ["encoded", 0], "file": file}},
+        adapted=apply_embeds(["saved", 0], 0.8),
+    )
+    saved = render(comfy_server, saving)
+    assert (comfy_server.folder / "input" / file).is_file()
+    apply_image = image_graph(models, "plus")["10"]
+    assert np.array_equal(saved, render(comfy_server, two_frames(models, adapted=apply_image)))
+
+    # The file alone, without an encoder of its own in the graph, and with weights by frame.
+    curve = {"weights": "0.8, 0", "timing": "linear", "frames": 2}
+    loading = two_frames(
+        models,
+        loaded={"class_type": "VideoGenLoadEmbeds", "inputs": {"file": file}},
+        curve={"class_type": "VideoGenFrameWeights", "inputs": curve},
+        adapted=apply_embeds(["loaded", 0], ["curve", 0]),
+    )
+    faded, plain = render(comfy_server, loading), render(comfy_server, two_frames(models))
+    # A number by frame is multiplied elsewhere than one for all: the least step of a color may differ.
+    assert np.abs(faded[0].astype(int) - saved[0]).max() <= 1
+    assert np.array_equal(faded[1], plain[1])
+    assert np.abs(saved.astype(int) - plain).mean(axis=(1, 2, 3)).min() > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -114,6 +115,48 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, form: str) ->
     assert not trace.exists()
     pickle.loads(pickle.dumps(Payload(trace)))  # it would have been
     assert trace.exists()
+
+
+def packed(path: Path) -> None:
+    """The archive of a torch file, packed: a megabyte of zeros is a kilobyte."""
+    torch.save({"image_proj": {"latents": torch.zeros(4_000_000)}}, path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+
+
+def repeated(path: Path) -> None:
+    torch.save({"image_proj": {"latents": torch.zeros(1).expand(100_000, 100_000)}}, path)
+
+
+def nested_in_each_other(path: Path) -> None:
+    content: dict[str, object] = {"x": torch.zeros(1)}
+    for _ in range(60):
+        content = {"a": content, "b": content}
+    torch.save(content, path)
+
+
+def inside_itself(path: Path) -> None:
+    content: dict[str, object] = {}
+    content["a"] = content
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (packed, "unpacks to 16,0"),
+        (repeated, "its tensors have 40,000,000,000 bytes"),
+        (nested_in_each_other, "more than 100,000 entries"),
+        (inside_itself, "more than 100,000 entries"),
+    ],
+)
+def test_a_file_that_is_larger_inside_is_refused(tmp_path: Path, make: Callable[[Path], None], expected: str) -> None:
+    path = tmp_path / "adapter.bin"
+    make(path)
+    assert expected in refused(lambda: read_adapter_file(path), "adapter-unreadable")
 
 
 def test_a_file_of_tensors_calls_nothing(tmp_path: Path) -> None:

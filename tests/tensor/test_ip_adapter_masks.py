@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor
 
 from custom_nodes.videogen.tensor.ip_adapter import masks
-from custom_nodes.videogen.tensor.ip_adapter.masks import MAX_KEPT, MaskStack, resize_mask
+from custom_nodes.videogen.tensor.ip_adapter.masks import MAX_KEPT, Crop, MaskStack, resize_mask
 
 CPU = torch.device("cpu")
 
@@ -82,9 +82,9 @@ def test_frames_are_counted() -> None:
 def test_each_resolution_is_made_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[int, int]] = []
 
-    def counted(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    def counted(mask: Tensor, size: tuple[int, int], crop: Crop | None) -> Tensor:
         made.append(size)
-        return resize_mask(mask, size)
+        return resize_mask(mask, size, crop)
 
     monkeypatch.setattr(masks, "resize_mask", counted)
     stack = MaskStack([torch.ones(1, 8, 8)])
@@ -128,3 +128,59 @@ def test_normalized_masks_never_add_up_above_one(
         assert (after <= whole + 1e-6).all()
         lonely = (total < 1 - 1e-9).expand_as(after)
         torch.testing.assert_close(after[lonely], whole.expand_as(after)[lonely], rtol=1e-6, atol=1e-6)
+
+
+# ------------------------------------------------------------------ parts of a picture
+
+
+@pytest.mark.parametrize(("top", "left", "height", "width"), [(0, 0, 4, 6), (2, 3, 4, 6), (1, 0, 7, 12), (5, 7, 3, 5)])
+@pytest.mark.parametrize("size", [(4, 6), (2, 3), (3, 2)])
+def test_a_part_is_cut_out_and_resized_as_a_picture_of_its_own(
+    top: int, left: int, height: int, width: int, size: tuple[int, int]
+) -> None:
+    mask = torch.rand(2, 8 * 8, 12 * 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    crop = Crop.everything((8, 12)).cut(top, left, height, width)
+    part = mask[:, 8 * top : 8 * (top + height), 8 * left : 8 * (left + width)]
+    torch.testing.assert_close(resize_mask(mask, size, crop), resize_mask(part, size), rtol=1e-10, atol=1e-10)
+
+
+@given(pixels=st.integers(1, 40), whole=st.integers(1, 20), data=st.data())
+@settings(deadline=None)
+def test_nothing_outside_of_a_part_counts(pixels: int, whole: int, data: st.DataObject) -> None:
+    """Wherever its edges are among the mask's pixels: those that it touches count, each point's weights adding up to 1."""
+    first = data.draw(st.integers(0, whole - 1))
+    count = data.draw(st.integers(1, whole - first))
+    points = data.draw(st.integers(1, 12))
+    crop = Crop.of(range(whole), range(first, first + count), (whole, whole))
+    mask = torch.full((1, 3, pixels), 7.0, dtype=torch.float64)
+    touched = slice(first * pixels // whole, -(-(first + count) * pixels // whole))
+    mask[..., touched] = 1.0
+    torch.testing.assert_close(
+        resize_mask(mask, (2, points), crop), torch.ones(1, 2, points, dtype=torch.float64), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_cells_with_gaps_do_not_count_what_is_between_them() -> None:
+    """A context window with a stride, and one that goes round the end."""
+    mask = torch.arange(8.0).repeat_interleave(4).expand(1, 4, 32).contiguous()
+    for cells in ([1, 4, 7], [6, 7, 0, 1]):
+        crop = Crop.of([0], cells, (1, 8))
+        assert resize_mask(mask, (1, len(cells)), crop).flatten().tolist() == pytest.approx(cells, abs=1e-5)
+
+
+def test_parts_are_equal_by_their_cells() -> None:
+    assert Crop.of([2, 3, 4], (0, 1), (8, 8)) == Crop.of(range(2, 5), range(2), (8, 8))
+    assert Crop.of(range(8), [*range(8)], (8, 8)).is_everything
+    assert not Crop.of(range(7), range(8), (8, 8)).is_everything
+    assert Crop.everything((8, 8)).cut(2, 1, 4, 4).cut(1, 1, 2, 2) == Crop.of([3, 4], [2, 3], (8, 8))
+    assert len({Crop.of([5, 4], [0], (8, 8)), Crop.of((5, 4), range(1), (8, 8))}) == 1
+
+
+def test_resized_masks_are_kept_for_each_part() -> None:
+    stack = MaskStack([torch.rand(1, 16, 16)], normalize=True)
+    left, right = (Crop.everything((4, 4)).cut(0, start, 4, 2) for start in (0, 2))
+    found = [stack.at((4, 2), CPU, torch.float32, crop)[0] for crop in (left, right, left)]
+    assert found[0] is found[2]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert not torch.equal(found[0], found[1])

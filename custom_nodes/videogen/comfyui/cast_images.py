@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ..core.errors import ProblemList
 from ..core.segment.plan import SegmentPlan
-from ..core.segment.references import HOW_TO_MAKE, Role, cast_of, cast_roles, mask_name, missing_image
+from ..core.segment.references import Role, cast_of, cast_roles, how_to_make, mask_name, missing_image
 from ..core.segment.regions import Area, lay_out
 from ..core.story.model import Entity
 from ..core.story.validation import did_you_mean
 from ..media.images.image_files import FileWatch, find_file, read_mask, read_reference_image
+from ..media.path_inside import path_inside
 from ..tensor.figure_crop import crop_to_figure
 from .reference_images import ReferenceImage, References
 
@@ -91,7 +92,7 @@ def read_cast(
         if paths[name] is None
     ]
     if problems and must_be_there:
-        raise ProblemList("reference-missing", f"segment {plan.number} lacks pictures", problems, HOW_TO_MAKE)
+        raise ProblemList("reference-missing", f"segment {plan.number} lacks pictures", problems, how_to_make())
     for problem in problems:
         log.warning("segment %d continues without: %s", plan.number, problem)
     members = []
@@ -133,8 +134,8 @@ def note_unknown_references(plan: SegmentPlan, given: References) -> None:
 
 def look_up(folder: Path, name: str) -> Path | None:
     """Find a file in the input folder, and watch it for changes from now on, also when it does not exist."""
-    path = find_file(folder, name)
-    files_read.note(path or (folder / name).resolve())
+    path = find_file(folder, name, links_may_leave=True)
+    files_read.note(path or path_inside(folder, name))
     return path
 
 

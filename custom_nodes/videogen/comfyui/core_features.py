@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
+from ..core.comfyui_versions import NEWEST_TESTED, OLDEST
 from ..core.errors import VideoGenError
 
-#: The ComfyUI version that the tests run with.
-TESTED_VERSION = "0.3.75"
+#: The ComfyUI versions that the tests run with.
+TESTED_VERSION = f"{OLDEST} to {NEWEST_TESTED}"
 
 
 def _has(module: str, *names: str) -> Callable[[], bool]:
@@ -74,7 +75,9 @@ NEEDED: dict[str, Callable[[], bool]] = {
         *(f"ModelPatcher.{name}" for name in ("set_model_attn2_replace", "get_model_object", "clone")),
     ),
     "wrappers and callbacks of a sampling": _has(
-        "comfy.patcher_extension", "WrappersMP.PREDICT_NOISE", "CallbacksMP.ON_PRE_RUN", "CallbacksMP.ON_CLEANUP"
+        "comfy.patcher_extension",
+        *(f"WrappersMP.{name}" for name in ("PREDICT_NOISE", "CALC_COND_BATCH", "APPLY_MODEL")),
+        *(f"CallbacksMP.{name}" for name in ("ON_PRE_RUN", "ON_CLEANUP", "ON_CLONE")),
     ),
     "wrappers and callbacks of a model": _has(
         "comfy.model_patcher", "ModelPatcher.add_wrapper_with_key", "ModelPatcher.add_callback_with_key"

@@ -8,6 +8,7 @@ from ..core.errors import VideoGenError
 from ..core.segment.plan import SegmentPlan
 from ..core.story.model import Story
 from ..tensor.ip_adapter.adapter import IPAdapter
+from .attention.condition_options import NO_OPTIONS, ConditionOptions
 from .reference_images import References
 
 StorySocket = io.Custom("STORY")
@@ -15,6 +16,9 @@ SegmentSocket = io.Custom("SEGMENT")
 #: Other packs use the name for another type: `need_adapter` tells them apart.
 AdapterSocket = io.Custom("IPADAPTER")
 ReferencesSocket = io.Custom("REFERENCES")
+AdapterOptionsSocket = io.Custom("IPADAPTER_OPTIONS")
+#: As in ComfyUI_IPAdapter_plus: a tensor, so that the nodes of both packs can be connected.
+EmbedsSocket = io.Custom("EMBEDS")
 
 
 class _Anything(str):
@@ -69,5 +73,17 @@ def need_references(value: object) -> References:
     if not isinstance(value, References):
         raise VideoGenError(
             "socket-invalid", f"`references` got {type(value).__name__}, expected the output of VideoGenReference"
+        )
+    return value
+
+
+def need_options(value: object) -> ConditionOptions:
+    """The options on a socket, like `need_story`; the defaults when nothing is connected."""
+    if value is None:
+        return NO_OPTIONS
+    if not isinstance(value, ConditionOptions):
+        raise VideoGenError(
+            "socket-invalid",
+            f"`options` got {type(value).__name__}, expected the output of VideoGenIPAdapterOptions",
         )
     return value

@@ -12,13 +12,34 @@ from ..core.errors import VideoGenError
 from ..core.story.schema import MAX_FRAMES
 from ..core.video.quality import QUALITIES, Quality
 from ..core.widget_checks import check_span
-from .sockets import AdapterSocket, ReferencesSocket
+from .sockets import AdapterOptionsSocket, AdapterSocket, ReferencesSocket
 
 #: A number widget for a share, 0 to 1.
 SHARE: dict[str, float] = {"min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
 
 #: The choice of a quality widget that uses the story's own.
 STORY_QUALITY = "story"
+
+
+def passed_on(socket: io.Input, output: int = 0) -> io.Input:
+    """Declare that an output is this input, the same frame for frame: the runner's keys look through the node."""
+    socket.extra_dict = {**(socket.extra_dict or {}), "videogen_passes": output}
+    return socket
+
+
+def changes_only(widget: io.Input, *outputs: int) -> io.Input:
+    """Declare which outputs an input changes; without any it changes no output, such as how long a node waits.
+
+    What can change no saved frame is no part of a segment's key, so that another value renders nothing again.
+    """
+    widget.extra_dict = {**(widget.extra_dict or {}), "videogen_changes": list(outputs)}
+    return widget
+
+
+def from_input_folder(widget: io.Input) -> io.Input:
+    """Declare that the choice names a file in the input folder, as ComfyUI's own ``image_upload``: its bytes count in keys."""
+    widget.extra_dict = {**(widget.extra_dict or {}), "videogen_upload": True}
+    return widget
 
 
 def adapter_inputs() -> list[io.Input]:
@@ -66,6 +87,15 @@ def weight_type_input(remark: str = "") -> io.Input:
         options=list(WEIGHT_TYPES),
         default="linear",
         tooltip=f"How the weight is distributed over the model's layers. linear: evenly.{remark}",
+    )
+
+
+def options_input() -> io.Input:
+    """Advanced options, which nobody needs to connect."""
+    return AdapterOptionsSocket.Input(
+        "options",
+        optional=True,
+        tooltip="From IP-Adapter Options: scaling of keys and values, weights per layer and per frame.",
     )
 
 

@@ -31,7 +31,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "reference-missing": ErrorCode(
         "pictures of characters, objects or locations are missing; all are listed", BAD_INPUT
     ),
-    "adapter-unreadable": ErrorCode("an IP-Adapter file is damaged, or contains code as well as tensors", BAD_INPUT),
+    "adapter-unreadable": ErrorCode(
+        "an IP-Adapter or embeddings file is damaged, or contains code as well as tensors", BAD_INPUT
+    ),
     "adapter-invalid": ErrorCode("a file is not an IP-Adapter that the nodes can use", BAD_INPUT),
     "core-unsupported": ErrorCode("this ComfyUI lacks something that the nodes need", BAD_INPUT),
     "patch-conflict": ErrorCode(
@@ -58,12 +60,16 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "a threshold of continuity does not exist or has a value that cannot be used", BAD_INPUT
     ),
     "film-incomplete": ErrorCode("segments are missing and slates were not allowed", SEGMENTS_FAILED),
+    "film-stale": ErrorCode("segments are older than the story, and --strict was given", SEGMENTS_FAILED),
+    "segment-replaced": ErrorCode("a segment's file is not the one that was rendered and verified", SEGMENTS_FAILED),
     "disk-full": ErrorCode("the disk is full; everything rendered so far is kept", SEGMENTS_FAILED),
     "path-invalid": ErrorCode(
         "a file or folder cannot be used: missing, not writable, or outside its place", BAD_INPUT
     ),
     "workflow-unreadable": ErrorCode("the workflow file does not exist or is not a ComfyUI workflow", BAD_INPUT),
     "workflow-invalid": ErrorCode("the workflow does not fit the server; everything wrong is listed", BAD_INPUT),
+    "profile-unreadable": ErrorCode("a file of model profiles does not exist or is not YAML", BAD_INPUT),
+    "profile-invalid": ErrorCode("a file of model profiles breaks its format; all problems are listed", BAD_INPUT),
     "binding-invalid": ErrorCode("a --bind or --set cannot be read, or its target is not in the workflow", BAD_INPUT),
     "option-invalid": ErrorCode("a command-line option has a value that cannot be used", BAD_INPUT),
     "run-directory-busy": ErrorCode("another runner is working in this run directory", BAD_INPUT),
@@ -73,6 +79,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "server-not-comfyui": ErrorCode("the server is not a ComfyUI", BAD_INPUT),
     "server-lacks-pack": ErrorCode("the ComfyUI does not have the videogen nodes", NO_SERVER),
     "server-too-old": ErrorCode("the ComfyUI is of a version that the nodes cannot work with", NO_SERVER),
+    "server-unfit": ErrorCode("the server lacks nodes, models or files that the workflow needs", NO_SERVER),
     "server-start-failed": ErrorCode("the embedded ComfyUI did not start", NO_SERVER),
     "server-lost": ErrorCode("the connection to the server was lost while it was working", NO_SERVER),
     "server-stalled": ErrorCode("the server answers, but its prompt makes no progress", NO_SERVER),
@@ -165,3 +172,16 @@ class DiskFullError(VideoGenError):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__("disk-full", message, hint)
+
+
+class StartFailedError(VideoGenError):
+    """ComfyUI did not start.
+
+    Attributes:
+        hopeless: it ended by itself, with an exit status: its set-up is broken, and it would end so again. One that was killed
+            (when memory ran out, say) may well start the next time.
+    """
+
+    def __init__(self, message: str, hint: str, *, hopeless: bool) -> None:
+        super().__init__("server-start-failed", message, hint)
+        self.hopeless = hopeless

@@ -6,29 +6,33 @@ import math
 import re
 from fractions import Fraction
 
-_CLOCK = r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)"
-_TIMESPAN = re.compile(rf"\s*{_CLOCK}\s*(?:-|–|—|−|[bB][iI][sS]|[tT][oO])\s*{_CLOCK}\s*")
+_CLOCK = r"(?:(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)|([0-9]{1,5}(?:[.,][0-9]{1,9})?)(?:\s?s)?)"
+_TIMESPAN = re.compile(rf"\s*{_CLOCK}\s*(?:-|–|—|−|--?>|→|[bB][iI][sS]|[tT][oO])\s*{_CLOCK}\s*")
 # Fraction() itself reads "1e999999999" too, and computes it.
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18}|/[0-9]{1,18})?|\.[0-9]{1,18})\s*")
 
 
 def parse_timespan(text: str) -> tuple[Fraction, Fraction]:
-    """Read ``MM:SS - MM:SS`` (also ``HH:MM:SS``, fractional seconds, any dash) as (start, end) in seconds.
+    """Read ``MM:SS - MM:SS`` (also ``HH:MM:SS``, seconds alone, fractions, any dash or arrow) as (start, end) in seconds.
 
     Raises:
         ValueError: with a sentence, when the text is malformed, or the end is not after the start.
     """
     match = _TIMESPAN.fullmatch(text)
     if not match:
-        raise ValueError(f'found {text!r}, expected "MM:SS - MM:SS" such as "00:08 - 00:16"')
-    start, end = _clock_seconds(*match.groups()[:3]), _clock_seconds(*match.groups()[3:])
+        frames = re.search(r"[0-9]{1,3}:[0-9]{1,2}:[0-9]{1,2}[:;][0-9]{1,3}", text[:100])
+        advice = "; the last part of it seems to count frames: write a fraction of a second" if frames else ""
+        raise ValueError(f'found {text!r}, expected "MM:SS - MM:SS" such as "00:08 - 00:16"{advice}')
+    start, end = _clock_seconds(*match.groups()[:4]), _clock_seconds(*match.groups()[4:])
     if end <= start:
         kind = "runs backwards" if end < start else "has no length"
         raise ValueError(f"{text!r} {kind}: the end must come after the start")
     return start, end
 
 
-def _clock_seconds(hours: str | None, minutes: str, seconds: str) -> Fraction:
+def _clock_seconds(hours: str | None, minutes: str, seconds: str, alone: str | None) -> Fraction:
+    if alone is not None:
+        return Fraction(alone.replace(",", "."))
     whole_seconds = Fraction(seconds.replace(",", "."))
     if whole_seconds >= 60:
         raise ValueError(f"found {seconds} seconds, expected less than 60")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ..core.thermal.readings import Reading
+from ..core.thermal.readings import Reading, believe_temperature, is_number
 from .card_keys import CardKey, normalize_bus
 from .vendor_library import VendorLibrary
 
@@ -17,7 +16,7 @@ _MEGABYTE = 1024**2
 class Amd(VendorLibrary):
     """Readings of AMD cards."""
 
-    module_name, library = "amdsmi", "amdsmi"
+    module_name, library, maker = "amdsmi", "amdsmi", "AMD"
     not_installed = "amdsmi, which comes with ROCm, is not installed"
 
     def _initialize(self, module: Any) -> None:
@@ -27,32 +26,42 @@ class Amd(VendorLibrary):
         module.amdsmi_shut_down()
 
     def _find_cards(self) -> None:
-        for handle in self._module.amdsmi_get_processor_handles():
-            bus = normalize_bus(str(self._module.amdsmi_get_gpu_device_bdf(handle)))
-            self._handles[bus] = handle
-            self._cards.append(CardKey(bus, "", str(self._info(handle).get("market_name") or "AMD card")))
+        for number, handle in enumerate(self._module.amdsmi_get_processor_handles()):
+            try:
+                bus = normalize_bus(str(self._module.amdsmi_get_gpu_device_bdf(handle)))
+            except Exception as error:
+                self._add_unreadable(number, error)
+                continue
+            uuid = "" if bus else f"amdsmi-{number}"
+            self._handles[bus or uuid] = handle
+            name = self._ask("amdsmi_get_gpu_asic_info", handle).get("market_name")
+            self._cards.append(CardKey(bus, uuid, str(name or "AMD card")))
 
     def read(self, key: CardKey) -> Reading:
         """Return a card's reading; for a card that is not found, one with a problem."""
         with self._lock:
+            device, name = key.bus or key.uuid or key.name or "amd", key.name or "AMD card"
             if not self.start():
-                return Reading(key.bus or "amd", key.name or "AMD card", "amd", problem=self.problem)
-            handle = self._handles.get(key.bus)
+                return Reading(device, name, "amd", problem=self.problem)
+            if key.uuid in self.unreadable:
+                return Reading(device, name, "amd", problem=self.unreadable[key.uuid])
+            handle = self._handles.get(device)
             if handle is None:
-                return Reading(key.bus or "amd", key.name or "AMD card", "amd", problem="amdsmi does not know it")
-            name = next((card.name for card in self._cards if card.bus == key.bus), key.name)
-            return self._read_card(handle, key.bus, name)
+                return Reading(device, name, "amd", problem=self._explain_unknown())
+            name = next((card.name for card in self._cards if device in (card.bus, card.uuid)), name)
+            return self._read_card(handle, device, name)
 
     def _read_card(self, handle: Any, bus: str, name: str) -> Reading:
         module = self._module
-        memory = self._ask(module.amdsmi_get_gpu_vram_usage, handle) or {}
-        power = self._ask(module.amdsmi_get_power_info, handle) or {}
-        activity = self._ask(module.amdsmi_get_gpu_activity, handle) or {}
-        clock = self._ask(module.amdsmi_get_clock_info, handle, module.AmdSmiClkType.GFX) or {}
+        memory = self._ask("amdsmi_get_gpu_vram_usage", handle)
+        power = self._ask("amdsmi_get_power_info", handle)
+        activity = self._ask("amdsmi_get_gpu_activity", handle)
+        clock = self._ask("amdsmi_get_clock_info", handle, getattr(getattr(module, "AmdSmiClkType", None), "GFX", None))
         edge, problem = self._temperature(handle, "EDGE")
         hotspot, why = self._temperature(handle, "HOTSPOT")
-        if edge is None:  # cards for data centers have no sensor at the edge, only the hottest place
-            edge, problem = hotspot, problem if hotspot is None else ""
+        # Cards for data centers have no sensor at the edge, only at the hottest place.
+        if believe_temperature(edge) is None and believe_temperature(hotspot) is not None:
+            edge, problem = hotspot, ""
         used, total = _number(memory.get("vram_used")), _number(memory.get("vram_total"))
         return Reading(
             bus,
@@ -71,15 +80,14 @@ class Amd(VendorLibrary):
         )
 
     def _temperature(self, handle: Any, place: str) -> tuple[float | None, str]:
-        types = self._module.AmdSmiTemperatureType
         try:
-            current = self._module.AmdSmiTemperatureMetric.CURRENT
+            types, current = self._module.AmdSmiTemperatureType, self._module.AmdSmiTemperatureMetric.CURRENT
             return _number(self._module.amdsmi_get_temp_metric(handle, getattr(types, place), current)), ""
         except Exception as error:
             return None, f"amdsmi says: {error}"
 
     def _throttle(self, handle: Any) -> frozenset[str]:
-        metrics = self._ask(self._module.amdsmi_get_gpu_metrics_info, handle) or {}
+        metrics = self._ask("amdsmi_get_gpu_metrics_info", handle)
         bits = metrics.get("indep_throttle_status")
         if isinstance(bits, bool):  # newer versions only say whether it is throttled
             return frozenset({"unknown"}) if bits else frozenset()
@@ -88,20 +96,18 @@ class Amd(VendorLibrary):
         named = ((_POWER_BITS, "power_cap"), (_HEAT_BITS, "hw_thermal"))
         return frozenset(reason for mask, reason in named if bits & mask)
 
-    def _info(self, handle: Any) -> dict[str, Any]:
-        return self._ask(self._module.amdsmi_get_gpu_asic_info, handle) or {}
-
-    @staticmethod
-    def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+    def _ask(self, function: str, *arguments: Any) -> dict[str, Any]:
+        """What a function says, by name; nothing where it fails, is not there, or says something else than names and values."""
         try:
-            return function(*arguments)
-        except Exception:  # not supported by this card, or on a virtual machine
-            return None
+            said = getattr(self._module, function)(*arguments)
+        except Exception:  # not supported by this card, this version, or on a virtual machine
+            return {}
+        return said if isinstance(said, dict) else {}
 
 
 def _number(value: Any) -> float | None:
-    """A number, or None; amdsmi says "N/A" for what a card does not have."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A finite number, or None; amdsmi says "N/A" for what a card does not have."""
+    return float(value) if is_number(value) else None
 
 
 def _first(values: dict[str, Any], *names: str) -> float | None:

@@ -31,7 +31,7 @@ _RESTART = (1, 9, 18)
 class Nvidia(VendorLibrary):
     """Readings of NVIDIA cards."""
 
-    module_name, library = "pynvml", "NVML"
+    module_name, library, maker = "pynvml", "NVML", "NVIDIA"
     not_installed = "the Python package nvidia-ml-py is not installed"
 
     def __init__(self, load: Callable[[], Any] | None = None) -> None:
@@ -55,11 +55,22 @@ class Nvidia(VendorLibrary):
 
     def _find_cards(self) -> None:
         for index in range(self._module.nvmlDeviceGetCount()):
-            handle = self._module.nvmlDeviceGetHandleByIndex(index)
-            uuid = _text(self._module.nvmlDeviceGetUUID(handle))
-            bus = normalize_bus(_text(self._module.nvmlDeviceGetPciInfo(handle).busId))
-            self._handles[uuid] = handle
-            self._cards.append(CardKey(bus, uuid, _text(self._module.nvmlDeviceGetName(handle))))
+            try:
+                self._add_card(index)
+            except Exception as error:
+                if getattr(error, "value", None) in _RESTART:  # NVML itself, and not this card
+                    raise
+                self._add_unreadable(index, error)
+
+    def _add_card(self, index: int) -> None:
+        module = self._module
+        handle = module.nvmlDeviceGetHandleByIndex(index)
+        # A card that only keeps its name or its address to itself is guarded all the same.
+        uuid = _text(_unless_it_fails(lambda: module.nvmlDeviceGetUUID(handle)) or f"nvml-{index}")
+        bus = normalize_bus(_text(_unless_it_fails(lambda: module.nvmlDeviceGetPciInfo(handle).busId) or ""))
+        name = _text(_unless_it_fails(lambda: module.nvmlDeviceGetName(handle)) or f"NVIDIA card {index}")
+        self._handles[uuid] = handle
+        self._cards.append(CardKey(bus, uuid, name))
 
     def visible(self, entries: Sequence[str] | None, *, counted_by_bus: bool) -> list[CardKey]:
         """The cards that CUDA shows to a process, by `read_visible`."""
@@ -74,7 +85,9 @@ class Nvidia(VendorLibrary):
             try:
                 card = self._find(key)
                 if card is None:
-                    return self._silent(key, "NVML does not know it")
+                    return self._silent(key, self._explain_unknown())
+                if card.uuid in self.unreadable:
+                    return self._silent(card, self.unreadable[card.uuid])
                 self._known[key] = card
                 return self._read_card(card, key)
             except Exception as error:
@@ -86,7 +99,9 @@ class Nvidia(VendorLibrary):
 
     def _silent(self, key: CardKey, problem: str) -> Reading:
         card = self._known.get(key, key)
-        return Reading(card.uuid or card.bus or "nvidia", card.name or "NVIDIA card", "nvidia", problem=problem)
+        return Reading(
+            card.uuid or card.bus or card.name or "nvidia", card.name or "NVIDIA card", "nvidia", problem=problem
+        )
 
     def _note(self, error: Exception) -> None:
         self._lost = self._lost or getattr(error, "value", None) in _RESTART
@@ -128,23 +143,24 @@ class Nvidia(VendorLibrary):
     def _read_card(self, card: CardKey, key: CardKey) -> Reading:
         handle = self._handles[card.uuid]
         temperature, problem = self._temperature(card.uuid, handle)
-        memory_handle = self._memory_handle(card, key)
-        memory = self._memory(card.uuid, memory_handle) if memory_handle is not None else None
+        memory_handle = _unless_it_fails(lambda: self._memory_handle(card, key))
+        memory: Any = self._memory(card.uuid, memory_handle) if memory_handle is not None else None
         power = self._ask(card.uuid, "nvmlDeviceGetPowerUsage", handle)
         rates = self._ask(card.uuid, "nvmlDeviceGetUtilizationRates", handle)
         clock = self._ask(card.uuid, "nvmlDeviceGetClockInfo", handle, _GRAPHICS_CLOCK)
+        # Whatever else is odd about an answer must not cost the temperature.
         return Reading(
             card.uuid,
             card.name,
             "nvidia",
             temperature=temperature,
-            memory_temperature=self._memory_temperature(card.uuid, handle),
-            memory_used=None if memory is None else int(memory.used),
-            memory_total=None if memory is None else int(memory.total),
-            power=None if power is None else power / 1000,
-            utilisation=None if rates is None else float(rates.gpu),
-            clock=None if clock is None else float(clock),
-            throttle=self._throttle(card.uuid, handle),
+            memory_temperature=_unless_it_fails(lambda: self._memory_temperature(card.uuid, handle)),
+            memory_used=_unless_it_fails(lambda: int(memory.used)),
+            memory_total=_unless_it_fails(lambda: int(memory.total)),
+            power=_unless_it_fails(lambda: power / 1000),
+            utilisation=_unless_it_fails(lambda: float(rates.gpu)),
+            clock=_unless_it_fails(lambda: float(clock)),
+            throttle=_unless_it_fails(lambda: self._throttle(card.uuid, handle)) or frozenset(),
             problem=problem,
         )
 
@@ -206,6 +222,16 @@ class Nvidia(VendorLibrary):
             if getattr(error, "value", None) in _NEVER:
                 self._unsupported.add(mark)
             return None
+
+
+def _unless_it_fails(ask: Callable[[], Any]) -> Any:
+    """An answer, or None where asking for it raises; not for NVML's own end, after which it is started again."""
+    try:
+        return ask()
+    except Exception as error:
+        if getattr(error, "value", None) in _RESTART:
+            raise
+        return None
 
 
 def _text(value: Any) -> str:

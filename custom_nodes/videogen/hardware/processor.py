@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from typing import Any
 
@@ -18,16 +19,21 @@ def read_processor() -> Reading:
     """Temperature of the hottest package, memory of the machine, utilization since the last reading."""
     import psutil
 
-    memory = psutil.virtual_memory()
     temperature, problem = _temperature(psutil)
+    # Containers hide some of /proc; what can be read is read.
+    memory = utilisation = None
+    with contextlib.suppress(Exception):
+        memory = psutil.virtual_memory()
+    with contextlib.suppress(Exception):
+        utilisation = float(psutil.cpu_percent(None))
     return Reading(
         DEVICE,
         platform.processor() or platform.machine() or "processor",
         "cpu",
         temperature=temperature,
-        memory_used=memory.total - memory.available,
-        memory_total=memory.total,
-        utilisation=float(psutil.cpu_percent(None)),
+        memory_used=None if memory is None else memory.total - memory.available,
+        memory_total=None if memory is None else memory.total,
+        utilisation=utilisation,
         problem=problem,
     )
 

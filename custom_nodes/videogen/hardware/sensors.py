@@ -42,6 +42,7 @@ class Sensors:
         return list(readings.values())
 
     def read_all_cards(self) -> list[Reading]:
+        """Read every card of `cards`, in that order; one that cannot be read says why."""
         return [
             *(self.nvidia.read(key) for key in self.nvidia.cards()),
             *(self.amd.read(key) for key in self.amd.cards()),

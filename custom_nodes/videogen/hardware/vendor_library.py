@@ -25,11 +25,14 @@ class VendorLibrary(ABC):
 
     Attributes:
         problem: why the library does not answer, or "".
+        unreadable: id of a card that is listed and cannot be read → why. The others are read; these are asked for again from
+            time to time.
     """
 
     #: Name of the Python module, and of the library in messages.
     module_name: str
     library: str
+    maker: str
     not_installed: str
 
     def __init__(self, load: Callable[[], Any] | None = None) -> None:
@@ -38,13 +41,15 @@ class VendorLibrary(ABC):
         self._lock = threading.RLock()
         self._handles: dict[str, Any] = {}
         self._cards: list[CardKey] = []
-        self._start_at = float("-inf")
+        self._start_at = self._list_at = float("-inf")
         self.problem = ""
+        self.unreadable: dict[str, str] = {}
 
     def start(self) -> bool:
         """Return whether the library answers; `problem` says why not. After a failure, retry `RETRY_AFTER` seconds later."""
         with self._lock:
             if self._module is not None:
+                self._look_again()
                 return True
             if time.monotonic() < self._start_at:
                 return False
@@ -72,7 +77,33 @@ class VendorLibrary(ABC):
                 self.stop()
                 return False
             self._start_at, self.problem = float("-inf"), ""
+            self._list_at = time.monotonic() + RETRY_AFTER
             return True
+
+    def _look_again(self) -> None:
+        """List the cards again while one of them cannot be read; what was known stays when that fails."""
+        if not self.unreadable or time.monotonic() < self._list_at:
+            return
+        self._list_at = time.monotonic() + RETRY_AFTER
+        known = dict(self._handles), list(self._cards), dict(self.unreadable)
+        self._handles.clear()
+        self._cards.clear()
+        self.unreadable.clear()
+        try:
+            self._find_cards()
+        except Exception:
+            self._handles, self._cards, self.unreadable = known
+
+    def _add_unreadable(self, number: int, error: Exception) -> None:
+        """List a card of which nothing is known but its number in the library's list."""
+        card = CardKey("", f"{self.library.lower()}-{number}", f"{self.maker} card {number}")
+        self._cards.append(card)
+        self.unreadable[card.uuid] = f"{self.library} says: {error}"
+
+    def _explain_unknown(self) -> str:
+        """Why a card may not be in the list."""
+        lost = "; ".join(dict.fromkeys(self.unreadable.values()))
+        return f"{self.library} does not know it" + (f", and one of its cards cannot be read ({lost})" if lost else "")
 
     def stop(self) -> None:
         """Shut the library down; the next question starts it again."""
@@ -92,6 +123,7 @@ class VendorLibrary(ABC):
         """Drop everything that is valid only until the library stops."""
         self._handles.clear()
         self._cards.clear()
+        self.unreadable.clear()
 
     @abstractmethod
     def _initialize(self, module: Any) -> None: ...
@@ -101,4 +133,4 @@ class VendorLibrary(ABC):
 
     @abstractmethod
     def _find_cards(self) -> None:
-        """Fill `_handles` and `_cards`."""
+        """Fill `_handles` and `_cards`, each card by itself: one that fails must not hide the others (`_add_unreadable`)."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+#: Next to the files that it keeps.
+PREVIOUS_FOLDER = "previous"
+
 
 def keep_previous(path: Path) -> Path:
     """Back up the file at `path`, if there is one, in the folder ``previous/`` next to it, under the next free number.
@@ -15,7 +18,7 @@ def keep_previous(path: Path) -> Path:
         `path`.
     """
     if path.exists():
-        kept = find_free_name(path.parent / "previous", path)
+        kept = find_free_name(path.parent / PREVIOUS_FOLDER, path)
         try:
             kept.hardlink_to(path)
         except OSError:

@@ -6,12 +6,12 @@ import functools
 import logging
 import os
 import shlex
-import shutil
 import subprocess
 
 from ..core.errors import VideoGenError
 from ..core.video.encoding import CODEC_PREFERENCE, ENCODERS, Encoder, build_probe_arguments
 from ..core.video.quality import QUALITIES
+from .programs import find_program
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +25,20 @@ def find_ffmpeg() -> str:
     """
     wanted = os.environ.get("VIDEOGEN_FFMPEG")
     if wanted:
-        if not shutil.which(wanted):
+        found = find_program(wanted)
+        if found is None:
             raise VideoGenError("ffmpeg-missing", f"VIDEOGEN_FFMPEG names {wanted!r}, which cannot be run")
-        return wanted
-    on_path = shutil.which("ffmpeg")
+        return found
+    on_path = find_program("ffmpeg")
     if on_path and "libx264" in list_encoders(on_path):
         return on_path
     try:
         import imageio_ffmpeg
 
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        found = find_program(imageio_ffmpeg.get_ffmpeg_exe())
+        if found is None:
+            raise RuntimeError("it names a program that is nowhere")
+        return found
     except (ImportError, RuntimeError):
         raise VideoGenError(
             "ffmpeg-missing",
@@ -71,10 +75,11 @@ def encoder_works(name: str) -> bool:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        log.info("%s cannot be used: %s", name, error)
+        log.debug("%s cannot be used: %s", name, error)
         return False
     if done.returncode:
-        log.info("%s cannot be used (%s): %s", name, shlex.join(command), done.stderr.strip()[-300:])
+        # Most machines have no such card: no reason for lines of errors in a log that nobody has asked for.
+        log.debug("%s cannot be used (%s): %s", name, shlex.join(command), done.stderr.strip()[-300:])
     return done.returncode == 0
 
 

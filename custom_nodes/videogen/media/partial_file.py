@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 
 def partial_path(path: Path) -> Path:
-    """The temporary name, in the same folder, under which `path` is written."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    """A new temporary name, in the same folder, under which `path` is written.
+
+    Nobody can know it before: in a folder that others can write to, a link of that name could wait there.
+    """
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
 def publish(partial: Path, path: Path) -> None:

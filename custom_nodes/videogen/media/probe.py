@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
-
 from ..core.errors import VideoGenError
+from .foreign.containers import MAX_FRAME_PIXELS, decode_packet, open_media
+from .foreign.display import find_video
+
+#: Codecs of which each packet is a frame that is shown. VP8 has hidden ones, MPEG-4 packed ones.
+ONE_PACKET_PER_FRAME = frozenset(
+    {"h264", "hevc", "av1", "vp9", "prores", "dnxhd", "mjpeg", "ffv1", "png", "mpeg2video"}
+)
+#: A stated rate is believed when it differs by less from that of the frames: few of them, or rounded times, tell it roughly.
+_RATE_TOLERANCE = Fraction(1, 5)
+
+#: Gets the bytes that were read, and the size of the file.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video stream: size in pixels, frames a second, number of frames, codec and pixel format."""
+    """A video stream: size in pixels before it is turned, frames a second on average, number of frames, codec, pixel format."""
 
     width: int
     height: int
@@ -29,39 +40,49 @@ class VideoInfo:
         return self.frames / self.fps
 
 
-def probe_video(path: Path, *, decode: bool = False) -> VideoInfo:
+def probe_video(path: Path, *, decode: bool = False, most: int = MAX_FRAME_PIXELS) -> VideoInfo:
     """Inspect a video; the frames are counted, not taken from the header.
 
     Args:
-        decode: decode every frame too (about 1 s for 8 s of 1080p), instead of only reading the packets.
+        decode: decode every frame too (about 1 s for 8 s of 1080p), instead of only reading the packets. Always done for codecs
+            that have packets without a frame of their own.
+        most: pixels that a frame may have.
 
     Raises:
-        VideoGenError: `media-broken`, when the file is missing, cut off, has no video, or does not decode.
+        VideoGenError: `media-broken`, when the file is missing, cut off, has no video, is too large, or does not decode.
     """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoGenError("media-broken", f"{path} has no video stream")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            if decode:
-                frames = sum(1 for frame in container.decode(stream) if not frame.is_corrupt)
-            else:
-                frames = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
-            rate = stream.average_rate or stream.guessed_rate
-            if not frames or not rate:
-                raise VideoGenError("media-broken", f"{path} has no frames")
-            return VideoInfo(
-                stream.codec_context.width,
-                stream.codec_context.height,
-                Fraction(rate),
-                frames,
-                stream.codec_context.name,
-                stream.codec_context.pix_fmt or "",
-            )
-    except (av.error.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise VideoGenError("media-broken", f"{path} cannot be read as a video: {reason}") from None
+    with open_media(path, "cannot be read as a video", most) as container:
+        stream = find_video(container)
+        if stream is None:
+            raise VideoGenError("media-broken", f"{path} has no video stream")
+        stream.thread_type = "AUTO"
+        decode = decode or stream.codec_context.name not in ONE_PACKET_PER_FRAME
+        frames, stamps = 0, []
+        for packet in container.demux(stream):
+            shown = bool(packet.size) and not packet.is_discard
+            # Of decoding, as AVI has no other times.
+            stamps += [packet.dts] if shown else []
+            frames += sum(not frame.is_corrupt for frame in decode_packet(packet)) if decode else shown
+        rate = _check_rate(stream.average_rate or stream.guessed_rate, stamps, stream.time_base)
+        if not frames or not rate:
+            raise VideoGenError("media-broken", f"{path} has no frames")
+        return VideoInfo(
+            stream.codec_context.width,
+            stream.codec_context.height,
+            Fraction(rate),
+            frames,
+            stream.codec_context.name,
+            stream.codec_context.pix_fmt or "",
+        )
+
+
+def _check_rate(stated: Fraction | None, stamps: Sequence[int | None], time_base: Fraction | None) -> Fraction | None:
+    """The rate that a file states, or that of its frames where it is another one: headers of AVI and Matroska can be far off."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < 3 or not time_base or max(known) == min(known):
+        return stated
+    measured = (len(known) - 1) / ((max(known) - min(known)) * time_base)
+    return stated if stated and abs(stated / measured - 1) < _RATE_TOLERANCE else measured.limit_denominator(1001)
 
 
 def verify_video(
@@ -71,13 +92,14 @@ def verify_video(
     size: tuple[int, int] | None = None,
     fps: int | None = None,
     decode: bool = True,
+    most: int = MAX_FRAME_PIXELS,
 ) -> VideoInfo:
     """`probe_video`, and check that the file is as expected.
 
     Raises:
         VideoGenError: `media-broken`, with what was found and what was expected.
     """
-    info = probe_video(path, decode=decode)
+    info = probe_video(path, decode=decode, most=most)
     wrong = []
     if frames is not None and info.frames != frames:
         wrong.append(f"{info.frames} frames, expected {frames}")
@@ -100,22 +122,22 @@ def verify_sound(path: Path) -> float:
         VideoGenError: `media-broken`, when it has no sound or does not decode.
     """
     samples, rate = 0, 0
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(audio=0):
-                samples += frame.samples
-                rate = frame.sample_rate
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("media-broken", f"{path} cannot be read as sound: {error}") from None
-    if not samples:
+    with open_media(path, "cannot be read as sound") as container:
+        for frame in container.decode(audio=0):
+            samples += frame.samples
+            rate = frame.sample_rate
+    if not samples or not rate:
         raise VideoGenError("media-broken", f"{path} has no sound")
     return samples / rate
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: Path, progress: Progress = lambda done, size: None) -> str:
     """SHA-256 of a file's bytes, in hexadecimal digits."""
     hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
+    size, done = path.stat().st_size, 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(1 << 22):
             hasher.update(block)
+            done += len(block)
+            progress(done, size)
     return hasher.hexdigest()

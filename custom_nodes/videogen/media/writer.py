@@ -16,6 +16,7 @@ from ..core.errors import VideoGenError
 from ..core.video.encoding import Encoder, RawVideo, build_encode_arguments, escape_metadata
 from ..core.video.quality import VideoFormat
 from .ffmpeg import find_ffmpeg
+from .foreign.containers import media_url
 from .os_errors import disk_full, explain_os_error
 from .partial_file import partial_path, publish
 from .probe import verify_video
@@ -56,8 +57,9 @@ class VideoWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             if metadata:
                 self._metadata_file = _write_metadata(metadata)
+            metadata_url = media_url(Path(self._metadata_file)) if self._metadata_file else None
             arguments = build_encode_arguments(
-                source, video, frames, encoder, metadata_file=self._metadata_file, output=str(self._partial)
+                source, video, frames, encoder, metadata_file=metadata_url, output=media_url(self._partial)
             )
             command = [find_ffmpeg(), *arguments]
             log.debug("%s", shlex.join(command))

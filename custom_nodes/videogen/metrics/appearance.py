@@ -251,7 +251,8 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
     calibration = GRAY_CALIBRATION if gray and first.backend == CLASSICAL else find_calibration(first.backend)
     embedding = calibration(related)
     identical = cosine > 1 - 1e-6 and overlap > 1 - 1e-6
-    face = None if first.face is None or second.face is None else float(first.face @ second.face)
+    faces = first.face is not None and second.face is not None and first.face.shape == second.face.shape
+    face = float(first.face @ second.face) if faces else None  # type: ignore[operator]
     return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical, face)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .model_hashes import ModelHashes
 
 log = logging.getLogger(__name__)
 
+Handler = Callable[[Any], Awaitable[Any]]
 #: Seconds of telemetry in a response: default and maximum.
 DEFAULT_SECONDS, MAX_SECONDS = 300.0, 7200.0
 
@@ -21,8 +27,36 @@ def add_routes() -> bool:
     if server is None:
         return False
     for method, path, handler in ROUTES:
-        getattr(server.routes, method)(path)(handler)
+        getattr(server.routes, method)(path)(_for_own_names(handler))
     return True
+
+
+def _for_own_names(handler: Handler) -> Handler:
+    """The handler, for requests by a name of this server; see `allowed_hosts`.
+
+    ComfyUI compares ``Host`` with ``Origin``: with DNS rebinding both are the stranger's, and requests that only read have no
+    ``Origin`` at all.
+    """
+
+    async def handle(request: Any) -> Any:
+        from aiohttp import web
+        from comfy.cli_args import args
+
+        from .allowed_hosts import explain_foreign_host
+
+        refusal = explain_foreign_host(request.headers.get("Host"), str(getattr(args, "listen", "") or ""))
+        if refusal:
+            _tell(refusal)
+            return web.json_response({"error": refusal}, status=403)
+        return await handler(request)
+
+    return handle
+
+
+@functools.lru_cache(maxsize=100)
+def _tell(refusal: str) -> None:
+    """Once: a page may ask every second."""
+    log.warning("videogen: refused a request: %s", refusal)
 
 
 async def show_telemetry(request: Any) -> Any:
@@ -41,5 +75,29 @@ async def show_telemetry(request: Any) -> Any:
     return web.json_response(TELEMETRY.describe(seconds))
 
 
-Handler = Callable[[Any], Awaitable[Any]]
-ROUTES: list[tuple[str, str, Handler]] = [("get", "/videogen/telemetry", show_telemetry)]
+async def show_model_hash(request: Any) -> Any:
+    """``GET /videogen/model-hash?folder=checkpoints&name=sd15.safetensors``: see `ModelHashes.ask`.
+
+    Status 202 while a large file is being read: to be asked again.
+    """
+    from aiohttp import web
+
+    from .model_hashes import find_files
+
+    answer = await _model_hashes().ask(find_files(request.query.get("folder", ""), request.query.get("name", "")))
+    return web.json_response(answer, status=200 if "sha256" in answer else 202)
+
+
+@functools.cache
+def _model_hashes() -> ModelHashes:
+    import folder_paths
+
+    from .model_hashes import ModelHashes
+
+    return ModelHashes(Path(folder_paths.get_user_directory()) / "videogen" / "model_hashes.json")
+
+
+ROUTES: list[tuple[str, str, Handler]] = [
+    ("get", "/videogen/telemetry", show_telemetry),
+    ("get", "/videogen/model-hash", show_model_hash),
+]

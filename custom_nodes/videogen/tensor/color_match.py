@@ -13,6 +13,8 @@ from .color_space import lab_to_srgb, srgb_to_lab
 
 #: Added to all variances, in squared units of Lab: a flat image is not stretched to the reference's spread.
 _FLAT = 1e-3
+#: An image whose weights are at most this share of its pixels shows nothing.
+_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def measure_colors(lab: Tensor, weights: Tensor | None = None) -> ColorStats | N
     pixels = lab.reshape(-1, 3)
     shares = None if weights is None else weights.reshape(-1, 1).to(pixels)
     total = float(len(pixels)) if shares is None else shares.sum().item()
-    if total <= 1e-6 * len(pixels):
+    if total <= _SHARE * len(pixels):
         return None
     # Around a value nearby: sums of squares far from zero would lose the digits that the variance is made of.
     around = pixels.mean(dim=0)
@@ -143,7 +145,8 @@ def match_colors(
 ) -> Iterator[Tensor]:
     """Frames with the reference's colors, one after the other, each like its original in shape and type.
 
-    A gray frame keeps its grays: only its lightness is matched. Alpha stays as it is, and what is transparent is not measured.
+    A gray frame keeps its grays: only its lightness is matched. Alpha stays as it is, and what is transparent is not measured;
+    a frame that is transparent everywhere has no colors to match and stays as it is.
 
     Args:
         images: (frames, height, width, 1, 3 or 4), 0…1.
@@ -152,10 +155,13 @@ def match_colors(
         device: for the work and the result; None is the images'.
 
     Raises:
-        ValueError: when a frame has no pixel to measure.
+        ValueError: when a mask leaves a frame no visible pixel to measure.
     """
     for index, image in enumerate(images):
         lab, alpha = read_lab(image, device)
+        if not is_visible(alpha):
+            yield image.to(lab.device)
+            continue
         stats = measure_colors(lab, join_weights(masks, alpha, index))
         if stats is None:
             raise ValueError(f"frame {index + first} has no pixel to measure")
@@ -168,6 +174,11 @@ def match_colors(
         if alpha is not None:
             parts.append(alpha[..., None])
         yield torch.cat(parts, dim=-1).to(image.dtype)
+
+
+def is_visible(alpha: Tensor | None) -> bool:
+    """Whether a frame shows anything: `measure_colors` has pixels to measure in it."""
+    return alpha is None or alpha.sum().item() > _SHARE * alpha.numel()
 
 
 def join_weights(masks: Tensor | None, alpha: Tensor | None, index: int) -> Tensor | None:

@@ -1,11 +1,14 @@
-// Shows the result of the last run on a Continuity node: the score, and its curve over the frames.
+// Shows the result of the last run on the nodes that measure frames: the score and its curve, or what was found.
 import { app } from "../../scripts/app.js";
 
 const NODES = new Set(["VideoGenContinuity", "VideoGenFrameCheck"]);
-const HEIGHT = 76;
+const HEIGHT = 84;
+const MARGIN = 6;
+const WIDTH = 240;
 const COLORS = { pass: "#6fbf5a", warn: "#e8a13c", fail: "#e0584f", none: "#8a8a8a" };
+const CURVES = ["#4c9be8", "#e8a13c", "#6fbf5a", "#d9658b", "#9c7be0"];
 
-/** What is drawn, out of a node's `ui` result; null for anything that is not of our nodes. */
+/** What is shown, out of a node's `ui` result; null for anything that is not of our nodes. */
 export function readResult(output) {
   const record = output?.videogen?.[0];
   if (!record || typeof record !== "object") return null;
@@ -37,81 +40,103 @@ function byFrame(samples) {
   return [...found].sort((a, b) => a[0] - b[0]).map(([frame, all]) => [frame, Math.min(...all)]);
 }
 
-function draw(context, result, width, top) {
-  const left = 15, right = width - 15;
-  context.save();
-  context.beginPath();
-  context.rect(left, top, right - left, HEIGHT);
-  context.clip();
-  context.textBaseline = "middle";
-  context.textAlign = "left";
-  context.fillStyle = COLORS[result.level] ?? COLORS.none;
-  context.font = "bold 17px sans-serif";
-  const headline = result.score === null ? { pass: "ok", warn: "odd", fail: "fails" }[result.level] ?? "–" : result.score.toFixed(2);
-  context.fillText(headline, left, top + 11);
-  context.font = "11px sans-serif";
-  context.fillStyle = globalThis.LiteGraph?.WIDGET_SECONDARY_TEXT_COLOR ?? "#999";
-  const temporal = Number.isFinite(result.temporal) ? `temporal ${result.temporal.toFixed(2)}` : "";
-  const words = result.curves.length ? [result.score === null ? "no score" : "", temporal] : [result.lines[0] ?? ""];
-  context.fillText(words.filter(Boolean).join(" · "), left + 54, top + 12);
-  if (result.curves.length) drawCurves(context, result, left, right, top + 26, HEIGHT - 30);
-  context.restore();
+/** An element with styles, attributes and children; children that are text stay text, whatever is written in them. */
+function make(tag, style, attributes = {}, ...children) {
+  const svg = tag === "svg" || tag === "path";
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  Object.assign(element.style, style);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
-function drawCurves(context, result, left, right, top, height) {
+function showResult(view, result) {
+  const words = result.curves.length
+    ? [result.score === null ? "no score" : "", Number.isFinite(result.temporal) ? `temporal ${result.temporal.toFixed(2)}` : ""]
+    : [];
+  const headline =
+    result.score === null ? ({ pass: "ok", warn: "odd", fail: "fails" }[result.level] ?? "–") : result.score.toFixed(2);
+  const head = make(
+    "div",
+    { flex: "none", whiteSpace: "nowrap" },
+    {},
+    make("b", { color: COLORS[result.level] ?? COLORS.none, fontSize: "17px", marginRight: "6px" }, {}, headline), " ",
+    words.filter(Boolean).join(" · "),
+  );
+  const body = result.curves.length
+    ? drawCurves(result)
+    : make("div", { flex: "1 1 0", minHeight: "0", overflow: "auto", whiteSpace: "pre-wrap" }, {}, result.lines.join("\n"));
+  view.title = result.lines.join("\n");
+  view.replaceChildren(head, body);
+}
+
+/** The curves over the frames, in the square from 0 to 1 that the element stretches, and the threshold as a dashed line. */
+function drawCurves(result) {
   const last = Math.max(1, result.frames - 1);
-  const place = ([frame, value]) => [
-    left + (right - left) * Math.min(1, frame / last),
-    top + height * (1 - Math.min(1, Math.max(0, value))),
-  ];
-  context.strokeStyle = "rgba(140,140,140,.6)";
-  context.setLineDash([3, 3]);
-  context.beginPath();
-  context.moveTo(left, place([0, result.threshold])[1]);
-  context.lineTo(right, place([0, result.threshold])[1]);
-  context.stroke();
-  context.setLineDash([]);
-  const colors = ["#4c9be8", "#e8a13c", "#6fbf5a", "#d9658b", "#9c7be0"];
+  const place = ([frame, value]) => `${Math.min(1, frame / last)} ${1 - Math.min(1, Math.max(0, value))}`;
+  const line = (points, color, width, more = {}) =>
+    make("path", {}, {
+      d: `M ${points.join(" L ")}`,
+      fill: "none",
+      stroke: color,
+      "stroke-width": width,
+      "stroke-linecap": "round",
+      "vector-effect": "non-scaling-stroke",
+      ...more,
+    });
+  const threshold = [place([0, result.threshold]), place([last, result.threshold])];
+  const paths = [line(threshold, "rgba(140,140,140,.6)", 1, { "stroke-dasharray": "3 3" })];
   result.curves.forEach((curve, index) => {
     const motion = curve.name === "temporal" && index === result.curves.length - 1;
-    context.strokeStyle = context.fillStyle = motion ? "rgba(150,150,150,.8)" : colors[index % colors.length];
-    context.lineWidth = motion ? 1 : 2;
-    context.beginPath();
-    curve.points.map(place).forEach(([x, y], at) => (at ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.stroke();
-    if (curve.points.length === 1) context.fillRect(...place(curve.points[0]).map((value) => value - 2), 4, 4);
+    const points = curve.points.map(place);
+    // A line to itself is a dot.
+    if (points.length === 1) paths.push(line([points[0], points[0]], motion ? "rgba(150,150,150,.8)" : CURVES[index % CURVES.length], 5));
+    else paths.push(line(points, motion ? "rgba(150,150,150,.8)" : CURVES[index % CURVES.length], motion ? 1 : 2));
   });
+  const style = { flex: "1 1 0", minHeight: "0", width: "100%", overflow: "visible", padding: "3px 2px", boxSizing: "border-box" };
+  return make("svg", style, { viewBox: "0 0 1 1", preserveAspectRatio: "none" }, ...paths);
+}
+
+function makeView() {
+  const style = {
+    display: "flex",
+    flexDirection: "column",
+    boxSizing: "border-box",
+    minHeight: `${HEIGHT - 2 * MARGIN}px`,
+    padding: "2px 6px",
+    overflow: "hidden",
+    font: "11px sans-serif",
+    lineHeight: "1.35",
+    color: "var(--descrip-text, #999)",
+    userSelect: "text",
+  };
+  return make("div", style, { class: "videogen-result" }, "No result yet: run the workflow.");
 }
 
 app.registerExtension({
   name: "videogen.continuity",
   nodeCreated(node) {
     if (!NODES.has(node.comfyClass)) return;
-    let result = null;
-    const widget = {
-      name: "continuity",
-      type: "videogen.continuity",
-      value: null,
-      serialize: false, // neither part of the saved workflow, nor of what is submitted
-      options: { serialize: false },
-      // Before the first run there is nothing to show, and the widget has no height.
-      computeSize: (width) => [width, result ? HEIGHT : -4],
-      draw: (context, _node, width, top) => {
-        if (result) draw(context, result, width, top);
-        widget.drawn = Boolean(result);
-      },
-    };
-    node.addCustomWidget(widget);
+    const view = makeView();
+    // An element, not a drawing: Nodes 2.0 draws a canvas widget once. It has its room from the start, so that no node
+    // grows over its neighbor when a result comes. It is part of neither the saved workflow nor what is submitted, and not
+    // in the panel of a selected node: an element is in one place only, and the node would lose it.
+    const widget = node.addDOMWidget("continuity", "videogen.continuity", view, {
+      serialize: false,
+      hideInPanel: true,
+      hideOnZoom: false,
+      margin: MARGIN,
+      getMinHeight: () => HEIGHT,
+    });
+    widget.serialize = false;
+    if (node.size[0] < WIDTH) node.setSize([WIDTH, node.size[1]]); // a new one; one that is loaded gets its size later
     const before = node.onExecuted;
     node.onExecuted = function (output, ...rest) {
       before?.call(this, output, ...rest);
       const found = readResult(output);
       if (!found) return;
-      result = found;
       node.videogenContinuity = found;
-      const [, least] = node.computeSize();
-      if (node.size[1] < least) node.setSize([node.size[0], least]);
-      node.setDirtyCanvas(true, true);
+      showResult(view, found);
     };
   },
 });

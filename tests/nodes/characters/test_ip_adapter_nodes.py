@@ -281,8 +281,11 @@ def test_weights_that_cannot_be_used(model: Any, encoder: Any, weight: float) ->
         ({"start_at": 0.6, "end_at": 0.5}, "`start_at` is 0.6 and `end_at` 0.5: the end comes before the start"),
         ({"start_at": math.nan}, "`start_at` is nan, expected 0 to 1"),
         ({"weight": None, "end_at": 7.0}, "`end_at` is 7, expected 0 to 1"),
-        ({"combine": "norm"}, "`combine` is 'norm', expected one of concat, add, average, subtract, one per frame"),
-        ({"crop": "top"}, "`crop` is 'top', expected one of center, pad, stretch"),
+        (
+            {"combine": "norm"},
+            "`combine` is 'norm', expected one of concat, add, average, subtract, one per frame, norm average",
+        ),
+        ({"crop": "top"}, "`crop` is 'top', expected one of center, pad, stretch, tiles"),
         ({"weight": 1e9}, "`weight` is 1e+09, expected -1 to 3"),
     ],
 )

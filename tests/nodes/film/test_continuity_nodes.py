@@ -238,3 +238,13 @@ def test_frame_check(number: int, ok: bool) -> None:
     assert output.args[1] is ok
     assert ("frame 3 black" in output.args[2]) is not ok
     assert output.ui["videogen"][0]["ok"] is ok
+
+
+def test_hdr_frames_are_measured_as_a_film_shows_them() -> None:
+    """Values of 1 to 5 are light, not a mistake; what is not a number stays one."""
+    bright = frames(film("tom", "field", frames=4)) * 5 - 0.5
+    checked = [VideoGenFrameCheck.execute(images, segment()).ui for images in (bright, bright.clamp(0, 1))]
+    assert checked[0] == checked[1]
+    assert measure(bright)[1] == measure(bright.clamp(0, 1))[1]
+    bright[1, 3, 3, 0] = torch.inf
+    assert not VideoGenFrameCheck.execute(bright, segment())[1]

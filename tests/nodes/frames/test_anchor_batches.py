@@ -14,6 +14,7 @@ import comfy.sample
 import comfy.samplers
 import comfy.supported_models
 import torch
+from comfy.model_sampling import EPS, ModelSamplingDiscrete
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from torch import Tensor
 
@@ -172,6 +173,45 @@ def test_start_and_end(sd15_single: Any) -> None:
     early, late = (sample(anchor_frames(sd15_single, start=start, end=start + 0.5)) for start in (0.0, 0.5))
     for one, other in ((early, plain), (early, full), (late, plain), (late, full), (early, late)):
         assert relative_difference(one, other) > 1e-5
+
+
+class Steeper(ModelSamplingDiscrete, EPS):
+    """Half of the sampling is at another noise level than in the model's own schedule."""
+
+
+def with_schedule(model: Any, power: float) -> Any:
+    """As ModelSamplingDiscrete, ModelSamplingSD3 and the shifts do it: an object patch on a clone."""
+    schedule = Steeper()
+    schedule.set_sigmas(model.get_model_object("model_sampling").sigmas ** power)
+    patched = model.clone()
+    patched.add_object_patch("model_sampling", schedule)
+    return patched
+
+
+@pytest.mark.parametrize(("power", "start", "end"), [(2.0, 0.0, 0.4), (0.5, 0.3, 1.0), (2.0, 0.2, 0.7)])
+def test_a_schedule_set_by_a_later_node_counts(sd15_single: Any, power: float, start: float, end: float) -> None:
+    """The result is that of the nodes in the other order, and another one than with the first schedule's noise levels."""
+    after = with_schedule(anchor_frames(sd15_single, start=start, end=end), power)
+    before = anchor_frames(with_schedule(sd15_single, power), start=start, end=end)
+    expected = sample(before, frames=2, steps=8)
+    assert torch.equal(sample(after, frames=2, steps=8), expected)
+    for other in (sd15_single, anchor_frames(sd15_single)):
+        assert relative_difference(sample(with_schedule(other, power), frames=2, steps=8), expected) > 1e-5
+
+
+def test_one_model_with_two_schedules_keeps_them_apart(sd15_single: Any) -> None:
+    """Two samplers from one Anchor Attention, one of them behind a node that changes the schedule, sampled in turns."""
+    anchored = anchor_frames(sd15_single, end=0.4)
+    steep = with_schedule(anchored, 2.0)
+    plain, changed = (sample(model, frames=2, steps=8) for model in (anchored, steep))
+    assert torch.equal(sample(anchored, frames=2, steps=8), plain)
+    assert torch.equal(sample(anchor_frames(with_schedule(sd15_single, 2.0), end=0.4), frames=2, steps=8), changed)
+
+
+def test_a_later_anchor_attention_replaces_the_span_of_an_earlier_one(sd15_single: Any) -> None:
+    twice = anchor_frames(anchor_frames(sd15_single, start=0.8), end=0.4)
+    once = anchor_frames(sd15_single, end=0.4)
+    assert torch.equal(sample(twice, frames=2, steps=6), sample(once, frames=2, steps=6))
 
 
 def test_one_frame_is_as_without(sd15_single: Any) -> None:

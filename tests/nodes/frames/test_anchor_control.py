@@ -10,7 +10,6 @@ from tests.support.needs import require_comfy
 
 require_comfy()
 
-import comfy.cldm.cldm
 import comfy.controlnet
 import comfy.sample
 import torch
@@ -21,7 +20,8 @@ from torch import Tensor
 from custom_nodes.videogen.nodes.frames.anchor_attention import anchor_frames
 from runner.bench.models.predictions import relative_difference
 from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL, UNet
-from runner.bench.models.tiny_models import _describe_for_comfy, build_comfy_model, draw_unet
+from runner.bench.models.tiny_models import build_comfy_model, draw_unet
+from tests.support.models.other_networks import draw_control_net
 
 FRAMES, HEIGHT, WIDTH = 4, 8, 16
 #: Of what a sampler puts out in single precision; see anchored_models.py.
@@ -45,18 +45,7 @@ def model(unet: UNet) -> Any:
 @pytest.fixture(scope="module")
 def control_net(unet: UNet) -> comfy.controlnet.ControlNet:
     """What Load ControlNet Model puts out."""
-    config = {**_describe_for_comfy(unet), "hint_channels": 3}
-    for only_of_unets in ("out_channels", "transformer_depth_output", "use_temporal_attention"):
-        del config[only_of_unets]
-    network = comfy.cldm.cldm.ControlNet(**config, device="cpu", dtype=torch.float32).eval()
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            gain = 1.0 if parameter.ndim > 1 else 0.05
-            parameter.normal_(0.0, gain / max(1, parameter[0].numel()) ** 0.5, generator=generator)
-            if "norm" in name and name.endswith("weight"):
-                parameter.add_(1.0)
-    return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"))
+    return draw_control_net(unet)
 
 
 def sample(model: Any, unet: UNet, control_net: Any, images: int, strength: float = 0.2) -> Tensor:

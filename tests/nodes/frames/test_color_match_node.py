@@ -138,3 +138,58 @@ def test_an_interruption_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comfy.model_management, "throw_exception_if_processing_interrupted", interrupt)
     with pytest.raises(Interrupted):
         VideoGenColorMatch.execute(make_frames(), AVERAGE, "clamped", 1.0)
+
+
+# ------------------------------------------------------------------ transparent frames, HDR
+
+
+def with_alpha(frames: Tensor, transparent: int) -> Tensor:
+    alpha = torch.ones(*frames.shape[:3], 1)
+    alpha[transparent] = 0
+    return torch.cat([frames, alpha], dim=-1)
+
+
+@pytest.mark.parametrize("transparent", [0, 2, FRAMES - 1])
+@pytest.mark.parametrize("anchor", [FIRST_FRAME_ANCHOR, AVERAGE])
+def test_a_transparent_frame_stays_as_it_is(anchor: str, transparent: int) -> None:
+    """It has no colors; the others are matched as if it was not there."""
+    frames = drift(make_frames())
+    matched = VideoGenColorMatch.execute(with_alpha(frames, transparent), anchor, "clamped", 1.0)[0]
+    assert torch.equal(matched[transparent], with_alpha(frames, transparent)[transparent])
+    others = [index for index in range(FRAMES) if index != transparent]
+    alone = VideoGenColorMatch.execute(frames[others], anchor, "clamped", 1.0)[0]
+    torch.testing.assert_close(matched[others, ..., :3], alone, rtol=0, atol=1e-6)
+
+
+def test_a_shot_that_is_all_transparent_stays_as_it_is() -> None:
+    frames = torch.cat([make_frames(), torch.zeros(FRAMES, 56, 96, 1)], dim=-1)
+    assert torch.equal(VideoGenColorMatch.execute(frames, AVERAGE, "clamped", 1.0)[0], frames)
+
+
+def test_a_transparent_reference_is_named_and_one_of_several_does_not_count() -> None:
+    frames, goal = make_frames(), torch.full((2, 10, 10, 4), 0.5)
+    goal[0, ..., 3] = 0
+    with pytest.raises(VideoGenError, match="the picture on `reference` is fully transparent") as caught:
+        VideoGenColorMatch.execute(frames, REFERENCE, "clamped", 1.0, reference=goal[:1])
+    assert caught.value.code == "image-invalid"
+    both = VideoGenColorMatch.execute(frames, REFERENCE, "clamped", 1.0, reference=goal)[0]
+    assert torch.equal(both, VideoGenColorMatch.execute(frames, REFERENCE, "clamped", 1.0, reference=goal[1:])[0])
+
+
+def test_a_mask_is_blamed_only_where_one_is_connected() -> None:
+    frames = with_alpha(make_frames(), 1)
+    frames[:, :, 48:, 3] = 0
+    mask = torch.zeros(1, 56, 96)
+    mask[:, :, 48:] = 1
+    with pytest.raises(VideoGenError, match="its mask is black, or white only where the picture is transparent"):
+        VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0, mask=mask)
+    mask[:, :, :8] = 1
+    assert VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", 1.0, mask=mask)[0].shape == frames.shape
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_hdr_is_clipped_in_every_frame(strength: float) -> None:
+    frames = make_frames() * 4 - 0.2
+    matched = VideoGenColorMatch.execute(frames, FIRST_FRAME_ANCHOR, "clamped", strength)[0]
+    assert all(float(frame.max()) <= 1 and float(frame.min()) >= 0 for frame in matched)
+    assert torch.equal(matched[0], frames[0].clamp(0, 1))

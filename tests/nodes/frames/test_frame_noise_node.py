@@ -28,6 +28,7 @@ from runner.bench.models.hidden_inputs import in_graph
 from runner.bench.models.predictions import relative_difference
 from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL
 from runner.bench.models.tiny_models import build_comfy_model, draw_unet
+from tests.support.models.other_models import small_flux
 
 FRAMES, HEIGHT, WIDTH = 4, 8, 16
 
@@ -238,24 +239,7 @@ def test_a_guider_without_guidance(model: Any) -> None:
 
 
 def test_models_that_mix_noise_and_image_are_refused_in_a_sentence() -> None:
-    config = {
-        "image_model": "flux",
-        "in_channels": 16,
-        "out_channels": 16,
-        "patch_size": 2,
-        "vec_in_dim": 8,
-        "context_in_dim": 8,
-        "hidden_size": 32,
-        "mlp_ratio": 4.0,
-        "num_heads": 2,
-        "depth": 1,
-        "depth_single_blocks": 1,
-        "axes_dim": [4, 6, 6],
-        "theta": 10000,
-        "qkv_bias": True,
-        "guidance_embed": True,
-    }
-    description = comfy.supported_models.Flux(config)
+    description = comfy.supported_models.Flux(small_flux())
     description.set_inference_dtype(torch.float32, None)
     device = torch.device("meta")
     flux = comfy.model_patcher.ModelPatcher(

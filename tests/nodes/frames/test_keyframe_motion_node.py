@@ -128,3 +128,11 @@ def test_an_interruption_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comfy.model_management, "throw_exception_if_processing_interrupted", interrupt)
     with pytest.raises(Interrupted):
         move(images=make_frames())
+
+
+@pytest.mark.parametrize("direction", ["static", "pan-left"])
+def test_hdr_is_clipped_with_and_without_a_move(direction: str) -> None:
+    frames = make_frames(3) * 4 - 0.2
+    images, _ = move(move=direction, images=frames)
+    assert torch.equal(images[0], frames[0].clamp(0, 1))
+    assert all(float(image.max()) <= 1 and float(image.min()) >= 0 for image in images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,13 @@ from tests.support.needs import require_comfy
 require_comfy()
 
 import comfy.model_management
+import comfy.utils
 import folder_paths
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from custom_nodes.videogen.comfyui import out_of_memory
 from custom_nodes.videogen.comfyui.frames.resizing import resize_lanczos
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
@@ -119,6 +122,31 @@ def test_gray_and_alpha() -> None:
     assert torch.equal(run(frames, width=16), run(frames[..., :3], width=16))
 
 
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_frames_are_of_one_kind_at_any_size(channels: int) -> None:
+    """RGB in 0…1, also where the size does not change; what is RGB in 0…1 already is handed on, not copied."""
+    frames = torch.rand(2, 8, 8, channels)
+    same = run(frames, width=8)
+    assert same.shape == (2, 8, 8, 3)
+    assert torch.equal(same, frames[..., :3].expand(-1, -1, -1, 3))
+    assert (same is frames) == (channels == 3)
+    bright = frames * 4 - 0.5
+    for width in (8, 16):
+        result = run(bright, width=width)
+        assert (float(result.min()), float(result.max())) == (0, 1)
+    assert torch.equal(run(bright, width=16), run(bright.clamp(0, 1), width=16))
+
+
+@pytest.mark.usefixtures("models")
+def test_frames_that_are_not_numbers_are_refused_at_any_size() -> None:
+    frames = torch.rand(2, 8, 8, 3)
+    frames[1, 2, 2, 0] = torch.nan
+    for width in (8, 16):
+        with pytest.raises(VideoGenError, match="frame 2 has values that are not numbers"):
+            run(frames, width=width)
+
+
 def test_the_filter_is_pillow_s_without_rounding() -> None:
     frame = draw_frames(1, 40, 24)[0]
     eight_bits = Image.fromarray((frame * 255).round().byte().numpy())
@@ -141,6 +169,30 @@ def test_auto_takes_a_model_that_is_there_and_only_to_enlarge(esrgan: Path) -> N
     assert torch.equal(run(frames, "auto", width=12), run(frames, "none", width=12))
 
 
+def test_auto_is_what_the_runner_has_chosen(esrgan: Path) -> None:
+    frames = draw_frames(1, 24, 16)
+    found = run(frames, segment=make_plan(96, 64))
+    assert torch.equal(
+        run(frames, segment=make_plan(96, 64), auto_model="none"), run(frames, "none", segment=make_plan(96, 64))
+    )
+    assert torch.equal(run(frames, segment=make_plan(96, 64), auto_model=esrgan.name), found)
+    assert not torch.equal(found, run(frames, "none", segment=make_plan(96, 64)))
+    with pytest.raises(VideoGenError, match="is not in models/upscale_models"):
+        run(frames, segment=make_plan(96, 64), auto_model="4x-UltraSharp.pth")
+    # It stands for auto only, which leaves frames alone that need no enlarging.
+    assert run(frames, segment=make_plan(24, 16), auto_model=esrgan.name) is frames
+
+
+def test_the_editor_renders_again_when_auto_means_something_else(esrgan: Path) -> None:
+    before = VideoGenUpscale.fingerprint_inputs("auto", width=0)
+    assert before == VideoGenUpscale.fingerprint_inputs("auto", width=0)
+    assert before == VideoGenUpscale.fingerprint_inputs(esrgan.name)
+    os.utime(esrgan, ns=(1, 1))
+    assert VideoGenUpscale.fingerprint_inputs("auto") not in (before, "none")
+    esrgan.rename(esrgan.with_name("other.pth"))
+    assert VideoGenUpscale.fingerprint_inputs("auto") == "none" == VideoGenUpscale.fingerprint_inputs("none")
+
+
 def test_a_frame_is_what_the_model_makes_of_it_alone(esrgan: Path) -> None:
     frames = draw_frames(2, 24, 16)
     result = run(frames, segment=make_plan(96, 64))
@@ -159,7 +211,29 @@ def test_other_models_are_taken_by_name_only(esrgan: Path) -> None:
     assert not torch.equal(run(frames, other.name, segment=plan), run(frames, "none", segment=plan))
 
 
-def test_short_memory_makes_the_tiles_smaller(esrgan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class AcceleratorError(RuntimeError):
+    """As newer versions of PyTorch have it."""
+
+
+#: What may be raised when a card's memory is full.
+FULL = {
+    "out of memory": lambda: comfy.model_management.OOM_EXCEPTION("Allocation on device"),
+    "device": lambda: AcceleratorError("CUDA error: out of memory"),
+}
+
+
+@pytest.fixture
+def device_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's type for errors of a device, in ComfyUI too where it knows it; this PyTorch may not have it."""
+    monkeypatch.setattr(out_of_memory, "_DEVICE_ERROR", AcceleratorError)
+    if hasattr(comfy.model_management, "is_oom"):
+        monkeypatch.setattr(comfy.model_management, "ACCELERATOR_ERROR", AcceleratorError)
+        monkeypatch.setattr(comfy.model_management, "discard_cuda_async_error", lambda: None)
+
+
+@pytest.mark.parametrize("full", FULL)
+@pytest.mark.usefixtures("device_errors")
+def test_short_memory_makes_the_tiles_smaller(full: str, esrgan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     real = upscale.load_model(esrgan.name)
 
@@ -172,7 +246,7 @@ def test_short_memory_makes_the_tiles_smaller(esrgan: Path, monkeypatch: pytest.
         def __call__(self, part: torch.Tensor) -> Any:
             seen.append(max(part.shape[-2:]))
             if seen[-1] > 70:
-                raise comfy.model_management.OOM_EXCEPTION("out of memory")
+                raise FULL[full]()
             return real(part)
 
     frames = draw_frames(2, 100, 90)
@@ -225,6 +299,41 @@ def test_an_interruption_is_heard() -> None:
     comfy.model_management.interrupt_current_processing()
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         run(draw_frames(1, 24, 16), width=48)
+
+
+@pytest.mark.usefixtures("device_errors")
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (AcceleratorError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("out of memory"), False),
+        (ValueError("no"), False),
+        (comfy.model_management.InterruptProcessingException(), False),
+        *((make(), True) for make in FULL.values()),
+    ],
+)
+def test_what_counts_as_full_memory(error: BaseException, expected: bool) -> None:
+    assert out_of_memory.is_out_of_memory(error) == expected
+
+
+@pytest.mark.parametrize("kind", [Exception, BaseException])
+def test_an_interruption_is_no_lack_of_memory(
+    kind: type[BaseException], esrgan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an `Exception` in older versions of ComfyUI; and without a card, PyTorch may have no type for full memory."""
+    tries: list[int] = []
+    interruption = type("InterruptProcessingException", (kind,), {})
+    monkeypatch.setattr(comfy.model_management, "InterruptProcessingException", interruption)
+    monkeypatch.setattr(comfy.model_management, "OOM_EXCEPTION", Exception)
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        tries.append(1)
+        raise interruption
+
+    monkeypatch.setattr(comfy.utils, "tiled_scale", interrupt)
+    with pytest.raises(interruption):
+        run(draw_frames(1, 24, 16), segment=make_plan(48, 32))
+    assert len(tries) == 1
 
 
 # ------------------------------------------------------------------ Render Size

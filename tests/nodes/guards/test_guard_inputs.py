@@ -13,10 +13,13 @@ from tests.support.needs import require_comfy
 
 require_comfy()
 
+import comfy.model_management
+import torch
 from comfy_api.latest import io
 
 from custom_nodes.videogen.comfyui.sockets import AnySocket
 from custom_nodes.videogen.comfyui.thermal import telemetry
+from custom_nodes.videogen.comfyui.thermal.watched_devices import read_watched
 from custom_nodes.videogen.hardware.amd import Amd
 from custom_nodes.videogen.hardware.nvidia import Nvidia
 from custom_nodes.videogen.hardware.sensors import Sensors
@@ -93,9 +96,27 @@ def test_telemetry_of_a_prompt(fresh_telemetry: Any, monkeypatch: pytest.MonkeyP
 def test_it_starts_by_itself_only_where_there_are_cards(fresh_telemetry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     none = Sensors(Nvidia(lambda: exec("raise ImportError")), Amd(lambda: exec("raise ImportError")))
     monkeypatch.setattr(telemetry, "SENSORS", none)
+    monkeypatch.setattr(comfy.model_management, "get_torch_device", lambda: torch.device("cuda", 0))
     assert not fresh_telemetry.start_with_cards()
     assert not fresh_telemetry.sampler.running
     module = scripted_module(CARD)
     monkeypatch.setattr(telemetry, "SENSORS", Sensors(Nvidia(lambda: module), none.amd))
+    monkeypatch.setattr(telemetry, "read_watched", lambda devices: [Reading("a", "card", "nvidia", temperature=70)])
     assert fresh_telemetry.start_with_cards()
     assert fresh_telemetry.sampler.running
+
+
+def test_on_a_processor_the_drivers_of_cards_are_left_alone(
+    fresh_telemetry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = scripted_module(CARD)
+    asked = []
+    start = module.nvmlInit
+    module.nvmlInit = lambda: asked.append(1) or start()
+    sensors = Sensors(Nvidia(lambda: module), Amd(lambda: exec("raise ImportError")))
+    monkeypatch.setattr(telemetry, "SENSORS", sensors)
+    assert comfy.model_management.get_torch_device().type == "cpu", "as with --cpu"
+    assert not fresh_telemetry.start_with_cards()
+    assert [reading.device for reading in read_watched("auto", sensors)] == ["cpu"]
+    assert asked == []
+    assert [reading.device for reading in read_watched("all", sensors)] == [CARD["uuid"], "cpu"], "asked for by name"

@@ -70,6 +70,23 @@ def test_every_card_that_this_process_uses(sensors: Sensors, monkeypatch: pytest
     assert [reading.temperature for reading in read_watched("auto", sensors)] == [90, 70]
 
 
+@pytest.mark.usefixtures("cuda")
+def test_a_card_that_fell_off_the_bus_does_not_hide_the_hot_one(
+    sensors: Sensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(index: int) -> Properties:
+        if index == 0:
+            raise RuntimeError("CUDA error: unspecified launch failure\nCUDA kernel errors might be…")
+        return Properties(**BUS)
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", describe)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda index: 100)
+    lost, hot = read_watched("auto", sensors)
+    assert hot.temperature == 90
+    assert lost.name == "torch's card 0, which it cannot describe (CUDA error: unspecified launch failure)"
+
+
 @pytest.mark.parametrize(
     ("properties", "environment", "key"),
     [

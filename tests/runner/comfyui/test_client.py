@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.comfyui.client import ComfyClient, Queue, describe_node_errors, normalize_url, parse_headers
-from tests.support.disks import fill, mount_small_disk
-from tests.support.servers.fake_server import STATS, Answer, FakeServer, Request
+from runner.comfyui.answers import SavedFile
+from runner.comfyui.client import ComfyClient, Queue, describe_node_errors
+from runner.comfyui.transport import normalize_url, parse_headers
+from tests.runner.comfyui.server_doubles import error_of
+from tests.support.servers.fake_server import STATS, Answer, FakeServer
 
-FILE = {"filename": "segment_01.mp4", "subfolder": "videogen/tiny", "type": "output"}
+FILE = SavedFile("segment_01.mp4", "videogen/tiny", "output")
 GRAPH = {"6": {"class_type": "CLIPTextEncode", "inputs": {}}}
 
-
-@pytest.fixture
-def client(server: FakeServer) -> ComfyClient:
-    return ComfyClient(server.url)
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.comfyui.transport.time.sleep", lambda seconds: None)
-
-
-def error_of(call: Callable[[], Any]) -> VideoGenError:
-    with pytest.raises(VideoGenError) as caught:
-        call()
-    return caught.value
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 # ------------------------------------------------------------------ is it a ComfyUI?
@@ -84,7 +69,8 @@ def test_the_headers_go_with_every_request_and_stand_in_no_message(server: FakeS
     server.routes["GET /queue"] = Answer(500, b"")
     client.system_stats()
     assert "s3cret" not in str(error_of(client.queue))
-    assert [request.headers["Authorization"] for request in server.requests] == ["Bearer s3cret"] * 2
+    assert {request.headers["Authorization"] for request in server.requests} == {"Bearer s3cret"}
+    assert server.requests[-1].path == "/queue"
 
 
 def test_nothing_listening_is_an_unreachable_server() -> None:
@@ -221,116 +207,6 @@ def test_a_queue_that_cannot_be_read_is_the_server_s_fault(
     assert error_of(client.queue).code == "server-refused"
 
 
-# ------------------------------------------------------------------ downloads
-
-
-def test_a_file_is_streamed_to_disk(server: FakeServer, client: ComfyClient, tmp_path: Path) -> None:
-    data = bytes(range(256)) * 5000
-    server.routes["GET /view"] = data
-    assert client.download(FILE, tmp_path / "x.mp4") == len(data)
-    assert (tmp_path / "x.mp4").read_bytes() == data
-    assert server.asked("GET /view")[0].query == FILE
-
-
-def test_a_download_that_breaks_is_taken_up_where_it_broke(
-    server: FakeServer, client: ComfyClient, tmp_path: Path
-) -> None:
-    data = bytes(range(256)) * 8000
-
-    def break_off_in_the_middle(request: Request) -> Answer:
-        start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        stop = min(start + 800_000, len(data))
-        status = 206 if start else 200
-        return Answer(status, data[start:stop], announce=len(data) - start)
-
-    server.routes["GET /view"] = break_off_in_the_middle
-    client.download(FILE, tmp_path / "x.mp4")
-    assert (tmp_path / "x.mp4").read_bytes() == data
-    assert len(server.asked("GET /view")) == 3
-
-
-def test_a_server_that_begins_anew_every_time_gives_the_whole_file_all_the_same(
-    server: FakeServer, client: ComfyClient, tmp_path: Path
-) -> None:
-    answers = [Answer(200, b"first hal", announce=19), Answer(200, b"first half and more")]
-    server.routes["GET /view"] = lambda request: answers.pop(0)
-    assert client.download(FILE, tmp_path / "x.mp4") == 19
-    assert (tmp_path / "x.mp4").read_bytes() == b"first half and more"
-
-
-def test_a_download_that_always_breaks_is_a_server_that_is_gone(
-    server: FakeServer, client: ComfyClient, tmp_path: Path
-) -> None:
-    server.routes["GET /view"] = Answer(200, b"half", announce=8)
-    error = error_of(lambda: client.download(FILE, tmp_path / "x.mp4"))
-    assert error.code == "server-unreachable"
-    assert 1 < len(server.asked("GET /view")) < 20
-
-
-def test_a_file_that_the_server_does_not_have_any_more(server: FakeServer, client: ComfyClient, tmp_path: Path) -> None:
-    error = error_of(lambda: client.download(FILE, tmp_path / "x.mp4"))
-    assert error.code == "output-missing"
-    assert "segment_01.mp4" in error.message
-    assert len(server.asked("GET /view")) == 1
-
-
-def test_a_full_disk_is_not_the_server_s_fault(server: FakeServer, client: ComfyClient, tmp_path: Path) -> None:
-    server.routes["GET /view"] = b"x" * 300_000
-    with mount_small_disk(tmp_path / "disk", 200) as disk:
-        fill(disk, leave=100_000)
-        error = error_of(lambda: client.download(FILE, disk / "x.mp4"))
-    assert error.code == "disk-full"
-    assert len(server.asked("GET /view")) == 1
-
-
-def test_an_input_file_is_read_with_its_subfolder(server: FakeServer, client: ComfyClient) -> None:
-    server.routes["GET /view"] = lambda request: b"png" if request.query["filename"] == "man.png" else Answer(404)
-    assert client.read_input_file("cast/man.png") == b"png"
-    assert client.read_input_file("gone.png") is None
-    assert server.requests[0].query == {"filename": "man.png", "subfolder": "cast", "type": "input"}
-
-
-def test_an_uploaded_image_is_named_as_load_image_finds_it(server: FakeServer, client: ComfyClient) -> None:
-    server.routes["POST /upload/image"] = {"name": "last (1).png", "subfolder": "videogen", "type": "input"}
-    assert client.upload_image("last.png", b"png") == "videogen/last (1).png"
-    assert b'filename="last.png"' in server.requests[0].body
-    server.routes["POST /upload/image"] = Answer(500, b"")
-    assert error_of(lambda: client.upload_image("last.png", b"png")).code == "server-refused"
-
-
-def test_a_file_is_uploaded_under_its_own_name_and_spares_what_is_there(
-    server: FakeServer, client: ComfyClient
-) -> None:
-    server.routes["POST /upload/image"] = {"name": "anna-1.png", "subfolder": "videogen/film", "type": "input"}
-    client.upload_file("videogen/film/anna-1.png", b"the picture")
-    [request] = server.requests
-    for part in (b'filename="anna-1.png"', b"the picture", b"videogen/film", b"false"):
-        assert part in request.body
-
-
-def test_a_file_that_broke_off_gives_way(server: FakeServer, client: ComfyClient) -> None:
-    def take(request: Request) -> dict[str, str]:
-        name = "anna-1.png" if b"true" in request.body else "anna-1 (1).png"
-        return {"name": name, "subfolder": "videogen", "type": "input"}
-
-    server.routes["POST /upload/image"] = take
-    client.upload_file("videogen/anna-1.png", b"x")
-    assert [b"true" in request.body for request in server.requests] == [False, True]
-
-
-def test_a_file_that_is_too_large_for_the_server_is_named(server: FakeServer, client: ComfyClient) -> None:
-    server.routes["POST /upload/image"] = Answer(413, b"")
-    error = error_of(lambda: client.upload_file("videogen/anna-1.png", b"x" * 2000))
-    assert (error.code, "2,000 bytes, such as anna-1.png" in error.message) == ("server-refused", True)
-    assert "--max-upload-size" in error.hint
-
-
-def test_the_hash_of_an_input_file(server: FakeServer, client: ComfyClient) -> None:
-    server.routes["GET /view"] = lambda request: b"png" if request.query["filename"] == "man.png" else Answer(404)
-    assert client.hash_input_file("cast/man.png") == hashlib.sha256(b"png").hexdigest()
-    assert client.hash_input_file("gone.png") == ""
-
-
 # ------------------------------------------------------------------ addresses and headers
 
 
@@ -340,8 +216,15 @@ def test_the_hash_of_an_input_file(server: FakeServer, client: ComfyClient) -> N
         ("127.0.0.1:8188", "http://127.0.0.1:8188", "ws://127.0.0.1:8188/ws"),
         (" http://host:8188/ ", "http://host:8188", "ws://host:8188/ws"),
         ("https://host/comfy/", "https://host/comfy", "wss://host/comfy/ws"),
+        ("HTTP://Host:80/", "http://host", "ws://host/ws"),
+        ("https://HOST.example:443/Comfy", "https://host.example/Comfy", "wss://host.example/Comfy/ws"),
         ("http://[::1]:8188", "http://[::1]:8188", "ws://[::1]:8188/ws"),
         ("http://host:8188/?token=#workflow", "http://host:8188", "ws://host:8188/ws"),
+        (
+            "https://host/b7C1x9Zq44kdW0/comfy",
+            "https://host/***b9ab/comfy",
+            "wss://host/b7C1x9Zq44kdW0/comfy/ws",
+        ),
     ],
 )
 def test_addresses_are_read_as_people_write_them(given: str, url: str, socket_url: str) -> None:
@@ -357,6 +240,30 @@ def test_addresses_that_are_none_are_refused(given: str) -> None:
     error = error_of(lambda: normalize_url(given))
     assert error.code == "option-invalid"
     assert "--server" in error.message
+
+
+@pytest.mark.parametrize(
+    "given", ["http://tok-of-anna@host", "http://anna:pw@host/x", "http://:pw-1@host", "https://@host"]
+)
+def test_a_name_or_password_in_an_address_is_refused_without_repeating_it(given: str) -> None:
+    error = error_of(lambda: normalize_url(given))
+    assert error.code == "option-invalid"
+    assert "--header" in error.hint
+    assert not any(secret in str(error) for secret in ("tok-of-anna", "anna", "pw"))
+
+
+def test_what_stands_in_an_address_for_a_secret_is_refused() -> None:
+    error = error_of(lambda: normalize_url("https://host/***b9ab/comfy"))
+    assert "stands for a part that gives access" in error.message
+
+
+def test_messages_name_a_server_without_what_gives_access(server: FakeServer) -> None:
+    client = ComfyClient(f"{server.url}/token/b7C1x9Zq44kdW0")
+    for ask in (client.system_stats, client.object_info, lambda: client.history("x"), client.queue):
+        with pytest.raises(VideoGenError) as caught:
+            ask()
+        assert "b7C1x9Zq44kdW0" not in str(caught.value)
+    assert {request.path.rpartition("/")[0] for request in server.requests} >= {"/token/b7C1x9Zq44kdW0"}
 
 
 def test_headers_are_read() -> None:

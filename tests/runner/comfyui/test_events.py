@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import websocket
 
 from runner.comfyui import events
+from runner.comfyui.bounds.limits import MAX_MESSAGE
+from runner.comfyui.bounds.websocket import BoundedWebSocket
 from runner.comfyui.events import EventStream
-from tests.support.servers.fake_server import FakeServer
+from tests.support.servers.fake_server import FakeServer, Raw
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +37,28 @@ def message(kind: str, **data: Any) -> str:
 def test_an_event_comes_with_its_type_and_data(server: FakeServer, stream: EventStream) -> None:
     server.wait_for_socket().put(message("executing", node="3", prompt_id="id"))
     assert stream.next(timeout=5) == ("executing", {"node": "3", "prompt_id": "id"})
+
+
+@pytest.mark.parametrize("size", [MAX_MESSAGE + 1, 2**31, 2**62])
+def test_a_frame_is_refused_by_the_length_that_it_announces(server: FakeServer, size: int) -> None:
+    """Not one byte of it has to come, nor has the connection to end."""
+    held = threading.Event()
+
+    def speak(out: Any) -> None:
+        out.write(b"\x82\x7f" + size.to_bytes(8, "big"))
+        out.flush()
+        held.wait(10)
+
+    server.speech = Raw(speak)
+    connection = websocket.create_connection(
+        server.url.replace("http", "ws") + "/ws", timeout=5, class_=BoundedWebSocket
+    )
+    try:
+        with pytest.raises(websocket.WebSocketPayloadException, match=f"{size:,} bytes"):
+            connection.recv()
+    finally:
+        held.set()
+        connection.close()
 
 
 def test_silence_is_none(stream: EventStream) -> None:
@@ -87,10 +113,20 @@ def test_a_broken_connection_is_made_again_under_another_id(server: FakeServer, 
     assert stream.client_id == server.client_ids[1]
 
 
-def test_a_message_that_is_no_json_costs_no_more_than_the_connection(server: FakeServer, stream: EventStream) -> None:
-    server.wait_for_socket().put("{")
-    server.wait_for_socket(2).put(message("status"))
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "5", '{"type": 5, "data": {}}', '{"type": "x", "data": []}', "[" * 60_000, '{"a": ' * 9_000]
+)
+def test_a_message_that_is_no_event_costs_nothing(server: FakeServer, stream: EventStream, text: str) -> None:
+    socket = server.wait_for_socket()
+    socket.put(text)
+    socket.put(message("status"))
     assert stream.next(timeout=5) == ("status", {})
+    assert len(server.sockets) == 1
+
+
+def test_text_of_a_server_can_be_written_to_any_file(server: FakeServer, stream: EventStream) -> None:
+    server.wait_for_socket().put('{"type": "x", "data": {"text": "\\ud800", "value": NaN, "\\udfff": 1}}')
+    assert stream.next(timeout=5) == ("x", {"text": "?", "value": None, "?": 1})
 
 
 def test_without_a_socket_everything_goes_on(server: FakeServer) -> None:

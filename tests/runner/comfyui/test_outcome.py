@@ -1,4 +1,4 @@
-"""Outcomes: what ComfyUI's history says of a prompt, and which of its files is the segment."""
+"""Outcomes: what ComfyUI's history says of a prompt."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from runner.comfyui.outcome import Outcome, find_video_files, is_video, read_outcome
+from runner.comfyui.outcome import read_outcome
 
 
 def entry(status: str, *messages: list[Any], outputs: Any = None) -> dict[str, Any]:
@@ -53,60 +52,3 @@ def test_an_entry_that_says_nothing_is_an_error(odd: dict[str, Any]) -> None:
     outcome = read_outcome(odd)
     assert (outcome.status, outcome.error) == ("error", "node ? (?): no reason given")
     assert outcome.executed is None
-
-
-# ------------------------------------------------------------------ the files
-
-
-def file(name: str, kind: str = "output") -> dict[str, str]:
-    return {"filename": name, "subfolder": "", "type": kind}
-
-
-def found(outputs: dict[str, Any]) -> list[str]:
-    return [item["filename"] for item in find_video_files(Outcome("success", outputs=outputs))[0]]
-
-
-@pytest.mark.parametrize(
-    ("outputs", "files"),
-    [
-        ({"4": {"images": [file("a.mp4")], "animated": [True]}}, ["a.mp4"]),
-        ({"4": {"gifs": [file("a.webm")]}}, ["a.webm"]),  # VideoHelperSuite calls everything a gif
-        ({"3": {"images": [file("a.png")]}, "4": {"images": [file("b.mp4")]}}, ["b.mp4", "a.png"]),
-        ({"4": {"images": [file("1.png"), file("2.png")]}}, ["1.png", "2.png"]),
-        ({"3": {"images": [file("p.png", "temp")]}, "4": {"images": [file("a.png")]}}, ["a.png"]),
-        ({"3": {"images": [file("p.png", "temp")]}}, ["p.png"]),
-        ({"4": {"images": [file("A.MP4")], "text": ["hello"], "seconds": 5}}, ["A.MP4"]),
-    ],
-    ids=["video", "gifs", "video before picture", "pictures in order", "no preview", "only a preview", "other results"],
-)
-def test_the_best_files_come_first(outputs: dict[str, Any], files: list[str]) -> None:
-    assert found(outputs) == files
-
-
-@pytest.mark.parametrize(
-    "outputs", [{}, {"4": {"text": ["x"]}}, {"4": {"images": [{"filename": ""}, {"name": "x"}, "x.png", None]}}]
-)
-def test_a_prompt_that_saved_nothing_is_an_error(outputs: dict[str, Any]) -> None:
-    with pytest.raises(VideoGenError, match="saved no file") as caught:
-        found(outputs)
-    assert caught.value.code == "output-missing"
-
-
-def test_our_own_node_s_record_comes_along() -> None:
-    record = {"number": 1, "sha256": "a" * 64}
-    outputs = {"4": {"images": [file("a.mp4")], "videogen": [record]}, "5": {"videogen": [{"frames": 24}]}}
-    assert find_video_files(Outcome("success", outputs=outputs))[1] == record
-
-
-@pytest.mark.parametrize(
-    ("name", "video"), [("a.mp4", True), ("a.MKV", True), ("a.webp", True), ("a.png", False), ("mp4", False)]
-)
-def test_a_video_is_known_by_its_suffix(name: str, video: bool) -> None:
-    assert is_video(name) is video
-
-
-def test_previews_count_where_only_sound_is_saved() -> None:
-    preview = {"filename": "preview.png", "subfolder": "", "type": "temp"}
-    sound = {"filename": "sound.flac", "subfolder": "", "type": "output"}
-    files, _ = find_video_files(Outcome("success", outputs={"1": {"audio": [sound]}, "2": {"images": [preview]}}))
-    assert files == [preview, sound]

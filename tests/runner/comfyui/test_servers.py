@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.comfyui import servers
 from runner.comfyui.client import ComfyClient
-from runner.comfyui.servers import CRASH_SECONDS, MAX_CRASHES, REMOTE_POLL_INTERVALS, OwnServer, RemoteServer
-
-GONE = VideoGenError("server-unreachable", "http://127.0.0.1:1 cannot be reached: nothing listens there")
-
-
-class Clock:
-    """Time that passes only during sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-        self.stopped_at = float("inf")
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> bool:
-        """As the scheduler's: True when the run was stopped."""
-        if seconds:
-            self.slept.append(seconds)
-        self.now += seconds
-        return self.now >= self.stopped_at
-
-
-class FakeSession:
-    def __init__(self) -> None:
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(servers, "time", SimpleNamespace(monotonic=clock.monotonic))
-    return clock
-
-
-def connects(monkeypatch: pytest.MonkeyPatch, connect: Callable[[], Any]) -> None:
-    """What happens when a session is opened."""
-    monkeypatch.setattr(servers, "Session", lambda client: connect())
+from runner.comfyui.servers import CRASH_SECONDS, MAX_CRASHES, REMOTE_POLL_INTERVALS, RemoteServer
+from tests.runner.comfyui.server_doubles import GONE, Clock, FakeSession, connects, own
 
 
 def unreachable() -> Any:
@@ -114,38 +71,79 @@ def test_a_remote_server_that_never_answered_can_be_closed() -> None:
     RemoteServer(ComfyClient("http://127.0.0.1:1"), 1.0).close()
 
 
+STALLED = VideoGenError("server-stalled", "http://127.0.0.1:1 answers, but its prompt has made no progress")
+UNFIT = VideoGenError("server-unfit", "the ComfyUI lacks: model 'dream.safetensors'")
+
+
+def test_a_server_that_answers_and_fails_is_tried_again_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    connects(monkeypatch, FakeSession)
+    server = remote()
+    for _ in range(4):
+        assert server.recover(STALLED, clock.sleep, lambda _: None)
+    assert tuple(clock.slept) == REMOTE_POLL_INTERVALS[:4]
+    server.note_success()
+    assert server.recover(STALLED, clock.sleep, lambda _: None)
+    assert clock.slept[-1] == REMOTE_POLL_INTERVALS[0]
+
+
+def test_patience_with_a_server_that_answers_and_only_fails_ends_too(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    connects(monkeypatch, FakeSession)
+    server = remote(patience=120.0)
+
+    def fail_for_ever() -> None:
+        for _ in range(100):
+            server.recover(STALLED, clock.sleep, lambda _: None)
+
+    with pytest.raises(VideoGenError, match=r"failed \d+ times in a row: .*no progress") as raised:
+        fail_for_ever()
+    assert raised.value.code == "server-lost"
+    assert sum(clock.slept) > 120
+
+
+def test_a_connection_that_blinks_is_no_failure_of_the_server(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    connects(monkeypatch, FakeSession)
+    server = remote(patience=10.0)
+    for _ in range(50):
+        assert server.recover(GONE, clock.sleep, lambda _: None)
+
+
+def test_a_server_that_comes_back_without_a_model_is_not_back(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    connects(monkeypatch, FakeSession)
+    server = remote()
+    found = iter([UNFIT, UNFIT, None])
+
+    def require(session: Any) -> None:
+        if (error := next(found)) is not None:
+            raise error
+
+    server.require = require
+    said: list[str] = []
+    assert server.recover(GONE, clock.sleep, said.append)
+    assert [line for line in said if "dream.safetensors" in line] == [f"{server.name} cannot be used: {UNFIT.message}"]
+    assert said[-1].endswith("is back")
+    assert len(clock.slept) == 3
+
+
+def test_patience_with_a_server_that_lacks_something_ends_with_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    connects(monkeypatch, FakeSession)
+    server = remote(patience=5.0)
+
+    def require(session: Any) -> None:
+        raise UNFIT
+
+    server.require = require
+    with pytest.raises(VideoGenError, match=r"dream\.safetensors") as raised:
+        server.recover(GONE, clock.sleep, lambda _: None)
+    assert raised.value.code == "server-unfit"
+
+
 # ------------------------------------------------------------------ our own
-
-
-class FakeEmbedded:
-    """Starts after `lives` crashes, or fails to."""
-
-    def __init__(self, folder: Path, start: Callable[[], None] = lambda: None) -> None:
-        self.log = folder / "comfyui.log"
-        self.starts = self.stops = 0
-        self._start = start
-
-    def start(self, stopped: Callable[[], bool] = lambda: False) -> object:
-        self.starts += 1
-        self._start()
-        return object()
-
-    def stop(self) -> None:
-        self.stops += 1
-
-    @property
-    def alive(self) -> bool:
-        return self.starts > self.stops
-
-    def tail(self) -> str:
-        return "Segmentation fault (core dumped)"
-
-
-def own(folder: Path, start: Callable[[], None] = lambda: None) -> tuple[OwnServer, FakeEmbedded]:
-    embedded = FakeEmbedded(folder, start)
-    server = OwnServer(embedded)  # type: ignore[arg-type]
-    server.session = FakeSession()  # type: ignore[assignment]
-    return server, embedded
 
 
 def test_our_own_server_is_started_again(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path) -> None:

@@ -29,8 +29,12 @@ NOT_WEIGHTS = {b"version https://git-lfs": "a pointer of Git LFS", b"<!": "a web
 #: The modules that the pickle of a file with tensors only may name.
 _TENSOR_MODULES = {"torch", "torch._utils", "torch._tensor", "torch.storage", "collections", "_codecs", "numpy"}
 
-#: Bytes that are searched in a file without a zip; the names precede the numbers.
+#: Bytes of a pickle that are searched; the names precede the numbers.
 _SEARCHED_BYTES = 16 * 1024 * 1024
+#: Bytes that a file may have more inside than it has itself. torch packs nothing, and no two tensors are one for long.
+_SLACK, _SHARED = 1024 * 1024, 4
+#: Entries of a file's nested dictionaries; an adapter has some hundreds.
+_MAX_ENTRIES = 100_000
 
 
 def load_adapter(path: Path) -> IPAdapter:
@@ -83,35 +87,44 @@ def _read_safetensors(path: Path) -> State:
         raise damaged(path, str(error)) from error
 
 
-def read_torch_file(path: Path) -> dict[str, Tensor]:
+def read_torch_file(path: Path, what: str = "the IP-Adapter") -> dict[str, Tensor]:
     """Read the tensors of a torch file by name, nested dictionaries joined by dots; on the CPU.
 
+    Args:
+        what: names the file in messages. A single tensor has the name "".
+
     Raises:
-        VideoGenError: `adapter-unreadable`, for a file that is truncated, no torch file, or a pickle that would run code.
+        VideoGenError: `adapter-unreadable`, for a file that is truncated, no torch file, larger inside than outside, or a
+            pickle that would run code.
     """
     try:
+        _require_unpacked(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the pickle's protocol, for files that are refused anyway
-            return _flatten(torch.load(path, map_location="cpu", weights_only=True))
+            tensors = _flatten(torch.load(path, map_location="cpu", weights_only=True))
+        _require_backed(tensors, path)
+        return tensors
     # Damaged bytes make the reader fail in any way.
     except Exception as error:
         code = called_names(path)
         if code:
             raise VideoGenError(
                 "adapter-unreadable",
-                f"the IP-Adapter {path.name} contains code that loading would run: {', '.join(code[:3])}",
-                "Use the .safetensors file of the same adapter, or download it again from its authors.",
+                f"{what} {path.name} contains code that loading would run: {', '.join(code[:3])}",
+                "Use the .safetensors file of the same adapter, or download it again from its authors."
+                if what == "the IP-Adapter"
+                else "Do not use it: a file of tensors has none.",
             ) from error
         # torch's messages continue with advice, such as to load the file including its code.
         known = not isinstance(error, (pickle.UnpicklingError, KeyError))
-        raise damaged(path, str(error).partition(". ")[0] if known else "it is not a file of tensors") from error
+        raise damaged(path, str(error).partition(". ")[0] if known else "it is not a file of tensors", what) from error
 
 
-def damaged(path: Path, reason: str) -> VideoGenError:
+def damaged(path: Path, reason: str, what: str = "the IP-Adapter") -> VideoGenError:
     """The error for a file that cannot be read."""
     return VideoGenError(
         "adapter-unreadable",
-        f"the IP-Adapter {path.name} ({path.stat().st_size} bytes) cannot be read: {reason or 'it ends too early'}",
+        f"{what} {path.name} ({path.stat().st_size} bytes) cannot be read: {reason or 'it ends too early'}",
         "It may not have been downloaded completely; download it again.",
     )
 
@@ -139,7 +152,8 @@ def called_names(path: Path) -> list[str]:
 def _pickle_of(path: Path) -> bytes:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            return archive.open(name).read(_SEARCHED_BYTES)
     content = _first_bytes(path, _SEARCHED_BYTES)
     # torch's older files are several pickles one after the other: a number, a version, the machine, and then the content.
     for _ in range(3):
@@ -157,11 +171,42 @@ def _first_bytes(path: Path, count: int) -> bytes:
         return file.read(count)
 
 
-def _flatten(content: object, prefix: str = "") -> dict[str, Tensor]:
-    if isinstance(content, Tensor):
-        return {prefix: content}
+def _require_unpacked(path: Path) -> None:
+    """Refuse an archive that is larger unpacked than packed: torch writes none, and ten megabytes can unpack to ten gigabytes.
+
+    Raises:
+        ValueError
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        inside = sum(entry.file_size for entry in archive.infolist())
+    if inside > path.stat().st_size + _SLACK:
+        raise ValueError(f"it unpacks to {inside:,} bytes, which no file of tensors does")
+
+
+def _require_backed(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that repeat a few bytes over and over: used, each of them takes the memory of its shape.
+
+    Raises:
+        ValueError
+    """
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if total > _SHARED * path.stat().st_size + _SLACK:
+        raise ValueError(f"its tensors have {total:,} bytes, many times those of the file")
+
+
+def _flatten(content: object) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            tensors.update(_flatten(value, f"{prefix}.{key}" if prefix else str(key)))
-    return tensors
+    pending = [("", content)]
+    # Counted, as dictionaries can hold each other: sixty of them can have a trillion entries.
+    for _ in range(_MAX_ENTRIES):
+        if not pending:
+            return tensors
+        prefix, one = pending.pop()
+        if isinstance(one, Tensor):
+            tensors[prefix] = one
+        elif isinstance(one, Mapping):
+            items = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in one.items()]
+            pending.extend(reversed(items))
+    raise ValueError(f"it has more than {_MAX_ENTRIES:,} entries")

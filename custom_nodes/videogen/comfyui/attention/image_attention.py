@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,21 +15,23 @@ from ...core.errors import VideoGenError
 from ...core.lru_cache import SizedLRUCache
 from ...tensor.ip_adapter.adapter import IPAdapter
 from ...tensor.ip_adapter.attention import RowPlan, Run, TokenSet, join_groups
+from ...tensor.ip_adapter.embeds_scaling import scale_embeds
 from ...tensor.ip_adapter.masks import MaskStack
-from ..core_features import core_version
 from ..frames.batch_frame_indices import frame_indices
 from .image_condition import ImageCondition
+from .prompt_rows import RowPart, read_row_parts
 from .tensor_hash import hash_tensor
 
 #: Keys and values of one reference take 0.2 MB (SD 1.5, plain) to 12 MB (SDXL, plus, single precision): room for a cast.
 CACHE_BYTES = 256 * 1024 * 1024
 _key_values: SizedLRUCache[tuple[Tensor, Tensor]] = SizedLRUCache(CACHE_BYTES)
 
-#: Layouts whose row plans are kept: batches that ComfyUI splits, and context windows, have several. The oldest is dropped.
-MAX_LAYOUTS = 64
+#: Layouts whose row plans are kept: batches that ComfyUI splits, areas, tiles and context windows have several. The oldest is
+#: dropped.
+MAX_LAYOUTS = 128
 
-#: The prompts of ComfyUI's guiders: True attends to the images, False to the negative tokens.
-_SEES_IMAGES = {"positive": True, "negative": False, "middle": False, "empty_negative_prompt": False}
+#: The row of a condition's tokens that a row of the batch sees, -1 for the negative tokens, and a factor of their weight.
+SeenTokens = tuple[int, float]
 
 #: ComfyUI's noise level for "before the first step".
 _BEFORE_ALL = 999999999.9
@@ -39,14 +42,14 @@ class BatchLayout:
     """How a batch is divided; the row plans of a layer are the same for the same layout.
 
     Attributes:
-        positive: for each prompt's part of the batch whether it is a positive prompt's.
-        rows: of one prompt's part.
+        parts: whose rows they are, in their order, and which part of the picture they show.
+        rows: of one part.
         size: height and width of the queries of a row as an image, or None where no mask needs it.
         frames: the frame of each row, or None where all frames are treated alike.
         active: the conditions that act at this step, by number.
     """
 
-    positive: tuple[bool, ...]
+    parts: tuple[RowPart, ...]
     rows: int
     size: tuple[int, int] | None
     frames: tuple[int, ...] | None
@@ -58,7 +61,8 @@ class BatchLayout:
 class ImageAttentionState:
     """The conditions of one call of `apply_image_conditions`, shared by the patches of all layers and of all clones.
 
-    The caches of a sampling are cleared at its end (`forget`); no result depends on what was sampled before.
+    The caches of a sampling are cleared at its end (`forget`); no result depends on what was sampled before. With several
+    graphics cards ComfyUI predicts the prompts of a step in one thread for each.
     """
 
     def __init__(self, conditions: Sequence[ImageCondition], *, normalize_masks: bool = False) -> None:
@@ -68,8 +72,8 @@ class ImageAttentionState:
         self._spans = [(_BEFORE_ALL, 0.0)] * len(self.conditions)
         self._always = all(c.start <= 0 and c.end >= 1 for c in self.conditions)
         self._all = tuple(range(len(self.conditions)))
-        self._roles: dict[Any, bool] = {}
-        self._step: tuple[Tensor, float] | None = None
+        self._lock = threading.Lock()
+        self._steps: dict[torch.device | None, tuple[Tensor, float]] = {}
         self._tokens: dict[Any, TokenSet] = {}
         self._plans: dict[BatchLayout, dict[int, RowPlan | None]] = {}
 
@@ -91,24 +95,9 @@ class ImageAttentionState:
         ]
         self.forget()
 
-    def note_step(self, executor: Any, *args: Any, **kwargs: Any) -> Any:
-        """Around a guider's step: note which of its prompts are positive. Their numbers do not tell it: 0 is the positive
-        prompt of most guiders, the negative one of DualCFGGuider, and any prompt that a node predicts by itself."""
-        self._step = None
-        conds = getattr(executor.class_obj, "conds", None)
-        self._roles = {
-            entry["uuid"]: _SEES_IMAGES[name]
-            for name, entries in (conds.items() if isinstance(conds, Mapping) else ())
-            if name in _SEES_IMAGES
-            for entry in entries or ()
-            if isinstance(entry, Mapping) and entry.get("uuid") is not None
-        }
-        return executor(*args, **kwargs)
-
     def forget(self, *_: Any) -> None:
         """After a sampling: clear its caches. Keys and values stay in the bounded cache that all samplings share."""
-        self._step = None
-        self._roles = {}
+        self._steps.clear()
         self._tokens.clear()
         self._plans.clear()
         self._masks.clear()
@@ -119,9 +108,11 @@ class ImageAttentionState:
         sigmas = options.get("sigmas")
         if sigmas is None:
             return _BEFORE_ALL
-        if self._step is None or self._step[0] is not sigmas:
-            self._step = (sigmas, float(sigmas.max()))
-        return self._step[1]
+        device = getattr(sigmas, "device", None)
+        step = self._steps.get(device)
+        if step is None or step[0] is not sigmas:
+            step = self._steps[device] = (sigmas, float(sigmas.max()))
+        return step[1]
 
     # -------------------------------------------------------------- attention
 
@@ -156,23 +147,28 @@ class ImageAttentionState:
 
     def _plan(self, query: Tensor, layer: int, options: Mapping[str, Any], active: tuple[int, ...]) -> RowPlan | None:
         layout = self._layout(query, options, active)
-        plans = self._plans.get(layout)
-        if plans is None:
-            while len(self._plans) >= MAX_LAYOUTS:
-                del self._plans[next(iter(self._plans))]
-            plans = self._plans[layout] = {}
-        if layer not in plans:
-            acting = tuple(number for number in active if self.conditions[number].weights[layer])
-            plans[layer] = self._make_plan(layer, int(options["n_heads"]), acting, layout) if acting else None
-        return plans[layer]
+        with self._lock:
+            plans = self._plans.get(layout)
+            if plans is None:
+                while len(self._plans) >= MAX_LAYOUTS:
+                    del self._plans[next(iter(self._plans))]
+                plans = self._plans[layout] = {}
+            if layer not in plans:
+                acting = tuple(number for number in active if self.conditions[number].weights[layer])
+                plans[layer] = self._make_plan(layer, int(options["n_heads"]), acting, layout) if acting else None
+            return plans[layer]
 
     def _layout(self, query: Tensor, options: Mapping[str, Any], active: tuple[int, ...]) -> BatchLayout:
-        positive = self._positive_chunks(options)
-        rows = _count_rows(query, len(positive), options)
         masked = any(self.conditions[number].mask is not None for number in active) or self._masks.is_normalized
-        numbered = any(len(self.conditions[number].tokens) > 1 or self._masks.frames[number] > 1 for number in active)
+        parts, rows = read_row_parts(options, query.shape[0], placed=masked)
+        numbered = any(
+            len(self.conditions[number].tokens) > 1
+            or self._masks.frames[number] > 1
+            or len(self.conditions[number].frame_weights) > 1
+            for number in active
+        )
         return BatchLayout(
-            positive=positive,
+            parts=parts,
             rows=rows,
             size=_image_size(query.shape[1], options) if masked else None,
             frames=tuple(frame_indices(options, rows)) if numbered else None,
@@ -182,30 +178,29 @@ class ImageAttentionState:
         )
 
     def _make_plan(self, layer: int, heads: int, acting: tuple[int, ...], layout: BatchLayout) -> RowPlan:
-        masks: list[Tensor | None] = [None] * len(acting)
-        if layout.size is not None:
-            resized = self._masks.at(layout.size, layout.device, layout.dtype)
-            masks = [_take_frames(resized[number], layout.frames) for number in acting]
         runs: list[Run] = []
-        for is_positive in layout.positive:
-            for start, stop, images in self._runs(acting, is_positive, layout):
+        for rows in layout.parts:
+            masks: list[Tensor | None] = [None] * len(acting)
+            if layout.size is not None:
+                resized = self._masks.at(layout.size, layout.device, layout.dtype, rows.crop)
+                masks = [_take_frames(resized[number], layout.frames) for number in acting]
+            masks = [_weigh_frames(mask, self.conditions[n], layout) for mask, n in zip(masks, acting, strict=True)]
+            for start, stop, images in self._runs(layer, acting, rows.positive, layout):
                 tokens = self._token_set(layer, heads, acting, images, layout)
                 part = tuple(None if m is None else m[start:stop] if len(m) > 1 else m for m in masks)
                 runs.append(Run(stop - start, tokens, part))
         return RowPlan(runs)
 
     def _runs(
-        self, acting: tuple[int, ...], is_positive: bool, layout: BatchLayout
-    ) -> list[tuple[int, int, tuple[int, ...]]]:
-        """``(first row, one after the last, row of each condition's tokens)``; -1 is the negative tokens."""
-        counts = [len(self.conditions[number].tokens) for number in acting]
-        if not is_positive:
-            return [(0, layout.rows, (-1,) * len(acting))]
-        if layout.frames is None or max(counts) == 1:
-            return [(0, layout.rows, (0,) * len(acting))]
-        runs: list[tuple[int, int, tuple[int, ...]]] = []
+        self, layer: int, acting: tuple[int, ...], is_positive: bool, layout: BatchLayout
+    ) -> list[tuple[int, int, tuple[SeenTokens, ...]]]:
+        """``(first row, one after the last, tokens that are seen of each condition)``."""
+        conditions = [self.conditions[number] for number in acting]
+        if layout.frames is None:
+            return [(0, layout.rows, tuple(_seen_tokens(one, layer, is_positive, 0) for one in conditions))]
+        runs: list[tuple[int, int, tuple[SeenTokens, ...]]] = []
         for row, frame in enumerate(layout.frames):
-            images = tuple(min(frame, count - 1) for count in counts)
+            images = tuple(_seen_tokens(one, layer, is_positive, frame) for one in conditions)
             if runs and runs[-1][2] == images:
                 runs[-1] = (runs[-1][0], row + 1, images)
             else:
@@ -213,54 +208,22 @@ class ImageAttentionState:
         return runs
 
     def _token_set(
-        self, layer: int, heads: int, acting: tuple[int, ...], images: tuple[int, ...], layout: BatchLayout
+        self, layer: int, heads: int, acting: tuple[int, ...], images: tuple[SeenTokens, ...], layout: BatchLayout
     ) -> TokenSet:
         key = (layer, acting, images, layout.device, layout.dtype)
         if key not in self._tokens:
             groups = []
-            for number, image in zip(acting, images, strict=True):
+            for number, (image, factor) in zip(acting, images, strict=True):
                 condition = self.conditions[number]
                 negative = image < 0
                 tokens = condition.negative_tokens if negative else condition.tokens
                 digest = self._digests[number][negative]
                 keys, values = _key_value(condition.adapter, layer, tokens, digest, layout.device)
                 row = 0 if negative else image
-                groups.append((keys[row], values[row], condition.weights[layer]))
+                weight = condition.weight_without_images(layer) if negative else condition.weights[layer]
+                groups.append(scale_embeds(keys[row], values[row], weight * factor, condition.scaling))
             self._tokens[key] = join_groups(groups, heads, layout.dtype)
         return self._tokens[key]
-
-    def _positive_chunks(self, options: Mapping[str, Any]) -> tuple[bool, ...]:
-        """For each prompt's part of the batch whether it is a positive prompt's."""
-        numbers = options.get("cond_or_uncond")
-        if not numbers:
-            raise VideoGenError(
-                "core-unsupported",
-                f"this ComfyUI ({core_version()}) does not report which rows of a batch are the positive prompt's",
-                "Another node has replaced ComfyUI's sampling: remove it, or update ComfyUI.",
-            )
-        names = options.get("uuids") or ()
-        if len(names) != len(numbers):
-            names = (None,) * len(numbers)
-        return tuple(self._roles.get(name, number == 0) for name, number in zip(names, numbers, strict=True))
-
-
-def _count_rows(query: Tensor, chunks: int, options: Mapping[str, Any]) -> int:
-    """Rows of one prompt's part of the batch.
-
-    Raises:
-        VideoGenError: `patch-conflict`, when another node has divided or multiplied the rows.
-    """
-    batch = query.shape[0]
-    shape = options.get("activations_shape")
-    if batch % chunks or (shape is not None and shape[0] != batch):
-        whole = batch if shape is None else shape[0]
-        raise VideoGenError(
-            "patch-conflict",
-            f"the cross-attention got {batch} rows for a batch of {whole} in {chunks} parts: another node cuts the picture"
-            " into regions or tiles there",
-            "Remove that node (such as HyperTile or an attention couple) or the IP-Adapter; masks can make the regions.",
-        )
-    return batch // chunks
 
 
 def _image_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
@@ -284,6 +247,22 @@ def _image_size(queries: int, options: Mapping[str, Any]) -> tuple[int, int]:
         f"the mask cannot be applied to {queries} queries of the cross-attention: they do not have the latent's shape",
         "Remove the node that merges or drops queries, such as token merging, or the mask.",
     )
+
+
+def _seen_tokens(condition: ImageCondition, layer: int, is_positive: bool, frame: int) -> SeenTokens:
+    factor = 1.0 if condition.weighs_values else condition.frame_weight(frame)
+    if not condition.sees_images(layer, is_positive):
+        return -1, factor
+    return min(frame, len(condition.tokens) - 1), factor
+
+
+def _weigh_frames(mask: Tensor | None, condition: ImageCondition, layout: BatchLayout) -> Tensor | None:
+    """The mask times each frame's weight: (rows, queries or 1). Weights that scale the keys too belong to the tokens."""
+    if layout.frames is None or not condition.frame_weights or not condition.weighs_values:
+        return mask
+    factors = torch.tensor([condition.frame_weight(frame) for frame in layout.frames], dtype=layout.dtype)[:, None]
+    factors = factors.to(layout.device)
+    return factors if mask is None else mask * factors
 
 
 def _take_frames(mask: Tensor | None, frames: tuple[int, ...] | None) -> Tensor | None:

@@ -38,5 +38,12 @@ def frame_indices(options: Options, rows: int) -> Sequence[int]:
     return range(rows)
 
 
+def window_cells(window: Any) -> list[int]:
+    """Where the cells of a context window are along its dimension, in their order: newer versions of ComfyUI put the cell
+    before the window's first one ahead of it, and take its result away again."""
+    anchor = getattr(window, "causal_anchor_index", None)
+    return [*([anchor] if anchor is not None and anchor >= 0 else []), *window.index_list]
+
+
 def _window_frames(window: Any) -> Any:
-    return getattr(window, "index_list", None) if getattr(window, "dim", 0) == 0 else None
+    return window_cells(window) if window is not None and window.dim == 0 else None

@@ -51,6 +51,19 @@ def require_finite_frames(images: Tensor, name: str) -> None:
         require_finite(image, f"frame {index + 1} of `{name}`")
 
 
+def clip_frames(images: Tensor) -> Tensor:
+    """Frames with values in 0…1, as a screen shows them; the same tensor where they are.
+
+    A VAE overshoots, and HDR pictures go far beyond 1. A node that clips where it computes and passes on what it leaves alone
+    would show a jump between two frames of one shot.
+
+    Args:
+        images: of any shape; what is not a number, or infinite, stays so.
+    """
+    low, high = torch.aminmax(images)
+    return images if low >= 0 and high <= 1 else torch.where(images.isfinite(), images.clamp(0, 1), images)
+
+
 def to_rgb8(image: Tensor, index: int) -> Any:
     """One frame as uint8 RGB, shape (height, width, 3); values outside 0…1 are clipped, alpha is dropped.
 

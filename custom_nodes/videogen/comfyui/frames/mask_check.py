@@ -8,6 +8,7 @@ from typing import Any
 
 import comfy.patcher_extension
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...core.conditioning.mask_fit import require_mask_fit
@@ -48,6 +49,25 @@ def require_mask_count(masks: Tensor, count: int, of: str = "frames") -> None:
     """
     if len(masks) not in (1, count):
         raise VideoGenError("mask-invalid", f"`mask` has {len(masks)} masks for {count} {of}, expected 1 or {count}")
+
+
+def match_masks(masks: Tensor, images: Tensor) -> Tensor:
+    """Resize masks (n, height, width) to images (n, height, width, 3): one for each image.
+
+    Raises:
+        VideoGenError: `mask-invalid` for another number of masks or another shape.
+    """
+    count, height, width = images.shape[:3]
+    require_mask_count(masks, count, of="pictures")
+    rows, columns = masks.shape[1:]
+    if abs(rows * width - columns * height) > max(width, height, rows, columns):
+        raise VideoGenError(
+            "mask-invalid",
+            f"`mask` is {columns}×{rows} and `image` {width}×{height}: the mask has another shape",
+            "Make the mask from the same picture.",
+        )
+    scaled = F.interpolate(masks[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+    return scaled.expand(count, -1, -1)
 
 
 def require_masks_fit(model: Any, masks: Mapping[str, Tensor]) -> None:

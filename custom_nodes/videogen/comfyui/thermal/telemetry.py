@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import logging
 import time
+import uuid
 from typing import Any
 
+import comfy.model_management
 from comfy_execution.progress import get_progress_state
 
 from ...core.thermal.guard import Decision, ThermalPolicy
@@ -37,6 +39,8 @@ class Telemetry:
         self.sampler = Sampler(self.ring, self.read, running_prompt)
         self.policy: ThermalPolicy | None = None
         self.waiting: Decision | None = None
+        #: Of this process: whoever knows it by two addresses can tell.
+        self.server = uuid.uuid4().hex
         self._devices = AUTO
 
     def read(self) -> list[Reading]:
@@ -51,8 +55,11 @@ class Telemetry:
             self.sampler.start()
 
     def start_with_cards(self) -> bool:
-        """Start if this machine has cards with sensors; otherwise the first guard starts the sampling."""
-        if not SENSORS.cards():
+        """Start if ComfyUI computes on cards with sensors; otherwise the first guard starts the sampling.
+
+        With ``--cpu`` the drivers of cards are left alone, until a guard of all devices asks for them.
+        """
+        if comfy.model_management.get_torch_device().type == "cpu" or not SENSORS.cards():
             return False
         self.start()
         return True
@@ -85,12 +92,14 @@ class Telemetry:
     def describe(self, seconds: float) -> dict[str, Any]:
         """The last `seconds` for the panel and the runner, as plain data.
 
-        ``readings`` are the newest, ``age`` seconds old; ``table`` has the measurements, in columns.
+        ``readings`` are the newest, ``age`` seconds old; ``table`` has the measurements, in columns; ``server`` is another one
+        for each process.
         """
         latest, now = self.ring.latest(), time.monotonic()
         oldest_pause = time.time() - seconds
         pauses = [pause for pause in self.ring.pauses() if pause.wall + pause.pause.seconds >= oldest_pause]
         return {
+            "server": self.server,
             "running": self.sampler.running,
             "period": round(self.sampler.wait_seconds(), 2),
             "age": None if latest is None else round(now - latest.time, 2),

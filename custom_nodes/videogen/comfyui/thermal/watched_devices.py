@@ -54,7 +54,11 @@ def find_card(index: int, sensors: Sensors) -> CardKey:
     torch reports the PCI bus address and the UUID of the card that it actually uses, so that neither CUDA_VISIBLE_DEVICES
     nor CUDA's device order matters. An older torch reports neither: then the environment is read as CUDA reads it.
     """
-    found: Any = torch.cuda.get_device_properties(index)
+    try:
+        found: Any = torch.cuda.get_device_properties(index)
+    except Exception as error:  # a card that fell off the bus; the others are still guarded
+        said = str(error).partition("\n")[0][:200]
+        return CardKey("", "", f"torch's card {index}, which it cannot describe ({said})")
     uuid = normalize_uuid(str(getattr(found, "uuid", "")))
     visible = read_visible(os.environ) if torch.version.hip is None else None
     if visible and index < len(visible) and visible[index].upper().startswith("MIG-"):

@@ -6,11 +6,12 @@ the order of IP-Adapter's files: input blocks, then output blocks, then the midd
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import VideoGenError
 from ..widget_checks import check_choice, check_range
+from .block_weights import NUMBERED_TYPES, require_blocks
 
 #: (part, block, transformer layer), as ComfyUI names a cross-attention layer.
 Layer = tuple[str, int, int]
@@ -68,20 +69,78 @@ _CHOICES: dict[str, Callable[[bool, bool], bool]] = {
 }
 
 #: All names, in the order in which a widget shows them. Saved workflows contain them.
-WEIGHT_TYPES = (*_SLOPES, *_CHOICES)
+WEIGHT_TYPES = (*_SLOPES, *_CHOICES, *NUMBERED_TYPES)
 
 
-def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tuple[float, ...]:
-    """The weight of each of `layers`, in their order.
+@dataclass(frozen=True)
+class LayerWeights:
+    """The weight of an image in each cross-attention layer.
+
+    Attributes:
+        weights: one per layer.
+        reversed: for each layer whether the negative prompt sees the image there in place of the positive one, which pushes the
+            result away from it.
+    """
+
+    weights: tuple[float, ...]
+    reversed: tuple[bool, ...]
+
+    def __mul__(self, factor: float) -> LayerWeights:
+        return LayerWeights(tuple(weight * factor for weight in self.weights), self.reversed)
+
+
+def choose_layers(
+    weight_type: str,
+    weight: float,
+    layers: Sequence[Layer],
+    *,
+    other: float = 1.0,
+    block_weights: Mapping[int, float] | None = None,
+) -> LayerWeights:
+    """The weight of each of `layers`, in their order, and where it acts on the negative prompt.
 
     Args:
         weight_type: one of `WEIGHT_TYPES`.
         weight: weight of a layer that takes part in full.
         layers: all cross-attention layers of a UNet, for example the 16 of SD 1.5 or the 70 of SDXL.
+        other: of types with two parts, the weight of the second one, as a share of `weight`: the composition in "style and
+            composition" and "strong style and composition", the layers that are reversed in the precise ones.
+        block_weights: number of a block in the UNet's order → share of the weight there, in place of the type's; a block that is
+            not named has none. Which layers are reversed stays the type's choice.
 
     Raises:
-        VideoGenError: `widget-invalid` for an unknown type, or for a choice of blocks in a UNet that it is not known for.
+        VideoGenError: `widget-invalid` for an unknown type or block, or a choice of blocks in a UNet that it is not known for.
     """
+    blocks = [(part, block) for part, block, _ in layers]
+    number_of = {block: number for number, block in enumerate(_order(blocks))}
+    numbers = [number_of[block] for block in blocks]
+    flipped = (False,) * len(layers)
+    if weight_type in NUMBERED_TYPES:
+        pattern = NUMBERED_TYPES[weight_type].get(len(number_of))
+        if pattern is None:
+            raise _unknown_unet(weight_type, blocks)
+        flipped = tuple(number in pattern.reversed for number in numbers)
+        weights = tuple(weight * pattern.share(number, other) for number in numbers)
+    else:
+        weights = _weigh_named(weight_type, weight, layers)
+        if weight_type == "style and composition" and other != 1:
+            _, composition = _STYLE_AND_COMPOSITION[_input_blocks(blocks)]
+            weights = tuple(
+                share * other if block in composition else share for share, block in zip(weights, blocks, strict=True)
+            )
+    if block_weights is not None:
+        require_blocks(block_weights, len(number_of))
+        weights = tuple(weight * block_weights.get(number, 0.0) for number in numbers)
+    return LayerWeights(weights, flipped)
+
+
+def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tuple[float, ...]:
+    """The weights of `choose_layers`, with its defaults."""
+    return choose_layers(weight_type, weight, layers).weights
+
+
+def _weigh_named(weight_type: str, weight: float, layers: Sequence[Layer]) -> tuple[float, ...]:
+    """The weights of a type that goes by slopes, or by the blocks of style and composition."""
     blocks = [(part, block) for part, block, _ in layers]
     if weight_type in _SLOPES:
         order = _order(blocks)
@@ -90,14 +149,9 @@ def weigh_layers(weight_type: str, weight: float, layers: Sequence[Layer]) -> tu
         }
         return tuple(weight * share[block] for block in blocks)
     check_choice("weight_type", weight_type, WEIGHT_TYPES)
-    inputs = tuple(sorted({number for part, number in blocks if part == "input"}))
+    inputs = _input_blocks(blocks)
     if inputs not in _STYLE_AND_COMPOSITION:
-        raise VideoGenError(
-            "widget-invalid",
-            f"`weight_type` {weight_type!r} is known for SD 1.5 and SDXL; this model has cross-attention in the input blocks"
-            f" {', '.join(map(str, inputs)) or 'none'}",
-            "Choose another weight type, for example linear.",
-        )
+        raise _unknown_unet(weight_type, blocks)
     style, composition = _STYLE_AND_COMPOSITION[inputs]
     takes_part = _CHOICES[weight_type]
     return tuple(weight if takes_part(block in style, block in composition) else 0.0 for block in blocks)
@@ -111,6 +165,20 @@ def check_weight(weight: float, name: str = "weight") -> float:
     """
     check_range(name, weight, *WEIGHT_RANGE)
     return weight
+
+
+def _unknown_unet(weight_type: str, blocks: Sequence[Block]) -> VideoGenError:
+    inputs = _input_blocks(blocks)
+    return VideoGenError(
+        "widget-invalid",
+        f"`weight_type` {weight_type!r} is known for SD 1.5 and SDXL; this model has cross-attention in the input blocks"
+        f" {', '.join(map(str, inputs)) or 'none'}",
+        "Choose another weight type, for example linear.",
+    )
+
+
+def _input_blocks(blocks: Sequence[Block]) -> tuple[int, ...]:
+    return tuple(sorted({number for part, number in blocks if part == "input"}))
 
 
 def _slope(height: float) -> float:

@@ -220,6 +220,10 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+#: Types of single values, and what JSON may have for them: servers and other versions have written it.
+_SCALARS: dict[Any, Any] = {bool: bool, int: int, float: (int, float), str: str}
+
+
 def from_plain(cls: type[T], data: dict[str, Any]) -> T:
     """The inverse of `to_plain` for a dataclass."""
     hints = typing.get_type_hints(cls)
@@ -239,4 +243,6 @@ def _restore(hint: Any, value: Any) -> Any:
         return tuple(_restore(arguments[0], item) for item in value)
     if origin is dict:
         return {key: _restore(arguments[1], item) for key, item in value.items()}
+    if hint in _SCALARS and not (isinstance(value, _SCALARS[hint]) and (hint is bool or not isinstance(value, bool))):
+        raise TypeError(f"expected {hint.__name__}, found {value!r}")
     return value

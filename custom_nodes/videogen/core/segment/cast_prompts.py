@@ -80,7 +80,7 @@ def plan_member(
         entity=entity,
         prompt=join_sentences([words, subject, story.style.prefix]),
         negative=join_terms([story.style.negative, _UNWANTED[entity.kind]]),
-        seed=entity_seed(entity, story.slug),
+        seed=entity_seed(entity, story.title),
         file=reference_names(story.slug, entity)[0],
         count=len(cast),
     )

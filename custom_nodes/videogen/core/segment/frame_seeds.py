@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from ..story.model import Entity
+from ..story.slug import former_slug
 from .plan import SegmentPlan
 
 #: The source of the seed that the frames of a shot share: the segment, or its location, so that shots of one location
@@ -19,17 +20,20 @@ def anchor_seed(plan: SegmentPlan, anchor: str) -> int:
     segments have a location.
     """
     if anchor == "location" and plan.location is not None:
-        return entity_seed(plan.location, plan.slug)
+        return entity_seed(plan.location, plan.title)
     return plan.seed
 
 
-def entity_seed(entity: Entity, slug: str) -> int:
+def entity_seed(entity: Entity, title: str) -> int:
     """The seed of a character's, object's or location's reference image.
 
-    Without one in the story it is derived from the story's slug, the kind and the name, so that it is the same in every
+    Without one in the story it is derived from the story's title, the kind and the name, so that it is the same in every
     run and for every segment.
     """
-    return entity.seed if entity.seed is not None else _hash_to_seed(f"{slug}/{entity.kind}/{entity.name}")
+    # From the title's former slug: another one would give the rest of a film that is half done other seeds.
+    return (
+        entity.seed if entity.seed is not None else _hash_to_seed(f"{former_slug(title)}/{entity.kind}/{entity.name}")
+    )
 
 
 def frame_seed(seed: int, frame: int) -> int:

@@ -8,7 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from ..digest import digest
+from ..errors import VideoGenError
 from ..story.model import Entity, Story
+from ..story.schema import MAX_PROMPT
 from .prompts import compose_negative, compose_prompt, entities_in
 from .shots import Shot, parse_shot
 
@@ -75,12 +77,17 @@ def plan_segment(story: Story, number: int, prompt_override: str = "") -> Segmen
 
     Args:
         number: 1-based.
-        prompt_override: replaces the segment's own text when it is not blank.
+        prompt_override: replaces the segment's own text when it is not blank; at most `MAX_PROMPT` characters, as that has.
 
     Raises:
-        VideoGenError: `segment-missing`.
+        VideoGenError: `segment-missing`, `widget-invalid`.
     """
     segment = story.segment(number)
+    if len(prompt_override) > MAX_PROMPT:
+        raise VideoGenError(
+            "widget-invalid",
+            f"`prompt_override` has {len(prompt_override):,} characters, at most {MAX_PROMPT:,} are allowed in a prompt",
+        )
     text = prompt_override.strip() or segment.prompt
     locations = entities_in(story.locations, number)
     return SegmentPlan(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Problem
+from ..similar_names import SimilarNames
 from ..story.model import Entity, Story
 from ..story.schema import REGIONS
+from ..story.slug import is_device_name
 from ..story.validation import did_you_mean, place
 from .plan import SegmentPlan
 
@@ -25,14 +27,37 @@ REFERENCE_OR_FIRST, REFERENCE, FIRST_FRAME_ANCHOR, AVERAGE = (
     "first frame",
     "average of the frames",
 )
-HOW_TO_MAKE = (
-    "Put a picture of that name into ComfyUI's input folder or the story's folder, render"
-    " workflows/character_references.json, which draws the pictures, or set `missing` to “go on without”."
-)
-HOW_TO_SHOW_PLACE = (
-    "Pictures of locations are not drawn automatically: put one of that name into ComfyUI's input folder or the story's folder,"
-    " connect one to the node (*Location*, *Color Match*), or go on without (`anchor`, `missing`)."
-)
+#: Names of the cast in a message.
+_NAMES_SHOWN = 30
+#: Nodes that a hint names.
+_NODES_SHOWN = 3
+
+
+def how_to_make(remedies: Sequence[str] = ("set this node's `missing` to “go on without”",)) -> str:
+    """The hint for missing pictures of characters and objects.
+
+    Args:
+        remedies: what can be done about the nodes that need them, each with its node.
+    """
+    return (
+        "Put a picture of that name into ComfyUI's input folder or the story's folder"
+        f"{', or' if not remedies else ','} render workflows/character_references.json, which draws the pictures"
+        + (f", or {_join(remedies)}" if remedies else "")
+        + "."
+    )
+
+
+def how_to_show_place(remedies: Sequence[str]) -> str:
+    """The hint for missing pictures of locations; see `how_to_make`."""
+    return (
+        "Pictures of locations are not drawn automatically: put one of that name into ComfyUI's input folder or the story's"
+        " folder" + (f", or {_join(remedies)}" if remedies else "") + "."
+    )
+
+
+def _join(remedies: Sequence[str]) -> str:
+    more = len(remedies) - _NODES_SHOWN
+    return " and ".join(remedies[:_NODES_SHOWN]) + (f" and so on with {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -55,7 +80,8 @@ def default_reference(slug: str, entity: Entity) -> str:
     Args:
         slug: of the story.
     """
-    return f"videogen/{slug}/{entity.name}.png"
+    stem = f"{entity.name}_" if is_device_name(entity.name) else entity.name
+    return f"videogen/{slug}/{stem}.png"
 
 
 def reference_names(slug: str, entity: Entity) -> tuple[str, ...]:
@@ -108,11 +134,12 @@ def story_place(entity: Entity) -> str:
     return place(SECTION_OF_KIND[entity.kind], entity.name)
 
 
-def describe_unknown_name(name: str, cast: Iterable[Entity]) -> str:
+def describe_unknown_name(name: str, cast: Iterable[Entity], similar: SimilarNames | None = None) -> str:
     """The sentence on a reference image whose name is not in a story's cast."""
     names = [entity.name for entity in cast]
-    known = did_you_mean(name, names) or (f"; it has {', '.join(map(repr, names))}" if names else ", which is empty")
-    return f"{name!r} is not in the story's cast{known}"
+    listed = ", ".join(map(repr, names[:_NAMES_SHOWN])) + (" …" if len(names) > _NAMES_SHOWN else "")
+    known = did_you_mean(name, names, similar) or (f"; it has {listed}" if names else ", which is empty")
+    return f"{name[:100]!r} is not in the story's cast{known}"
 
 
 def story_cast(story: Story) -> list[Entity]:

@@ -50,7 +50,9 @@ _SIZE_WORDS: tuple[tuple[str, str], ...] = (
     ("wide", r"totale\w*|wide~|long\s+shot|full\s+shot"),
     ("close", r"close[- ]?ups?|nahaufnahmen?|naheinstellung|nah(?:e|er|es)?~"),
 )
-_SHOT_FOLLOWS = r"(?=[\s-]+(?:[\w/-]+\s+){0,2}(?:shots?|views?|angles?|einstellung)(?!\w))"
+# Every repetition that can begin at many places of a text, and then run over the same characters, has an upper limit: a prompt
+# of 20,000 characters costs 20,000 steps and not 400,000,000. The limits are longer than any word.
+_SHOT_FOLLOWS = r"(?=[\s-]{1,8}(?:[\w/-]{1,40}\s){0,2}(?:shots?|views?|angles?|einstellung)(?!\w))"
 _MOVE_WORDS: tuple[tuple[str, str], ...] = (
     (
         "zoom-out",
@@ -67,8 +69,8 @@ _MOVE_WORDS: tuple[tuple[str, str], ...] = (
 )
 # In a prompt people pan for gold and tilt their heads: only clauses that speak of the camera are read for its moves.
 _CAMERA_TALK = re.compile(
-    r"camera|kamera|schwenk|zoom|dolly|tracking|(?:slow|subtle|gentle|smooth|slight)\w*\s+(?:pan|tilt)"
-    r"|(?<!\w)(?:pan|tilt)(?:s|ning|ing)?\s+(?:shot|movement|left|right|up|down|from|across)",
+    r"camera|kamera|schwenk|zoom|dolly|tracking|(?:slow|subtle|gentle|smooth|slight)\w{0,20}\s(?:pan|tilt)"
+    r"|(?<!\w)(?:pan|tilt)(?:s|ning|ing)?\s(?:shot|movement|left|right|up|down|from|across)",
     re.IGNORECASE,
 )
 # Whole phrases first, as "rechts nach links" has the words of both; the single words count next to the camera's move only.
@@ -90,6 +92,7 @@ _VERTICALLY: tuple[tuple[str, str], ...] = (
     ("tilt-down", r"unten|down(?:wards?)?"),
 )
 _CLAUSE_ENDS = ".,;\n"
+_GAPS = re.compile(r"\s{2,}")
 _NEGATION = re.compile(r"(?:\bkein\w*|\bohne|\bno|\bnot|\bnicht|\bwithout)\s+(?:\w+\s+)?$", re.IGNORECASE)
 _GENTLE = re.compile(
     r"subtil\w*|subtle|leicht\w*|slight\w*|langsam\w*|slow\w*|gentle|sanft\w*|minimal\w*", re.IGNORECASE
@@ -121,6 +124,7 @@ def parse_shot(technical: str, prompt: str = "") -> Shot:
     ``"Halbtotale/Totale mit Schwenk rechts nach links"`` is a medium shot that pans left. By default the
     size is medium and the camera static.
     """
+    technical, prompt = _close_gaps(technical), _close_gaps(prompt)
     size = _find_size(technical) or _find_size(prompt, in_prompt=True) or "medium"
     move, directed = _find_move(technical)
     if move is None or (move != "static" and not directed):
@@ -133,6 +137,11 @@ def parse_shot(technical: str, prompt: str = "") -> Shot:
     if move is None or move == "static":
         return Shot(size, "static", 0.0)
     return Shot(size, move, 0.5 if _GENTLE.search(technical) or (not technical and _GENTLE.search(prompt)) else 1.0)
+
+
+def _close_gaps(text: str) -> str:
+    """The text with one space, or one end of a line, in place of several: no pattern has to read a run of them twice."""
+    return _GAPS.sub(lambda gap: "\n" if "\n" in gap[0] else " ", text)
 
 
 def _find_size(text: str, *, in_prompt: bool = False) -> str | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from ..file_names import explain_bad_path
 from ..timing import exact
+from .file_names import MASK_SUFFIXES, PICTURE_SUFFIXES, explain_name, is_inside
 from .model import CAST_COLORS, Entity
-from .schema import ENTITY_KEYS, MAX_ENTITIES, MAX_SEED, REGIONS, is_inside
+from .schema import ENTITY_KEYS, MAX_ENTITIES, MAX_SEED, REGIONS
 from .selection import parse_selection
+from .slug import fold_name
 from .validation import Range, Validator, found, place
 
 
@@ -69,7 +73,11 @@ def _references(check: Validator, value: Any, where: str) -> tuple[str, ...]:
     names = [name.strip() for name in names]
     for name in names:
         if not is_inside(name):
-            check.report(where, f"{found(name)} leads outside ComfyUI's input folder; expected a name inside it")
+            reason = explain_bad_path(name)
+            why = f": {reason}" if "backslash" in reason else "; expected a name inside it"
+            check.report(where, f"{found(name)} leads outside ComfyUI's input folder{why}")
+        elif problem := explain_name(name, PICTURE_SUFFIXES):
+            check.report(where, f"{found(name)}, which {problem}")
     return tuple(names)
 
 
@@ -78,7 +86,7 @@ def _region(check: Validator, value: Any, where: str) -> str | tuple[float, floa
         if value in REGIONS:
             return "centre" if value == "center" else value
         name = value.strip()
-        if is_inside(name) and re.search(r"\.(png|webp|jpe?g)$", name, re.IGNORECASE):
+        if not explain_name(name, MASK_SUFFIXES):
             return name
     elif isinstance(value, list) and len(value) == 4:
         # Between 0 and 1 first: whole numbers can be too long for a float.
@@ -105,3 +113,20 @@ def check_one_location(check: Validator, locations: tuple[Entity, ...]) -> None:
                 f"segment {doubled[0]} is already at {taken[doubled[0]]!r}; a segment has one location",
             )
         taken.update(dict.fromkeys(location.segments, location.name))
+
+
+def find_shared_names(cast: Sequence[Entity]) -> list[str]:
+    """A warning for each default picture that two members of a cast would share, on some file systems or on all."""
+    warnings = []
+    first: dict[str, Entity] = {}
+    for entity in cast:
+        if entity.references:
+            continue
+        other = first.setdefault(fold_name(entity.name), entity)
+        if other is not entity:
+            here, there = (place(f"{one.kind}s", one.name) for one in (entity, other))
+            where = "" if entity.name == other.name else " on Windows and macOS"
+            warnings.append(
+                f"{here} and {there} have one default picture{where}, {entity.name}.png; give one of them a `reference`"
+            )
+    return warnings

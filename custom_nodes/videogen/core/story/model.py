@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
 from ..errors import VideoGenError
+from .slug import slugify
 
 #: Colors of the chips, in the order in which the cast is listed; chosen so that people with color blindness can tell them apart.
 CAST_COLORS = (
@@ -50,7 +49,7 @@ class Entity:
     Attributes:
         kind: ``character``, ``object`` or ``location``.
         name: its key in the story.
-        segments: numbers (1-based) of the segments in which it appears.
+        segments: numbers (1-based) of the segments in which it appears, ascending.
         references: files of reference images.
         weight: strength of the reference, 0 to 3, or None for the workflow's own.
         region: ``left``, ``centre``, ``right``, a box (x, y, width, height) in 0…1, or a mask file.
@@ -80,8 +79,23 @@ class Transition:
 
 @dataclass(frozen=True)
 class Audio:
+    """What is heard.
+
+    Attributes:
+        language: that is spoken, as a code such as ``de`` or by its name; "" where the story does not say it.
+    """
+
     music: str = ""
     narration: bool = False
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a character speaks; `character` is its key in the story."""
+
+    character: str
+    line: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,8 @@ class Segment:
         duration: seconds.
         frames: number of rendered frames; they are spread evenly over the duration.
         continues: whether it begins with the last frame of the segment before it (chained video).
+        narration: what the narrator says.
+        dialogue: what the characters say, in this order.
     """
 
     number: int
@@ -108,6 +124,8 @@ class Segment:
     continuity: str = ""
     negative: str = ""
     continues: bool = False
+    narration: str = ""
+    dialogue: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +153,7 @@ class Story:
 
     @property
     def slug(self) -> str:
-        """The title as a folder name, in ASCII."""
+        """The title as a folder name, see `slugify`."""
         return slugify(self.title)
 
     def segment(self, number: int) -> Segment:
@@ -151,10 +169,3 @@ class Story:
                 "Set `index` to one of these numbers.",
             )
         return self.segments[number - 1]
-
-
-def slugify(title: str) -> str:
-    """``"Über den Apfelbaum!"`` → ``uber_den_apfelbaum``; never empty, never longer than 60 characters."""
-    # ß does not decompose. Letters outside Latin have no ASCII form; without any, the name is "story".
-    ascii_text = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "_", ascii_text.lower()).strip("_")[:60].strip("_") or "story"

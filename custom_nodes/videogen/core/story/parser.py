@@ -11,12 +11,16 @@ from typing import Any
 from ..errors import ProblemList, VideoGenError
 from ..timing import count_rendered_frames, format_seconds, parse_timespan
 from ..video.quality import QUALITIES
-from .cast_parser import check_one_location, parse_entities
+from .cast_parser import check_one_location, find_shared_names, parse_entities
 from .documents import parse_document
-from .model import Audio, Segment, Story, Style
+from .file_names import MASTER_PROMPT_SUFFIXES, SEGMENTS_SUFFIXES, explain_name
+from .model import Audio, Entity, Segment, Story, Style
+from .pasted.other_formats import recognize
+from .pasted.other_words import SEGMENTS, explain_length, find_segments_key, name_segments
 from .schema import (
     AUDIO_KEYS,
     CONTROL_CHARACTERS,
+    MAX_COMPOSED,
     MAX_FPS,
     MAX_FRAMES,
     MAX_MASTER_PROMPT,
@@ -30,6 +34,7 @@ from .schema import (
     STORY_KEYS,
     STYLE_KEYS,
 )
+from .speech_parser import check_speakers, parse_dialogue, parse_language
 from .transition_parser import parse_transitions
 from .validation import Fields, Range, TooManyProblems, Validator, did_you_mean, found, whole_number
 
@@ -56,6 +61,10 @@ def parse_story_text(text: str, name: str = "story", read_file: ReadFile | None 
     return parse_story(parse_document(text, name), name, read_file)
 
 
+#: A file of a master prompt whose name has more words is looked for before it is taken for one.
+_WORDS_OF_A_NAME = 3
+
+
 class _StoryParser:
     def __init__(self, name: str, read_file: ReadFile | None) -> None:
         self.name = name
@@ -75,11 +84,18 @@ class _StoryParser:
 
     def _story(self, data: Any) -> Story | None:
         check = self.check
+        program = recognize(data)
+        if program:
+            check.report("", f"is {program}; `videogen import {self.name}` prints it as a story of videogen")
+            return None
         if isinstance(data, list):
             data = {"segments": data}
         elif not isinstance(data, dict):
             check.report("", f"{found(data)}, expected a list of segments or an object with `segments`")
             return None
+        elif key := find_segments_key(data):
+            self.warnings.append(f"`{key}` is read as `segments`")
+            data = name_segments(data)
         elif "segments" not in data:
             check.report("segments", f"is missing{self._meant_segments(data)}")
         fields = check.mapping(data, "", STORY_KEYS)
@@ -95,6 +111,9 @@ class _StoryParser:
         objects = parse_entities(check, fields, "objects", "object", count, len(characters))
         locations = parse_entities(check, fields, "locations", "location", count, len(characters) + len(objects))
         check_one_location(check, locations)
+        check_speakers(check, segments, characters)
+        self.warnings += find_shared_names([*characters, *objects, *locations])
+        self._check_composed(count, style, (*characters, *objects, *locations))
         return Story(
             title=title,
             fps=fps,
@@ -111,12 +130,27 @@ class _StoryParser:
             warnings=tuple(self.warnings),
         )
 
+    def _check_composed(self, count: int, style: Style, cast: tuple[Entity, ...]) -> None:
+        """Each segment's prompt has what the segments share: a small file can ask for gigabytes of prompts."""
+        shared = sum(map(len, (style.prefix, style.suffix, style.lighting, style.negative, style.master_prompt)))
+        total = count * shared + sum(len(entity.description) * len(entity.segments) for entity in cast)
+        if total > MAX_COMPOSED:
+            self.check.report(
+                "",
+                f"the prompts of all segments have {total:,} characters of style, master prompt and descriptions,"
+                f" at most {MAX_COMPOSED:,} are allowed: shorten these, or split the film",
+            )
+
     def _title_of_file(self) -> str:
         stem = re.sub(r"\.(json|ya?ml)$", "", re.split(r"[/\\]", self.name)[-1], flags=re.IGNORECASE)
         return "".join(c for c in stem.replace("_", " ") if c.isprintable()).strip()[:200] or "story"
 
     def _meant_segments(self, data: dict[Any, Any]) -> str:
-        return "; expected the list of segments, or the name of a file with it" if data else ": the object is empty"
+        if not data:
+            return ": the object is empty"
+        others = [key for key in SEGMENTS if key in data]
+        where = f" (is it in {' or '.join(map(repr, others))}? Each needs a `prompt`)" if others else ""
+        return f"; expected the list of segments, or the name of a file with it{where}"
 
     # ------------------------------------------------------------------ segments
 
@@ -161,7 +195,7 @@ class _StoryParser:
                 "segments", f"{found(file_name)}, expected a list of segments, or the name of a file with it"
             )
             return None
-        text = self._read("segments", file_name)
+        text = self._read("segments", file_name, SEGMENTS_SUFFIXES)
         if text is None:
             return None
         try:
@@ -176,11 +210,15 @@ class _StoryParser:
             return None
         return data
 
-    def _read(self, where: str, file_name: str) -> str | None:
+    def _read(self, where: str, file_name: str, suffixes: tuple[str, ...]) -> str | None:
         if self.read_file is None:
             self.check.report(
                 where, f"names the file {file_name!r}, but a story without a folder must carry everything itself"
             )
+            return None
+        problem = explain_name(file_name, suffixes)
+        if problem:
+            self.check.report(where, f"{file_name!r} {problem}")
             return None
         try:
             return self.read_file(file_name)
@@ -192,7 +230,7 @@ class _StoryParser:
         self, item: Any, number: int, where: str, start: Fraction, fps: Fraction, story_frames: int
     ) -> tuple[Segment, tuple[Fraction, Fraction] | None]:
         check = self.check
-        fields = check.mapping(item, where, SEGMENT_KEYS)
+        fields = check.mapping(item, where, SEGMENT_KEYS, lambda key, value: explain_length(key, value, fps))
         if "prompt" not in fields and isinstance(item, dict):
             meant = did_you_mean("prompt", [key for key in item if key not in SEGMENT_KEYS and isinstance(key, str)])
             check.report(f"{where}.prompt", f"is missing, expected text{meant.replace('did you mean', 'is it in')}")
@@ -229,6 +267,8 @@ class _StoryParser:
                 continuity=fields.text("continuity", longest=2000),
                 negative=fields.text("negative", longest=2000),
                 continues=self._continues(fields, number),
+                narration=fields.text("narration", longest=2000),
+                dialogue=parse_dialogue(check, fields.get("dialogue", []), f"{where}.dialogue"),
             ),
             timespan,
         )
@@ -272,9 +312,8 @@ class _StoryParser:
     def _style(self, value: Any) -> Style:
         fields = self.check.mapping(value, "style", STYLE_KEYS)
         master_prompt = fields.text("master_prompt", longest=MAX_MASTER_PROMPT)
-        # One line that ends like a text file is the name of one; anything else is the master prompt itself.
-        if re.fullmatch(r"[^\n]{1,255}\.(md|txt)", master_prompt, re.IGNORECASE):
-            master_prompt = self._read("style.master_prompt", master_prompt) or ""
+        if self._names_file(master_prompt):
+            master_prompt = self._read("style.master_prompt", master_prompt, MASTER_PROMPT_SUFFIXES) or ""
             content = self.check.mapping({"master_prompt": master_prompt.removeprefix("\ufeff")}, "style")
             master_prompt = content.text("master_prompt", longest=MAX_MASTER_PROMPT)
         return Style(
@@ -285,6 +324,24 @@ class _StoryParser:
             kelvin=self._kelvin(fields["kelvin"]) if "kelvin" in fields else None,
             master_prompt=master_prompt,
         )
+
+    def _names_file(self, master_prompt: str) -> bool:
+        """Whether a master prompt is the name of its file: one line that ends like a text file.
+
+        A sentence can end so too: one with many words is a name only where there is such a file.
+        """
+        if not re.fullmatch(r"[^\n]{1,255}\.(md|txt)", master_prompt, re.IGNORECASE):
+            return False
+        if len(master_prompt.split()) <= _WORDS_OF_A_NAME:
+            return True
+        if self.read_file is None or explain_name(master_prompt, MASTER_PROMPT_SUFFIXES):
+            return False
+        try:
+            self.read_file(master_prompt)
+        except ValueError:
+            self.warnings.append("style.master_prompt is read as text: there is no file of that name")
+            return False
+        return True
 
     def _kelvin(self, value: Any) -> tuple[int, int] | None:
         values = value if isinstance(value, list) and len(value) == 2 else [value, value]
@@ -316,4 +373,4 @@ class _StoryParser:
     def _audio(self, value: Any) -> Audio:
         fields = self.check.mapping(value, "audio", AUDIO_KEYS)
         narration = fields.flag("narration")
-        return Audio(music=fields.text("music", longest=255), narration=narration)
+        return Audio(fields.text("music", longest=255), narration, parse_language(fields))

@@ -33,9 +33,12 @@ SEGMENT_KEYS = (
     "frames",
     "negative",
     "continues",
+    "narration",
+    "dialogue",
 )
+LINE_KEYS = ("character", "line")
 TRANSITION_KEYS = ("after", "type", "seconds")
-AUDIO_KEYS = ("music", "narration")
+AUDIO_KEYS = ("music", "narration", "language")
 REGIONS = ("left", "centre", "center", "right")
 
 MAX_SEED = 2**64 - 1
@@ -46,18 +49,11 @@ MAX_FRAMES = 10_000
 MIN_FPS, MAX_FPS = Fraction(1, 1000), 240
 MIN_SIDE, MAX_SIDE = 16, 8192
 MAX_PROMPT = 20_000
+#: Lines of dialogue in one segment.
+MAX_LINES = 50
+#: Characters of all prompts of a film together, with what its segments share: 1,000 segments with 200,000 each.
+MAX_COMPOSED = 200_000_000
 #: A master prompt is a whole document.
 MAX_MASTER_PROMPT = 200_000
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-def is_inside(name: str) -> bool:
-    """Whether a file name stays inside the folder in which it is looked up, on any operating system."""
-    return (
-        len(name) <= 255
-        and not CONTROL_CHARACTERS.search(name)
-        and not name.startswith(("/", "\\", "~"))
-        and ":" not in name
-        and ".." not in (part.strip() for part in re.split(r"[/\\]", name))
-    )

@@ -7,6 +7,8 @@ import re
 from .validation import found, whole_number
 
 _PART = re.compile(r"\s*([0-9]{1,9})\s*(?:(?:-|–|\.\.)\s*([0-9]{1,9})\s*)?")
+#: Characters and parts of a selection: 10,000 segment numbers, one by one, have 48,893 and 10,000.
+_MAX_CHARACTERS, _MAX_PARTS = 100_000, 20_000
 _EXPECTED = 'expected segment numbers such as "1,4,8-11"'
 
 
@@ -21,9 +23,13 @@ def parse_selection(value: object, count: int) -> tuple[int, ...]:
         ValueError: with a sentence that names the invalid part.
     """
     if isinstance(value, str):
+        if len(value) > _MAX_CHARACTERS:
+            raise ValueError(f"has {len(value):,} characters, at most {_MAX_CHARACTERS:,} are allowed in a selection")
         parts: list[object] = [*value.split(",")]
     else:
         parts = value if isinstance(value, list) else [value]
+    if len(parts) > _MAX_PARTS:
+        raise ValueError(f"has {len(parts):,} parts, at most {_MAX_PARTS:,} are allowed in a selection")
     numbers: list[int] = []
     # In ascending order, and each only after the numbers before it: the same range a million times costs no time.
     for first, last in sorted(_parse_part(part, count) for part in parts):

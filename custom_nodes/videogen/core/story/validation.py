@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import difflib
 import re
 import reprlib
 from collections.abc import Callable, Iterable
@@ -13,9 +12,15 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from ..errors import Problem
+from ..similar_names import SimilarNames
 from ..timing import exact
+from .pasted.other_words import find_meanings
 
 T = TypeVar("T")
+#: Words for true and false that YAML had before version 1.2.
+_FLAGS = {
+    form: word in ("yes", "on") for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper())
+}
 #: More than anyone repairs at once.
 MAX_PROBLEMS = 1000
 _KINDS = {dict: "a mapping", list: "a list", str: "text", type(None): "nothing (null)"}
@@ -44,10 +49,14 @@ def found(value: Any) -> str:
     return f"found {kind} ({_SHORTENED.repr(value)})"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'prompt'?)``, or "" when no known word is close."""
-    close = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def did_you_mean(word: str, known: Iterable[str], similar: SimilarNames | None = None) -> str:
+    """`` (did you mean 'prompt'?)``, or "" when no known word is close.
+
+    Args:
+        similar: limits the comparisons of several messages together; without it, those of this message.
+    """
+    close = (similar or SimilarNames(1_000)).find(word, known)
+    return f" (did you mean {close!r}?)" if close else ""
 
 
 def place(where: str, key: str) -> str:
@@ -85,6 +94,7 @@ class Validator:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._listed: set[tuple[str, ...]] = set()
 
     def report(self, where: str, message: str) -> None:
         """
@@ -104,24 +114,41 @@ class Validator:
             self.report(where, str(error))
             return default
 
-    def mapping(self, value: Any, where: str, known: Iterable[str] | None = None) -> Fields:
-        """The fields of a mapping with text keys; keys outside `known` are reported, except ``x-…``."""
+    def mapping(
+        self,
+        value: Any,
+        where: str,
+        known: Iterable[str] | None = None,
+        explain: Callable[[str, Any], str] = lambda key, item: "",
+    ) -> Fields:
+        """The fields of a mapping with text keys; keys outside `known` are reported, except ``x-…``.
+
+        Args:
+            explain: of an unknown key and its value: the rest of the message, or "" to have a similar key suggested.
+        """
         fields = Fields(self, where)
         if not isinstance(value, dict):
             self.report(where, f"{found(value)}, expected a mapping")
             return fields
-        known = list(known) if known is not None else None
+        known = tuple(known) if known is not None else None
         for key, item in value.items():
             if not isinstance(key, str):
                 self.report(where, f"{found(key)} as a key, expected text; put it in quotes")
             elif key.startswith("x-"):
                 continue
             elif known is not None and key not in known:
-                hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+                hint = explain(key, item) or find_meanings(key, known) or did_you_mean(key, known) or self._list(known)
                 self.report(place(where, key), f"unknown key{hint}")
             else:
                 fields[key] = item
         return fields
+
+    def _list(self, known: tuple[str, ...]) -> str:
+        """The known keys, the first time that they are asked for: once read, they only hide what else is wrong."""
+        if known in self._listed:
+            return ""
+        self._listed.add(known)
+        return f"; known are {', '.join(known)}"
 
 
 class Fields(dict[str, Any]):
@@ -190,6 +217,8 @@ class Fields(dict[str, Any]):
         value = self.get(key, False)
         if isinstance(value, bool):
             return value
+        if isinstance(value, str) and value in _FLAGS:
+            return _FLAGS[value]
         self.report(key, f"{found(value)}, expected true or false")
         return False
 

@@ -11,6 +11,7 @@ from typing import Any
 #: every card shuts itself down far below the upper limit, and 255 is a byte without a value.
 IMPLAUSIBLY_COLD, MAX_PLAUSIBLE = 0.0, 130.0
 TEMPERATURES = ("temperature", "hotspot", "memory_temperature")
+MEASURES = ("memory_used", "memory_total", "power", "utilisation", "clock")
 
 #: Why a card lowers its clocks → the words for it in messages.
 THROTTLE_REASONS = {
@@ -38,7 +39,7 @@ def is_number(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of one device. Values that cannot be read are None, never 0.
+    """One reading of one device. Values that cannot be read, or are no finite numbers, are None, never 0.
 
     Attributes:
         device: its id, stable as long as the machine runs, such as ``GPU-6a7e…`` or ``cpu``.
@@ -69,6 +70,9 @@ class Reading:
         reported = self.temperature
         for name in TEMPERATURES:
             object.__setattr__(self, name, believe_temperature(getattr(self, name)))
+        for name in MEASURES:
+            if not is_number(getattr(self, name)):
+                object.__setattr__(self, name, None)
         if self.temperature is None and not self.problem:
             why = "its driver reports no temperature"
             if reported is not None:

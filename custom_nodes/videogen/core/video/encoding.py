@@ -103,7 +103,8 @@ def build_encode_arguments(
         source: the frames that come in; yuv420p is passed through.
         video: the video that is written, with bars where the shapes differ.
         frames: exact number of frames written; the last one is held as long as needed.
-        metadata_file: an ffmetadata file, or None.
+        metadata_file: an ffmetadata file, or None. This and `output` are addresses that ffmpeg takes for files (``file:…``):
+            of a path, it takes what is before a colon for a protocol, and a minus at the beginning for an option.
     """
     filters = []
     if source.pixel_format == "rgb24":
@@ -122,10 +123,10 @@ def build_encode_arguments(
         _TAGS,
     ]
     arguments = [*QUIET, "-y"]
-    arguments += ["-f", "rawvideo", "-pixel_format", source.pixel_format]
+    arguments += ["-protocol_whitelist", "pipe", "-f", "rawvideo", "-pixel_format", source.pixel_format]
     arguments += ["-video_size", f"{source.size[0]}x{source.size[1]}", "-framerate", str(source.rate), "-i", "pipe:0"]
     if metadata_file:
-        arguments += ["-f", "ffmetadata", "-i", metadata_file, "-map_metadata", "1"]
+        arguments += ["-protocol_whitelist", "file", "-f", "ffmetadata", "-i", metadata_file, "-map_metadata", "1"]
     arguments += ["-map", "0:v", "-vf", ",".join(filters), "-frames:v", str(frames)]
     arguments += ["-c:v", encoder.name, *encoder.options, "-b:v", str(video.bitrate)]
     if encoder.peak_limited:

@@ -17,6 +17,8 @@ NATIVE_MEGAPIXELS = {"SD 1.5": 0.45, "SD 2": 0.59, "SDXL": 1.03}
 MIN_MEGAPIXELS, MAX_MEGAPIXELS = 0.002, 16.0
 #: Weight of a wrong shape against a wrong number of pixels: images of another shape than the film's are cropped.
 _SHAPE_COUNTS = 3.0
+#: Candidates for a side, as parts of its exact length.
+_FACTORS = (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2)
 
 
 def round_to_multiple(size: tuple[int, int], multiple: int = LATENT_PIXELS) -> tuple[int, int]:
@@ -43,17 +45,25 @@ def fit_render_size(size: tuple[int, int], megapixels: float, multiple: int) -> 
     """
     check_range("megapixels", megapixels, MIN_MEGAPIXELS, MAX_MEGAPIXELS)
     check_choice("multiple", multiple, MULTIPLES)
+    if size[0] < size[1]:
+        # Exactly the turned size for a turned film, however two equally good candidates compare.
+        width, height = fit_render_size((size[1], size[0]), megapixels, multiple)
+        return height, width
     ratio, area = size[0] / size[1], megapixels * 1e6
+
+    def round_side(side: float) -> int:
+        return max(1, round(side / multiple)) * multiple
 
     def deviation(candidate: tuple[int, int]) -> float:
         width, height = candidate
         return _SHAPE_COUNTS * abs(math.log(width / height / ratio)) + abs(math.log(width * height / area))
 
-    steps = {
-        round(math.sqrt(area / ratio) / multiple * factor) for factor in (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2)
-    }
-    heights = [max(1, step) * multiple for step in steps]
-    return min(((max(1, round(height * ratio / multiple)) * multiple, height) for height in heights), key=deviation)
+    # One side is rounded, then the other to suit it; which of the two comes first makes a difference.
+    heights = {round_side(math.sqrt(area / ratio) * factor) for factor in _FACTORS}
+    widths = {round_side(math.sqrt(area * ratio) * factor) for factor in _FACTORS}
+    candidates = {(round_side(height * ratio), height) for height in heights}
+    candidates |= {(width, round_side(width / ratio)) for width in widths}
+    return min(sorted(candidates), key=deviation)
 
 
 def fit_cover(source: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bisect
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,12 @@ import numpy as np
 
 from ...core.errors import VideoGenError
 from ...core.video.quality import VideoFormat, place_image
+from ..color import colors_of, to_film_yuv
+from ..foreign.containers import decode_frames, open_media
+from ..foreign.display import UPRIGHT, find_video, pixel_aspect, read_orientation, shown_size
+
+#: Codecs that are copied into an mp4 as they are.
+_COPIED = ("h264", "hevc", "av1", "vp9")
 
 
 class Clip(Protocol):
@@ -20,7 +27,7 @@ class Clip(Protocol):
     Attributes:
         frames: its number of frames in the film.
         codec: its codec, or "" when it has none.
-        header: the decoder's headers, for a file in the film's format; None otherwise.
+        header: the decoder's headers and the colors' tags, for a file in the film's format and colors; None otherwise.
         keyframes: frames at which its packets can be cut.
     """
 
@@ -46,31 +53,49 @@ class VideoClip:
         self.path, self.frames, self.film = path, frames, film
         self.header: bytes | None = None
         self.keyframes: tuple[int, ...] = ()
-        try:
-            with av.open(str(path)) as container:
-                if not container.streams.video:
-                    raise VideoGenError("media-broken", f"{path} has no video stream")
-                stream = container.streams.video[0]
-                assert stream.time_base is not None
-                self._time_base = stream.time_base
-                packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
-                context = stream.codec_context
-                self.codec = context.name
-                self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or film.fps)
-                same_image = (context.width, context.height) == film.size and context.pix_fmt == "yuv420p"
-                header = bytes(context.extradata or b"")
-        except (av.error.FFmpegError, OSError) as error:
-            raise VideoGenError("media-broken", f"{path} cannot be read as a video: {error}") from None
+        with open_media(path, "cannot be read as a video") as container:
+            stream = find_video(container)
+            if stream is None:
+                raise VideoGenError("media-broken", f"{path} has no video stream")
+            assert stream.time_base is not None
+            self._time_base = stream.time_base
+            self._aspect = pixel_aspect(stream)
+            packets: list[tuple[int, bool]] = []
+            left_out, first_key = 0, None
+            for packet in container.demux(stream):
+                if packet.is_discard:  # an edit list leaves out what is only needed to decode others
+                    left_out += 1
+                elif packet.size and packet.pts is not None:
+                    packets.append((packet.pts, packet.is_keyframe))
+                    first_key = packet if first_key is None and packet.is_keyframe else first_key
+            context = stream.codec_context
+            self.codec = context.name
+            self.source_fps = Fraction(stream.average_rate or stream.guessed_rate or film.fps)
+            self.colors = colors_of(context, str(path))
+            same_image = (
+                (context.width, context.height, context.pix_fmt) == (*film.size, "yuv420p")
+                and (self.codec in _COPIED and self._aspect == 1 and not left_out)
+                and (first_key is not None and _is_upright(context, first_key))
+            )
+            # Packets of one track share its tags, too.
+            tags = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+            header = bytes(context.extradata or b"") + bytes(map(int, tags))
         if not packets:
             raise VideoGenError("media-broken", f"{path} has no frames")
-        stamps = sorted(pts for pts, _ in packets)
+        stamps = sorted({pts for pts, _ in packets})
         self._origin = stamps[0]
-        self.source_frames = self._index_at(stamps[-1]) + 1
+        self._order = {pts: place for place, pts in enumerate(stamps)}
+        self._times = self._find_times(stamps)
+        self.source_frames = round((stamps[-1] - self._origin) * self._time_base * self.source_fps) + 1
         # A file with gaps has fewer packets than frames.
-        if same_image and self.source_fps == film.fps and len(packets) == self.source_frames == frames:
+        if (
+            same_image
+            and self.colors.fits_film
+            and self.source_fps == film.fps
+            and len(self._order) == len(packets) == self.source_frames == frames
+        ):
             self.header = header
-            order = {pts: index for index, pts in enumerate(stamps)}
-            self.keyframes = tuple(sorted(order[pts] for pts, key in packets if key))
+            self.keyframes = tuple(sorted(self._order[pts] for pts, key in packets if key))
 
     def read_frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """See `Clip.read_frames`."""
@@ -80,42 +105,71 @@ class VideoClip:
         for index, frame in self._decode(self._source_index(start)):
             # A film frame shows the source frame that is on screen at its time: in a gap, the last one before it.
             while shown is not None and wanted < stop and self._source_index(wanted) < index:
-                image = _to_yuv(shown, self.film.size) if image is None else image
+                image = self._to_yuv(shown) if image is None else image
                 yield image
                 wanted += 1
             shown, image = frame, None
             while wanted < stop and self._source_index(wanted) == index:
-                image = _to_yuv(shown, self.film.size) if image is None else image
+                image = self._to_yuv(shown) if image is None else image
                 yield image
                 wanted += 1
             if wanted >= stop:
                 return
         if shown is None:
             raise VideoGenError("media-broken", f"{self.path} does not decode")
-        image = _to_yuv(shown, self.film.size)
+        image = self._to_yuv(shown)
         for _ in range(wanted, stop):
             yield image
 
-    def _source_index(self, frame: int) -> int:
-        return min(int(Fraction(frame, self.film.fps) * self.source_fps), self.source_frames - 1)
+    def _to_yuv(self, frame: av.VideoFrame) -> np.ndarray:
+        return _to_yuv(frame, self.film.size, str(self.path), self._aspect)
 
-    def _index_at(self, pts: int) -> int:
-        return round((pts - self._origin) * self._time_base * self.source_fps)
+    def _find_times(self, stamps: list[int]) -> list[Fraction]:
+        """When each frame begins, in seconds from the first one.
+
+        Stamps are rounded to their unit. Where they are those of a regular rate, the times are exact; else they may be one unit
+        earlier than they say.
+        """
+        seconds = [(pts - self._origin) * self._time_base for pts in stamps]
+        places = [round(time * self.source_fps) for time in seconds]
+        regular = len(set(places)) == len(places) and all(
+            abs(place / self.source_fps - time) <= self._time_base for place, time in zip(places, seconds, strict=True)
+        )
+        if regular:
+            return [place / self.source_fps for place in places]
+        return [max(Fraction(0), time - self._time_base) for time in seconds]
+
+    def _source_index(self, frame: int) -> int:
+        """The source frame that is on screen at the time of a film frame."""
+        return max(0, bisect.bisect_right(self._times, Fraction(frame, self.film.fps)) - 1)
 
     def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Source frames with their index, beginning at the nearest keyframe before `start`."""
-        try:
-            with av.open(str(self.path)) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "AUTO"
-                if start:
-                    target = self._origin + int(start / self.source_fps / self._time_base)
-                    container.seek(target, stream=stream, backward=True)
-                for frame in container.decode(stream):
-                    assert frame.pts is not None
-                    yield self._index_at(frame.pts), frame
-        except (av.error.FFmpegError, OSError) as error:
-            raise VideoGenError("media-broken", f"{self.path} does not decode: {error}") from None
+        frames = self._decode_from(start)
+        first = next(frames, None)
+        if start and (first is None or first[0] > start):  # a seek in a transport stream can go too far
+            frames.close()
+            frames = self._decode_from(0)
+            first = next(frames, None)
+        if first is not None:
+            yield first
+            yield from frames
+
+    def _decode_from(self, start: int) -> Generator[tuple[int, av.VideoFrame]]:
+        with open_media(self.path) as container:
+            stream = find_video(container)
+            assert stream is not None
+            stamps = list(self._order)
+            if start:
+                container.seek(stamps[start], stream=stream, backward=True)
+            for frame in decode_frames(container, stream):
+                if frame.pts is not None:
+                    yield bisect.bisect_right(stamps, frame.pts) - 1, frame
+
+
+def _is_upright(context: av.VideoCodecContext, key: av.Packet) -> bool:
+    """Whether frames are shown as they are stored; only a decoded one tells."""
+    return all(read_orientation(frame) == UPRIGHT for frame in (*context.decode(key), *context.decode(None)))
 
 
 class ImageClip:
@@ -127,7 +181,7 @@ class ImageClip:
 
     def __init__(self, image: np.ndarray, frames: int, size: tuple[int, int]) -> None:
         self.frames = frames
-        self._image = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"), size)
+        self._image = _to_yuv(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"), size, "a slate")
 
     def read_frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """See `Clip.read_frames`."""
@@ -135,13 +189,9 @@ class ImageClip:
             yield self._image
 
 
-def _to_yuv(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    if frame.format.name == "yuv420p" and (frame.width, frame.height) == size:
-        return frame.to_ndarray()
-    width, height, x, y = place_image((frame.width, frame.height), size)
-    image = frame.reformat(
-        width, height, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="LANCZOS"
-    ).to_ndarray()
+def _to_yuv(frame: av.VideoFrame, size: tuple[int, int], name: str, aspect: Fraction = Fraction(1)) -> np.ndarray:
+    width, height, x, y = place_image(shown_size(frame, aspect), size)
+    image = to_film_yuv(frame, name, width, height)
     if (width, height) == size:
         return image
     return _pad(image, (width, height), size, x, y)

@@ -7,13 +7,14 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ...core.errors import VideoGenError
+from ...core.story.selection import format_selection
 from ...core.video.encoding import Encoder, RawVideo
 from ...core.video.quality import VideoFormat
 from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at, dissolve_weight, plan_pieces
@@ -45,7 +46,7 @@ class FilmSegment:
 
 @dataclass(frozen=True)
 class FilmReport:
-    """A compiled film: its frames in all, and how many of them were copied and re-encoded."""
+    """A compiled film: its frames in all, how many of them were copied and re-encoded, and sentences on converted colors."""
 
     path: Path
     size: tuple[int, int]
@@ -54,6 +55,7 @@ class FilmReport:
     copied: int
     encoded: int
     encoder: str
+    notes: tuple[str, ...] = ()
 
     @property
     def duration(self) -> Fraction:
@@ -100,7 +102,7 @@ def compile_film(
             sources, report = film.make(output, None)
             assert sources is not None
         join_packets(sources, output, video.fps, metadata or {})
-    return report
+    return replace(report, notes=tuple(_describe_colors(clips)))
 
 
 @dataclass
@@ -191,6 +193,19 @@ def _encoder_for(clips: Sequence[Clip]) -> Encoder:
 def _common_header(clips: Sequence[Clip]) -> bytes | None:
     headers = Counter(clip.header for clip in clips if clip.header)
     return headers.most_common(1)[0][0] if headers else None
+
+
+def _describe_colors(clips: Sequence[Clip]) -> list[str]:
+    """One sentence for each kind of color that is not a film's, or was assumed; most segments have none."""
+    found: dict[tuple[str, bool], list[int]] = {}
+    for number, clip in enumerate(clips, 1):
+        if isinstance(clip, VideoClip) and (clip.colors.guessed or not clip.colors.fits_film):
+            found.setdefault((clip.colors.describe(), clip.colors.guessed), []).append(number)
+    return [
+        f"Segment{'s' if len(numbers) > 1 else ''} {format_selection(numbers)}: "
+        + (f"no color tags, read as {name} by the size of the pictures" if guessed else f"{name}, converted to BT.709")
+        for (name, guessed), numbers in found.items()
+    ]
 
 
 def _slate(segment: FilmSegment) -> np.ndarray:

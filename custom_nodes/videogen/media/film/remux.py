@@ -9,8 +9,8 @@ from pathlib import Path
 
 import av
 
-from ...core.errors import VideoGenError
 from ...core.video.encoding import TICKS_PER_FRAME
+from ..foreign.containers import create_mp4, open_container, open_media
 from ..os_errors import explain_os_error
 from ..partial_file import partial_path, publish
 from ..probe import verify_video
@@ -39,16 +39,17 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
     # B frames are shown later than they are decoded; one delay for all keeps decoding times ascending over the joins.
     delay = max((place - shown for order in indices for place, (_, shown) in enumerate(order)), default=0)
     try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart+use_metadata_tags"}) as film:
+        with create_mp4(partial) as film:
             film.metadata.update(metadata)
-            with av.open(str(sources[0].path)) as first:
+            with open_container(sources[0].path) as first:
                 track = film.add_stream_from_template(first.streams.video[0])
             track.time_base = Fraction(1, fps * TICKS_PER_FRAME)
             base = 0
             for source, order in zip(sources, indices, strict=True):
                 shown_at = dict(order)
                 place = 0
-                with av.open(str(source.path)) as container:
+                # Not `open_media`: what fails in here is more likely the disk that is written to.
+                with open_container(source.path) as container:
                     stream = container.streams.video[0]
                     for packet in container.demux(stream):
                         if not packet.size or packet.pts not in shown_at:
@@ -73,11 +74,8 @@ def join_packets(sources: Sequence[PacketSource], output: Path, fps: int, metada
 
 def _read_order(source: PacketSource) -> list[tuple[int, int]]:
     """(timestamp, display position relative to `start`) of the packets to copy, in decoding order."""
-    try:
-        with av.open(str(source.path)) as container:
-            stream = container.streams.video[0]
-            stamps = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
-    except (av.error.FFmpegError, OSError) as error:
-        raise VideoGenError("media-broken", f"{source.path} cannot be read as a video: {error}") from None
+    with open_media(source.path, "cannot be read as a video") as container:
+        stream = container.streams.video[0]
+        stamps = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
     shown = {pts: index for index, pts in enumerate(sorted(stamps))}
     return [(pts, shown[pts] - source.start) for pts in stamps if source.start <= shown[pts] < source.stop]

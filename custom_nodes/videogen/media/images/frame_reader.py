@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from ...core.errors import VideoGenError
+from ..color import to_rgb
 from ..file_types import ANIMATION_SUFFIXES, READABLE_VIDEO_SUFFIXES, STILL_SUFFIXES
+from ..foreign.containers import decode_frames, open_media
+from ..foreign.display import find_video, pixel_aspect
+from ..foreign.pictures import count_frames, open_picture, to_8_bits
+from ..foreign.verdict import decoding
+from ..path_inside import suggest_slashes
 from ..probe import probe_video
 
 #: Longest hold in frames, side in pixels at which frames are compared, and share of all change that may be within holds.
 _MAX_HOLD, _HOLD_SIDE, _WITHIN_HOLD = 60, 64, 0.3
+
+
+_NO_IMAGE = "cannot be read as a picture"
 
 
 @dataclass(frozen=True)
@@ -28,12 +37,15 @@ class FrameSource:
         count: number of frames that `read_frames` yields.
         fps: frames a second, where known.
         step: every how many frames of a video one is taken.
+        by_time: frames are taken at regular times, ``step / fps`` apart, and not by their number; where the distances between
+            frames vary, these differ.
     """
 
     path: Path
     count: int
     fps: Fraction | None
     step: Fraction = Fraction(1)
+    by_time: bool = False
 
 
 def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
@@ -52,14 +64,14 @@ def open_source(path: Path, fps: Fraction | None = None) -> FrameSource:
             raise VideoGenError("path-invalid", f"the folder {path} has no pictures ({', '.join(STILL_SUFFIXES)})")
         return FrameSource(path, len(files), None)
     if not path.is_file():
-        raise VideoGenError("path-invalid", f"{path} does not exist")
+        raise VideoGenError("path-invalid", f"{path} does not exist{suggest_slashes(path)}")
     if path.suffix.lower() in (*STILL_SUFFIXES, *ANIMATION_SUFFIXES):
-        with _open_image(path) as image:
-            return FrameSource(path, int(getattr(image, "n_frames", 1)), None)
+        with decoding(path, _NO_IMAGE), open_picture(path) as image:
+            return FrameSource(path, count_frames(image), None)
     info = probe_video(path)
     if fps is None or fps >= info.fps:
         return FrameSource(path, info.frames, info.fps)
-    return slow_down(FrameSource(path, info.frames, info.fps), info.fps / fps)
+    return replace(slow_down(FrameSource(path, info.frames, info.fps), info.fps / fps), by_time=True)
 
 
 def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
@@ -72,16 +84,14 @@ def read_frames(source: FrameSource) -> Iterator[np.ndarray]:
         for path in list_images(source.path):
             yield read_image(path)
     elif source.path.suffix.lower() in (*STILL_SUFFIXES, *ANIMATION_SUFFIXES):
-        with _open_image(source.path) as image:
+        with decoding(source.path, _NO_IMAGE):
+            image = open_picture(source.path)
+        with image:
             # In order: webp and gif frames are differences to those before them.
             for number in range(source.count):
-                try:
+                with decoding(f"frame {number + 1} of {source.path}"):
                     image.seek(number)
                     frame = _to_array(image)
-                except (OSError, EOFError, SyntaxError) as error:
-                    raise VideoGenError(
-                        "media-broken", f"frame {number + 1} of {source.path} does not decode: {error}"
-                    ) from None
                 yield frame
     else:
         yield from _decode(source)
@@ -141,13 +151,10 @@ def read_image(path: Path) -> np.ndarray:
         VideoGenError: `path-invalid` when there is no such file, `media-broken` when it is not an image.
     """
     if not path.is_file():
-        what = "is a folder, expected a picture" if path.is_dir() else "does not exist"
+        what = "is a folder, expected a picture" if path.is_dir() else f"does not exist{suggest_slashes(path)}"
         raise VideoGenError("path-invalid", f"{path} {what}")
-    with _open_image(path) as image:
-        try:
-            return _to_array(ImageOps.exif_transpose(image))
-        except (OSError, SyntaxError) as error:
-            raise VideoGenError("media-broken", f"{path} cannot be read as a picture: {error}") from None
+    with decoding(path, _NO_IMAGE), open_picture(path) as image:
+        return _to_array(image)
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -156,29 +163,47 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def _decode(source: FrameSource) -> Iterator[np.ndarray]:
-    wanted = 0
-    try:
-        with av.open(str(source.path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for number, frame in enumerate(container.decode(stream)):
-                # The frame on screen at the time of each wanted frame.
-                if number == int(wanted * source.step):
-                    yield frame.to_ndarray(format="rgb24")
-                    wanted += 1
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("media-broken", f"{source.path} does not decode: {error}") from None
-    if not wanted:
+    taken = 0
+    with open_media(source.path) as container:
+        stream = find_video(container)
+        if stream is None:
+            raise VideoGenError("media-broken", f"{source.path} has no video stream")
+        aspect = pixel_aspect(stream)
+        frames = decode_frames(container, stream)
+        for frame in _at_times(frames, source) if source.by_time else _by_number(frames, source):
+            yield to_rgb(frame, str(source.path), aspect=aspect)
+            taken += 1
+    if not taken:
         raise VideoGenError("media-broken", f"{source.path} has no frames")
 
 
-def _open_image(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise VideoGenError("media-broken", f"{path} cannot be read as a picture: {error}") from None
+def _by_number(frames: Iterable[av.VideoFrame], source: FrameSource) -> Iterator[av.VideoFrame]:
+    wanted = 0
+    for number, frame in enumerate(frames):
+        if number == int(wanted * source.step):
+            yield frame
+            wanted += 1
+
+
+def _at_times(frames: Iterable[av.VideoFrame], source: FrameSource) -> Iterator[av.VideoFrame]:
+    """The frame that is on screen at the time of each wanted frame; the times begin with the first frame, whatever its own."""
+    assert source.fps is not None
+    wanted, shown, begin = 0, None, None
+    for number, frame in enumerate(frames):
+        base = frame.time_base or Fraction(1)
+        begin = frame.pts if begin is None else begin
+        # Half a tick later than it says, as a tick may be what its time was rounded to.
+        time = (frame.pts - begin - Fraction(1, 2)) * base if frame.pts is not None and begin is not None else None
+        time = number * source.step / source.fps if time is None else time
+        while shown is not None and wanted < source.count and wanted / source.fps < time:
+            yield shown
+            wanted += 1
+        shown = frame
+    if shown is not None:
+        for _ in range(wanted, source.count):
+            yield shown
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
-    has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    upright = ImageOps.exif_transpose(to_8_bits(image))
+    return np.asarray(upright.convert("RGBA" if upright.mode in ("LA", "RGBA") else "RGB"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ...core.errors import VideoGenError
+from ..foreign.pictures import MAX_PIXELS, open_picture, to_8_bits
+from ..foreign.verdict import decoding
+from ..path_inside import path_inside
 from ..probe import hash_file
 
-#: More pixels than any camera has; decoding more would take gigabytes.
-MAX_PIXELS = 120_000_000
 #: Longer side to which images are reduced: encoders see 224 to 336 pixels of it.
 LONG_SIDE = 2048
 #: Background of transparent images: neutral, as they say nothing about it.
@@ -36,30 +36,33 @@ class DecodedImage:
     alpha: NDArray[np.float32] | None
 
 
-def find_file(folder: Path, name: str) -> Path | None:
+def find_file(folder: Path, name: str, *, links_may_leave: bool = False) -> Path | None:
     """The file of that name in a folder or below it, or None.
+
+    Args:
+        links_may_leave: links are followed wherever they lead: those in ComfyUI's own folders were made by the owner of the
+            machine. A folder with a story may come from somebody else, and its files are sent to servers.
 
     Raises:
         VideoGenError: `path-invalid` when the name points outside the folder.
     """
-    folder = folder.resolve()
-    # resolve() follows links: a link to a path outside the folder counts as outside too.
-    path = (folder / name.replace("\\", "/")).resolve()
-    if not path.is_relative_to(folder):
+    path = path_inside(folder, name)
+    if not links_may_leave and not path.resolve().is_relative_to(folder.resolve()):
         raise VideoGenError("path-invalid", f"{name!r} is outside {folder}", "Copy the picture into that folder.")
     return path if path.is_file() else None
 
 
-def read_reference_image(path: Path, name: str) -> DecodedImage:
+def read_reference_image(path: Path, name: str, most: int = MAX_PIXELS) -> DecodedImage:
     """Read a reference image: the first frame of an animation, turned upright as its EXIF says, reduced to `LONG_SIDE`.
 
     Args:
         name: its name in messages.
+        most: pixels that it may have; decoding takes ten bytes for each.
 
     Raises:
         VideoGenError: `image-invalid`, when it is not an image, broken, too large, or fully transparent.
     """
-    image = _open(path, name)
+    image = _open(path, name, most)
     rgba = _levels(image.convert("RGBA"))
     rgb, alpha = rgba[..., :3], rgba[..., 3]
     if alpha.min() == 1:
@@ -101,45 +104,14 @@ def _levels(image: Image.Image) -> NDArray[np.float32]:
     return levels
 
 
-def _open(path: Path, name: str) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own limit warns at 90 megapixels and refuses at 180; ours is between the two.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise VideoGenError(
-                        "image-invalid",
-                        f"the picture {name!r} is {image.width}×{image.height}, at most {MAX_PIXELS // 10**6} megapixels"
-                        " are read",
-                    )
-                image.seek(0)
-                turned = ImageOps.exif_transpose(_to_8_bits(image))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise VideoGenError(
-            "image-invalid", f"the picture {name!r} cannot be read: {error}", "Save it again as PNG, JPEG or WebP."
-        ) from None
-    turned.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+def _open(path: Path, name: str, most: int = MAX_PIXELS) -> Image.Image:
+    hint = "Save it again as PNG, JPEG or WebP."
+    with decoding(f"the picture {name!r}", "cannot be read", code="image-invalid", hint=hint):
+        with open_picture(path, most) as image:
+            image.seek(0)
+            turned = ImageOps.exif_transpose(to_8_bits(image))
+        turned.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     return turned
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Any image in an 8-bit mode; 16 bits a channel are scaled, which Pillow would clip."""
-    exif = image.getexif()
-    if image.mode == "F":
-        raise ValueError("it has floating-point values")
-    if image.mode.startswith("I"):
-        levels = np.asarray(image, dtype=np.float64)
-        image = Image.fromarray((levels * (255 / 65535)).round().clip(0, 255).astype(np.uint8))
-    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
-        image = image.convert("RGBA" if image.mode in ("P", "PA", "La", "RGBa") else "RGB")
-    elif "transparency" in image.info:
-        image = image.convert("RGBA")
-    else:
-        image.load()
-    # ImageOps reads the orientation from the image that it turns.
-    image.info["exif"] = exif.tobytes()
-    return image
 
 
 class FileWatch:

@@ -12,6 +12,8 @@ from PIL import Image, PngImagePlugin
 from ...core.errors import VideoGenError
 from ..backups import find_free_name, keep_previous
 from ..file_types import REFERENCE_FORMATS
+from ..foreign.pictures import open_picture
+from ..foreign.verdict import decoding
 from ..os_errors import explain_os_error
 from ..partial_file import partial_path
 
@@ -23,12 +25,26 @@ _DESCRIPTION = 0x010E
 def is_rendered(path: Path) -> bool:
     """Whether an image was written by `write_reference`; all others, including damaged files, are a user's own."""
     try:
-        with Image.open(path) as image:
-            if MARK in (getattr(image, "text", None) or {}):
-                return True
-            return str(image.getexif().get(_DESCRIPTION, "")).startswith(MARK)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return read_mark(path.read_bytes()) is not None
+    except OSError:
         return False
+
+
+def read_mark(data: bytes) -> str | None:
+    """The text that `write_reference` has stored in an image; None for all others.
+
+    Args:
+        data: the image's file.
+    """
+    try:
+        with decoding("the picture"), open_picture(data) as image:
+            texts: dict[str, str] = getattr(image, "text", None) or {}
+            described = str(image.getexif().get(_DESCRIPTION, ""))
+    except VideoGenError:
+        return None
+    if MARK in texts:
+        return str(texts[MARK])
+    return described.removeprefix(f"{MARK}: ") if described.startswith(MARK) else None
 
 
 def require_image_suffix(path: Path) -> None:

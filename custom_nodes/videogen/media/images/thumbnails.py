@@ -12,6 +12,10 @@ import av
 from PIL import Image
 
 from ...core.errors import VideoGenError
+from ..color import to_rgb
+from ..foreign.containers import decode_frames, open_media
+from ..foreign.display import find_video, pixel_aspect, shown_size
+from ..foreign.verdict import decoding
 
 #: JPEG qualities that are tried in order until all thumbnails fit the budget.
 _QUALITIES = (80, 70, 58, 45, 32, 20)
@@ -39,11 +43,16 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
     Raises:
         VideoGenError: `media-broken`.
     """
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+    with decoding(path):
+        with open_media(path) as container:
+            stream = _need_video(container, path)
             base = stream.time_base or Fraction(1, av.time_base)  # a frame decoded by itself does not know its own
-            packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
+            aspect = pixel_aspect(stream)
+            packets = [
+                (packet.pts, packet.is_keyframe)
+                for packet in container.demux(stream)
+                if packet.size and not packet.is_discard
+            ]
             stamps = sorted(pts for pts, _ in packets if pts is not None)
             targets = pick_evenly(stamps, count)
             keys = nearest_keys(targets, sorted(pts for pts, is_key in packets if is_key and pts is not None))
@@ -51,10 +60,10 @@ def read_thumbnails(path: Path, count: int = 5, *, box: int = 320, budget: int =
         if not frames or None in frames:
             frames = list(_decode_exactly(path, targets))
         found = [
-            (float(((frame.pts or 0) - stamps[0]) * base), _shrink(frame, box)) for frame in frames if frame is not None
+            (float(((frame.pts or 0) - stamps[0]) * base), _shrink(frame, aspect, box, str(path)))
+            for frame in frames
+            if frame is not None
         ]
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("media-broken", f"{path} does not decode: {error}") from None
     if not found:
         raise VideoGenError("media-broken", f"{path} has no frames")
     for quality in _QUALITIES:
@@ -73,15 +82,17 @@ def read_thumbnail_at(path: Path, share: float, *, box: int = 320) -> Thumbnail:
     Raises:
         VideoGenError: `media-broken`.
     """
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            base = stream.time_base or Fraction(1, av.time_base)
-            stamps = sorted(packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None)
+    with decoding(path):
+        with open_media(path) as container:
+            stream = _need_video(container, path)
+            base, aspect = stream.time_base or Fraction(1, av.time_base), pixel_aspect(stream)
+            stamps = sorted(
+                packet.pts
+                for packet in container.demux(stream)
+                if packet.size and packet.pts is not None and not packet.is_discard
+            )
         stamp = stamps[min(len(stamps) - 1, max(0, int(share * len(stamps))))]
-        image = _shrink(_decode_exactly(path, [stamp])[0], box)
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise VideoGenError("media-broken", f"{path} does not decode: {error}") from None
+        image = _shrink(_decode_exactly(path, [stamp])[0], aspect, box, str(path))
     return Thumbnail(round(float((stamp - stamps[0]) * base), 3), image.width, image.height, _encode(image, 70))
 
 
@@ -115,16 +126,23 @@ def _decode_key(container: av.container.InputContainer, stream: av.VideoStream, 
 
 def _decode_exactly(path: Path, targets: Sequence[int]) -> list[av.VideoFrame]:
     wanted = set(targets)
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        return [frame for frame in container.decode(stream) if frame.pts in wanted]
+    with open_media(path) as container:
+        stream = _need_video(container, path)
+        return [frame for frame in decode_frames(container, stream) if frame.pts in wanted]
 
 
-def _shrink(frame: av.VideoFrame, box: int) -> Image.Image:
-    scale = min(1.0, box / max(frame.width, frame.height))
-    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
-    return frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_image()
+def _need_video(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    stream = find_video(container)
+    if stream is None:
+        raise VideoGenError("media-broken", f"{path} has no video stream")
+    return stream
+
+
+def _shrink(frame: av.VideoFrame, aspect: Fraction, box: int, name: str) -> Image.Image:
+    size = shown_size(frame, aspect)
+    scale = min(1.0, box / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    return Image.fromarray(to_rgb(frame, name, (width, height)))
 
 
 def _encode(image: Image.Image, quality: int) -> bytes:

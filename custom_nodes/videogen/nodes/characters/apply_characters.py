@@ -12,21 +12,20 @@ from torch import Tensor
 
 from ...comfyui.attention.adapter_fit import require_fit
 from ...comfyui.attention.attention_patch import apply_image_conditions
-from ...comfyui.attention.image_condition import ImageCondition
+from ...comfyui.attention.condition_options import NO_OPTIONS, ConditionOptions, plan_acting
 from ...comfyui.attention.image_tokens import encode_images
-from ...comfyui.attention.unet_blocks import cross_attention_keys
 from ...comfyui.cast_images import Cast, Member, files_read, read_cast
 from ...comfyui.core_features import require_core
-from ...comfyui.sockets import SegmentSocket, need_adapter, need_references, need_segment
+from ...comfyui.sockets import SegmentSocket, need_adapter, need_options, need_references, need_segment
 from ...comfyui.widgets import (
     adapter_inputs,
     check_known_span,
+    options_input,
     references_input,
     span_inputs,
     validate,
     weight_type_input,
 )
-from ...core.conditioning.layer_weights import weigh_layers
 from ...core.segment.references import DEFAULT_WEIGHTS, GO_ON, STOP
 from ...core.widget_checks import check_span
 from ...tensor.figure_crop import fit_square
@@ -87,6 +86,7 @@ class VideoGenApplyCharacters(io.ComfyNode):
                     tooltip="When a picture is missing: stop and say which one and how to make it, or continue without it.",
                 ),
                 references_input(),
+                options_input(),
             ],
             outputs=[
                 io.Model.Output(display_name="model"),
@@ -132,17 +132,18 @@ class VideoGenApplyCharacters(io.ComfyNode):
         feather: float,
         missing: str,
         references: object = None,
+        options: object = None,
     ) -> io.NodeOutput:
         require_core()
         plan, adapter = need_segment(segment), need_adapter(ipadapter)
-        given = need_references(references)
+        given, chosen = need_references(references), need_options(options)
         check_span(start_at, end_at)
         require_fit(adapter, model)
         weights = {"character": character_weight, "object": object_weight, "location": location_weight}
         cast = read_cast(plan, weights, given, must_be_there=missing == STOP, to_figure=crop_to_figure)
         size = mask_size(plan.size)
         masks = place_members(cast, size, feather)
-        use = AdapterUse(adapter, clip_vision, weight_type, start_at, end_at)
+        use = AdapterUse(adapter, clip_vision, weight_type, start_at, end_at, chosen)
         patched = condition_on_cast(model, use, cast, masks)
         return io.NodeOutput(patched, preview_masks(masks, size), preview_images(cast), describe_cast(cast, masks))
 
@@ -161,6 +162,7 @@ class AdapterUse:
     weight_type: str
     start: float = 0.0
     end: float = 1.0
+    options: ConditionOptions = NO_OPTIONS
 
 
 def place_members(cast: Cast, size: tuple[int, int], feather: float) -> list[Tensor | None]:
@@ -176,7 +178,6 @@ def condition_on_cast(model: Any, use: AdapterUse, cast: Cast, masks: Sequence[T
     Args:
         masks: one for each member.
     """
-    layers = cross_attention_keys(model.get_model_object("diffusion_model"))
     for group in group_masks(masks):
         conditions = []
         for index in group:
@@ -184,11 +185,8 @@ def condition_on_cast(model: Any, use: AdapterUse, cast: Cast, masks: Sequence[T
             if mask is not None and not bool(mask.any()):
                 continue  # the other regions leave no room for it: it need not even be encoded
             tokens, negative = encode_member(use, member)
-            weights = weigh_layers(use.weight_type, member.role.weight, layers)
-            region = None if mask is None else mask[None]
-            conditions.append(
-                ImageCondition(use.adapter, tokens, negative, weights, mask=region, start=use.start, end=use.end)
-            )
+            acting = plan_acting(model, use.options, use.weight_type, member.role.weight, use.start, use.end)
+            conditions.append(acting.condition(use.adapter, tokens, negative, None if mask is None else mask[None]))
         model = apply_image_conditions(model, conditions, normalize_masks=masks[group[0]] is not None)
     return model
 

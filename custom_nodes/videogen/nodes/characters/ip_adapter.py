@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,23 @@ from torch import Tensor
 from ...comfyui.attention.adapter_files import FILE_ENDINGS, load_adapter
 from ...comfyui.attention.adapter_fit import require_fit
 from ...comfyui.attention.attention_patch import apply_image_conditions
-from ...comfyui.attention.image_condition import ImageCondition
-from ...comfyui.attention.image_tokens import CROPS, encode_images
-from ...comfyui.attention.unet_blocks import cross_attention_keys
+from ...comfyui.attention.condition_options import plan_acting
+from ...comfyui.attention.image_tokens import BLENDS, CROPS, encode_images, is_shown, require_rgb_images
 from ...comfyui.core_features import require_core
 from ...comfyui.frames.mask_check import check_mask, require_masks_fit
-from ...comfyui.sockets import AdapterSocket, need_adapter
-from ...comfyui.widgets import adapter_inputs, check_known_span, span_inputs, validate, weight_type_input
-from ...core.conditioning.layer_weights import WEIGHT_RANGE, WEIGHT_TYPES, check_weight, weigh_layers
+from ...comfyui.sockets import AdapterSocket, need_adapter, need_options
+from ...comfyui.widgets import (
+    adapter_inputs,
+    check_known_span,
+    options_input,
+    span_inputs,
+    validate,
+    weight_type_input,
+)
+from ...core.conditioning.layer_weights import WEIGHT_RANGE, WEIGHT_TYPES, check_weight
 from ...core.errors import VideoGenError
 from ...core.widget_checks import check_choice
+from ...tensor.ip_adapter.reference_tiles import cut_tiles, tile_masks
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +44,10 @@ _GET_SOME = (
 )
 
 #: How several images are combined: "add" and "concat" keep each one's tokens, "average" and "subtract" mix the embeddings.
-COMBINE = ("concat", "add", "average", "subtract", "one per frame")
+COMBINE = ("concat", "add", "average", "subtract", "one per frame", "norm average")
+#: The last one cuts a picture into squares that each act in their own part of the frame.
+TILES = "tiles"
+CROP_CHOICES = (*CROPS, TILES)
 
 
 class VideoGenIPAdapterLoader(io.ComfyNode):
@@ -105,7 +116,8 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
                     max=high,
                     step=0.05,
                     round=0.001,
-                    tooltip="How strongly the pictures act. 0 disables the adapter; a negative weight steers away from them.",
+                    tooltip="How strongly the pictures act. 0 disables the adapter; a negative weight steers away from them."
+                    " A list of numbers, such as Frame Weights outputs, is a weight for each frame.",
                 ),
                 weight_type_input(" style transfer and composition: only the layers that carry these (InstantStyle)."),
                 *span_inputs(),
@@ -114,13 +126,15 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
                     options=list(COMBINE),
                     default="concat",
                     tooltip="For several pictures. concat: they share the weight. add: each has the whole weight. average and"
-                    " subtract (the first without the others): they are mixed to one. one per frame: frame n uses picture n.",
+                    " subtract (the first without the others) and norm average: they are mixed to one. one per frame: frame n"
+                    " uses picture n.",
                 ),
                 io.Combo.Input(
                     "crop",
-                    options=list(CROPS),
+                    options=list(CROP_CHOICES),
                     default="center",
-                    tooltip="How a picture is fitted to the encoder's square: cropped to its middle, padded, or stretched.",
+                    tooltip="How a picture is fitted to the encoder's square: cropped to its middle, padded, or stretched."
+                    " tiles: cut into squares, each for its own part of the frame.",
                 ),
                 io.Mask.Input(
                     "mask",
@@ -132,6 +146,7 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
                     optional=True,
                     tooltip="Unwanted content: a picture that the negative prompt is conditioned on. Several are averaged.",
                 ),
+                options_input(),
             ],
             outputs=[io.Model.Output(display_name="model")],
         )
@@ -155,7 +170,7 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
         ipadapter: object,
         clip_vision: Any,
         image: Tensor,
-        weight: float,
+        weight: float | Sequence[float],
         weight_type: str,
         start_at: float,
         end_at: float,
@@ -163,29 +178,31 @@ class VideoGenApplyIPAdapter(io.ComfyNode):
         crop: str,
         mask: Tensor | None = None,
         image_negative: Tensor | None = None,
+        options: object = None,
     ) -> io.NodeOutput:
         require_core()
         adapter = need_adapter(ipadapter)
-        check_widgets(weight, weight_type, start_at, end_at, combine, crop)
+        check_widgets(None, weight_type, start_at, end_at, combine, crop)
         require_fit(adapter, model)
         if mask is not None:
             mask = check_mask(mask)
-        weights = weigh_layers(weight_type, weight, cross_attention_keys(model.get_model_object("diffusion_model")))
-        if not any(weights) or start_at == end_at:
+        acting = plan_acting(model, need_options(options), weight_type, weight, start_at, end_at)
+        if not acting.has_effect:
             return io.NodeOutput(model)  # no image would act: the encoder need not even be loaded
-        tokens, negative = encode_images(
-            adapter, clip_vision, image, crop=crop, blend=combine if combine in ("average", "subtract") else "each"
-        )
+        blend = combine if combine in BLENDS else "each"
+        fit = "center" if crop == TILES else crop
+        negative = None
         if image_negative is not None:
             negative, _ = encode_images(
-                adapter, clip_vision, image_negative, crop=crop, blend="average", name="image_negative"
+                adapter, clip_vision, image_negative, crop=fit, blend="average", name="image_negative"
             )
-        conditions = [
-            ImageCondition(
-                adapter, part, negative, weights, per_frame=len(part) > 1, mask=mask, start=start_at, end=end_at
-            )
-            for part in group_tokens(tokens, combine)
-        ]
+        conditions = []
+        for part, area in cut_to_tiles(image, mask) if crop == TILES else [(image, mask)]:
+            tokens, usual_negative = encode_images(adapter, clip_vision, part, crop=fit, blend=blend)
+            conditions += [
+                acting.condition(adapter, group, usual_negative if negative is None else negative, area)
+                for group in group_tokens(tokens, combine)
+            ]
         patched = apply_image_conditions(model, conditions)
         if mask is not None and patched is not model:
             require_masks_fit(patched, {"mask": mask})
@@ -209,7 +226,7 @@ def check_widgets(
     check_choice("weight_type", weight_type or WEIGHT_TYPES[0], WEIGHT_TYPES)
     check_known_span(start_at, end_at)
     check_choice("combine", combine or COMBINE[0], COMBINE)
-    check_choice("crop", crop or CROPS[0], CROPS)
+    check_choice("crop", crop or CROPS[0], CROP_CHOICES)
 
 
 def group_tokens(tokens: Tensor, combine: str) -> list[Tensor]:
@@ -220,6 +237,24 @@ def group_tokens(tokens: Tensor, combine: str) -> list[Tensor]:
     if combine == "add":
         return list(tokens.split(1))
     return [tokens] if combine == "one per frame" else [tokens.flatten(0, 1)[None]]
+
+
+def cut_to_tiles(images: Tensor, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The tiles of images (n, height, width, channels), each with the mask of its part of the frame.
+
+    A tile that is transparent everywhere, such as the air around a figure that was cut out, is left out.
+
+    Raises:
+        VideoGenError: `image-invalid`.
+    """
+    require_rgb_images(images)
+    height, width = images.shape[1:3]
+    tiles = cut_tiles(width, height)
+    for tile, area in zip(tiles, tile_masks(tiles, width, height, mask), strict=True):
+        left, top, right, bottom = tile.box
+        part = images[:, top:bottom, left:right]
+        if all(map(is_shown, part)) or len(tiles) == 1:
+            yield part, area
 
 
 # ------------------------------------------------------------------ the folder of adapters

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...comfyui.attention.image_tokens import require_rgb_images
-from ...comfyui.frames.mask_check import check_mask, require_mask_count
+from ...comfyui.attention.image_tokens import flatten_alpha
+from ...comfyui.frames.mask_check import check_mask, match_masks
 from ...comfyui.reference_images import ReferenceImage, References
 from ...comfyui.sockets import ReferencesSocket, need_references
 from ...comfyui.widgets import validate
 from ...core.errors import VideoGenError
+
+#: Background of transparent pictures, as of files of references.
+GRAY = (0.5, 0.5, 0.5)
 
 
 class VideoGenReference(io.ComfyNode):
@@ -28,7 +30,10 @@ class VideoGenReference(io.ComfyNode):
                     default="",
                     tooltip="What the pictures show: the name of a character, object or location in the story.",
                 ),
-                io.Image.Input("image", tooltip="One picture or a batch of them; all of them are used."),
+                io.Image.Input(
+                    "image",
+                    tooltip="One picture or a batch of them; all of them are used. Their transparency is their mask.",
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -52,8 +57,10 @@ class VideoGenReference(io.ComfyNode):
     def execute(cls, name: str, image: Tensor, mask: Tensor | None = None, references: object = None) -> io.NodeOutput:
         name = check_reference_name(name)
         before = need_references(references)
-        images = require_rgb_images(image)
+        images = flatten_alpha(image, GRAY)
         figures = match_masks(check_mask(mask), images) if mask is not None and bool(mask.any()) else None
+        if figures is None and image.shape[-1] == 4 and bool((image[..., 3] < 1).any()):
+            figures = image[..., 3].clamp(0, 1)
         shown = [
             (name, ReferenceImage(shown_image, figures[index] if figures is not None else None))
             for index, shown_image in enumerate(images)
@@ -72,25 +79,6 @@ def check_reference_name(name: str) -> str:
             "widget-invalid", "`name` is empty, expected the name of a character, object or location of the story"
         )
     return name.strip()
-
-
-def match_masks(masks: Tensor, images: Tensor) -> Tensor:
-    """Resize masks (n, height, width) to images (n, height, width, 3): one for each image.
-
-    Raises:
-        VideoGenError: `mask-invalid` for another number of masks or another shape.
-    """
-    count, height, width = images.shape[:3]
-    require_mask_count(masks, count, of="pictures")
-    rows, columns = masks.shape[1:]
-    if abs(rows * width - columns * height) > max(width, height, rows, columns):
-        raise VideoGenError(
-            "mask-invalid",
-            f"`mask` is {columns}×{rows} and `image` {width}×{height}: the mask has another shape",
-            "Make the mask from the same picture.",
-        )
-    scaled = F.interpolate(masks[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
-    return scaled.expand(count, -1, -1)
 
 
 NODES = [VideoGenReference]

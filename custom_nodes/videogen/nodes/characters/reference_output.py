@@ -15,6 +15,7 @@ from ...core.errors import VideoGenError
 from ...core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS, plan_member
 from ...core.story.model import Story
 from ...media.images.reference_file import is_rendered, require_image_suffix, write_reference
+from ...media.path_inside import name_inside, path_inside
 from ...media.probe import hash_file
 
 #: What to do when the file exists.
@@ -67,6 +68,8 @@ class VideoGenCastMember(io.ComfyNode):
     @classmethod
     def execute(cls, story: Story, index: int, character_words: str, object_words: str) -> io.NodeOutput:
         member = plan_member(need_story(story), index, character_words, object_words)
+        # Here already: Save Reference would refuse it only after the picture was sampled.
+        inside_input(member.file)
         return io.NodeOutput(member.prompt, member.negative, member.seed, member.file, member.count)
 
 
@@ -133,19 +136,15 @@ def inside_input(file: str) -> Path:
     Raises:
         VideoGenError: `path-invalid`.
     """
-    folder = Path(folder_paths.get_input_directory()).resolve()
-    name = file.strip().replace("\\", "/")
-    if not name:
+    if not file.strip():
         raise VideoGenError("path-invalid", "`file` is empty", "Connect it to the output `file` of Cast Member.")
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder):
-        raise VideoGenError("path-invalid", f"`file` is {file!r}, expected a name inside {folder}")
+    path = path_inside(Path(folder_paths.get_input_directory()), file.strip(), "`file`")
     require_image_suffix(path)
     return path
 
 
 def _name_in_input(path: Path) -> str:
-    return path.relative_to(Path(folder_paths.get_input_directory()).resolve()).as_posix()
+    return name_inside(Path(folder_paths.get_input_directory()), path)
 
 
 NODES = [VideoGenCastMember, VideoGenSaveReference]

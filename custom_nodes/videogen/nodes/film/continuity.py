@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ...comfyui.cast_images import Cast, files_read, read_cast
 from ...comfyui.clip_vision_backend import make_appearance_model
-from ...comfyui.frames.frame_tensors import check_frames
+from ...comfyui.frames.frame_tensors import check_frames, clip_frames
 from ...comfyui.frames.mask_check import check_mask, require_mask_count
 from ...comfyui.sockets import SegmentSocket, need_references, need_segment
-from ...comfyui.widgets import SHARE, references_input
+from ...comfyui.widgets import SHARE, changes_only, passed_on, references_input
 from ...core.continuity.calibration import SAME_SUBJECT
 from ...core.continuity.policy import ONLY_REPORT, RENDER_AGAIN, Thresholds, Verdict, expected_lightness, judge_segment
 from ...core.continuity.scores import SegmentScore, SubjectScore, to_plain
@@ -28,6 +28,8 @@ from ...metrics.appearance import Appearance, AppearanceModel
 from ...metrics.segment_meter import SegmentRequest, score_segment
 from ...metrics.subject_meter import SubjectRequest
 
+#: The number of the output that thresholds change: the scores and the frames stay the same.
+REPORT = 2
 #: How a subject was located, for the report.
 _FOUND_BY = {
     "mask": "in its mask",
@@ -47,32 +49,43 @@ class VideoGenContinuity(io.ComfyNode):
             category="videogen/continuity",
             description="Measures whether the segment's characters stay consistent, and whether its frames move smoothly.",
             inputs=[
-                io.Image.Input("images"),
+                passed_on(io.Image.Input("images")),
                 SegmentSocket.Input("segment"),
-                io.Float.Input(
-                    "threshold",
-                    default=SAME_SUBJECT,
-                    **SHARE,
-                    tooltip="Required mean score of each character. 0.85 means the same for every kind of measurement.",
+                changes_only(
+                    io.Float.Input(
+                        "threshold",
+                        default=SAME_SUBJECT,
+                        **SHARE,
+                        tooltip="Required mean score of each character. 0.85 means the same for every kind of measurement.",
+                    ),
+                    REPORT,
                 ),
-                io.Float.Input(
-                    "minimum",
-                    default=defaults.character_minimum,
-                    **SHARE,
-                    tooltip="Required score of each character in every frame that is compared.",
+                changes_only(
+                    io.Float.Input(
+                        "minimum",
+                        default=defaults.character_minimum,
+                        **SHARE,
+                        tooltip="Required score of each character in every frame that is compared.",
+                    ),
+                    REPORT,
                 ),
-                io.Float.Input(
-                    "temporal_threshold",
-                    default=defaults.temporal,
-                    **SHARE,
-                    tooltip="Required temporal score: flicker, noise and frozen frames lower it.",
+                changes_only(
+                    io.Float.Input(
+                        "temporal_threshold",
+                        default=defaults.temporal,
+                        **SHARE,
+                        tooltip="Required temporal score: flicker, noise and frozen frames lower it.",
+                    ),
+                    REPORT,
                 ),
-                io.Combo.Input(
-                    "when_below",
-                    options=[RENDER_AGAIN, ONLY_REPORT],
-                    default=RENDER_AGAIN,
-                    tooltip="What `videogen run` does with a segment below a threshold: render it again with the next seed and"
-                    " keep the best take, or only report it. In the editor nothing is rendered again.",
+                changes_only(
+                    io.Combo.Input(
+                        "when_below",
+                        options=[RENDER_AGAIN, ONLY_REPORT],
+                        default=RENDER_AGAIN,
+                        tooltip="What `videogen run` does with a segment below a threshold: render it again with the next seed"
+                        " and keep the best take, or only report it. In the editor nothing is rendered again.",
+                    ),
                 ),
                 io.String.Input(
                     "mask_of",
@@ -161,7 +174,7 @@ class VideoGenFrameCheck(io.ComfyNode):
             display_name="Frame Check",
             category="videogen/continuity",
             description="Finds frames that are black, frozen, blurred, overexposed, of the wrong shape, or contain NaN.",
-            inputs=[io.Image.Input("images"), SegmentSocket.Input("segment")],
+            inputs=[passed_on(io.Image.Input("images")), SegmentSocket.Input("segment")],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The same frames."),
                 io.Boolean.Output("ok", display_name="ok", tooltip="Whether the frames are usable."),
@@ -186,7 +199,8 @@ def frames_of(images: Tensor) -> Iterator[np.ndarray]:
     """The frames one by one, (height, width, channels): all of them at once would be another copy of the segment."""
     for image in images:
         comfy.model_management.throw_exception_if_processing_interrupted()
-        yield image.detach().float().cpu().numpy()
+        # As a film shows them: HDR is no mistake, and what is not a number stays so.
+        yield clip_frames(image.detach().float()).cpu().numpy()
 
 
 def read_masks(mask: Tensor | None, mask_of: str, plan: SegmentPlan, count: int) -> dict[str, np.ndarray]:
@@ -224,7 +238,9 @@ def make_request(
         entity = member.role.entity
         try:
             appearances[entity.kind, entity.name] = tuple(
-                appearance_model.measure_reference(image.cpu().numpy(), _figure_mask(entity, image, figure))
+                appearance_model.measure_reference(
+                    clip_frames(image).cpu().numpy(), _figure_mask(entity, image, figure)
+                )
                 for image, figure in zip(member.images, member.figures, strict=True)
             )
         except VideoGenError as error:

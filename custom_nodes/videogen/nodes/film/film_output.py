@@ -20,6 +20,7 @@ from ...comfyui.sockets import SegmentSocket, StorySocket, need_segment, need_st
 from ...comfyui.thermal.telemetry import TELEMETRY
 from ...comfyui.widgets import choose_quality, quality_input, validate
 from ...core.errors import VideoGenError
+from ...core.redaction import Redactor, find_graph_secrets, hide_in_workflow
 from ...core.segment.plan import SegmentPlan
 from ...core.story.model import Story
 from ...core.timing import count_frames
@@ -28,6 +29,7 @@ from ...core.video.quality import fit_format
 from ...media.backups import keep_previous
 from ...media.ffmpeg import choose_encoder
 from ...media.film.assemble import assemble_film, find_segments
+from ...media.path_inside import name_inside, path_inside
 from ...media.probe import hash_file
 from ...media.writer import VideoWriter
 
@@ -150,6 +152,10 @@ class VideoGenCompileFilm(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, folder: str | None = "") -> bool | str:
+        return validate(inside_output, folder)
+
+    @classmethod
     def fingerprint_inputs(cls, **_: Any) -> float:
         # The files are not inputs: NaN never equals itself, so the film is always made again (it takes a second).
         return float("nan")
@@ -157,7 +163,7 @@ class VideoGenCompileFilm(io.ComfyNode):
     @classmethod
     def execute(cls, story: Story, folder: str, quality: str, missing: str) -> io.NodeOutput:
         plan = need_story(story)
-        place = story_folder(plan.slug) if not folder.strip() else inside_output(folder.strip())
+        place = story_folder(plan.slug) if not folder.strip() else inside_output(folder)
         progress = comfy.utils.ProgressBar(1)
 
         def report(done: int, total: int) -> None:
@@ -180,6 +186,7 @@ class VideoGenCompileFilm(io.ComfyNode):
             "size": list(film.size),
             "copied": film.copied,
             "encoded": film.encoded,
+            "notes": list(film.notes),
         }
         return io.NodeOutput(str(film.path), ui={"images": [saved], "animated": (True,), "videogen": [result]})
 
@@ -198,8 +205,13 @@ def describe(hidden: Any) -> dict[str, str]:
     """ComfyUI's metadata, under the names that the editor reads from a file that is dropped on it."""
     if args.disable_metadata:
         return {}
-    tags = {"prompt": hidden.prompt} if hidden.prompt is not None else {}
-    return {key: json.dumps(value) for key, value in {**tags, **(hidden.extra_pnginfo or {})}.items()}
+    graph = hidden.prompt or {}
+    # Videos are sent around: keys of services, which a graph can hold, stay out of them.
+    secrets = find_graph_secrets(graph)
+    redactor = Redactor(secrets)
+    tags = {"prompt": redactor.hide(graph)} if hidden.prompt is not None else {}
+    more = {key: hide_in_workflow(value, secrets) for key, value in (hidden.extra_pnginfo or {}).items()}
+    return {key: json.dumps(value) for key, value in {**tags, **more}.items()}
 
 
 def story_folder(slug: str) -> Path:
@@ -213,16 +225,12 @@ def inside_output(folder: str) -> Path:
     Raises:
         VideoGenError: `path-invalid`.
     """
-    output = Path(folder_paths.get_output_directory()).resolve()
-    path = (output / folder).resolve()
-    if not path.is_relative_to(output):
-        raise VideoGenError("path-invalid", f"`folder` is {folder!r}, expected a folder inside {output}")
-    return path
+    return path_inside(Path(folder_paths.get_output_directory()), folder.strip(), "`folder`")
 
 
 def subfolder_of(folder: Path) -> str:
     """A folder as ComfyUI's results name it: relative to the output folder, with forward slashes."""
-    return folder.resolve().relative_to(Path(folder_paths.get_output_directory()).resolve()).as_posix()
+    return name_inside(Path(folder_paths.get_output_directory()), folder)
 
 
 NODES = [VideoGenSaveSegment, VideoGenCompileFilm]

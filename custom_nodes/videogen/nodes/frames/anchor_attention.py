@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import comfy.ldm.modules.attention
 from comfy_api.latest import io
-from torch import Tensor
 
-from ...comfyui.attention.unet_blocks import BLOCK_CHOICES, BlockKey, choose_blocks, need_image_unet
-from ...comfyui.frames.frame_batches import BATCH_KEY, FrameBatch, FrameBatches
-from ...core.errors import VideoGenError
+from ...comfyui.attention import prompt_rows
+from ...comfyui.attention.anchor_patch import AnchorChain, AnchorPatch, count_chunks
+from ...comfyui.attention.patch_chain import patch_of
+from ...comfyui.attention.unet_blocks import BLOCK_CHOICES, choose_blocks, need_image_unet
+from ...comfyui.frames.frame_batches import FrameBatches
 from ...core.story.schema import MAX_FRAMES
-from ...tensor.anchor_attention import attend_with_anchors, keep_anchors
 
 FIRST, FIRST_AND_PREVIOUS = "first", "first and previous"
 
@@ -94,61 +90,6 @@ class VideoGenAnchorAttention(io.ComfyNode):
         )
 
 
-@dataclass(frozen=True)
-class AnchorPatch:
-    """Replaces one layer's self-attention.
-
-    Attributes:
-        base: another node's patch of the layer; it is called with the joint keys instead of ComfyUI's attention.
-    """
-
-    key: BlockKey
-    strength: float
-    previous: bool
-    base: Callable[..., Tensor] | None = None
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
-        heads = extra_options["n_heads"]
-
-        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            if self.base is not None:
-                return self.base(q, k, v, {**extra_options, "dim_head": q.shape[-1] // heads})
-            return comfy.ldm.modules.attention.optimized_attention(
-                q, k, v, heads, attn_precision=extra_options.get("attn_precision"), transformer_options=extra_options
-            )
-
-        batch: FrameBatch = extra_options.get(BATCH_KEY) or FrameBatch()
-        if not batch.active:
-            return attend(q, k, v)
-        if q.shape[0] != k.shape[0]:
-            raise VideoGenError(
-                "model-unsupported",
-                f"Anchor Attention got {q.shape[0]} rows of queries for {k.shape[0]} rows of keys: another node, such as"
-                " HyperTile, cuts the pictures into tiles",
-                "Remove that node, or Anchor Attention.",
-            )
-        chunks = max(1, len(extra_options.get("cond_or_uncond", ())))
-        kept = batch.kept.get(self.key)
-        out = attend_with_anchors(
-            q,
-            k,
-            v,
-            heads=heads,
-            chunks=chunks,
-            strength=self.strength,
-            previous=self.previous,
-            attend=attend,
-            kept=kept,
-            whole=self.base is not None,
-        )
-        after = keep_anchors(k, v, chunks=chunks, previous=self.previous, kept=kept, last_batch=batch.last)
-        if after is None:
-            batch.kept.pop(self.key, None)
-        else:
-            batch.kept[self.key] = after
-        return out
-
-
 def anchor_frames(
     model: Any,
     *,
@@ -172,7 +113,8 @@ def anchor_frames(
     frames a pass and 2 GB with 2.
 
     The frames are the rows of each prompt's part of the batch; with context windows, a window's first frame is the first one.
-    Another patch of a layer (`attn1` replace) is called with the joint keys; an earlier Anchor Attention is replaced.
+    Another patch of a layer (`attn1` replace), set before or after, is called with the joint keys (see `AnchorPatch`); an earlier
+    Anchor Attention is replaced.
 
     Args:
         strength: 0 leaves attention unchanged, bit by bit.
@@ -188,19 +130,28 @@ def anchor_frames(
     if not keys and not frames_per_pass:
         return model
     patched = model.clone()
-    replaced = patched.model_options["transformer_options"].get("patches_replace", {}).get("attn1", {})
-    for key in keys:
-        base = replaced.get(key, replaced.get(key[:2]))
-        base = base.base if isinstance(base, AnchorPatch) else base
-        patched.set_model_attn1_replace(AnchorPatch(key, strength, previous, base), *key)
-    sampling = model.get_model_object("model_sampling")
-    FrameBatches(
-        frames_per_pass,
-        sigma_start=math.inf if start <= 0 else float(sampling.percent_to_sigma(start)),
-        sigma_end=0.0 if end >= 1 else float(sampling.percent_to_sigma(end)),
-        memory_frames=2 * (1 + previous) if keys else 0,
-    ).attach(patched)
+    batches = FrameBatches(frames_per_pass, start=start, end=end, memory_frames=2 * (1 + previous) if keys else 0)
+    patches = {key: AnchorPatch(key, strength, previous, batches.is_active) for key in keys}
+    replaced = _without_anchors(patched)
+    for key, patch in patches.items():
+        patched.set_model_attn1_replace(patch.over(patch_of(replaced, key)), *key)
+    batches.settle, batches.count_chunks = AnchorChain(patches).settle, count_chunks
+    batches.attach(patched)
+    prompt_rows.attach(patched)
     return patched
+
+
+def _without_anchors(model: Any) -> dict[Any, Any]:
+    """Remove an earlier Anchor Attention from a clone, and return the patches that other nodes have put in place of a
+    self-attention."""
+    options = model.model_options["transformer_options"]
+    replaced = options.get("patches_replace", {}).get("attn1", {})
+    found = {key: patch.below if isinstance(patch, AnchorPatch) else patch for key, patch in replaced.items()}
+    others = {key: patch for key, patch in found.items() if patch is not None}
+    if len(others) < len(replaced) or any(others[key] is not replaced[key] for key in others):
+        patches = {**options["patches_replace"], "attn1": others}
+        model.model_options["transformer_options"] = {**options, "patches_replace": patches}
+    return others
 
 
 NODES = [VideoGenAnchorAttention]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.model_management
@@ -12,7 +13,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...comfyui.cast_images import files_read
-from ...comfyui.frames.frame_tensors import check_frames, require_finite_frames
+from ...comfyui.frames.frame_tensors import check_frames, clip_frames, require_finite_frames
 from ...comfyui.frames.image_device import find_device
 from ...comfyui.frames.mask_check import check_mask, require_mask_count
 from ...comfyui.location_image import read_location
@@ -24,6 +25,7 @@ from ...tensor.color_match import (
     METHODS,
     ColorStats,
     average_stats,
+    is_visible,
     join_weights,
     match_colors,
     measure_colors,
@@ -97,17 +99,21 @@ class VideoGenColorMatch(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         check_frames(images)
+        require_finite_frames(images, "images")
+        images = clip_frames(images)
         if strength <= 0:
             return io.NodeOutput(images)
         masks = resize_masks(check_mask(mask), images) if mask is not None else None
-        require_finite_frames(images, "images")
         goal_images = find_reference(reference, segment, anchor) if anchor in (REFERENCE_OR_FIRST, REFERENCE) else None
         if goal_images is not None:
-            goal = average_stats(measure_images(goal_images, None, "reference"))
+            goal = average_stats(measure_reference(goal_images))
         else:
-            goal = average_stats(measure_images(images if anchor == AVERAGE else images[:1], masks, "images"))
-        # The first frame is the reference itself.
-        kept = 1 if goal_images is None and anchor != AVERAGE else 0
+            seen = [index for index in range(len(images)) if shows_anything(images[index])]
+            if not seen:
+                return io.NodeOutput(images)
+            goal = average_stats(measure_images(images, masks, seen if anchor == AVERAGE else seen[:1]))
+        # The first frame that shows anything is the reference itself.
+        kept = seen[0] + 1 if goal_images is None and anchor != AVERAGE else 0
         result = torch.empty_like(images)
         result[:kept] = images[:kept]
         progress = comfy.utils.ProgressBar(len(images) - kept)
@@ -152,23 +158,45 @@ def find_reference(reference: Tensor | None, segment: SegmentPlan | None, anchor
         return None
 
 
-def measure_images(images: Tensor, masks: Tensor | None, name: str) -> list[ColorStats]:
-    """Measure the colors of each image.
+def shows_anything(image: Tensor) -> bool:
+    """Whether a frame (height, width, channels) is not transparent everywhere."""
+    return is_visible(image[..., 3] if image.shape[-1] == 4 else None)
+
+
+def measure_images(images: Tensor, masks: Tensor | None, indexes: Sequence[int]) -> list[ColorStats]:
+    """Measure the colors of some frames, each of which shows something.
 
     Raises:
-        VideoGenError: `mask-invalid`, when no pixel of an image has a weight.
+        VideoGenError: `mask-invalid`, when the mask leaves nothing of one of them.
     """
     every = []
-    for index, image in enumerate(images):
-        lab, alpha = read_lab(image, find_device(images))
+    for index in indexes:
+        lab, alpha = read_lab(images[index], find_device(images))
         stats = measure_colors(lab, join_weights(masks, alpha, index))
         if stats is None:
             raise VideoGenError(
                 "mask-invalid",
-                f"nothing of picture {index + 1} of `{name}` can be measured: its mask is black, or it is transparent",
+                f"nothing of picture {index + 1} of `images` can be measured: its mask is black"
+                + ("" if alpha is None else ", or white only where the picture is transparent"),
+                "Paint white where colors are to be measured.",
             )
         every.append(stats)
     return every
+
+
+def measure_reference(images: Tensor) -> list[ColorStats]:
+    """Measure the colors of the reference pictures that show anything.
+
+    Raises:
+        VideoGenError: `image-invalid`, when all of them are fully transparent.
+    """
+    stats = (measure_colors(*read_lab(image, find_device(images))) for image in images)
+    found = [one for one in stats if one is not None]
+    if not found:
+        raise VideoGenError(
+            "image-invalid", "the picture on `reference` is fully transparent", "Choose a picture that shows something."
+        )
+    return found
 
 
 def resize_masks(masks: Tensor, images: Tensor) -> Tensor:

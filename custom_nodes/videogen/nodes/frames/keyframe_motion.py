@@ -11,7 +11,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...comfyui.frames.frame_tensors import check_frames
+from ...comfyui.frames.frame_tensors import check_frames, clip_frames
 from ...comfyui.frames.image_device import find_device
 from ...comfyui.frames.latents import check_latent
 from ...comfyui.optional_outputs import make_if_linked
@@ -144,13 +144,13 @@ def choose_shot(plan: SegmentPlan | None, move: str) -> Shot:
 def move_over_images(images: Tensor, path: Callable[[int], Sequence[View]]) -> Tensor:
     """Frames along a camera path: (count, height, width, channels), as many as `images`, or as the path has for one image.
 
-    For a static camera, the frames are the images, bit by bit.
+    For a static camera, the frames are the images, bit by bit. Values beyond 0…1 are clipped, with or without a move.
 
     Raises:
         VideoGenError: `frames-invalid`.
     """
     check_frames(images)
-    return _move(images, path(len(images)), dims=(0, 1), limits=(0.0, 1.0))
+    return _move(clip_frames(images), path(len(images)), dims=(0, 1), limits=(0.0, 1.0))
 
 
 def move_over_latent(latent: dict[str, Any], path: Callable[[int], Sequence[View]]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class VideoGenLocation(io.ComfyNode):
 
         # Prompt and seed are of use without an image.
         start = make_if_linked(cls.hidden, 0, make_image)
-        seed = plan.seed if plan.location is None else entity_seed(plan.location, plan.slug)
+        seed = plan.seed if plan.location is None else entity_seed(plan.location, plan.title)
         return io.NodeOutput(start, describe_location(plan), seed)
 
 

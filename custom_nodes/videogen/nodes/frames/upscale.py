@@ -14,27 +14,16 @@ import torch
 from comfy_api.latest import io
 from spandrel import ImageModelDescriptor, ModelLoader
 
-from ...comfyui.frames.frame_tensors import check_frames, require_finite
+from ...comfyui.frames.frame_tensors import check_frames, clip_frames, require_finite
 from ...comfyui.frames.resizing import resize_lanczos
+from ...comfyui.out_of_memory import is_out_of_memory
 from ...comfyui.sockets import SegmentSocket, need_segment
 from ...core.errors import VideoGenError
 from ...core.segment.plan import SegmentPlan
 from ...core.video.render_size import fit_cover
+from ...core.video.upscale_models import AUTO, NONE, find_preferred
 
-AUTO, NONE = "auto", "none"
 FOLDER = "upscale_models"
-#: General models for photographs: `auto` uses the first that is installed. Others may be made for drawings or for
-#: restoration, so they are used only by name.
-PREFERRED = (
-    "RealESRGAN_x4plus.safetensors",
-    "RealESRGAN_x4plus.pth",
-    "4x-UltraSharp.safetensors",
-    "4x-UltraSharp.pth",
-    "4x_foolhardy_Remacri.safetensors",
-    "4x_foolhardy_Remacri.pth",
-    "RealESRGAN_x2plus.pth",
-    "RealESRGAN_x2.pth",
-)
 #: Pixels of a tile's side, and by how many neighbors overlap; where memory is short the tiles become smaller.
 TILE, OVERLAP, SMALLEST_TILE = 512, 32, 64
 #: Upscale models need about this many times a tile's own memory; ComfyUI's estimate.
@@ -78,21 +67,50 @@ class VideoGenUpscale(io.ComfyNode):
                     optional=True,
                     tooltip="Pixels. 0: the film's height, or proportional to the width.",
                 ),
+                io.String.Input(
+                    "auto_model",
+                    default="",
+                    optional=True,
+                    tooltip="What auto stands for, set by the headless runner: a file, or none. Empty: see `model`.",
+                ),
             ],
             outputs=[io.Image.Output("resized", display_name="images")],
         )
 
     @classmethod
+    def fingerprint_inputs(cls, model: str | None = AUTO, auto_model: str | None = "", **_: Any) -> str:
+        # What auto stands for depends on a folder, and what a name stands for on the file.
+        name = (
+            model if model not in (None, AUTO) else auto_model or find_preferred(folder_paths.get_filename_list(FOLDER))
+        )
+        path = folder_paths.get_full_path(FOLDER, name) if name and name != NONE else None
+        if path is None:
+            return name or NONE
+        try:
+            found = os.stat(path)
+        except OSError:
+            return str(name)
+        return f"{name}/{found.st_size}/{found.st_mtime_ns}"
+
+    @classmethod
     def execute(
-        cls, images: torch.Tensor, model: str, segment: SegmentPlan | None = None, width: int = 0, height: int = 0
+        cls,
+        images: torch.Tensor,
+        model: str,
+        segment: SegmentPlan | None = None,
+        width: int = 0,
+        height: int = 0,
+        auto_model: str = "",
     ) -> io.NodeOutput:
         check_frames(images)
         count, rows, columns = images.shape[:3]
         source = (columns, rows)
         target = choose_size(source, (width, height), need_segment(segment).size if segment is not None else None)
-        name = choose_model(model, source, target, folder_paths.get_filename_list(FOLDER))
+        name = choose_model(model, source, target, folder_paths.get_filename_list(FOLDER), auto_model)
         if not name and target == source:
-            return io.NodeOutput(images)
+            for index in range(count):
+                require_finite(images[index, ..., :3], f"frame {index + 1}")
+            return io.NodeOutput(plain_frames(images))
         upscale = make_upscaler(name, images) if name else None
         # Filled frame by frame: a list to be stacked would hold every frame twice.
         result = torch.empty((count, target[1], target[0], 3), dtype=torch.float32)
@@ -100,7 +118,7 @@ class VideoGenUpscale(io.ComfyNode):
         try:
             for index in range(count):
                 comfy.model_management.throw_exception_if_processing_interrupted()
-                frame = images[index, ..., :3].expand(-1, -1, 3)  # gray becomes three channels, alpha is dropped
+                frame = plain_frames(images[index])
                 require_finite(frame, f"frame {index + 1}")
                 if upscale is not None:
                     frame = upscale(frame)
@@ -114,6 +132,15 @@ class VideoGenUpscale(io.ComfyNode):
             if upscale is not None:
                 load_model(name).to("cpu")
         return io.NodeOutput(result)
+
+
+def plain_frames(images: torch.Tensor) -> torch.Tensor:
+    """Frames (..., height, width, 1, 3 or 4) as every size of them comes out: RGB in 0…1; the same tensor where they are.
+
+    Gray becomes three channels, and alpha is dropped: a film has none, and a model for pictures knows none.
+    """
+    colors = images if images.shape[-1] == 3 else images[..., :3].expand(*images.shape[:-1], 3)
+    return clip_frames(colors)
 
 
 def choose_size(source: tuple[int, int], wanted: tuple[int, int], film: tuple[int, int] | None) -> tuple[int, int]:
@@ -141,18 +168,24 @@ def choose_size(source: tuple[int, int], wanted: tuple[int, int], film: tuple[in
     return film
 
 
-def choose_model(wanted: str, source: tuple[int, int], target: tuple[int, int], there: list[str]) -> str:
+def choose_model(
+    wanted: str, source: tuple[int, int], target: tuple[int, int], there: list[str], auto_model: str = ""
+) -> str:
     """The upscale model to use, or "" for the filter alone.
+
+    Args:
+        there: names of the files in the folder.
+        auto_model: what `AUTO` stands for; "": the first general model that is there.
 
     Raises:
         VideoGenError: `model-missing`.
     """
+    if wanted == AUTO:
+        if target[0] <= source[0] and target[1] <= source[1]:
+            return ""
+        wanted = auto_model.strip() or find_preferred(there) or NONE
     if wanted == NONE:
         return ""
-    if wanted == AUTO:
-        larger = target[0] > source[0] or target[1] > source[1]
-        by_name = {os.path.basename(path): path for path in reversed(there)}
-        return next((by_name[name] for name in PREFERRED if name in by_name), "") if larger else ""
     if wanted not in there:
         raise VideoGenError(
             "model-missing",
@@ -215,9 +248,9 @@ def make_upscaler(name: str, images: torch.Tensor) -> Upscale:
                     image, run, tile_x=tile, tile_y=tile, overlap=OVERLAP, upscale_amount=model.scale
                 )
                 return larger[0].movedim(0, -1).clamp(0.0, 1.0)
-            except comfy.model_management.OOM_EXCEPTION:
+            except Exception as error:
                 tile //= 2  # for the following frames as well
-                if tile < SMALLEST_TILE:
+                if not is_out_of_memory(error) or tile < SMALLEST_TILE:
                     raise
                 comfy.model_management.soft_empty_cache()
 

@@ -13,11 +13,14 @@ from comfy_api.latest import io
 from ...comfyui.sockets import AnySocket
 from ...comfyui.thermal.telemetry import TELEMETRY
 from ...comfyui.thermal.thermal_wait import find_server
-from ...comfyui.widgets import validate
+from ...comfyui.widgets import changes_only, passed_on, validate
 from ...core.errors import VideoGenError
 from ...core.thermal.memory_budget import format_memory, memory_limit
 
 log = logging.getLogger(__name__)
+
+#: The number of the output that the widgets change.
+REPORT = 1
 
 
 class VideoGenMemoryGuard(io.ComfyNode):
@@ -29,20 +32,27 @@ class VideoGenMemoryGuard(io.ComfyNode):
             category="videogen/guard",
             description="Passes anything through; above a limit it has ComfyUI move models off the card. Reports the memory use.",
             inputs=[
-                AnySocket.Input("anything", tooltip="Any value; passed through unchanged."),
-                io.Float.Input(
-                    "limit_gb",
-                    default=0.0,
-                    min=0.0,
-                    max=2000.0,
-                    step=0.5,
-                    tooltip="GB of the card's memory, used by all programs, above which memory is freed. 0: 40 GB or 85 % of the"
-                    " card, whichever is lower.",
+                passed_on(AnySocket.Input("anything", tooltip="Any value; passed through unchanged.")),
+                # Where models are kept changes no result, only the report.
+                changes_only(
+                    io.Float.Input(
+                        "limit_gb",
+                        default=0.0,
+                        min=0.0,
+                        max=2000.0,
+                        step=0.5,
+                        tooltip="GB of the card's memory, used by all programs, above which memory is freed. 0: 40 GB or 85 % of"
+                        " the card, whichever is lower.",
+                    ),
+                    REPORT,
                 ),
-                io.Boolean.Input(
-                    "empty_caches",
-                    default=True,
-                    tooltip="Also release torch's cached memory each time, to avoid fragmentation.",
+                changes_only(
+                    io.Boolean.Input(
+                        "empty_caches",
+                        default=True,
+                        tooltip="Also release torch's cached memory each time, to avoid fragmentation.",
+                    ),
+                    REPORT,
                 ),
             ],
             outputs=[

@@ -14,7 +14,7 @@ from ...comfyui.sockets import AnySocket
 from ...comfyui.thermal.telemetry import TELEMETRY
 from ...comfyui.thermal.thermal_wait import NodeThermalGuard
 from ...comfyui.thermal.watched_devices import AUTO, DEVICE_CHOICES, read_watched
-from ...comfyui.widgets import validate
+from ...comfyui.widgets import changes_only, passed_on, validate
 from ...core.errors import VideoGenError
 from ...core.thermal.guard import GO_ON_AFTER, STOP_AFTER, THROTTLE_CHOICES, Action, ThermalGuard, ThermalPolicy
 
@@ -31,7 +31,10 @@ class VideoGenThermalGuard(io.ComfyNode):
             display_name="Thermal Guard",
             category="videogen/guard",
             description="Passes anything through, and waits here while the card is too hot. Guard Model waits during sampling.",
-            inputs=[AnySocket.Input("anything", tooltip="Any value; passed through unchanged."), *policy_inputs()],
+            inputs=[
+                passed_on(AnySocket.Input("anything", tooltip="Any value; passed through unchanged.")),
+                *policy_inputs(),
+            ],
             outputs=[AnySocket.Output("passed", display_name="passed")],
             hidden=[io.Hidden.unique_id],
         )
@@ -64,7 +67,10 @@ class VideoGenGuardModel(io.ComfyNode):
             display_name="Guard Model",
             category="videogen/guard",
             description="Pauses between sampling steps while the card is too hot. The pictures stay the same, bit by bit.",
-            inputs=[io.Model.Input("model", tooltip="Any model, with any patches of other nodes."), *policy_inputs()],
+            inputs=[
+                passed_on(io.Model.Input("model", tooltip="Any model, with any patches of other nodes.")),
+                *policy_inputs(),
+            ],
             outputs=[io.Model.Output("guarded_model", display_name="model")],
             hidden=[io.Hidden.unique_id],
         )
@@ -111,7 +117,7 @@ def start_guard(inputs: dict[str, Any], node_id: str | None) -> NodeThermalGuard
 def policy_inputs() -> list[io.Input]:
     """Widgets of a `ThermalPolicy`, with its defaults."""
     usual = ThermalPolicy()
-    return [
+    widgets: list[io.Input] = [
         io.Float.Input(
             "pause_above",
             default=usual.pause_above,
@@ -186,6 +192,8 @@ def policy_inputs() -> list[io.Input]:
             tooltip="°C of the memory and the hot spot at which the work continues.",
         ),
     ]
+    # They say when the work waits; what is computed stays the same, bit by bit.
+    return [changes_only(widget) for widget in widgets]
 
 
 _POLICY_FIELDS = (

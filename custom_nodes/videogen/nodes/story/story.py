@@ -12,14 +12,15 @@ from ...comfyui.widgets import validate
 from ...core.digest import digest
 from ...core.errors import VideoGenError
 from ...core.segment.plan import plan_segment
+from ...core.story.file_names import SEGMENTS_SUFFIXES, explain_name
 from ...core.story.model import Story
 from ...core.story.parser import parse_story_text
 from ...core.story.schema import MAX_SEGMENTS
+from ...media.path_inside import name_inside, path_inside, walk_files
 from ...media.story_file import load_story
 
 #: The choice of `file` that reads the story from the text widget.
 TEXT_BELOW = "text below"
-STORY_SUFFIXES = (".json", ".yaml", ".yml")
 
 
 class VideoGenStory(io.ComfyNode):
@@ -124,16 +125,15 @@ class VideoGenSegment(io.ComfyNode):
 def list_story_files() -> list[str]:
     """JSON and YAML files in ComfyUI's input folder and below, as relative names."""
     folder = Path(folder_paths.get_input_directory())
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in STORY_SUFFIXES
-    )
+    names = (name_inside(folder, path) for path in walk_files(folder))
+    return sorted(name for name in names if not explain_name(name, SEGMENTS_SUFFIXES))
 
 
 def read_story(file: str, text: str) -> Story:
     """Read the story from the two widgets of VideoGenStory.
 
     Raises:
-        VideoGenError: `story-unreadable` or `story-invalid`.
+        VideoGenError: `path-invalid`, `story-unreadable` or `story-invalid`.
     """
     if file == TEXT_BELOW:
         if not text.strip():
@@ -141,10 +141,10 @@ def read_story(file: str, text: str) -> Story:
                 "story-unreadable", "the story is empty", "Paste a story into `text`, or choose one in `file`."
             )
         return parse_story_text(text, "story")
-    folder = Path(folder_paths.get_input_directory()).resolve()
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder):
-        raise VideoGenError("path-invalid", f"{file!r} is outside ComfyUI's input folder {folder}")
+    path = path_inside(Path(folder_paths.get_input_directory()), file, "`file`")
+    problem = explain_name(file, SEGMENTS_SUFFIXES)
+    if problem:
+        raise VideoGenError("path-invalid", f"`file` is {file!r}, which {problem}")
     return load_story(path)
 
 

@@ -52,7 +52,7 @@ class Run:
     """Consecutive rows of a batch that attend to the same tokens.
 
     Attributes:
-        masks: for each group (1 or rows, queries of a row), in the queries' precision; None is everywhere.
+        masks: for each group (1 or rows, queries of a row, or 1 for all of them), in the queries' precision; None is everywhere.
     """
 
     rows: int
@@ -69,7 +69,7 @@ class RowPlan:
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.runs = tuple(runs)
-        self._stacked: list[Run] | None = None
+        self._stacked: dict[int, list[Run]] = {}
 
     def add_to(self, out: Tensor, query: Tensor, *, fused: bool | None = None) -> Tensor:
         """Add the images' attention to the output of the text's attention, in place.
@@ -94,7 +94,7 @@ class RowPlan:
         row = 0
         for run in self.runs:
             rows = slice(row, row + run.rows)
-            masks = [None if mask is None else mask.expand(run.rows, -1).reshape(-1) for mask in run.masks]
+            masks = [_spread_mask(mask, run.rows, query.shape[1]) for mask in run.masks]
             _add_products(out[rows].flatten(0, 1), query[rows].flatten(0, 1), run.tokens, masks)
             row += run.rows
 
@@ -102,10 +102,11 @@ class RowPlan:
 
     def _add_fused(self, out: Tensor, query: Tensor) -> None:
         """The rows of a run are one long row of queries, and runs of equal shape are a batch of such rows."""
-        if self._stacked is None:
-            self._stacked = _stack_runs(self.runs)
+        queries_of_row = query.shape[1]
+        if queries_of_row not in self._stacked:
+            self._stacked = {queries_of_row: _stack_runs(self.runs, queries_of_row)}
         row = 0
-        for run in self._stacked:
+        for run in self._stacked[queries_of_row]:
             key, value = run.tokens.key, run.tokens.value  # (runs, heads, tokens, head width)
             batch, heads = key.shape[:2]
             rows = slice(row, row + run.rows)
@@ -153,7 +154,12 @@ def _softmax_by_group(scores: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return scores
 
 
-def _stack_runs(runs: Sequence[Run]) -> list[Run]:
+def _spread_mask(mask: Tensor | None, rows: int, queries: int) -> Tensor | None:
+    """A mask with one value for each query of each row, flat."""
+    return None if mask is None else mask.expand(rows, queries).reshape(-1)
+
+
+def _stack_runs(runs: Sequence[Run], queries: int) -> list[Run]:
     """Runs with one more dimension in front of their tokens, (runs, heads, …), and masks (runs, queries, 1): all in one
     when they are of one shape, which the rows of both prompts mostly are."""
     shapes = {(run.rows, run.tokens.sizes, tuple(mask is None for mask in run.masks)) for run in runs}
@@ -163,10 +169,9 @@ def _stack_runs(runs: Sequence[Run]) -> list[Run]:
         key, value = (torch.stack([getattr(run.tokens, part) for run in batch]) for part in ("key", "value"))
         masks = []
         for same in zip(*(run.masks for run in batch), strict=True):
-            rows = [
-                mask.expand(run.rows, -1).reshape(-1) for mask, run in zip(same, batch, strict=True) if mask is not None
-            ]
-            masks.append(torch.stack(rows)[..., None] if rows else None)
+            rows = [_spread_mask(mask, run.rows, queries) for mask, run in zip(same, batch, strict=True)]
+            found = [mask for mask in rows if mask is not None]
+            masks.append(torch.stack(found)[..., None] if found else None)
         tokens = TokenSet(key, value, batch[0].tokens.sizes)
         stacked.append(Run(sum(run.rows for run in batch), tokens, tuple(masks)))
     return stacked

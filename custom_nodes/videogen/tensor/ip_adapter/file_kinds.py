@@ -11,7 +11,10 @@ State = Mapping[str, Tensor]
 #: Width of the embeddings of face recognition (insightface).
 FACE_EMBED_WIDTH = 512
 
-_FACES = "it needs face recognition (insightface), which this node does not run; take an IP-Adapter plus-face file"
+_FACES = (
+    "it needs face recognition (insightface), whose models are licensed for non-commercial research only, and which this node"
+    " does not run; take an IP-Adapter plus-face file"
+)
 
 
 def _starts(*prefixes: str) -> Callable[[State], bool]:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import comfy.model_management
 import comfy.utils
+import folder_paths
 import torch
 
 
@@ -84,6 +85,23 @@ class FaultError(_FaultNode):
         raise ValueError(f"FaultError: {message}")
 
 
+class FaultService(_FaultNode):
+    """Asks a service that needs a key, and repeats the key in its error and in the server's log."""
+
+    MORE: ClassVar[dict] = {"api_key": ("STRING", {"default": ""}), "note": ("STRING", {"default": ""})}
+
+    def execute(self, images, seed, seeds, times, record, api_key, note):
+        print(f"FaultService asks with {api_key} and {note}", flush=True)
+        with open(record, "a", encoding="utf-8") as file:
+            file.write(f"FaultService got {api_key} and {note}\n")
+        return super().execute(images, seed, seeds, times, record, api_key=api_key, note=note)
+
+    def fail(self, api_key, note):
+        raise ValueError(
+            f"401 Unauthorized for https://service/?key={api_key}&note={note}, sent Authorization: Bearer {api_key}"
+        )
+
+
 class FaultSleep(_FaultNode):
     """Takes its time, with or without saying so; can be interrupted."""
 
@@ -100,6 +118,34 @@ class FaultSleep(_FaultNode):
             time.sleep(seconds / steps)
             if progress:
                 bar.update(1)
+
+
+class FaultServer(_FaultNode):
+    """Does to the whole server what the file ``fault.txt`` in its input folder says, which it takes away.
+
+    "dead context": from now on every prompt fails, as after a fault in a kernel of the card; "hang": this prompt never ends,
+    and nothing interrupts it. Either lasts as long as the process.
+    """
+
+    dead = False
+
+    @classmethod
+    def IS_CHANGED(cls, **inputs):
+        return float("nan")  # it is asked each time, whatever is cached
+
+    def fail(self):
+        path = os.path.join(folder_paths.get_input_directory(), "fault.txt")
+        try:
+            with open(path, encoding="utf-8") as file:
+                fault = file.read()
+            os.remove(path)
+        except OSError:
+            fault = ""
+        FaultServer.dead = FaultServer.dead or fault == "dead context"
+        if FaultServer.dead:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        while fault == "hang":
+            time.sleep(1.0)
 
 
 class FaultFirstImage:
@@ -128,5 +174,6 @@ def count_lines(path, beginning):
 
 
 NODE_CLASS_MAPPINGS = {
-    cls.__name__: cls for cls in (FaultExit, FaultOutOfMemory, FaultError, FaultSleep, FaultFirstImage)
+    cls.__name__: cls
+    for cls in (FaultExit, FaultOutOfMemory, FaultError, FaultService, FaultSleep, FaultServer, FaultFirstImage)
 }

@@ -132,7 +132,7 @@ _FRUIT_COLORS: tuple[tuple[str, RGB], ...] = (
     (r"\w*lemon\w*|\w*zitrone\w*", (240, 212, 74)),
 )
 _METERS = re.compile(
-    r"(\d+(?:[.,]\d+)?)(?:\s*(?:-|–|to|bis)\s*(\d+(?:[.,]\d+)?))?\s*(m|cm|meters?|metres?|meter[n]?|"
+    r"(?<!\d)(\d{1,6}(?:[.,]\d{1,6})?)(?:\s*(?:-|–|to|bis)\s*(\d{1,6}(?:[.,]\d{1,6})?))?\s*(m|cm|meters?|metres?|meter[n]?|"
     r"centimet\w+|zentimeter\w*)\b",
     re.I,
 )

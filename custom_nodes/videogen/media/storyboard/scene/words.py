@@ -90,7 +90,11 @@ def words_of(entity: Entity) -> str:
 
 def says(pattern: str, text: str) -> bool:
     """Whether the text has the word, other than as "no hat" or "ohne Hut"."""
-    return any(not _NEGATED.search(text[: match.start()]) for match in re.finditer(rf"\b(?:{pattern})", text, re.I))
+    # 60 characters have room for a negation and two words; with the whole text before it, each match would read it again.
+    return any(
+        not _NEGATED.search(text, max(0, match.start() - 60), match.start())
+        for match in re.finditer(rf"\b(?:{pattern})", text, re.I)
+    )
 
 
 def find_color(garment: str, text: str) -> RGB | None:
