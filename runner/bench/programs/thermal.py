@@ -22,6 +22,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from custom_nodes.videogen.media.programs import find_program
+
 from ...comfyui.installation import PROJECT, find_installation
 from ..machine import describe_machine
 from ..models.comfy_modules import enable_comfy
@@ -244,7 +246,12 @@ def _work(seconds: float) -> None:
 
 def _ask_smi(uuid: str) -> dict[str, float]:
     columns = [column for column, _, _ in SMI.values()]
-    command = ["nvidia-smi", f"--id={uuid}", f"--query-gpu={','.join(columns)}", "--format=csv,noheader,nounits"]
+    command = [
+        find_program("nvidia-smi") or "nvidia-smi is not on the PATH",
+        f"--id={uuid}",
+        f"--query-gpu={','.join(columns)}",
+        "--format=csv,noheader,nounits",
+    ]
     line = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     told = {}
     for column, text in zip(columns, line.split(","), strict=True):

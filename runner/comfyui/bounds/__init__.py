@@ -1,0 +1,1 @@
+"""Bounds on what a server sends: how much, how long, how often."""
