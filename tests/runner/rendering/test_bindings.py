@@ -9,7 +9,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.rendering.retries import Variant
 from tests.runner.rendering.job_makers import STORY, MakeJobs, changed
-from tests.support.graphs import image_graph
+from tests.support.graphs.plain import image_graph
 
 # ------------------------------------------------------------------ --set
 
@@ -27,6 +27,9 @@ from tests.support.graphs import image_graph
         ('3.model=["4", 0]', ["4", 0]),
         ("3.cfg=NaN", "NaN"),
         ("3.cfg=-Infinity", "-Infinity"),
+        ("3.cfg=1e999", "1e999"),
+        ("3.cfg=-1e999", "-1e999"),
+        ("3.cfg=1e3", 1000.0),
     ],
 )
 def test_set_gives_an_input_a_value(make_jobs: MakeJobs, setting: str, value: Any) -> None:

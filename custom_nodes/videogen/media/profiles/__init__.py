@@ -1,0 +1,1 @@
+"""Files of model profiles: those that ship, and those of the user."""

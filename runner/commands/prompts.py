@@ -1,0 +1,175 @@
+"""`videogen prompts`: what each segment says to a model, in the form that the model was trained on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.model_profiles.model import Profile
+from custom_nodes.videogen.core.model_profiles.schema import PLAIN
+from custom_nodes.videogen.core.prompts.compile import compile_prompt
+from custom_nodes.videogen.core.prompts.model import CompiledPrompt, Given
+from custom_nodes.videogen.core.prompts.pictures import name_pictures
+from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.core.segment.references import cast_roles
+from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.story.selection import parse_selection
+from custom_nodes.videogen.core.story.validation import did_you_mean
+from custom_nodes.videogen.media.profiles.library import load_profiles, profile_folders, shipped_profiles
+from custom_nodes.videogen.media.story_file import LoadedStory
+
+from ..rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
+from ..terminal.json_output import print_json
+from ..workflows.workflow import Workflow, convert_workflow, load_workflow
+from .server_options import add_server_arguments, open_server
+from .story_options import add_bind_argument, add_story_file, find_story
+
+
+@dataclass(frozen=True)
+class _Written:
+    """Who a story is written for, and how.
+
+    Attributes:
+        model: as JSON has it; of `title`, `how` and what else is known.
+        compile: the prompts of a segment.
+        notes: on all segments.
+    """
+
+    model: dict[str, Any]
+    compile: Callable[[SegmentPlan], CompiledPrompt]
+    notes: Sequence[str] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the story, the workflow or the model, which segments, the form of the output, and the server."""
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser.epilog = (
+        "With --model no ComfyUI is needed. docs/any-workflow.md lists the models, and how each is written to."
+    )
+    add_story_file(parser)
+    parser.add_argument(
+        "--workflow", metavar="W", help="workflow file, or the name of a shipped one: its model is recognized"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="a model by the name of its profile, such as ltx-2.5,\ninstead of a workflow"
+    )
+    parser.add_argument("--segments", metavar="LIST", help="only these segments, such as 1,4,8-11")
+    add_bind_argument(parser, "an input of the workflow, as for `videogen run`")
+    parser.add_argument("--json", action="store_true", help="print the prompts as JSON")
+    add_server_arguments(
+        parser, "a running ComfyUI that knows the workflow's nodes\n(default: one is started, which takes about 15 s)"
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print the prompt and the negative prompt of each segment, and what was cut or left out.
+
+    Raises:
+        VideoGenError: `option-invalid`, `selection-invalid`, the codes of stories, workflows and profiles, or why the server
+            cannot be used.
+    """
+    if bool(arguments.workflow) == bool(arguments.model):
+        raise VideoGenError(
+            "option-invalid",
+            "--workflow and --model are both given" if arguments.model else "there is neither --workflow nor --model",
+            "Give one of them, such as --workflow video_wan2_2_14B_t2v or --model wan-t2v.",
+        )
+    workflow = load_workflow(Path(arguments.workflow)) if arguments.workflow else None
+    loaded = find_story(arguments, workflow)
+    story = loaded.story
+    numbers = _selected(arguments.segments, len(story.segments))
+    written = _for_workflow(arguments, workflow, loaded) if workflow else _for_model(arguments.model, story)
+    prompts = [(number, written.compile(plan_segment(story, number))) for number in numbers]
+    (_print_json if arguments.json else _print)(story, written, prompts)
+    return 0
+
+
+def _selected(text: str | None, count: int) -> Sequence[int]:
+    if text is None:
+        return range(1, count + 1)
+    try:
+        return parse_selection(text, count)
+    except ValueError as error:
+        raise VideoGenError("selection-invalid", f"--segments {text}: {error}") from None
+
+
+def _for_model(name: str, story: Story) -> _Written:
+    """A model that ships with a profile; it gets all the pictures that it takes and the story has."""
+    profile = next((one for one in shipped_profiles() if one.name == name), None)
+    if profile is None:
+        names = [one.name for one in shipped_profiles()]
+        meant = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+        raise VideoGenError(
+            "option-invalid",
+            f"--model {name!r} is the name of no profile that ships{meant}",
+            "For a model of your own, name its workflow with --workflow.",
+        )
+    most = profile.inputs.references or 0
+
+    def compile_segment(plan: SegmentPlan) -> CompiledPrompt:
+        files = [role.names[0] for role in cast_roles(plan) if role.names][:most]
+        continues = story.segment(plan.number).continues and profile.inputs.first_frame is True
+        given = Given(first_frame=continues, references=name_pictures(plan, files))
+        return compile_prompt(story, plan.number, profile, given)
+
+    return _Written(_describe(profile, ""), compile_segment)
+
+
+def _for_workflow(arguments: argparse.Namespace, workflow: Workflow, loaded: LoadedStory) -> _Written:
+    with open_server(arguments) as client:
+        object_info = client.object_info()
+    profiles = load_profiles(profile_folders(workflow.path))
+    maker = JobMaker(
+        loaded,
+        ConvertedWorkflow(convert_workflow(workflow, object_info), object_info),
+        WorkflowChoices(bindings=arguments.bindings, profiles=profiles),
+        hash_input=lambda name: "",
+    )
+    prompts = maker.roles.prompts
+    if prompts is None:
+        composed = "this is the text as the story composes it: no prompt was found, or one for images is bound"
+        if maker.segment_nodes:
+            composed = "the workflow's Segment node composes the prompt"
+        return _Written(
+            {"name": None, "title": workflow.path.stem, "how": composed, "known": False},
+            lambda plan: CompiledPrompt(plan.prompt, plan.negative, PLAIN),
+            [composed, *maker.roles.notes],
+        )
+    how = maker.roles.recognized.how if maker.roles.recognized else ""
+    return _Written(_describe(prompts.profile, how), prompts.compile, maker.roles.notes)
+
+
+def _describe(profile: Profile, how: str) -> dict[str, Any]:
+    return {"name": profile.name, "title": profile.title, "how": how, "known": profile.known}
+
+
+def _print(story: Story, written: _Written, prompts: Sequence[tuple[int, CompiledPrompt]]) -> None:
+    for number, prompt in prompts:
+        print(f"Segment {number} of {len(story.segments)}, {written.model['title']}, dialect {prompt.dialect}\n")
+        print(prompt.text or "(no text)")
+        if prompt.negative:
+            print(f"\nNegative: {prompt.negative}")
+        for note in prompt.notes:
+            print(f"\nNote: {note}" if note is prompt.notes[0] else f"Note: {note}")
+        print()
+    for note in written.notes:
+        print(f"Note: {note}")
+
+
+def _print_json(story: Story, written: _Written, prompts: Sequence[tuple[int, CompiledPrompt]]) -> None:
+    segments = [
+        {
+            "number": number,
+            "id": story.segment(number).id,
+            "dialect": prompt.dialect,
+            "prompt": prompt.text,
+            "negative": prompt.negative,
+            "notes": list(prompt.notes),
+        }
+        for number, prompt in prompts
+    ]
+    print_json({"model": written.model, "segments": segments, "notes": list(written.notes)}, indent=2)

@@ -1,0 +1,281 @@
+"""Binding a story to a workflow that knows none: its roles, the user's own bindings, and the values that segments write."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.model_profiles.graph_rules import read_unknown_model
+from custom_nodes.videogen.core.model_profiles.model import Profile, Recognized
+from custom_nodes.videogen.core.model_profiles.recognition import recognize
+from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.story.selection import format_selection
+
+from ...comfyui.graph import Graph
+from ...workflows.bindings import FIRST_FRAME, KEEP, Binding, InputRef
+from ...workflows.output_node import find_savers
+from ...workflows.roles.finder import find_roles
+from ...workflows.roles.reader import GraphReader, grown_names
+from ...workflows.roles.table import Place, Role, RoleTable
+from .pictures import CastPictures, PictureInput, make_picture_input
+from .prompts import ModelPrompts
+from .values import ModelValues
+
+#: Roles that segments write texts and numbers into.
+_WRITTEN = (
+    Role.PROMPT,
+    Role.NEGATIVE,
+    Role.SEED,
+    Role.FRAMES,
+    Role.DURATION,
+    Role.FPS,
+    Role.WIDTH,
+    Role.HEIGHT,
+    Role.RESOLUTION,
+    Role.ASPECT_RATIO,
+)
+_NODE = "videogen_{}"
+_MOST_TEXT = 60
+#: Lengths of segments that are looked at for notes.
+_MOST_LENGTHS = 20
+
+
+@dataclass(frozen=True)
+class FixedInputs:
+    """What a user has said of a workflow's inputs.
+
+    Attributes:
+        named: inputs that the user has bound: they have their roles, whatever else could have them.
+        kept: names of roles that stay as the workflow has them.
+        settings: inputs that have a value of the user's own, which is meant as it is.
+        output_node: the node whose file is the segment, where the user has named one; else "".
+    """
+
+    named: Sequence[Binding] = ()
+    kept: Collection[str] = ()
+    settings: Collection[InputRef] = ()
+    output_node: str = ""
+
+
+@dataclass(frozen=True)
+class BoundRoles:
+    """What a segment decides in a workflow.
+
+    Attributes:
+        bindings: texts and numbers, those that the user has named included.
+        first_frame: for the image that a segment begins from.
+        references: for the pictures of its cast; None where the workflow takes none.
+        recognized: the model, or None for an unknown one.
+        values: the numbers that its model gets.
+        prompts: the texts that its model gets; None where no prompt was found, or it is the text as the story composes it.
+        notes: what a user should know, in sentences.
+        output_node: where several nodes save, the one that was found to save the clip; else "".
+    """
+
+    bindings: Sequence[Binding] = ()
+    first_frame: Sequence[PictureInput] = ()
+    references: CastPictures | None = None
+    recognized: Recognized | None = None
+    values: ModelValues | None = None
+    prompts: ModelPrompts | None = None
+    notes: Sequence[str] = field(default=())
+    output_node: str = ""
+
+
+def bind_roles(
+    graph: Graph,
+    object_info: Mapping[str, Any],
+    story: Story,
+    profiles: Sequence[Profile],
+    fixed: FixedInputs,
+) -> BoundRoles:
+    """Find what a segment decides in a graph without our nodes.
+
+    Args:
+        object_info: schemas of the server's nodes.
+        profiles: those of the user first.
+        fixed: what the user has said of the graph's inputs.
+
+    Raises:
+        VideoGenError: `binding-invalid` where several inputs could have a role that the story needs.
+    """
+    table = find_roles(graph, object_info, fixed.output_node)
+    reader = GraphReader(graph, object_info)
+    places = _settle(table, reader, fixed)
+    named = fixed.named
+    _require_clear(table, story, {*(one.value for one in named), *fixed.kept})
+    found = recognize(graph, object_info, profiles, reader.upstream(table.output) or None)
+
+    def read_spec(place: Place) -> Any:
+        socket = reader.socket(place.node, place.input)
+        return None if socket is None else [socket.kind, socket.options]
+
+    def spec_of(role: Role) -> Any:
+        return next((read_spec(place) for place in places.get(role, ())), None)
+
+    profile = found.profile if found else None
+    if profile is None:
+        profile = read_unknown_model(spec_of(Role.FRAMES), spec_of(Role.WIDTH), spec_of(Role.HEIGHT))
+    exactly = frozenset(Role(one.value) for one in named if one.value in {role.value for role in Role})
+    values = ModelValues(profile, places, read_spec, story.size, exactly)
+    # An input that the user has named gets the story's own text, as ever, unless it is that of a video model.
+    as_composed = frozenset() if values.is_known_video else exactly
+    first_frames = _first_frames(graph, story, places)
+    references = _references(graph, object_info, story, places, profile)
+    prompts = ModelPrompts(story, profile, references, bool(first_frames), values.read_seconds)
+    bindings = [one for one in named if one.value not in {role.value for role in _WRITTEN}]
+    for role in _WRITTEN:
+        writer = prompts if role in (Role.PROMPT, Role.NEGATIVE) and role not in as_composed else values
+        for place in places.get(role, ()):
+            make, target = writer.make_value(role, place), InputRef(place.node, place.input)
+            if make is not None and target not in fixed.settings:
+                bindings.append(Binding(role.value, target, make))
+    notes = _notes(found, values, story, table, bool(first_frames))
+    if any(binding.value in (Role.FRAMES.value, Role.DURATION.value) for binding in bindings):
+        notes += _note_lengths(values, story)
+    return BoundRoles(
+        bindings,
+        first_frames,
+        references,
+        found,
+        values,
+        prompts if Role.PROMPT in places and Role.PROMPT not in as_composed else None,
+        notes,
+        table.output[0] if len(table.output) == 1 and len(find_savers(graph, object_info)) > 1 else "",
+    )
+
+
+# ------------------------------------------------------------------ which inputs
+
+
+def _settle(table: RoleTable, reader: GraphReader, fixed: FixedInputs) -> dict[Role, tuple[Place, ...]]:
+    """The inputs of each role, those that the user has named in place of those that were found."""
+    roles = {role.value: role for role in Role}
+    places = {role: finding.places for role, finding in table.findings.items()}
+    own: dict[Role, list[Place]] = {}
+    for binding in fixed.named:
+        if binding.value in roles:
+            place = reader.place(binding.target.node_id, binding.target.name)
+            own.setdefault(roles[binding.value], []).append(place)
+    for name in fixed.kept:
+        if name in roles:
+            places.pop(roles[name], None)
+    return {**places, **{role: tuple(found) for role, found in own.items()}}
+
+
+def _require_clear(table: RoleTable, story: Story, settled: set[str]) -> None:
+    wanted = {*_WRITTEN}
+    if not _has_negative(story):
+        wanted.discard(Role.NEGATIVE)
+    if any(segment.continues for segment in story.segments):
+        wanted.add(Role.FIRST_FRAME)
+    problems: list[str] = []
+    for role, candidates in table.ambiguous.items():
+        if role in wanted and role.value not in settled:
+            inputs = [place for one in candidates for place in one.places]
+            listed = ", ".join(f"{place} {_shorten(place.value)}".strip() for place in inputs)
+            problems.append(
+                f"{len(inputs)} inputs may be the {role.value.replace('_', ' ')}, and differ: {listed}; name one, such as"
+                f" --bind {role.value}={inputs[0].node}.{inputs[0].input}, or leave them as they are with --bind"
+                f" {role.value}={KEEP}"
+            )
+    if problems:
+        raise VideoGenError(
+            "binding-invalid",
+            "it is not clear what a segment decides in the workflow:" + "".join(f"\n- {line}" for line in problems),
+            "`videogen roles` shows the whole table.",
+        )
+
+
+def _shorten(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):
+        return ""
+    text = " ".join(str(value).split())
+    return f"“{text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + '…'}”"
+
+
+def _has_negative(story: Story) -> bool:
+    return any(segment.negative for segment in story.segments) or bool(story.style.negative)
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def _first_frames(graph: Graph, story: Story, places: Mapping[Role, Sequence[Place]]) -> list[PictureInput]:
+    if not any(segment.continues for segment in story.segments):
+        return []
+    name = _NODE.format(FIRST_FRAME)
+    found = (make_picture_input(graph, place, name) for place in places.get(Role.FIRST_FRAME, ()))
+    return [one for one in found if one is not None]
+
+
+def _references(
+    graph: Graph,
+    object_info: Mapping[str, Any],
+    story: Story,
+    places: Mapping[Role, Sequence[Place]],
+    profile: Profile,
+) -> CastPictures | None:
+    if not story.characters and not story.objects and not story.locations:
+        return None
+    every = [
+        grown for place in places.get(Role.REFERENCE, ()) for grown in (grow(graph, object_info, place) or [place])
+    ]
+    found = [make_picture_input(graph, place, _NODE.format(f"reference_{n}")) for n, place in enumerate(every, 1)]
+    inputs = [one for one in found if one is not None]
+    return CastPictures(inputs, profile.inputs.references) if inputs else None
+
+
+def grow(graph: Graph, object_info: Mapping[str, Any], place: Place) -> list[Place]:
+    """The free places of an input that grows, beginning with a free one of it; none for other inputs."""
+    base = place.input.rpartition(".")[0]
+    schema = (object_info.get(place.class_type) or {}).get("input") or {}
+    spec = {**(schema.get("required") or {}), **(schema.get("optional") or {})}.get(base)
+    if not place.free or not isinstance(spec, list) or len(spec) < 2 or not isinstance(spec[1], dict):
+        return []
+    taken = graph[place.node]["inputs"]
+    return [replace(place, input=f"{base}.{name}") for name in grown_names(spec[1]) if f"{base}.{name}" not in taken]
+
+
+# ------------------------------------------------------------------ what a user should know
+
+
+def _notes(
+    found: Recognized | None, values: ModelValues, story: Story, table: RoleTable, takes_first_frame: bool
+) -> list[str]:
+    notes = [*table.notes]
+    if found is None:
+        notes.append("no profile knows the model of this workflow: it gets what its nodes say that they take")
+    else:
+        notes.append(f"the model is {found.profile.title} ({found.how})")
+    if Role.PROMPT not in values.places:
+        notes.append("no prompt was found in the workflow: what a segment says is not rendered")
+    continuing = [segment.number for segment in story.segments if segment.continues]
+    if continuing and not takes_first_frame:
+        notes.append(
+            f"{_name_segments(continuing)} cannot begin from the last frame of the one before: the workflow takes no first"
+            " frame"
+        )
+    return notes
+
+
+def _name_segments(numbers: list[int]) -> str:
+    return f"segment{'s' if len(numbers) > 1 else ''} {format_selection(numbers)}"
+
+
+def _note_lengths(values: ModelValues, story: Story) -> list[str]:
+    """What is unusual about the lengths of segments, and of which ones."""
+    lengths: dict[Fraction, list[int]] = defaultdict(list)
+    for segment in story.segments:
+        lengths[segment.duration].append(segment.number)
+    said = {
+        _name_segments(numbers): values.describe_length(plan_segment(story, numbers[0]))
+        for numbers in islice(lengths.values(), _MOST_LENGTHS)
+    }
+    return [f"{segments}: {note}" for segments, note in said.items() if note]

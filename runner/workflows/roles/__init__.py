@@ -1,0 +1,1 @@
+"""Roles of a workflow's inputs: which of them a segment decides."""

@@ -1,0 +1,57 @@
+"""A ComfyUI that has Wan's models with random weights, under the names that the official templates have for them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from custom_nodes.videogen.core.errors import VideoGenError
+from tests.support.models.tiny_wan import NODE_PACK, write_lora, write_model
+from tests.support.needs import skip_or_fail
+from tests.support.servers.comfy import ComfyServer, running_server
+
+MODELS = {
+    "wan2.1_t2v_1.3B_fp16.safetensors": "t2v",
+    "wan2.1_i2v_480p_14B_fp16.safetensors": "i2v",
+    "wan2.1_flf2v_720p_14B_fp16.safetensors": "flf2v",
+    "wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors": "i2v 2.2",
+    "wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors": "i2v 2.2",
+    "wan2.1_vace_14B_fp16.safetensors": "vace",
+    "wan_2.1_vae.safetensors": "vae",
+    "umt5_xxl_fp8_e4m3fn_scaled.safetensors": "text",
+    "umt5_xxl_fp16.safetensors": "text",
+    "clip_vision_h.safetensors": "vision",
+}
+LORAS = ("Wan21_CausVid_14B_T2V_lora_rank32.safetensors",)
+#: The pictures that the templates begin from; what they show as a reference is replaced by the story's.
+PICTURES = (
+    "image_to_video_wan_start_image.png",
+    "wan2.1_flf2v_720_f16_start_image.png",
+    "wan2.1_flf2v_720_f16_end_image.png",
+    "video_wan2_2_14B_flf2v_start_image.png",
+    "video_wan2_2_14B_flf2v_end_image.png",
+)
+
+
+@pytest.fixture(scope="session")
+def wan_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """The server that all tests of this room share."""
+    folder = tmp_path_factory.mktemp("wan")
+    for name, kind in MODELS.items():
+        write_model(folder / "models", kind, name)
+    for name in LORAS:
+        write_lora(folder / "models", name)
+    (folder / "input").mkdir()
+    for number, name in enumerate(PICTURES):
+        Image.new("RGB", (96, 64), (40 * number, 120, 200 - 30 * number)).save(folder / "input" / name)
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_server(folder, node_packs=[NODE_PACK]))
+        except VideoGenError as error:
+            if error.code != "not-installed":
+                raise
+            skip_or_fail(str(error))
+        yield server

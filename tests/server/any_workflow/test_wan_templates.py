@@ -1,0 +1,152 @@
+"""The official templates of Wan, as they are, tell a story on a real ComfyUI; the weights are random, the sizes small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from custom_nodes.videogen.media.probe import verify_video
+from runner.comfyui.transport import read_json
+from tests.server.any_workflow.conftest import PICTURES
+from tests.support.graphs.templates import find_template_files
+from tests.support.runs import Ended, read_journal, segments_with, videogen, write_json
+from tests.support.servers.comfy import ComfyServer
+
+pytestmark = pytest.mark.server
+
+#: A quarter of a second: 4 frames at Wan's 16 a second need 5, and the film has 6 at its own 24.
+STORY: dict[str, Any] = {
+    "title": "An apple tree",
+    "fps": 24,
+    "size": [1920, 1080],
+    "quality": "draft",
+    "characters": {"ben": {"description": "a man in a blue shirt", "reference": "ben.png", "segments": "1-3"}},
+    "segments": [
+        {"prompt": "a field under blue sky", "seed": 11, "timespan": "0 - 0.25"},
+        {"prompt": "the camera moves slowly", "seed": 12, "timespan": "0.25 - 0.5"},
+        {"prompt": "a garden at night", "seed": 13, "timespan": "0.5 - 0.75"},
+    ],
+}
+#: Template → what makes it small: steps, and the pixels that its size has.
+SMALL = {
+    "text_to_video_wan": ["3.steps=1"],
+    "image_to_video_wan": ["3.steps=1"],
+    "wan2.1_flf2v_720_f16": ["90.steps=1"],
+    "video_wan2_2_14B_flf2v": ["84.steps=2", "84.end_at_step=1", "87.steps=2", "87.start_at_step=1"],
+    "video_wan_vace_14B_ref2v": ["108.steps=1"],
+}
+#: The node that has width, height and length.
+SIZE_NODES = {
+    "text_to_video_wan": "40",
+    "image_to_video_wan": "50",
+    "wan2.1_flf2v_720_f16": "83",
+    "video_wan2_2_14B_flf2v": "81",
+    "video_wan_vace_14B_ref2v": "109",
+}
+
+
+def run(server: ComfyServer, folder: Path, template: str, story: dict[str, Any], *options: object) -> Ended:
+    node = SIZE_NODES[template]
+    settings = [*SMALL[template], f"{node}.width=64", f"{node}.height=32"]
+    Image.new("RGB", (64, 96), "blue").save(folder / "ben.png")
+    return videogen(
+        "run",
+        write_json(folder / "story.json", story),
+        "--workflow",
+        find_template_files()[template],
+        "--server",
+        server.url,
+        "--out",
+        folder / "run",
+        *(part for setting in settings for part in ("--set", setting)),
+        *options,
+    )
+
+
+def chained() -> dict[str, Any]:
+    segments = [{**segment, "continues": number > 0} for number, segment in enumerate(STORY["segments"])]
+    return {**STORY, "segments": segments}
+
+
+def submitted(server: ComfyServer, folder: Path) -> list[dict[str, Any]]:
+    """The graphs that a run has submitted, as the server has them."""
+    events = [event for event in read_journal(folder / "run") if event["event"] == "segment-submitted"]
+    entries = [server.client.http.request("GET", f"/history/{event['prompt_id']}") for event in events]
+    return [read_json(entry)[event["prompt_id"]]["prompt"][2] for entry, event in zip(entries, events, strict=True)]
+
+
+#: Template → the inputs of its prompt and seed, and of the picture that a segment begins from or shows.
+ROLES = {
+    "text_to_video_wan": ("6.text", "3.seed", ""),
+    "image_to_video_wan": ("6.text", "3.seed", "52.image"),
+    "wan2.1_flf2v_720_f16": ("6.text", "90.seed", "52.image"),
+    "video_wan2_2_14B_flf2v": ("90.text", "84.noise_seed", "80.image"),
+    "video_wan_vace_14B_ref2v": ("105.text", "108.seed", "73.image"),
+}
+
+
+def value(graph: dict[str, Any], place: str) -> Any:
+    node, _, name = place.partition(".")
+    return graph[node]["inputs"][name]
+
+
+@pytest.mark.parametrize("template", SMALL)
+def test_a_template_tells_a_story(wan_server: ComfyServer, tmp_path: Path, template: str) -> None:
+    takes_first_frame = template not in ("text_to_video_wan", "video_wan_vace_14B_ref2v")
+    ended = run(wan_server, tmp_path, template, chained() if takes_first_frame else STORY)
+    assert ended.status == 0, ended.err
+    prompt, seed, picture = ROLES[template]
+    graphs = submitted(wan_server, tmp_path)
+    for graph, segment in zip(graphs, STORY["segments"], strict=True):
+        assert segment["prompt"] in value(graph, prompt).lower()
+        assert value(graph, seed) == segment["seed"]
+    pictures = [value(graph, picture) for graph in graphs if picture]
+    if takes_first_frame:
+        assert pictures[0] in PICTURES, "its own"
+        assert len({*pictures}) == 3, "the last frame of the segment before"
+    elif picture:
+        assert all(name.startswith("videogen/") and "ben-" in name for name in pictures)
+    assert "the model is Wan" in ended.err
+    assert segments_with(tmp_path / "run", "segment-done") == [1, 2, 3]
+    for event in read_journal(tmp_path / "run"):
+        if event["event"] == "segment-done":
+            assert (event["frames"], event["fps"], event["size"]) == (5, "16", [64, 32])
+    film = verify_video(tmp_path / "run" / "film.mp4")
+    assert (film.frames, film.fps, (film.width, film.height)) == (18, 24, (854, 480))
+    again = run(wan_server, tmp_path, template, chained() if takes_first_frame else STORY)
+    assert again.status == 0, again.err
+    assert segments_with(tmp_path / "run", "segment-done") == [1, 2, 3], "nothing is rendered twice"
+
+
+def test_segments_that_continue_none_begin_from_the_workflow_s_own_picture(
+    wan_server: ComfyServer, tmp_path: Path
+) -> None:
+    ended = run(wan_server, tmp_path, "image_to_video_wan", STORY)
+    assert ended.status == 0, ended.err
+    assert {value(graph, "52.image") for graph in submitted(wan_server, tmp_path)} == {PICTURES[0]}
+
+
+def test_a_picture_that_nobody_has_is_named_before_anything_is_rendered(
+    wan_server: ComfyServer, tmp_path: Path
+) -> None:
+    ended = run(wan_server, tmp_path, "image_to_video_wan", STORY, "--set", "52.image=nowhere.png")
+    assert ended.status == 2
+    assert "the file 'nowhere.png' is not in the server's input folder" in ended.err
+    assert segments_with(tmp_path / "run", "segment-submitted") == []
+
+
+def test_a_check_does_not_ask_for_what_segments_replace(wan_server: ComfyServer, tmp_path: Path) -> None:
+    """The template's own picture is not on the server."""
+    Image.new("RGB", (64, 96), "blue").save(tmp_path / "ben.png")
+    story = write_json(tmp_path / "story.json", STORY)
+    where = ("--workflow", find_template_files()["video_wan_vace_14B_ref2v"], "--server", wan_server.url)
+    ended = videogen("check", story, *where)
+    assert ended.status == 0, ended.out + ended.err
+    assert "the model is Wan VACE" in ended.out + ended.err
+    (tmp_path / "ben.png").unlink()
+    ended = videogen("check", story, *where)
+    assert ended.status == 2, "this server has no models for it"
+    assert "missing reference pictures are drawn first, with character_references.json: ben" in ended.out
