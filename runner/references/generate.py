@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -12,30 +12,38 @@ from pathlib import Path
 from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.cast_prompts import CastMember, drawable_cast
-from custom_nodes.videogen.core.segment.frame_seeds import entity_seed
 from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.core.story.model import Entity, Story
 from custom_nodes.videogen.media.images.image_files import find_file, read_reference_image
 from custom_nodes.videogen.media.images.reference_file import require_image_suffix
+from custom_nodes.videogen.media.path_inside import path_inside
 from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.media.story_file import LoadedStory
 
+from ..comfyui.answers import SavedFile, read_parts
+from ..comfyui.bounds.limits import MAX_PICTURE, limit_for_picture
 from ..comfyui.client import ComfyClient
-from ..comfyui.graph import Graph, nodes_of
+from ..comfyui.graph import SAVE_REFERENCE_NODE, Graph, nodes_of
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
 from ..comfyui.session import Session
-from ..rendering.attempts import find_submitted
+from ..rendering.attempts import submit_attempt
 from ..rendering.failures import SERVER_FAILURES, Failure, classify_error, classify_outcome
 from ..rendering.retries import REFERENCE_REMEDIES, AttemptState, Remedy, choose_remedy
 from ..rendering.run_log import RunLog
 from ..state.events import ReferenceDone
+from ..state.file_fields import require_own_files
+from ..state.record_files import read_json
 from ..state.run_directory import RunDirectory
+from ..workflows.output_node import force_execution
 from ..workflows.story_images import HashInput, Missing
-from .graph import SAVE_REFERENCE_NODE, ReferencesGraph
+from .graph import ReferencesGraph
+from .provenance import is_drawn_for_another, member_key, names_in_record, write_provenance
 
 #: In a run directory: the folder of the images, and the record of each.
 FOLDER, RECORD_FILE = "references", "references.json"
+#: Errors that are not the server's.
+_NO_SERVER_HELPS = frozenset({"disk-full", "path-invalid", "image-invalid"})
 _NAMESPACE = uuid.UUID("9a3d1a52-5f7f-4c0e-8a57-9f0f6a1d7c33")
 
 
@@ -70,10 +78,16 @@ class ReferencesRun:
         cast = drawable_cast(self.story)
         self.members = {(index := cast.index(entity) + 1): graph.plan(self.story, index) for entity in entities}
         self.names = [member.file for member in self.members.values()]
+        for member in self.members.values():
+            self._target(member)  # before anything is drawn
         self.problems = graph.check(session.object_info, session.client.list_models)
+        self._drawn: dict[str, Path] = {}
 
-    def draw(self, server: Server) -> dict[str, Path]:
-        """Draw all of them.
+    def draw(self, server: Server, *, patient: bool = True) -> dict[str, Path]:
+        """Draw all of them; those that another server has drawn before it failed are not drawn again.
+
+        Args:
+            patient: a server that fails is restarted or waited for; else it is enough.
 
         Returns:
             Their files, by the names that the story has for them.
@@ -82,30 +96,47 @@ class ReferencesRun:
             VideoGenError: `reference-failed` when one cannot be drawn; those before it are kept.
             KeyboardInterrupt: after the prompt under way was interrupted.
         """
-        drawn: dict[str, Path] = {}
         for number, (index, member) in enumerate(self.members.items(), 1):
+            if member.file in self._drawn:
+                continue
             name = member.entity.label or member.entity.name
             self.log.say(f"Reference {number}/{len(self.members)}: drawing {name} …")
-            drawn[member.file] = self._draw(server, member, index)
-        return drawn
+            self._drawn[member.file] = self._draw(server, member, index, patient)
+        return dict(self._drawn)
 
-    def _draw(self, server: Server, member: CastMember, index: int) -> Path:
+    def draw_on_any(self, servers: Sequence[Server]) -> dict[str, Path]:
+        """Draw all of them on the first server, or on the next one where it cannot.
+
+        Raises:
+            VideoGenError: of the last server.
+        """
+        for server in servers[:-1]:
+            try:
+                return self.draw(server, patient=False)
+            except VideoGenError as error:
+                if error.code in _NO_SERVER_HELPS:
+                    raise
+                self.log.say(f"{server.name} draws no more reference pictures: {error.message}")
+        return self.draw(servers[-1])
+
+    def _draw(self, server: Server, member: CastMember, index: int, patient: bool) -> Path:
         """Draw one, trying again as `REFERENCE_REMEDIES` says."""
-        text = json.dumps({"prompt": member.prompt, "seed": member.seed}, ensure_ascii=False)
-        graph = self.graph.make(self.story_data, index, member.file, text)
-        state = AttemptState()
+        graph = self.graph.make(self.story_data, index, member.file, write_provenance(self.story, member))
+        state = self._resume(member, graph)
         while True:
-            # A runner that was killed may have left any attempt with the server, done or under way.
-            state.may_be_on_server = True
             try:
                 return self._attempt(server, member, graph, state)
             except _FailedPromptError as failed:
+                if state.canceled:
+                    state.begin_next()  # it has ended as it was asked to
+                    continue
                 failure, error = failed.failure, failed.error
             except VideoGenError as caught:
                 failure, error = classify_error(caught), caught
-            self.log.note_reference_failed(member.file, failure, error)
             state.failures[failure] += 1
             remedy = choose_remedy(failure, state.failures[failure], REFERENCE_REMEDIES, self.story.size)
+            spent = None if remedy is Remedy.OTHER_SERVER else self._prompt_id(member, graph, state)
+            self.log.note_reference_failed(member.file, failure, error, spent)
             if remedy is Remedy.GIVE_UP:
                 raise VideoGenError(
                     "reference-failed",
@@ -117,18 +148,44 @@ class ReferencesRun:
             if remedy is Remedy.FREE_AND_REPEAT:
                 server.session.client.free()
             state.apply(remedy, self.story.size)
+            if failure in SERVER_FAILURES and not patient:
+                raise error
             if failure in SERVER_FAILURES:
                 server.recover(error, _sleep, self.log.say)
+
+    def _resume(self, member: CastMember, graph: Graph) -> AttemptState:
+        """The attempt that earlier runners have come to: one that has not failed may be on the server."""
+        journal = self.directory.journal
+        known = journal.drawing | journal.spent | journal.canceled
+        state = AttemptState()
+        while self._prompt_id(member, graph, AttemptState(attempt=state.attempt + 1)) in known:
+            state.attempt += 1
+        prompt_id = self._prompt_id(member, graph, state)
+        if prompt_id in journal.spent:
+            state.begin_next()
+        else:
+            state.may_be_on_server, state.canceled = prompt_id in journal.drawing, prompt_id in journal.canceled
+        return state
 
     def _attempt(self, server: Server, member: CastMember, graph: Graph, state: AttemptState) -> Path:
         session = server.session
         began = time.monotonic()
-        # What has failed for an earlier runner is tried again: the user may have repaired the server meanwhile.
-        found = find_submitted(session, state, lambda: self._prompt_id(member, graph, state), ("queued", "success"))
-        prompt_id = self._prompt_id(member, graph, state)
-        if not found:
-            self.log.note_reference_submitted(member.file, prompt_id, server.name)
-            session.submit(graph, prompt_id, self.graph.workflow.ui)
+
+        def send(prompt_id: str) -> None:
+            forced = copy.deepcopy(graph)
+            force_execution(forced, session.object_info, state.attempt)
+            session.submit(forced, prompt_id, self.graph.workflow.ui)
+
+        prompt_id = submit_attempt(
+            session,
+            state,
+            lambda: self._prompt_id(member, graph, state),
+            # What has failed for an earlier runner is tried again: the user may have repaired the server meanwhile.
+            ("queued", "success"),
+            found=lambda prompt_id: None,
+            submitted=lambda prompt_id: self.log.note_reference_submitted(member.file, prompt_id, server.name),
+            send=send,
+        )
         try:
             outcome = session.wait(
                 prompt_id,
@@ -139,6 +196,8 @@ class ReferencesRun:
                 check=server.check,
             )
         except KeyboardInterrupt:
+            # It ends as interrupted at some point: a run that resumes before must not wait for that.
+            self.log.note_reference_cancelled(member.file, prompt_id)
             session.client.cancel(prompt_id)
             raise
         if outcome.status != "success":
@@ -166,24 +225,34 @@ class ReferencesRun:
         name = f"{self.directory.run_id}/{member.file}/{key}/{digest(graph)}/{state.attempt}"
         return str(uuid.uuid5(_NAMESPACE, name))
 
+    def _target(self, member: CastMember) -> Path:
+        """Where a member's image goes.
+
+        Raises:
+            VideoGenError: `path-invalid`.
+        """
+        target = path_inside(self.folder, member.file, f"the reference picture of {member.entity.name}")
+        require_image_suffix(target)
+        return target
+
     def _fetch(self, server: Server, member: CastMember, graph: Graph, outcome: Outcome) -> Path:
         """Download the image; it gets its name once it decodes."""
         node_id = nodes_of(graph, SAVE_REFERENCE_NODE)[0]
-        files = outcome.outputs.get(node_id, {}).get("images") or []
+        files = read_parts(outcome.outputs.get(node_id, {}).get("images"), SavedFile)
         if not files:
             raise VideoGenError("output-missing", f"{self.graph.workflow.path.name} has saved no picture")
-        target = self.folder / member.file
-        require_image_suffix(target)
-        if not target.resolve().is_relative_to(self.folder.resolve()):
-            raise VideoGenError("path-invalid", f"{member.file!r} leads out of {self.folder}")
+        target = self._target(member)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
-        server.session.client.download(files[0], partial)
+        server.session.client.download(files[0], partial, MAX_PICTURE)
         try:
-            read_reference_image(partial, member.file)
+            read_reference_image(partial, member.file, limit_for_picture(self.story.size))
         except VideoGenError as error:
             partial.unlink(missing_ok=True)
             raise VideoGenError("media-broken", error.message, error.hint) from None
+        if is_drawn_for_another(partial.read_bytes(), self.story, member.entity):
+            partial.unlink(missing_ok=True)
+            raise VideoGenError("media-broken", f"another run has drawn {member.file!r} on {server.name} meanwhile")
         partial.replace(target)
         return target
 
@@ -215,15 +284,16 @@ def find_kept(directory: Path, story: Story, hash_input: HashInput) -> dict[str,
         hash_input: of the server's input folder.
     """
     record = read_record(directory)
-    kept = {}
+    kept: dict[str, Path] = {}
     for entity in drawable_cast(story):
         name = reference_names(story.slug, entity)[0]
-        known = record.get(name)
-        if known is None or known.key != member_key(story, entity) or hash_input(name) not in ("", known.sha256):
-            continue
-        path = _find_copy(directory, name)
-        if path is not None and hash_file(path) == known.sha256:
-            kept[name] = path
+        for kept_as in names_in_record(story, entity):
+            known = record.get(kept_as)
+            if known is None or known.key != member_key(story, entity) or hash_input(name) not in ("", known.sha256):
+                continue
+            path = _find_copy(directory, kept_as)
+            if path is not None and hash_file(path) == known.sha256:
+                kept.setdefault(name, path)
     return kept
 
 
@@ -244,19 +314,12 @@ def share_images(directory: Path, missing: Iterable[Missing], clients: Sequence[
     for one in missing:
         having = [client for client in clients if client.url not in one.lacking]
         data = having[0].read_input_file(one.name) if one.lacking and having else None
-        target = directory / FOLDER / "shared" / one.name
-        if data and target.resolve().is_relative_to((directory / FOLDER).resolve()):
+        target = path_inside(directory / FOLDER / "shared", one.name)
+        if data:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
             shared[one.name] = target
     return shared
-
-
-def member_key(story: Story, entity: Entity) -> str:
-    """Hash of what a member's image is drawn from; without the model and the words around it, so that a film that changes its
-    model keeps its people."""
-    seed = entity_seed(entity, story.slug)
-    return digest([entity.kind, entity.description, entity.label, seed, story.style.prefix, story.style.negative])
 
 
 def _find_copy(directory: Path, name: str) -> Path | None:
@@ -267,7 +330,9 @@ def _find_copy(directory: Path, name: str) -> Path | None:
 def read_record(directory: Path) -> dict[str, ReferenceDone]:
     """``references.json`` of a run directory, by the images' names; empty when it is missing or unreadable."""
     try:
-        data = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
+        data = read_json(directory / RECORD_FILE)
+        for entry in data.values():
+            require_own_files({**entry, "event": ReferenceDone.event_name})
         return {str(name): ReferenceDone(**entry) for name, entry in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

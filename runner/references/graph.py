@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
+from custom_nodes.videogen.core.redaction import SECRETS, find_graph_secrets
 from custom_nodes.videogen.core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS, CastMember, plan_member
 from custom_nodes.videogen.core.story.model import Story
 
-from ..comfyui.graph import RENDER_SIZE_NODE, STORY_NODE, Graph, is_link, nodes_of
+from ..comfyui.graph import RENDER_SIZE_NODE, SAVE_REFERENCE_NODE, STORY_NODE, Graph, is_link, nodes_of
 from ..comfyui.installation import PROJECT
+from ..workflows.dynamic_prompts import draw_prompts, find_dynamic_texts
 from ..workflows.missing_parts import AskSizes, ListModels
 from ..workflows.validate import check_graph
 from ..workflows.workflow import Workflow, convert_workflow
 
-MEMBER_NODE, SAVE_REFERENCE_NODE = "VideoGenCastMember", "VideoGenSaveReference"
+MEMBER_NODE = "VideoGenCastMember"
 DEFAULT_REFERENCES = PROJECT / "workflows" / "character_references.json"
 #: Inputs that are copied from the film's workflow, where it has one value for them: then only one model is loaded, and it gets
 #: the steps, the strength of the prompt and the size that it needs. Input → the only class that counts, or "" for any: others
@@ -47,8 +49,11 @@ class ReferencesGraph:
 
     def __init__(self, workflow: Workflow, object_info: dict[str, Any], film: Graph) -> None:
         self.workflow = workflow
-        self.graph = convert_workflow(workflow, object_info)
+        self.graph = convert_workflow(workflow, object_info, seed=None)
+        self.dynamic_texts = find_dynamic_texts(self.graph, object_info) if workflow.ui is not None else {}
         self.adopted = adopt_model(self.graph, film)
+        for secret in find_graph_secrets(self.graph):
+            SECRETS.add(secret)
         self.member_node = _only(self.graph, MEMBER_NODE, workflow.path)
         self.save_node = _only(self.graph, SAVE_REFERENCE_NODE, workflow.path)
         inputs = self.graph[self.member_node]["inputs"]
@@ -77,6 +82,7 @@ class ReferencesGraph:
             text: goes into the image.
         """
         graph = copy.deepcopy(self.graph)
+        draw_prompts(graph, self.dynamic_texts, index)
         for node_id in nodes_of(graph, STORY_NODE):
             graph[node_id]["inputs"] = {"file": "text below", "text": json.dumps(story_data, ensure_ascii=False)}
         graph[self.member_node]["inputs"]["index"] = index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..workflows.story_images import HashInput, Missing, StoryImages, explain_mi
 from ..workflows.workflow import Workflow
 from .generate import ReferencesRun, find_drawable, find_kept, find_stale, share_images
 from .graph import ReferencesGraph
+from .provenance import ReadInput, hide_foreign
 
 
 class CastImages:
@@ -34,26 +36,42 @@ class CastImages:
         self.directory, self.workflow = directory, workflow
         self.drawn: dict[str, Path] = {}
 
-    def look(self, hash_input: HashInput) -> HashInput:
+    def look(self, hash_input: HashInput, read_input: ReadInput) -> HashInput:
         """Find what earlier runs in this directory have drawn.
 
         Returns:
-            `hash_input` without the images that were drawn from a description or seed that has changed since.
+            `hash_input` without the images that were drawn from another description or seed, whichever run has drawn them.
         """
-        self.drawn = find_kept(self.directory.path, self.story, hash_input)
+        known = self._hide_stale(hash_input, read_input)
+        self.drawn = find_kept(self.directory.path, self.story, known)
+        return known
+
+    def _hide_stale(self, hash_input: HashInput, read_input: ReadInput) -> HashInput:
+        # By this directory's record, as servers with an older pack write no key into images; and by what the images say.
         stale = find_stale(self.directory.path, self.story, hash_input)
-        return lambda name: "" if name in stale else hash_input(name)
+        looked = hide_foreign(self.story, functools.cache(hash_input), read_input)
+        return lambda name: "" if name in stale else looked(name)
 
     def local_images(self) -> StoryImages:
         """Images that need not be on the servers: those next to the story, and those drawn."""
         return StoryImages(self.loaded.folder, self.story.slug, self.drawn)
+
+    def require_pictures(self) -> None:
+        """Decode the pictures next to the story: a file that is none is told before anything is submitted.
+
+        Raises:
+            VideoGenError: `image-invalid`, `path-invalid`.
+        """
+        self.local_images().require_pictures(self.story)
 
     def find_missing(self, maker: JobMaker, todo: Sequence[int], servers: Sequence[Server]) -> list[Missing]:
         """Images that segments cannot do without and that some or all servers lack."""
         clients = [server.session.client for server in servers]
         # The first server was asked already.
         folders: dict[str, HashInput] = {clients[0].url: maker.hash_input}
-        folders |= {client.url: client.hash_input_file for client in clients[1:]}
+        folders |= {
+            client.url: self._hide_stale(client.hash_input_file, client.read_input_file) for client in clients[1:]
+        }
         return find_missing(self.story, todo, maker.image_inputs, maker.images, folders)
 
     def share(self, missing: Sequence[Missing], servers: Sequence[Server]) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
@@ -18,13 +16,24 @@ from custom_nodes.videogen.core.timing import count_frames
 from custom_nodes.videogen.core.video.encoding import RawVideo
 from custom_nodes.videogen.core.video.quality import QUALITIES, Quality, fit_format, fit_size
 from custom_nodes.videogen.media.backups import keep_previous
+from custom_nodes.videogen.media.color import to_rgb
 from custom_nodes.videogen.media.ffmpeg import choose_encoder
 from custom_nodes.videogen.media.file_types import SAVED_VIDEO_SUFFIXES
+from custom_nodes.videogen.media.foreign.containers import MAX_FRAME_PIXELS, decode_frames, open_media
+from custom_nodes.videogen.media.foreign.pictures import MAX_FRAMES, MAX_PIXELS, open_picture, to_8_bits
+from custom_nodes.videogen.media.foreign.pictures import count_frames as count_picture_frames
+from custom_nodes.videogen.media.foreign.verdict import decoding
+from custom_nodes.videogen.media.private_files import mask_secrets
 from custom_nodes.videogen.media.probe import VideoInfo, hash_file, verify_sound, verify_video
 from custom_nodes.videogen.media.writer import VideoWriter
 
+from ..comfyui.answers import SavedFile
+from ..comfyui.bounds import limits
 from ..comfyui.client import ComfyClient
-from ..comfyui.outcome import Outcome, find_video_files, is_sound, is_video
+from ..comfyui.outcome import Outcome
+from ..comfyui.outputs import PICTURES, ClipFiles, choose_clip, suffix_of
+from ..workflows.output_node import count_frames_of
+from .jobs import Job
 
 #: Containers that are kept as they are; the film reads them all.
 _KEPT = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
@@ -32,70 +41,108 @@ _KEPT = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files of a prompt on this machine, not yet verified: either one video, or images in order."""
+    """Files of a prompt on this machine, not yet verified: either one video, or images in order.
+
+    Attributes:
+        clip: where they come from.
+        sounds: the sound files next to them, which have their names already: file (relative to the run directory), bytes, sha256.
+    """
 
     paths: tuple[Path, ...]
-    record: dict[str, Any]
+    clip: ClipFiles
     bytes: int
+    sounds: tuple[dict[str, Any], ...] = ()
 
 
-def fetch_outputs(client: ComfyClient, outcome: Outcome, folder: Path, stem: str) -> Fetched:
+def fetch_outputs(
+    client: ComfyClient,
+    outcome: Outcome,
+    folder: Path,
+    stem: str,
+    output_node: str = "",
+    most: int = limits.MAX_SEGMENT,
+) -> Fetched:
     """Download the video of a prompt, or its images, under names of our own: the server's names are never used as paths.
 
+    Args:
+        output_node: the node whose files they are, see `choose_clip`.
+        most: bytes that all of them may have together, see `limits.limit_for_segment`.
+
     Raises:
-        VideoGenError: `output-missing`, `media-broken` when the bytes are not those that the server's node hashed.
+        VideoGenError: `output-missing`, `media-broken` when the bytes are not those that the server's node hashed, or what
+            `choose_clip` raises.
     """
-    everything, record = find_video_files(outcome)
-    sounds = [file for file in everything if is_sound(file["filename"])]
-    files = _one_video([file for file in everything if file not in sounds])
+    clip = choose_clip(outcome, output_node)
     paths = []
-    total = _fetch_sounds(client, sounds, folder, stem)
-    for index, file in enumerate(files):
-        suffix = Path(file["filename"].replace("\\", "/")).suffix.lower()
-        path = folder / f".{stem}-{index:05d}{suffix if suffix.isascii() and len(suffix) <= 6 else ''}.part"
-        total += client.download(file, path)
+    if len(clip.files) + len(clip.sounds) > MAX_FRAMES:
+        raise VideoGenError(
+            "media-broken",
+            f"the prompt has saved {len(clip.files) + len(clip.sounds):,} files, at most {MAX_FRAMES:,} are fetched",
+        )
+    sounds = _fetch_sounds(client, clip.sounds, folder, stem, most)
+    total = sum(sound["bytes"] for sound in sounds)
+    for index, file in enumerate(clip.files):
+        path = folder / f".{stem}-{index:05d}{suffix_of(file.filename)}.part"
+        total += client.download(file, path, most - total)
         paths.append(path)
-    if record and len(paths) == 1 and hash_file(paths[0]) != record["sha256"]:
-        raise VideoGenError("media-broken", f"{files[0]['filename']} arrived with other bytes than the server wrote")
-    return Fetched(tuple(paths), record, total)
+    if clip.record is not None and hash_file(paths[0]) != clip.record.sha256:
+        raise VideoGenError("media-broken", f"{clip.files[0].filename} arrived with other bytes than the server wrote")
+    return Fetched(tuple(paths), clip, total, sounds)
 
 
-def _fetch_sounds(client: ComfyClient, files: list[dict[str, Any]], folder: Path, stem: str) -> int:
-    """Keep the sound that a workflow saves next to its images, as ``segment_07_audio_1.flac``.
+def require_all_pictures(fetched: Fetched, job: Job, outcome: Outcome) -> None:
+    """Check that a node has saved as many pictures as it got, where the prompt tells.
 
-    Returns:
-        Its size in bytes.
+    Raises:
+        VideoGenError: `media-broken`.
     """
-    total = 0
+    count = count_frames_of(job.graph, fetched.clip.node, outcome)
+    if fetched.clip.rank == PICTURES and count is not None and len(fetched.paths) != count:
+        raise VideoGenError(
+            "media-broken", f"node {fetched.clip.node} has saved {len(fetched.paths)} pictures of {count} frames"
+        )
+
+
+def _fetch_sounds(
+    client: ComfyClient, files: Sequence[SavedFile], folder: Path, stem: str, most: int
+) -> tuple[dict[str, Any], ...]:
+    """Keep the sound that a workflow saves next to its images, as ``segment_07_audio_1.flac``; see `Fetched.sounds`.
+
+    What has that name goes to ``previous/``, from where it comes back with the result that it belongs to.
+    """
+    sounds: list[dict[str, Any]] = []
     for number, file in enumerate(files, 1):
-        target = folder / f"{stem}_audio_{number}{Path(file['filename']).suffix.lower()}"
+        target = folder / f"{stem}_audio_{number}{suffix_of(file.filename)}"
         partial = target.with_name(f".{target.name}.part")
-        total += client.download(file, partial)
+        client.download(file, partial, most - sum(sound["bytes"] for sound in sounds))
         verify_sound(partial)
+        mask_secrets(partial)
+        sounds.append(
+            {
+                "file": f"segments/{target.name}",
+                "bytes": partial.stat().st_size,
+                "sha256": hash_file(partial),
+            }
+        )
         keep_previous(target)
         partial.replace(target)
-    return total
-
-
-def _one_video(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first video; or else all images, of which webp and gif files may be stills or animations."""
-    first = files[0]["filename"].lower()
-    if first.endswith(SAVED_VIDEO_SUFFIXES):
-        return files[:1]
-    if is_video(first):
-        return [file for file in files if file["filename"].lower().endswith(Path(first).suffix)]
-    return files
+    return tuple(sounds)
 
 
 @dataclass(frozen=True)
 class VerifiedFile:
-    """A segment's file that decodes and is as expected, still under its temporary name; `target` is its final one."""
+    """A segment's file that decodes and is as expected, still under its temporary name; `target` is its final one.
+
+    Attributes:
+        sounds: see `Fetched`.
+    """
 
     path: Path
     target: Path
     info: VideoInfo
     bytes: int
     sha256: str
+    sounds: tuple[dict[str, Any], ...] = ()
 
 
 def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> VerifiedFile:
@@ -111,28 +158,42 @@ def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder:
         VideoGenError: `media-broken`.
     """
     path = fetched.paths[0]
+    most = limits.limit_for_picture(plan.size)
     suffix = Path(path.stem).suffix
+    record = fetched.clip.record
     if len(fetched.paths) == 1 and suffix in _KEPT:
+        mask_secrets(path)  # nodes of others write the whole graph into their files
         expected: dict[str, Any] = {}
-        if fetched.record:
+        if record is not None:
             # The workflow's saving node may have a quality of its own; the film is made in the story's.
-            quality = QUALITIES.get(str(fetched.record.get("quality")), quality)
+            quality = QUALITIES.get(record.quality or "", quality)
             expected = {
                 "frames": count_frames(plan.duration, Fraction(quality.fps)),
                 "fps": quality.fps,
                 "size": fit_size(plan.size, quality),
             }
-        info = verify_video(path, **expected)
+            if record.frames not in (None, expected["frames"]):
+                raise VideoGenError(
+                    "media-broken",
+                    f"the server has saved {record.frames} frames, expected {expected['frames']}",
+                )
+        info = verify_video(path, **expected, most=min(most, MAX_FRAME_PIXELS))
     else:
-        path = _encode_images(fetched.paths, plan, quality, folder / f".{plan.file_stem}-encoded.mp4.part")
+        path = _encode_images(fetched.paths, plan, most, quality, folder / f".{plan.file_stem}-encoded.mp4.part")
         suffix = ".mp4"
         info = verify_video(path)
-    return VerifiedFile(path, folder / f"{plan.file_stem}{suffix}", info, path.stat().st_size, hash_file(path))
+    target = folder / f"{plan.file_stem}{suffix}"
+    return VerifiedFile(path, target, info, path.stat().st_size, hash_file(path), fetched.sounds)
 
 
-def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality, target: Path) -> Path:
-    frames = sum(1 for _ in _images(paths))
-    first = next(_images(paths))
+def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, most: int, quality: Quality, target: Path) -> Path:
+    frames = 0
+    for image in _images(paths, most):
+        frames += 1
+        if frames == 1:
+            first = image
+    if not frames:
+        raise VideoGenError("media-broken", f"{paths[0].stem} has no frames")
     with VideoWriter(
         target,
         RawVideo((first.shape[1], first.shape[0]), frames / plan.duration),
@@ -140,7 +201,7 @@ def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality,
         count_frames(plan.duration, Fraction(quality.fps)),
         choose_encoder(),
     ) as writer:
-        for image in _images(paths):
+        for image in _images(paths, most):
             if image.shape != first.shape:
                 raise VideoGenError(
                     "media-broken",
@@ -153,20 +214,22 @@ def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, quality: Quality,
     return target
 
 
-def _images(paths: tuple[Path, ...]) -> Iterator[np.ndarray]:
-    """RGB frames of images, of the first animation (gif, webp), or of a video, in order."""
+def _images(paths: tuple[Path, ...], most: int = MAX_PIXELS) -> Iterator[np.ndarray]:
+    """RGB frames of images, of the first animation (gif, webp), or of a video, in order.
+
+    Args:
+        most: pixels that an image or frame may have.
+    """
     for path in paths:
-        try:
-            if path.stem.endswith(SAVED_VIDEO_SUFFIXES):
-                with av.open(str(path)) as container:
-                    yield from (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-                continue
-            with Image.open(path) as image:
-                count = getattr(image, "n_frames", 1)
-                for index in range(count):
-                    image.seek(index)
-                    yield np.asarray(image.convert("RGB"))
-            if count > 1:
-                return
-        except (OSError, UnidentifiedImageError, av.error.FFmpegError) as error:
-            raise VideoGenError("media-broken", f"{path.stem} cannot be read as a picture: {error}") from None
+        if path.stem.endswith(SAVED_VIDEO_SUFFIXES):
+            with open_media(path, "cannot be read as a video", min(most, MAX_FRAME_PIXELS)) as container:
+                video = container.streams.video[0]
+                yield from (to_rgb(frame, path.stem) for frame in decode_frames(container, video))
+            continue
+        with decoding(path.stem, "cannot be read as a picture"), open_picture(path, most) as image:
+            count = count_picture_frames(image)
+            for index in range(count):
+                image.seek(index)
+                yield np.asarray(to_8_bits(image).convert("RGB"))
+        if count > 1:
+            return

@@ -5,20 +5,49 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.errors import Problem, VideoGenError
+from custom_nodes.videogen.core.model_profiles.model import Profile
+from custom_nodes.videogen.core.redaction import SECRETS, find_address_secrets, hide_in_workflow, is_secret_name
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.media.story_file import LoadedStory
 
-from ..comfyui.graph import FILM_NODE, RENDER_SIZE_NODE, SAVE_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
-from ..workflows.bindings import BINDABLE, FIRST_FRAME, InputRef, apply_setting, find_binding
+from ..comfyui.graph import (
+    FILM_NODE,
+    IMAGE_LOADER,
+    RENDER_SIZE_NODE,
+    SAVE_NODE,
+    SEGMENT_NODE,
+    STORY_NODE,
+    Graph,
+    is_link,
+    nodes_of,
+)
+from ..workflows.automatic_choices import forget_choices
+from ..workflows.bindings import (
+    FIRST_FRAME,
+    Binding,
+    InputRef,
+    apply_setting,
+    find_bindings,
+    find_input,
+    find_kept,
+    find_output,
+    parse_setting,
+)
+from ..workflows.dynamic_prompts import draw_in_workflow, draw_prompts, find_dynamic_texts
 from ..workflows.image_inputs import find_image_inputs, find_needs
+from ..workflows.missing_parts import read_choices
+from ..workflows.output_node import find_output_problems
 from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
+from .bound.bind import BoundRoles, FixedInputs, bind_roles
+from .bound.pictures import PictureInput
+from .keys.key_sources import HashFile, HashModel, KeySources
+from .keys.segment_key import SegmentKeyMaker
 from .retries import Variant
-from .segment_key import HashFile, SegmentKeyMaker
 
 #: The lowest `scale` of VideoGenRenderSize.
 MIN_SCALE = 0.1
@@ -26,12 +55,17 @@ MIN_SCALE = 0.1
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt at a segment, ready to be submitted; `plan` has the seed and size of this attempt."""
+    """One attempt at a segment, ready to be submitted; `plan` has the seed and size of this attempt.
+
+    Attributes:
+        output_node: id of the node whose file is the segment, where the user has named one; else "".
+    """
 
     plan: SegmentPlan
     graph: Graph
     key: str
     workflow: dict[str, Any] | None
+    output_node: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,11 +76,13 @@ class ConvertedWorkflow:
         graph: the whole workflow in API format.
         object_info: the schemas of the server's nodes.
         ui: the same workflow as the editor saves it, for the files' metadata; or None.
+        written: its dynamic prompts are as they are written; otherwise nothing in it is drawn.
     """
 
     graph: Graph
     object_info: Mapping[str, Any]
     ui: dict[str, Any] | None = None
+    written: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,14 +90,18 @@ class WorkflowChoices:
     """The user's choices for a workflow's inputs.
 
     Attributes:
-        bindings: ``NAME=NODE.INPUT``, for workflows without VideoGenSegment.
+        bindings: ``NAME=NODE.INPUT``, for workflows without VideoGenSegment; ``output=NODE``, for those that save several files.
         settings: ``NODE.INPUT=VALUE``.
         quality: sets the quality of VideoGenSaveSegment, when given.
+        profiles: what is known of models, for workflows without VideoGenSegment.
+        find_roles: find the inputs that a segment decides in these; otherwise nothing but what `bindings` name is set.
     """
 
     bindings: Sequence[str] = ()
     settings: Sequence[str] = ()
     quality: str | None = None
+    profiles: Sequence[Profile] = ()
+    find_roles: bool = True
 
 
 class JobMaker:
@@ -70,6 +110,10 @@ class JobMaker:
     Args:
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
         images: files of the cast next to the story.
+        hash_model: SHA-256 of a model file, by its folder and name, or "" when it cannot be told.
+
+    Attributes:
+        before: makes the jobs of an earlier release, whose keys are former keys of ours; or None.
 
     Raises:
         VideoGenError: `binding-invalid`, `workflow-invalid`.
@@ -82,16 +126,24 @@ class JobMaker:
         choices: WorkflowChoices,
         hash_input: Callable[[str], str],
         images: StoryImages | None = None,
+        hash_model: HashModel = lambda folder, name: "",
     ) -> None:
-        self.story, self.ui_workflow = story.story, workflow.ui
+        self.story, self.object_info = story.story, workflow.object_info
         # Every segment's key asks for the same files, which may have to come over the network.
         self.hash_input: HashFile = functools.cache(hash_input)
         # The runner makes the film itself, from the files that it has verified.
         film_nodes = find_downstream(workflow.graph, nodes_of(workflow.graph, FILM_NODE))
         self.graph: Graph = {key: copy.deepcopy(node) for key, node in workflow.graph.items() if key not in film_nodes}
-        self.bindings = [find_binding(text, self.graph, workflow.object_info) for text in choices.bindings]
-        for text in choices.settings:
-            apply_setting(text, self.graph, workflow.object_info)
+        self.before: JobMaker | None = None
+        # Before --set: what is given there is meant as it is.
+        self.dynamic_texts = find_dynamic_texts(self.graph, workflow.object_info) if workflow.written else {}
+        named = find_bindings(choices.bindings, self.graph, workflow.object_info)
+        self.output_node = find_output(choices.bindings, self.graph)
+        marked = [apply_setting(text, self.graph, workflow.object_info) for text in choices.settings]
+        self.secret_inputs = find_secret_inputs(self.graph, workflow.object_info) | {
+            found for found in marked if found is not None
+        }
+        self.ui_workflow = hide_in_workflow(workflow.ui, self._note_secrets())
         if choices.quality:
             for node_id in nodes_of(self.graph, SAVE_NODE):
                 self.graph[node_id]["inputs"]["quality"] = choices.quality
@@ -102,32 +154,48 @@ class JobMaker:
                 f"the workflow has {len(self.segment_nodes)} VideoGenSegment nodes ({', '.join(self.segment_nodes)}),"
                 " expected one: the runner sets its index for each segment",
             )
+        self.roles = BoundRoles(named)
+        if not self.segment_nodes and choices.find_roles:
+            self.roles = bind_roles(
+                self.graph, workflow.object_info, self.story, choices.profiles, self._find_fixed(named, choices)
+            )
+        self.bindings = self.roles.bindings
+        self.output_node = self.output_node or self.roles.output_node
         if not self.segment_nodes and not self.bindings:
             raise VideoGenError(
                 "workflow-invalid",
-                "the workflow has no VideoGenSegment node, so nothing in it would change from segment to segment",
-                "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed.",
+                "the workflow has no VideoGenSegment node, and no input that a segment could decide was found: nothing in it"
+                " would change from segment to segment",
+                "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed;"
+                " `videogen roles` shows what was found.",
             )
-        self.first_frame_inputs = self._find_first_frame_inputs()
+        self.first_frames = self._find_first_frames()
         self.images = images or StoryImages(None, self.story.slug)
         self.image_inputs = find_image_inputs(self.graph)
+        if self.roles.references is not None:
+            self.image_inputs.append(self.roles.references)
         # The story as the servers get it: they have the files next to it under other names.
         self.sent_data = data_for_servers(self.story, story.data, self.image_inputs, self.images)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
         self._key_maker = SegmentKeyMaker(
-            story_data=story.data,
-            bindings=self.bindings,
-            first_frame_inputs=self.first_frame_inputs,
-            image_inputs=self.image_inputs,
-            object_info=workflow.object_info,
-            hash_input=self.hash_input,
-            hash_image=self.hash_image,
+            KeySources(
+                story_data=story.data,
+                bindings=self.bindings,
+                # A loader that is put in is in the graph of segments that begin from an image only.
+                first_frame_inputs=[one.target for one in self.first_frames if one.socket is None],
+                image_inputs=self.image_inputs,
+                object_info=workflow.object_info,
+                hash_input=self.hash_input,
+                hash_image=self.hash_image,
+                hash_model=functools.cache(hash_model),
+                output_node=self.output_node,
+            )
         )
 
     def continues(self, number: int) -> bool:
         """Whether a segment begins from the last frame of the one before it, and the workflow can take that."""
-        return self.story.segment(number).continues and bool(self.first_frame_inputs)
+        return self.story.segment(number).continues and bool(self.first_frames)
 
     def key(self, number: int, begins_from: str = "") -> str:
         """The key of a segment.
@@ -135,7 +203,34 @@ class JobMaker:
         Args:
             begins_from: SHA-256 of the file that it continues.
         """
-        return self._key_maker.make(*self._prepare(number, Variant()), begins_from)
+        return self._key_maker.make(*self._prepare_for_key(number), begins_from)
+
+    def _prepare_for_key(self, number: int) -> tuple[Graph, SegmentPlan]:
+        graph, plan = self._prepare(number, Variant())
+        if self.roles.references is not None:
+            self.roles.references.write(graph, plan, lambda name: {"sha256": self.hash_image(name)})
+        for found in self.secret_inputs:
+            # It changes no frame, and a hash of few possible values can be turned back.
+            found.remove(graph)
+        return graph, plan
+
+    def _note_secrets(self) -> set[str]:
+        """The values of the graph's secrets; from now on they are hidden wherever something is written."""
+        values = {str(self.graph[found.node_id]["inputs"][found.name]) for found in self.secret_inputs}
+        texts = (value for node in self.graph.values() for value in node["inputs"].values() if isinstance(value, str))
+        for value in values.union(*map(find_address_secrets, texts)):
+            SECRETS.add(value)
+        return values
+
+    def former_keys(self, number: int, begins_from: str = "") -> Iterator[str]:
+        """Keys under which the same segment may have been rendered before, see `SegmentKeyMaker.former`."""
+        if self.before is not None:
+            yield self.before.key(number, begins_from)
+            yield from self.before.former_keys(number, begins_from)
+        yield from self._key_maker.former(*self._prepare_for_key(number), begins_from)
+        # Earlier releases settled nothing, and had secrets in their keys.
+        graph, plan = self._prepare(number, Variant())
+        yield from self._key_maker.former(forget_choices(graph), plan, begins_from)
 
     def make(self, number: int, key: str = "", variant: Variant | None = None, first_frame: str = "") -> Job:
         """The job for one attempt at a segment.
@@ -154,8 +249,9 @@ class JobMaker:
             # Part of the file's name: two runs on one server never write over each other's files.
             graph[node_id]["inputs"]["take"] = key[:12]
         for binding in self.bindings:
-            if binding.value != FIRST_FRAME:
-                binding.target.set(graph, BINDABLE[binding.value](plan))
+            binding.write(graph, plan)
+        if self.roles.references is not None:
+            self.roles.references.write(graph, plan, self._name_on_servers)
         if variant.size:
             # The frames are sampled in a size of their own: without this a step down would spare no memory there.
             for node_id in nodes_of(graph, RENDER_SIZE_NODE):
@@ -164,15 +260,27 @@ class JobMaker:
                     step = min(variant.size) / min(self.story.size)
                     graph[node_id]["inputs"]["scale"] = max(MIN_SCALE, round(scale * step, 3))
         if first_frame:
-            for target in self.first_frame_inputs:
-                target.set(graph, first_frame)
-        return Job(plan, graph, key, self._workflow_for(number))
+            for place in self.first_frames:
+                place.write(graph, first_frame)
+        return Job(plan, graph, key, self._workflow_for(number, graph), self.output_node)
+
+    def find_output_problems(self) -> list[Problem]:
+        """What is unclear about the node whose file is the segment."""
+        return list(find_output_problems(self.graph, self.object_info, self.output_node))
 
     def images_of(self, number: int) -> list[StoryImage]:
         """The images next to the story that a segment reads: they have to be on the server before it is rendered."""
         needs = find_needs(plan_segment(self.story, number), self.image_inputs) if self.image_inputs else []
         found = {name: self.images.find(name) for need in needs for name in need.names}
         return [image for image in found.values() if image is not None]
+
+    def brought_for(self, number: int) -> set[str]:
+        """Names of the files that are uploaded before a segment is submitted."""
+        return {image.name for image in self.images_of(number)}
+
+    def _name_on_servers(self, name: str) -> str:
+        image = self.images.find(name)
+        return image.name if image is not None else name
 
     def hash_image(self, name: str) -> str:
         """SHA-256 of an image of the cast, next to the story or else on the server; "" when it is nowhere."""
@@ -190,6 +298,8 @@ class JobMaker:
             override = inputs.get("prompt_override") or ""
             inputs["index"] = number
         plan = plan_segment(self.story, number, override if isinstance(override, str) else "")
+        # By the segment's own seed: another take is another try at the same text.
+        draw_prompts(graph, self.dynamic_texts, plan.seed)
         plan = replace(plan, seed=(plan.seed + variant.seed_offset) % 2**64, size=variant.size or plan.size)
         return graph, plan
 
@@ -200,11 +310,12 @@ class JobMaker:
             data["segments"][number - 1]["seed"] = plan.seed
         return json.dumps(data, ensure_ascii=False)
 
-    def _workflow_for(self, number: int) -> dict[str, Any] | None:
+    def _workflow_for(self, number: int, graph: Graph) -> dict[str, Any] | None:
         """The editor's workflow with this segment chosen, so that a dropped file opens where it was made."""
         if self.ui_workflow is None:
             return None
         workflow = copy.deepcopy(self.ui_workflow)
+        draw_in_workflow(workflow, self.dynamic_texts, graph)
         story_text = json.dumps(self.sent_data, ensure_ascii=False, indent=2)
         for node in workflow.get("nodes", []):
             values = node.get("widgets_values")
@@ -219,17 +330,42 @@ class JobMaker:
                 values[:2] = ["text below", story_text]
         return workflow
 
-    def _find_first_frame_inputs(self) -> list[InputRef]:
-        """The inputs for the image that a segment begins from: those of --bind, else LoadImage nodes of that title."""
-        bound = [binding.target for binding in self.bindings if binding.value == FIRST_FRAME]
+    def _find_fixed(self, named: Sequence[Binding], choices: WorkflowChoices) -> FixedInputs:
+        """What the user has said of the workflow's inputs."""
+        return FixedInputs(
+            named=named,
+            kept=find_kept(choices.bindings),
+            settings={find_input(self.graph, self.object_info, parse_setting(text)) for text in choices.settings},
+            output_node=self.output_node,
+        )
+
+    def _find_first_frames(self) -> list[PictureInput]:
+        """Where the image goes that a segment begins from: what --bind names or was found, else LoadImage nodes of that title."""
+        bound = [PictureInput(binding.target) for binding in self.bindings if binding.value == FIRST_FRAME]
         titles = {str(node.get("id")): node.get("title") for node in (self.ui_workflow or {}).get("nodes", [])}
         titled = [
-            InputRef(node_id, "image")
-            for node_id in nodes_of(self.graph, "LoadImage")
+            PictureInput(InputRef(node_id, "image"))
+            for node_id in nodes_of(self.graph, IMAGE_LOADER)
             if str((self.graph[node_id].get("_meta") or {}).get("title") or titles.get(node_id)).lower()
             == "first frame"
         ]
-        return bound or titled
+        return bound or list(self.roles.first_frame) or titled
+
+
+def find_secret_inputs(graph: Graph, object_info: Mapping[str, Any]) -> set[InputRef]:
+    """The inputs of a graph that have a text of the user's and a secret's name."""
+
+    def is_choice(kind: str, name: str) -> bool:
+        inputs = object_info.get(kind, {}).get("input", {})
+        spec = {**(inputs.get("required") or {}), **(inputs.get("optional") or {})}.get(name)
+        return bool(spec) and read_choices(spec) is not None
+
+    return {
+        InputRef(node_id, name)
+        for node_id, node in graph.items()
+        for name, value in node["inputs"].items()
+        if isinstance(value, str) and value and is_secret_name(name) and not is_choice(node["class_type"], name)
+    }
 
 
 def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:

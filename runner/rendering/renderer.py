@@ -12,6 +12,7 @@ from ..comfyui.servers import Server
 from ..state.progress import Display
 from ..state.run_directory import RunDirectory
 from .attempts import Attempts
+from .fleet.submissions import find_submissions
 from .jobs import JobMaker
 from .results import SegmentResults
 from .run_log import RunLog
@@ -46,7 +47,7 @@ class Renderer:
         self.log = RunLog(
             directory.journal, display, len(maker.story.segments), stop=lambda error: self.scheduler.stop(error)
         )
-        self.attempts = Attempts(maker, directory, self.log)
+        self.attempts = Attempts(maker, directory, self.log, servers)
         selector = TakeSelector(directory, maker.story, settings.max_takes)
         self.results = SegmentResults(directory, self.log, selector)
 
@@ -68,10 +69,11 @@ class Renderer:
             KeyboardInterrupt: after the prompts under way were interrupted and everything is in the journal.
         """
         done = [number for number, state in self.journal.segments.items() if state.state == "done"]
-        tasks = [self.attempts.make_task(number) for number in numbers]
+        tasks = [self.attempts.make_task(number, set(numbers)) for number in numbers]
+        find_submissions(tasks, self.servers, self.attempts, self.log)
         self.scheduler = Scheduler(tasks, set(done) - set(numbers))
         for server in self.servers:
-            self.scheduler.add_server(server.name)
+            self.scheduler.add_server(server.name, restarts=server.restarts)
         workers = [
             self.worker(server, self.scheduler, self.attempts, self.results, self.log, self.settings)
             for server in self.servers

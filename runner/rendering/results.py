@@ -9,13 +9,13 @@ from typing import Any
 
 from custom_nodes.videogen.core.continuity.policy import choose_take
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.backups import keep_previous
-from custom_nodes.videogen.media.os_errors import explain_os_error
 from custom_nodes.videogen.media.probe import hash_file
 
+from ..comfyui.outputs import ClipFiles
 from ..state.run_directory import RunDirectory
 from .collect import VerifiedFile
 from .jobs import Job
+from .kept_results import bring_back_sounds, move_to_name, place_file
 from .retries import Remedy
 from .run_log import RunLog
 from .scheduler import Task
@@ -30,7 +30,7 @@ class RenderedFile:
     """A verified file, and how it was rendered.
 
     Attributes:
-        record: what VideoGenSaveSegment says of the file; empty for other nodes.
+        clip: which of the server's files it is, and what VideoGenSaveSegment says of it.
         seconds: by step, such as ``executed`` and ``transferred``.
         server: its name.
         measurement: its continuity, when the workflow measures it.
@@ -38,7 +38,7 @@ class RenderedFile:
 
     file: VerifiedFile
     job: Job
-    record: Mapping[str, Any]
+    clip: ClipFiles
     seconds: Mapping[str, float]
     server: str
     measurement: TakeMeasurement | None = None
@@ -58,9 +58,10 @@ class RenderedFile:
             "rendered_size": list(plan.size),
             "degraded": task.variant.size is not None,
             "server": self.server,
-            "encoder": self.record.get("encoder"),
+            "encoder": self.clip.record.encoder if self.clip.record is not None else None,
             "seconds": dict(self.seconds),
-            **summarize_telemetry(self.record.get("telemetry") or {}),
+            **({"sounds": list(file.sounds)} if file.sounds else {}),
+            **summarize_telemetry(self.clip.telemetry or {}),
         }
 
 
@@ -89,7 +90,7 @@ class SegmentResults:
         result = rendered.describe(task)
         if rendered.measurement is not None:
             return self._accept_take(task, rendered.file, rendered.measurement, result)
-        _place_file(self._directory, task.number, rendered.file.path.name, result, self._log)
+        place_file(self._directory, task.number, rendered.file.path.name, result, self._log)
         plan = rendered.job.plan
         changes = [f"at {plan.size[0]}×{plan.size[1]}"] if task.variant.size else []
         if task.variant.seed_offset:
@@ -122,9 +123,15 @@ class SegmentResults:
             return False
         count = len(state.takes)
         best = place_best_take(self._directory, task.number, self._log)
+        if best is None:
+            return False
         shortfall = describe_shortfall(best, count)
         self._finish(task, f"done with seed {best['seed']}, {shortfall}" if shortfall else "")
         return True
+
+    def note_kept(self, task: Task) -> None:
+        """A segment need not be rendered after all."""
+        self._log.show_finished(task, "kept")
 
     def give_up(self, task: Task, error: VideoGenError) -> None:
         """Note a segment as failed."""
@@ -141,15 +148,19 @@ class SegmentResults:
             self._log.show_finished(task, note)
 
 
-def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[str, Any]:
+def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[str, Any] | None:
     """Make the best take of a segment its file.
 
     Returns:
-        The take.
+        The take; None when the files of all takes are gone.
     """
-    takes = directory.journal.segment(number).takes
+    state = directory.journal.segment(number)
+    takes = [take for take in state.takes if _is_there(directory, take)]
+    if not takes:
+        return None
     best = takes[choose_take([take["level"] for take in takes], [take["rank"] for take in takes])]
     result = best["result"] | {
+        "key": state.key,
         "scores": best["scores"],
         "continuity": {
             "take": best["take"],
@@ -158,27 +169,17 @@ def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[s
             "backend": best["backend"],
             "subjects": best["subjects"],
             "file": best["scores_file"],
+            "sha256": best.get("scores_sha256"),
         },
-        "takes": list_takes(takes, best),
+        "takes": list_takes(state.takes, best),
     }
-    _place_file(directory, number, best["part"], result, log)
+    place_file(directory, number, best["part"], result, log)
     return best
 
 
-def _place_file(directory: RunDirectory, number: int, part: str, result: Mapping[str, Any], log: RunLog) -> None:
-    """Give a verified file its name: written to the journal first, then renamed, then the segment is done.
-
-    Args:
-        part: where the file is now, relative to ``segments/``.
-    """
-    log.note_verified(number, part, result)
-    target = directory.path / result["file"]
-    try:
-        keep_previous(target)
-        (directory.segments / part).replace(target)
-    except OSError as error:
-        raise explain_os_error(error, target) from None
-    log.note_done(number, result)
+def _is_there(directory: RunDirectory, take: Mapping[str, Any]) -> bool:
+    path = directory.segments / take["part"]
+    return path.is_file() and hash_file(path) == take["result"].get("sha256")
 
 
 def recover_takes(directory: RunDirectory, max_takes: int) -> None:
@@ -193,7 +194,7 @@ def recover_takes(directory: RunDirectory, max_takes: int) -> None:
     for number, state in list(directory.journal.segments.items()):
         wanted = state.takes and state.takes[-1]["another"] and len(state.takes) < max_takes
         judged = state.takes and not wanted and state.state not in ("verified", "done", "failed")
-        if judged and all((directory.segments / take["part"]).is_file() for take in state.takes):
+        if judged:
             place_best_take(directory, number, log)
 
 
@@ -207,9 +208,8 @@ def recover_verified(directory: RunDirectory) -> None:
         part = directory.segments / str(state.result.get("part", "-"))
         for path in (target, part):
             if path.is_file() and hash_file(path) == state.result.get("sha256"):
-                if path != target:
-                    keep_previous(target)
-                    path.replace(target)
+                move_to_name(directory, number, path, target)
+                bring_back_sounds(directory, state.result)
                 log.note_done(
                     number, {key: value for key, value in state.result.items() if key not in ("part", "time")}
                 )

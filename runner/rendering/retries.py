@@ -18,6 +18,7 @@ class Remedy(str, Enum):
     STEP_DOWN = "one step down in resolution"
     NEXT_SEED = "again with the next seed"
     OTHER_SERVER = "back into the queue, and the server is looked after"
+    ASK_ANOTHER = "again on another server"
     GIVE_UP = "given up"
     STOP = "the run stops"
 
@@ -35,7 +36,11 @@ REMEDIES: RetryTable = {
     Failure.OUTPUT_BROKEN: (Remedy.REPEAT, Remedy.REPEAT, Remedy.GIVE_UP),
     # A network that blinks is no segment's fault; one that takes its server down each time must come to an end.
     Failure.SERVER_GONE: (*(Remedy.OTHER_SERVER,) * 20, Remedy.GIVE_UP),
+    # Only failures that count against the segment, see `ServerHealth.counts`.
     Failure.STALLED: (Remedy.OTHER_SERVER, Remedy.OTHER_SERVER, Remedy.GIVE_UP),
+    Failure.DEVICE: (Remedy.OTHER_SERVER, Remedy.OTHER_SERVER, Remedy.GIVE_UP),
+    Failure.SERVER_SICK: (*(Remedy.OTHER_SERVER,) * 20, Remedy.GIVE_UP),
+    Failure.UNFIT: (*(Remedy.OTHER_SERVER,) * 20, Remedy.GIVE_UP),
     Failure.DISK_FULL: (Remedy.STOP,),
     Failure.INTERRUPTED: (Remedy.STOP,),
     Failure.TOO_HOT: (Remedy.STOP,),
@@ -49,6 +54,11 @@ REFERENCE_REMEDIES: RetryTable = {
     Failure.NODE_ERROR: (Remedy.REPEAT, Remedy.GIVE_UP),
     **{failure: (Remedy.GIVE_UP,) for failure, row in REMEDIES.items() if row == (Remedy.STOP,)},
 }
+
+#: Failures that may be this server's alone: another one is asked before anything about the segment is changed.
+ASK_OTHERS_FIRST = frozenset({Failure.NODE_ERROR, Failure.VALIDATION})
+#: Failures that no other server would spare the segment.
+_EVERYWHERE = frozenset({Failure.PREDECESSOR})
 
 #: Short sides of the resolution ladder, in pixels.
 LADDER = (1080, 720, 480)
@@ -76,14 +86,24 @@ class AttemptState:
 
     Attributes:
         attempt: counts submissions that differ; part of the prompt's id.
+        reached: the highest attempt so far, where an earlier one is taken up again.
         may_be_on_server: the server may have this attempt already, from an earlier connection or an earlier runner.
+        canceled: an earlier runner has asked the server to stop it, which may have come too late: if it is finished, it counts.
         failures: how often it has failed in which way.
+        excused: how many of these were the server's fault and do not count.
     """
 
     attempt: int = 0
+    reached: int = 0
     variant: Variant = field(default_factory=Variant)
     may_be_on_server: bool = False
+    canceled: bool = False
     failures: Counter[Failure] = field(default_factory=Counter)
+    excused: Counter[Failure] = field(default_factory=Counter)
+
+    def count(self, failure: Failure) -> int:
+        """How often it has failed in this way, as far as that counts against it."""
+        return self.failures[failure] - self.excused[failure]
 
     def begin_next(self, variant: Variant | None = None) -> None:
         """Begin another attempt, under a prompt id of its own.
@@ -91,17 +111,18 @@ class AttemptState:
         Args:
             variant: None keeps the one of the last attempt.
         """
-        self.attempt += 1
-        self.may_be_on_server = False
+        self.attempt = max(self.attempt, self.reached) + 1
+        self.may_be_on_server = self.canceled = False
         self.variant = variant or self.variant
 
-    def apply(self, remedy: Remedy, size: tuple[int, int]) -> None:
+    def apply(self, remedy: Remedy, size: tuple[int, int], *, ended: bool = False) -> None:
         """Begin the attempt that a remedy asks for.
 
         Args:
             size: the size that was tried.
+            ended: the prompt has ended on the server, which knows its id as a failed one from now on.
         """
-        if remedy is Remedy.OTHER_SERVER:
+        if remedy in (Remedy.OTHER_SERVER, Remedy.ASK_ANOTHER) and not ended:
             return  # the same attempt: what the server has made of it is found again
         if remedy is Remedy.NEXT_SEED:
             self.begin_next(self.variant.with_next_seed())
@@ -120,19 +141,25 @@ def segment_remedies(retries: int) -> RetryTable:
     return {**REMEDIES, Failure.NODE_ERROR: (Remedy.NEXT_SEED,) * retries + (Remedy.GIVE_UP,)}
 
 
-def choose_remedy(failure: Failure, times: int, table: RetryTable, size: tuple[int, int]) -> Remedy:
+def choose_remedy(
+    failure: Failure, times: int, table: RetryTable, size: tuple[int, int], *, others: bool = False, away: bool = False
+) -> Remedy:
     """The remedy for a failure.
 
     Args:
         times: how often this segment or image has failed in this way, this time included.
         table: `segment_remedies` or `REFERENCE_REMEDIES`.
         size: the size that was tried.
+        others: a server in good standing has not failed with it yet.
+        away: another server that has not failed with it yet is set aside, and may come back.
     """
     row = table[failure]
-    remedy = row[min(times, len(row)) - 1]
+    remedy = row[min(max(times, 1), len(row)) - 1]
     if remedy is Remedy.STEP_DOWN and step_down(size) is None:
-        return Remedy.GIVE_UP
-    return remedy
+        remedy = Remedy.GIVE_UP
+    asked = others and failure in ASK_OTHERS_FIRST
+    last = remedy is Remedy.GIVE_UP and failure not in _EVERYWHERE and (others or away)
+    return Remedy.ASK_ANOTHER if asked or last else remedy
 
 
 def step_down(size: tuple[int, int]) -> tuple[int, int] | None:

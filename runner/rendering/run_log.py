@@ -12,21 +12,27 @@ from typing import Any
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.thermal.guard import Decision, format_wait
 from custom_nodes.videogen.media.film.compile import FilmReport
+from custom_nodes.videogen.media.probe import hash_file
 
+from ..state.event import Event
 from ..state.events import (
     AttemptFailed,
-    Event,
     FilmDone,
+    ReferenceCancelled,
     ReferenceFailed,
     ReferenceSubmitted,
     RunInterrupted,
     RunnerError,
+    SegmentAdopted,
     SegmentCancelled,
     SegmentDone,
     SegmentFailed,
     SegmentFetched,
     SegmentFound,
+    SegmentRekeyed,
+    SegmentRestored,
     SegmentRunning,
+    SegmentsStale,
     SegmentSubmitted,
     SegmentTake,
     SegmentVerified,
@@ -34,12 +40,16 @@ from ..state.events import (
     ServerHot,
     ServerLeft,
     ServerRecovered,
+    ServerSetAside,
 )
 from ..state.journal import Journal
 from ..state.progress import Display
 from .failures import Failure
 from .retries import Remedy
 from .scheduler import Task
+
+#: Characters that are kept of the reason why a server was set aside: a refusal has a line for each node.
+_REASON_LENGTH = 400
 
 Stop = Callable[[VideoGenError], None]
 
@@ -84,7 +94,8 @@ class RunLog:
 
     def say_of(self, task: Task, message: str) -> None:
         """Say something about a segment."""
-        self.say(f"Segment {task.number}/{self.count}: {message}")
+        if self.display is not None:
+            self.say(f"Segment {self.display.place(task.number, self.count)}: {message}")
 
     def show_step(self, task: Task, label: str, fraction: float | None) -> None:
         if self.display is not None:
@@ -128,8 +139,8 @@ class RunLog:
     def note_found(self, task: Task, prompt_id: str, server: str) -> None:
         self.note(SegmentFound(segment=task.number, attempt=task.attempt, prompt_id=prompt_id, server=server))
 
-    def note_cancelled(self, task: Task) -> None:
-        self.note(SegmentCancelled(segment=task.number, attempt=task.attempt))
+    def note_cancelled(self, number: int, attempt: int, *, hung: bool = False) -> None:
+        self.note(SegmentCancelled(segment=number, attempt=attempt, hung=hung))
 
     def note_running(self, task: Task) -> None:
         self.note(SegmentRunning(segment=task.number, attempt=task.attempt))
@@ -141,7 +152,7 @@ class RunLog:
         """An attempt failed.
 
         Args:
-            ended: how the prompt ended on the server (``error``, ``interrupted``), if that is the failure.
+            ended: see `fleet.triage.Incident`.
         """
         self.note(
             AttemptFailed(
@@ -166,6 +177,17 @@ class RunLog:
         """A segment's file is whole; `part` is its temporary name below ``segments/``."""
         self.note(SegmentVerified(segment=number, part=part, result=dict(result)))
 
+    def note_restored(self, number: int, part: str, result: Mapping[str, Any]) -> None:
+        """An earlier result is about to be the segment's file; `part` is where it is, as above."""
+        self.note(SegmentRestored(segment=number, part=part, result=dict(result)))
+
+    def note_adopted(self, number: int, former: str, result: Mapping[str, Any]) -> None:
+        """What is in the place of a verified file is the segment's file; `former` is the hash of the verified one."""
+        self.note(SegmentAdopted(segment=number, former=former, result=dict(result)))
+
+    def note_rekeyed(self, number: int, key: str, former: str) -> None:
+        self.note(SegmentRekeyed(segment=number, key=key, former=former))
+
     def note_done(self, number: int, result: Mapping[str, Any]) -> None:
         self.note(SegmentDone(segment=number, result=dict(result)))
 
@@ -174,7 +196,7 @@ class RunLog:
             SegmentFailed(segment=task.number, key=task.key, code=error.code, message=error.message, hint=error.hint)
         )
 
-    def note_film(self, film: FilmReport, inputs: list[Any], missing: Sequence[int]) -> None:
+    def note_film(self, film: FilmReport, inputs: list[Any], missing: Sequence[int], stale: Sequence[int] = ()) -> None:
         self.note(
             FilmDone(
                 inputs=inputs,
@@ -188,18 +210,34 @@ class RunLog:
                 encoded=film.encoded,
                 encoder=film.encoder,
                 missing=list(missing),
+                notes=list(film.notes),
+                stale=list(stale),
+                sha256=hash_file(film.path),
             )
         )
+
+    def note_stale(self, keys: Mapping[int, str]) -> None:
+        """Segments whose files, of these keys, are older than the story; written when it is not known yet."""
+        known = self.journal.latest.get("segments-stale", {}).get("keys", {})
+        told = {str(number): key for number, key in sorted(keys.items())}
+        if told != known:
+            self.note(SegmentsStale(keys=told))
 
     # ------------------------------------------------------------------ reference images
 
     def note_reference_submitted(self, name: str, prompt_id: str, server: str) -> None:
         self.note(ReferenceSubmitted(name=name, prompt_id=prompt_id, server=server))
 
-    def note_reference_failed(self, name: str, failure: Failure, error: VideoGenError) -> None:
-        self.note(ReferenceFailed(name=name, failure=failure.value, message=error.message))
+    def note_reference_cancelled(self, name: str, prompt_id: str) -> None:
+        self.note(ReferenceCancelled(name=name, prompt_id=prompt_id))
+
+    def note_reference_failed(self, name: str, failure: Failure, error: VideoGenError, prompt_id: str | None) -> None:
+        self.note(ReferenceFailed(name=name, failure=failure.value, message=error.message, prompt_id=prompt_id))
 
     # ------------------------------------------------------------------ servers, and the run itself
+
+    def note_set_aside(self, server: str, error: VideoGenError) -> None:
+        self.note(ServerSetAside(server=server, message=" ".join(error.message.split())[:_REASON_LENGTH]))
 
     def note_recovered(self, server: str) -> None:
         self.note(ServerRecovered(server=server))

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any, NamedTuple
 
 from custom_nodes.videogen.core.errors import VideoGenError
 
+from .failures import SERVER_FAILURES, Failure
+from .fleet.health import ServerHealth
+from .fleet.loads import ServerLoad, choose_server, fastest_of
 from .retries import AttemptState
 
-#: Weight of a new measurement in the moving average of a server's seconds a segment.
-_EMA_WEIGHT = 0.4
+#: Seconds that a server that has finished a prompt waits at most for another one that is about to submit it again.
+_RECLAIM_SECONDS = 30.0
+
+
+class Setback(NamedTuple):
+    """Why a server has failed with a segment."""
+
+    failure: Failure
+    message: str
 
 
 @dataclass
@@ -24,57 +35,25 @@ class Task(AttemptState):
 
     Attributes:
         key: of its job.
+        id_key: the key that the ids of its prompts are made of, where that is a former one.
         depends_on: number of the segment whose file it begins from, or None.
+        submitted_to: the server that an earlier runner gave it to, as the journal names it; "" for none.
+        left_behind: former submissions whose end is not known, as the journal has them.
+        reserved_for: the server that has its prompt already, and that renders it while it is there; "" for any.
+        failed_on: servers that have failed with it, and why: others are preferred.
+        exhausted: every server that has tried it has done so often enough: only the others may go on.
     """
 
     number: int
     key: str
     depends_on: int | None = None
+    id_key: str = ""
     queued_at: float = field(default_factory=time.monotonic)
-
-
-@dataclass
-class ServerLoad:
-    """The state of a server, as far as it is known.
-
-    Attributes:
-        seconds: that it takes for a segment; None before its first one.
-        free_at: when it should have finished its segment, on the monotonic clock.
-        waiting: prompts of other clients in its queue.
-        busy: it renders a segment of this run.
-        suspended_reason: why it gets no more tasks, until it is back; "" while it gets them.
-        removed: it will not come back.
-    """
-
-    seconds: float | None = None
-    free_at: float = 0.0
-    waiting: int = 0
-    busy: bool = False
-    suspended_reason: str = ""
-    removed: bool = False
-
-
-def choose_server(loads: Mapping[str, ServerLoad], now: float) -> str | None:
-    """The server that would finish one more segment first: its queue, then one segment at its measured pace.
-
-    A server that has not been measured yet counts as fast as the fastest one, so that it gets a chance.
-    """
-    fastest = fastest_of(loads)
-
-    def finish(name: str) -> float:
-        load = loads[name]
-        seconds = fastest if load.seconds is None else load.seconds
-        free_at = load.free_at if load.busy else now
-        # One that is late is assumed to take as long again: a server that hangs must not keep others idle.
-        return max(free_at, now + (now - free_at)) + (load.waiting + 1) * seconds
-
-    usable = [name for name, load in loads.items() if not load.suspended_reason]
-    return min(usable, key=finish, default=None)
-
-
-def fastest_of(loads: Mapping[str, ServerLoad]) -> float:
-    """Seconds per segment of the fastest measured server; a guess, when none was measured."""
-    return min((load.seconds for load in loads.values() if load.seconds is not None), default=1.0)
+    submitted_to: str = ""
+    left_behind: list[dict[str, Any]] = field(default_factory=list)
+    reserved_for: str = ""
+    failed_on: dict[str, Setback] = field(default_factory=dict)
+    exhausted: bool = False
 
 
 class Scheduler:
@@ -85,14 +64,23 @@ class Scheduler:
         self._open = {task.number for task in tasks}
         self._done = set(done)
         self._given_up: set[int] = set()
+        #: Which server a task that was taken is with, and the tasks whose outcome is being dealt with there.
+        self._owners: dict[int, str] = {}
+        self._settling: set[int] = set()
+        self._under_way: set[int] = set()
         self._changed = threading.Condition()
         self.loads: dict[str, ServerLoad] = {}
         self.error: VideoGenError | None = None
         self._stopped = threading.Event()
 
-    def add_server(self, name: str) -> None:
+    def add_server(self, name: str, *, restarts: bool = False) -> None:
+        """Hand out tasks to one more server.
+
+        Args:
+            restarts: it is ours, and started again when it fails.
+        """
         with self._changed:
-            self.loads[name] = ServerLoad()
+            self.loads[name] = ServerLoad(health=ServerHealth(restarts))
 
     @property
     def stopped(self) -> bool:
@@ -114,6 +102,8 @@ class Scheduler:
                 task = self._next_for(server)
                 if task is not None:
                     self._pending.remove(task)
+                    task.reserved_for = ""
+                    self._owners[task.number] = server
                     load = self.loads[server]
                     seconds = fastest_of(self.loads) if load.seconds is None else load.seconds
                     load.busy, load.free_at = True, time.monotonic() + seconds
@@ -126,13 +116,40 @@ class Scheduler:
         # which none of the first hundred falls is so slow that it had better wait.
         loads = {name: replace(load) for name, load in self.loads.items()}
         now = time.monotonic()
-        loads[server].busy = False
-        for task in islice((task for task in self._pending if self._is_ready(task)), 100):
-            chosen = choose_server(loads, now)
-            if chosen is None or chosen == server:
-                return task if chosen else None
-            loads[chosen].waiting += 1
+        own = loads[server]
+        own.busy = False
+        if not own.usable:
+            return None
+        ready = [task for task in self._pending if self._is_ready(task)]
+        for task in ready:
+            if task.reserved_for == server:
+                return task
+        doubts = own.health.doubts
+        if doubts:
+            ready.sort(key=lambda task: task.number in doubts)
+        for task in islice(ready, 100):
+            chosen = choose_server({name: load for name, load in loads.items() if self._may_take(task, name)}, now)
+            if chosen == server:
+                return task
+            if chosen is not None:
+                loads[chosen].waiting += 1
         return None
+
+    def _may_take(self, task: Task, server: str) -> bool:
+        """Whether a server may render a task, or has to leave it to another one."""
+        if task.reserved_for and task.reserved_for != server and self.loads[task.reserved_for].usable:
+            return False
+        if not self._has_tried(task, server):
+            return True
+        untried = [load for name, load in self.loads.items() if not self._has_tried(task, name) and not load.removed]
+        if task.exhausted:
+            return not untried
+        return not any(load.in_good_standing for load in untried)
+
+    def _has_tried(self, task: Task, server: str) -> bool:
+        """Whether a server has failed with a task; it has not where only the server failed, and has finished something since."""
+        setback = task.failed_on.get(server)
+        return setback is not None and not (setback.failure in SERVER_FAILURES and self.loads[server].health.trusted)
 
     def _is_ready(self, task: Task) -> bool:
         if task.depends_on is None or task.depends_on in self._done:
@@ -140,11 +157,11 @@ class Scheduler:
         # If the segment that it begins from was given up, it cannot be rendered: its worker finds out and reports that.
         return task.depends_on in self._given_up or task.depends_on not in self._open
 
-    def finish(self, task: Task, server: str, seconds: float) -> None:
-        """Mark a task as done; `seconds` is what the server took for it."""
+    def finish(self, task: Task, server: str, seconds: float | None) -> None:
+        """Mark a task as done; `seconds` is what the server took for it, or None when an earlier take is used."""
         with self._changed:
-            load = self.loads[server]
-            load.seconds = seconds if load.seconds is None else load.seconds * (1 - _EMA_WEIGHT) + seconds * _EMA_WEIGHT
+            if seconds is not None:
+                self.loads[server].note_finished(seconds)
             self._close(task)
             self._done.add(task.number)
             self._changed.notify_all()
@@ -152,9 +169,7 @@ class Scheduler:
     def put_back(self, task: Task) -> None:
         """Try a task again, on whichever server it fits."""
         with self._changed:
-            if task not in self._pending:
-                self._pending.append(task)
-                self._pending.sort(key=lambda one: one.number)
+            self._return(task)
             self._changed.notify_all()
 
     def give_up(self, task: Task) -> None:
@@ -163,10 +178,111 @@ class Scheduler:
             self._given_up.add(task.number)
             self._changed.notify_all()
 
+    def is_open(self, task: Task) -> bool:
+        """Whether a task is neither done nor given up."""
+        with self._changed:
+            return task.number in self._open
+
     def is_waiting(self, task: Task) -> bool:
         """Whether a task that was put back has not been taken again."""
         with self._changed:
             return task in self._pending
+
+    # ------------------------------------------------------------------ whose task it is
+
+    def owns(self, task: Task, server: str) -> bool:
+        """Whether a task that a server has taken is still its own: another one may have had it finished already."""
+        with self._changed:
+            return self._owners.get(task.number) == server
+
+    def mark_under_way(self, task: Task) -> None:
+        """A task's prompt is on its server: from now on it can be taken from there, see `reclaim`."""
+        with self._changed:
+            self._under_way.add(task.number)
+            self._changed.notify_all()
+
+    def settle(self, task: Task, server: str) -> bool:
+        """Begin to deal with the outcome of a task's prompt, which ends when it is finished, put back or given up.
+
+        Returns:
+            Whether the task is still the server's own.
+        """
+        with self._changed:
+            if self._owners.get(task.number) != server:
+                return False
+            self._settling.add(task.number)
+            self._changed.notify_all()
+            return True
+
+    def reclaim(self, task: Task, server: str, attempt: int, *, finished: bool) -> bool:
+        """Reserve a task for a server that has come back and still has its prompt.
+
+        A task that waits is reserved. One that another server renders meanwhile is taken from there only if its prompt is
+        `finished` here.
+
+        Args:
+            attempt: of that prompt.
+
+        Returns:
+            Whether the server will get the task.
+        """
+        number = task.number
+
+        def known() -> bool:  # whether the other server's thread can still be about to submit it
+            return self.stopped or number not in self._owners or number in self._under_way | self._settling
+
+        with self._changed:
+            if not self._changed.wait_for(known, _RECLAIM_SECONDS if finished else 0):
+                return False
+            waiting = task in self._pending
+            taken = finished and number in self._owners and number not in self._settling
+            if self.stopped or task.attempt != attempt or not (waiting or taken):
+                return False
+            self._return(task)
+            task.reserved_for = server
+            self._changed.notify_all()
+            return True
+
+    # ------------------------------------------------------------------ servers
+
+    def judge(self, task: Task, server: str, failure: Failure, signature: str, *, last: bool) -> Failure:
+        """Note a failure of a prompt, and decide whether it is the server's; see `ServerHealth.judge`."""
+        with self._changed:
+            others = [load.health for name, load in self.loads.items() if name != server]
+            health = self.loads[server].health
+            failure, wronged = health.judge(task.number, task, failure, signature, last=last, others=others)
+            for trial in wronged:
+                trial.excuse(waiting=trial.state is task or trial.state in self._pending)
+            return failure
+
+    def note_success(self, server: str) -> None:
+        """A server has finished a prompt whose file is whole."""
+        with self._changed:
+            self.loads[server].health.note_success()
+
+    def explain_removed(self, last: VideoGenError) -> VideoGenError:
+        """The error of a run whose servers are all gone: that of the `last` one, with the reasons of all where there are more."""
+        with self._changed:
+            reasons = {name: load.suspended_reason for name, load in self.loads.items()}
+        if len(reasons) < 2:
+            return last
+        lines = "\n".join(f"  - {name}: {reason}" for name, reason in reasons.items())
+        return VideoGenError(last.code, f"none of the servers can be used any more:\n{lines}", last.hint)
+
+    def counts(self, server: str, failure: Failure) -> bool:
+        """See `ServerHealth.counts`."""
+        with self._changed:
+            return self.loads[server].health.counts(failure)
+
+    def others_for(self, task: Task, server: str) -> tuple[bool, bool]:
+        """Whether other servers have not tried a task yet: some in good standing, some that are there or may come back."""
+        with self._changed:
+            untried = [
+                load
+                for name, load in self.loads.items()
+                if name != server and not self._has_tried(task, name) and not load.removed
+            ]
+            return any(load.in_good_standing for load in untried), bool(untried)
 
     def free_server(self, server: str, foreign: int = 0) -> None:
         """Mark a server as idle; `foreign` prompts of other clients wait in its queue."""
@@ -175,10 +291,16 @@ class Scheduler:
             self.loads[server].waiting = foreign
             self._changed.notify_all()
 
-    def suspend(self, server: str, reason: str) -> None:
-        """Give a server no more tasks, until `resume`."""
+    def suspend(self, server: str, reason: str, *, failed: bool = False) -> None:
+        """Give a server no more tasks, until `resume`.
+
+        Args:
+            failed: it is on probation then, until it has finished something.
+        """
         with self._changed:
             self.loads[server].suspended_reason = reason
+            if failed:
+                self.loads[server].health.distrust()
             self._changed.notify_all()
 
     def resume(self, server: str) -> None:
@@ -215,3 +337,15 @@ class Scheduler:
 
     def _close(self, task: Task) -> None:
         self._open.discard(task.number)
+        self._release(task)
+
+    def _return(self, task: Task) -> None:
+        self._release(task)
+        if task not in self._pending:
+            self._pending.append(task)
+            self._pending.sort(key=lambda one: one.number)
+
+    def _release(self, task: Task) -> None:
+        self._owners.pop(task.number, None)
+        self._settling.discard(task.number)
+        self._under_way.discard(task.number)

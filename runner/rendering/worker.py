@@ -12,14 +12,16 @@ from custom_nodes.videogen.core.thermal.guard import Action, Decision
 from custom_nodes.videogen.core.thermal.wait import Pause, wait_while_hot
 from custom_nodes.videogen.core.video.quality import Quality
 
+from ..comfyui.bounds.limits import limit_for_segment
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
 from .attempts import Attempts
-from .collect import fetch_outputs, verify_output
-from .failures import SERVER_FAILURES, Failure, classify_error, classify_outcome, explain_outcome
+from .collect import fetch_outputs, require_all_pictures, verify_output
+from .failures import Failure, classify_error, classify_outcome, explain_outcome, sign_failure
+from .fleet.triage import Incident, Triage
 from .jobs import Job
 from .results import RenderedFile, SegmentResults
-from .retries import Remedy, choose_remedy, segment_remedies
+from .retries import Remedy
 from .run_log import RunLog
 from .scheduler import Scheduler, Task
 from .takes.measurement import read_measurement
@@ -47,7 +49,17 @@ class RenderSettings:
 
 
 class StopWaitingError(Exception):
-    """The run has ended meanwhile."""
+    """The run has ended meanwhile, or another server has finished the segment."""
+
+
+@dataclass(frozen=True)
+class _LeftBehind:
+    """A prompt that may still be on the server, which went away before its outcome was known."""
+
+    task: Task
+    attempt: int
+    prompt_id: str
+    stalled: bool = False
 
 
 class Worker(threading.Thread):
@@ -70,6 +82,7 @@ class Worker(threading.Thread):
         self.server, self.scheduler, self.attempts = server, scheduler, attempts
         self.results, self.log, self.settings = results, log, settings
         self._collecting: threading.Thread | None = None
+        self._left_behind: list[_LeftBehind] = []
         self._thermal = ServerThermalMonitor()
 
     def run(self) -> None:
@@ -144,18 +157,32 @@ class Worker(threading.Thread):
         began = time.monotonic()
         size = None
         try:
+            if self.attempts.find_result(task):
+                self.results.note_kept(task)
+                self.scheduler.finish(task, self.server.name, None)
+                return
             job = self.attempts.prepare(task, self.server.session)
             size = job.plan.size
             prompt_id = self.attempts.submit(task, job, self.server.session, self.server.name)
+            self.scheduler.mark_under_way(task)
             outcome = self._wait(task, job, prompt_id)
         except StopWaitingError:
             return
         except VideoGenError as error:
-            self._fail(task, classify_error(error), error, size)
+            if self.scheduler.settle(task, self.server.name):
+                found = self._look_again(error)
+                self._fail(task, Incident(classify_error(found), found, size or self.attempts.maker.story.size))
+            return
+        if not self.scheduler.settle(task, self.server.name):
+            return
+        if outcome.status != "success" and task.canceled:
+            task.begin_next()  # it has ended as an earlier runner had asked it to
+            self.scheduler.put_back(task)
             return
         if outcome.status != "success":
             failure = classify_outcome(outcome)
-            self._fail(task, failure, explain_outcome(failure, outcome), size, ended=outcome.status)
+            reason = explain_outcome(failure, outcome)
+            self._fail(task, Incident(failure, reason, job.plan.size, outcome.status, sign_failure(outcome)))
             return
         self._finish_collecting()
         times = {"queued": began - task.queued_at, "executed": outcome.executed or time.monotonic() - began}
@@ -167,18 +194,24 @@ class Worker(threading.Thread):
 
     def _wait(self, task: Task, job: Job, prompt_id: str) -> Outcome:
         def check() -> None:
+            if not owned():  # another server has finished it, which had been away
+                self.server.session.client.cancel(prompt_id)
+                raise StopWaitingError
             if self.scheduler.stopped:
-                self.log.note_cancelled(task)
+                self.log.note_cancelled(task.number, task.attempt)
                 self.server.session.client.cancel(prompt_id)
                 raise StopWaitingError
             self.server.check()
+
+        def owned() -> bool:
+            return self.scheduler.owns(task, self.server.name)
 
         return self.server.session.wait(
             prompt_id,
             job.graph,
             stall=self.settings.stall,
             check=check,
-            on_start=lambda: self.log.note_running(task),
+            on_start=lambda: self.log.note_running(task) if owned() else None,
             on_step=lambda label, fraction: self.log.show_step(task, label, fraction),
         )
 
@@ -191,6 +224,7 @@ class Worker(threading.Thread):
             self.log.note_crash(error)
         else:
             self.server.note_success()
+            self.scheduler.note_success(self.server.name)
             if done:
                 self.scheduler.finish(task, self.server.name, times["executed"])
             else:
@@ -201,79 +235,126 @@ class Worker(threading.Thread):
         """Fetch, verify and take in the outputs of a prompt; whether the segment is done, see `SegmentResults.accept`."""
         began = time.monotonic()
         folder = self.attempts.segments_folder
-        fetched = fetch_outputs(self.server.session.client, outcome, folder, job.plan.file_stem)
+        most = limit_for_segment(job.plan.size, job.plan.frames)
+        fetched = fetch_outputs(self.server.session.client, outcome, folder, job.plan.file_stem, job.output_node, most)
         times["transferred"] = time.monotonic() - began
         self.log.note_fetched(task, fetched.bytes)
+        require_all_pictures(fetched, job, outcome)
         file = verify_output(fetched, job.plan, self.settings.quality, folder)
         times["verified"] = time.monotonic() - began - times["transferred"]
         seconds = {name: round(value, 3) for name, value in times.items()}
-        rendered = RenderedFile(file, job, fetched.record, seconds, self.server.name, read_measurement(outcome))
+        rendered = RenderedFile(file, job, fetched.clip, seconds, self.server.name, read_measurement(outcome))
         return self.results.accept(task, rendered)
 
     def _fail_collecting(self, task: Task, job: Job, error: VideoGenError) -> None:
         # The worker itself finds out that a server is gone, and brings it back; two threads must not do that at once.
         failure = classify_error(error)
+        ended = ""
         if failure is Failure.OUTPUT_BROKEN:
+            ended = "success"  # the prompt is over, however little has come of it
             for part in self.attempts.segments_folder.glob(f".{job.plan.file_stem}-*"):
                 part.unlink(missing_ok=True)
+        if failure is Failure.SERVER_GONE:
+            # It has finished this: once it is back, nothing has to be rendered again.
+            task.reserved_for = self.server.name
+            self._left_behind.append(_LeftBehind(task, task.attempt, self.attempts.prompt_id(task)))
         try:
-            self._fail(task, failure, error, job.plan.size, recover=False)
+            self._fail(task, Incident(failure, error, job.plan.size, ended), recover=False)
         except VideoGenError:
             pass  # the journal or a file cannot be written, which has stopped the run
         except Exception as problem:  # an internal error must not leave the run hanging
             self.log.note_crash(problem)
 
-    def _fail(
-        self,
-        task: Task,
-        failure: Failure,
-        error: VideoGenError,
-        size: tuple[int, int] | None,
-        *,
-        ended: str = "",
-        recover: bool = True,
-    ) -> None:
-        """Do what the table in `retries` says about a failure.
+    def _look_again(self, error: VideoGenError) -> VideoGenError:
+        """For a graph that the server refuses: what it lacks by now, else the refusal."""
+        if classify_error(error) is Failure.VALIDATION:
+            try:
+                self.server.look_again()
+            except VideoGenError as found:
+                return found
+        return error
+
+    def _fail(self, task: Task, incident: Incident, *, recover: bool = True) -> None:
+        """Do what `Triage` decides about a failure.
 
         Args:
-            ended: how the prompt ended on the server (``error``, ``interrupted``), if that is the failure.
             recover: get the server back, when it is the server that failed.
 
         Raises:
             VideoGenError: when the server will not come back.
         """
         name = self.server.name
-        prompt_id = self.attempts.prompt_id(task)
-        task.failures[failure] += 1
-        size = size or self.attempts.maker.story.size
-        remedy = choose_remedy(failure, task.failures[failure], segment_remedies(self.settings.retries), size)
-        if failure is Failure.VALIDATION and not self.results.rendered:
-            # The server refuses the very first graph: it would refuse all of them.
-            remedy = Remedy.STOP
-        server_failed = failure in SERVER_FAILURES and recover
-        if server_failed:
-            self.scheduler.suspend(name, error.message.splitlines()[0])
-        self.log.note_failure(task, failure, remedy, error, ended)
+        stalled = incident.failure is Failure.STALLED
+        left = _LeftBehind(task, task.attempt, self.attempts.prompt_id(task), stalled)
+        triage = Triage(self.scheduler, self.settings.retries)
+        decision = triage.decide(task, name, incident, rendered=bool(self.results.rendered))
+        remedy, error = decision.remedy, decision.error
+        if decision.set_aside and recover:
+            self.scheduler.suspend(name, error.message.splitlines()[0], failed=True)
+            self.log.note_set_aside(name, error)
+        self.log.note_failure(task, decision.failure, remedy, error, incident.ended)
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
             self.scheduler.stop(error)
         elif remedy is Remedy.GIVE_UP and self._accept_best_take(task):
             # An earlier take is there, which had only fallen short of a threshold.
-            self.scheduler.finish(task, name, self.scheduler.loads[name].seconds or 1.0)
+            self.scheduler.finish(task, name, None)
         elif remedy is Remedy.GIVE_UP:
             self.results.give_up(task, error)
             self.scheduler.give_up(task)
         else:
             if remedy is Remedy.FREE_AND_REPEAT:
                 self.server.session.client.free()
-            task.apply(remedy, size)
+            task.apply(remedy, incident.size, ended=bool(incident.ended))
             self.scheduler.put_back(task)
-        if server_failed and self.server.recover(error, self.scheduler.sleep, self.log.say):
-            if not self.scheduler.is_waiting(task):
-                # Another server has it now, or it was given up: the prompt that may wait or run here is not wanted any more.
-                self.server.session.client.cancel(prompt_id)
-            self.log.note_recovered(name)
-            self.scheduler.resume(name)
+        if decision.leaves:
+            raise error
+        if decision.set_aside and recover:
+            self._left_behind.append(left)
+            self._recover(error)
+
+    def _recover(self, error: VideoGenError) -> None:
+        """Get the server back, and what it has of our prompts."""
+        try:
+            back = not self.scheduler.wait_finished(0) and self.server.recover(
+                error, self.scheduler.sleep, self.log.say
+            )
+        except VideoGenError:
+            self._abandon()
+            raise
+        if not back:
+            self._abandon()
+            return
+        while self._left_behind:
+            self._reclaim(self._left_behind.pop())
+        self.log.note_recovered(self.server.name)
+        self.scheduler.resume(self.server.name)
+
+    def _abandon(self) -> None:
+        """Cancel the prompts that nobody waits for any more, and those that hang here: the next runner should not either."""
+        for left in self._left_behind:
+            task = left.task
+            if left.stalled and task.attempt == left.attempt and self.scheduler.is_waiting(task):
+                self.log.note_cancelled(task.number, task.attempt, hung=True)
+            elif self.scheduler.is_open(task):
+                continue
+            self.server.session.client.cancel(left.prompt_id)
+
+    def _reclaim(self, left: _LeftBehind) -> None:
+        """Take a prompt's segment back if the server still has it, or cancel the prompt: another server has the segment now."""
+        session, name = self.server.session, self.server.name
+        try:
+            found = session.find(left.prompt_id)
+        except VideoGenError:
+            return  # it is gone again, which its next segment will find out
+        finished = found == "success"
+        hangs = left.stalled and self.scheduler.others_for(left.task, name)[0]  # another server had better take it
+        if finished or (found == "queued" and not hangs):
+            wanted = self.scheduler.reclaim(left.task, name, left.attempt, finished=finished)
+        else:
+            wanted = False
+        if found == "queued" and not wanted:
+            session.client.cancel(left.prompt_id)
 
     def _accept_best_take(self, task: Task) -> bool:
         try:
@@ -299,7 +380,7 @@ class Worker(threading.Thread):
         with contextlib.suppress(VideoGenError):  # a journal that cannot be written stops the run by itself
             self.log.note_server_left(self.server.name, error)
         if self.scheduler.remove(self.server.name, error.message.splitlines()[0]):
-            self.scheduler.stop(error)
+            self.scheduler.stop(self.scheduler.explain_removed(error))
 
 
 def _ignore_pause(pause: Pause) -> None:

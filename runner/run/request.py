@@ -10,6 +10,7 @@ from custom_nodes.videogen.core.errors import SEGMENTS_FAILED, VideoGenError
 from custom_nodes.videogen.media.film.compile import FilmReport
 from custom_nodes.videogen.media.story_file import LoadedStory
 
+from ..state.run_directory import KEEP_RESULTS
 from ..workflows.workflow import Workflow
 
 
@@ -29,10 +30,12 @@ class RunRequest:
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
         takes: how many takes a segment may have, where the workflow measures its continuity; the best one is kept.
         fresh: render everything again.
+        keep_results: bytes of replaced results that are kept for the case that their text is wanted again.
         film: make the film.
-        strict: make no film when a segment is missing.
+        strict: make no film when a segment is missing or older than the story.
         stall: seconds without progress after which a server counts as hung.
         patience: seconds to wait for a remote server that went away.
+        adopt: take files that are there in place of verified ones, instead of rendering their segments again.
         references: the workflow that draws missing reference images; None: they are not drawn.
     """
 
@@ -48,10 +51,12 @@ class RunRequest:
     retries: int = 2
     takes: int = 3
     fresh: bool = False
+    keep_results: int = KEEP_RESULTS
     film: bool = True
     strict: bool = False
     stall: float = 900.0
     patience: float = 600.0
+    adopt: bool = False
     references: Workflow | None = None
 
     @property

@@ -6,13 +6,15 @@ import shlex
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.redaction import hide_in_arguments, hide_in_setting
 from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.media.film.compile import FilmReport
 
-from ..rendering.film import done_files, update_film
-from ..reports.command_line import hide_secrets
+from ..rendering.film import HOW_TO_RENDER_STALE, describe_stale, done_files, find_stale, update_film
+from ..rendering.replaced_files import HOW_TO_RENDER_REPLACED, describe_replaced, find_replaced
 from ..reports.report import report_run, write_report
 from ..state.events import RunnerError
 from ..state.progress import Display
@@ -20,29 +22,44 @@ from ..state.run_directory import RunDirectory
 from .request import RunRequest
 
 
-def write_record(directory: RunDirectory, request: RunRequest, versions: dict[str, str]) -> None:
-    """Write ``run.json``: the run's request, and the versions that render it."""
+def write_record(
+    directory: RunDirectory,
+    request: RunRequest,
+    versions: dict[str, str],
+    choices: dict[str, str],
+    workflow: dict[str, Any] | None = None,
+) -> None:
+    """Write ``run.json``: the run's request, and the versions that render it.
+
+    Args:
+        choices: what nodes' *auto* stands for in this directory, see `settle_choices`.
+        workflow: the record of the same workflow, as an earlier run has written it: it knew which widgets are secrets, which
+            only a server can tell.
+    """
     story = request.loaded.story
     record = {
         "format": 1,
         "run_id": directory.run_id,
         "title": story.title,
-        "command": shlex.join(["videogen", *hide_secrets(sys.argv[1:])]),
+        "command": shlex.join(["videogen", *hide_in_arguments(sys.argv[1:])]),
         "folder": str(Path.cwd()),
         "story": request.loaded.data,
         "workflow": {
+            **(workflow or {"graph": request.workflow.ui or request.workflow.api}),
             "path": str(request.workflow.path),
-            "graph": request.workflow.ui or request.workflow.api,
         },
         "settings": {
             "quality": story.quality,
-            "set": request.settings,
+            "set": [hide_in_setting(text) for text in request.settings],
             "bind": request.bindings,
             "retries": request.retries,
+            "keep_results": request.keep_results,
         },
+        **({"choices": choices} if choices else {}),
         "versions": versions,
     }
-    directory.write_json("run.json", record)
+    # The story is the user's own text, of which nothing may be lost: the film is made of it again.
+    directory.write_json("run.json", record, keep=("story",))
 
 
 def make_film(directory: RunDirectory, request: RunRequest, display: Display) -> FilmReport | None:
@@ -53,6 +70,8 @@ def make_film(directory: RunDirectory, request: RunRequest, display: Display) ->
     untried = [number for number in numbers if number not in done and journal.segment(number).state != "failed"]
     if untried:
         # A run of four segments of 33 is not meant to end in a film of slates.
+        if stale := find_stale(journal):
+            display.say(f"Note: {describe_stale(stale)}. {HOW_TO_RENDER_STALE}")
         display.say(
             f"No film yet, segments {format_selection(untried)} are not rendered;"
             f" `videogen film {directory.path}` makes one with slates in their place"
@@ -61,7 +80,11 @@ def make_film(directory: RunDirectory, request: RunRequest, display: Display) ->
     if not done or (request.strict and len(done) < len(story.segments)):
         display.say("No film: segments are missing" + (" (--strict)" if done else ""))
         return None
-    return update_film(directory, story, display)
+    if replaced := find_replaced(directory.path, journal.segments):
+        # Of segments that this run was not to render.
+        display.say(f"No film: {describe_replaced(replaced)}. {HOW_TO_RENDER_REPLACED}")
+        return None
+    return update_film(directory, story, display, strict=request.strict)
 
 
 def write_run_report(directory: RunDirectory, display: Display) -> None:

@@ -20,7 +20,7 @@ from ..setup.versions import COMFYUI_AT_LEAST
 from ..workflows.workflow import Workflow
 from .request import RunRequest
 
-#: The first with the node schema that the pack is written in (comfy_api.latest).
+#: The pack is not tested with older ones.
 OLDEST_COMFYUI = tuple(map(int, COMFYUI_AT_LEAST.split(".")))
 
 
@@ -61,6 +61,13 @@ class ServerConnections:
         """
         return self._connect_to_named() if self.request.servers else self._start_own()
 
+    def leave_out(self, name: str, reason: VideoGenError) -> None:
+        """Use a server no more that was connected."""
+        self.say(f"{name} is left out: {reason.message}")
+        for server in [server for server in self.servers if server.name == name]:
+            self.servers.remove(server)
+            server.close()
+
     def close(self) -> None:
         """Close all connections; stop the server that was started."""
         for server in self.servers:
@@ -73,8 +80,10 @@ class ServerConnections:
     def _start_own(self) -> Session:
         installation = find_installation()
         self.embedded = EmbeddedServer(installation, self.folder)
-        own = OwnServer(self.embedded)
+        own = OwnServer(self.embedded, self.say)
         self.servers = [own]
+        # What a runner that was killed has left, or what somebody else has put there: links that a node would write through.
+        self.embedded.discard_files()
         self.say(f"Starting ComfyUI {installation.version} …")
         started = time.monotonic()
         session = own.connect()
@@ -83,16 +92,23 @@ class ServerConnections:
 
     def _connect_to_named(self) -> Session:
         first_error: VideoGenError | None = None
+        known: dict[str, str] = {}
         for url in self.request.servers:
             server = RemoteServer(ComfyClient(url, self.request.headers), self.request.patience)
             try:
                 require_pack(server.connect(), self.request.workflow)
+                # By another name or address it would get two prompts at once, and count twice where servers are compared.
+                identity = server.session.client.server_id() if len(self.request.servers) > 1 else ""
+                if identity and known.setdefault(identity, server.name) != server.name:
+                    self.say(f"{server.name} is the same server as {known[identity]}, which is used once")
+                    server.close()
+                    continue
                 self.servers.append(server)
             except VideoGenError as error:
                 server.close()
                 first_error = first_error or error
                 if len(self.request.servers) > 1:
-                    self.say(f"{url} is left out: {error.message}")
+                    self.say(f"{server.name} is left out: {error.message}")
         if not self.servers:
             assert first_error is not None
             raise first_error

@@ -7,66 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
-#: Fields of a record in addition to those of its event.
-ENVELOPE = ("event", "time")
+from .event import ENVELOPE, EVENTS, Event, UnknownEvent, require_types
+from .file_fields import require_own_files
 
+#: The last second of the year 9998: nothing later can be shown in every time zone.
+_LAST_TIME = 253_370_764_800
+_ENVELOPE_TYPES: dict[str, Any] = {"time": float}
+#: Entries of a result that reports compute with, see `_ResultEvent`.
+RESULT_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("key", "file", "sha256", "server", "encoder"), str),
+    **dict.fromkeys(("bytes", "frames", "seed", "seed_offset"), int),
+    **dict.fromkeys(("size", "rendered_size"), list[int]),
+    "seconds": dict[str, float],
+    "takes": list[dict[str, Any]],
+    "audio": list[dict[str, Any]],
+    "temperature": float | dict[str, float],
+    "vram": float | dict[str, float],
+    "continuity": dict[str, Any],
+}
 
-class Event:
-    """Base of all events.
-
-    Attributes:
-        event_name: what the journal calls it.
-        durable: it must outlast a power cut; the others outlast a kill of the process. A verified file must never be rendered
-            again. What else a power cut takes away is found again: a submission under its prompt id at the server, a
-            finished file by its hash. Forcing those to disk as well would cost milliseconds per segment.
-    """
-
-    event_name: ClassVar[str] = ""
-    durable: ClassVar[bool] = False
-
-    def __init_subclass__(cls, *, event: str = "", durable: bool = False, **more: Any) -> None:
-        super().__init_subclass__(**more)
-        if event:
-            cls.event_name, cls.durable = event, durable
-            EVENTS[event] = cls
-
-    def to_fields(self) -> dict[str, Any]:
-        """The event's own fields, in the order in which they are written."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
-
-    @classmethod
-    def from_fields(cls, data: Mapping[str, Any]) -> Event:
-        """The event of a record. A field that an older version did not write is None; unknown fields are left out.
-
-        Raises:
-            ValueError: the event of a segment, without the segment's number.
-        """
-        known = {item.name: data.get(item.name) for item in fields(cls)}  # type: ignore[arg-type]
-        if "segment" in known and (type(known["segment"]) is not int or known["segment"] < 1):
-            raise ValueError(f"its segment is {known['segment']!r}, expected a number from 1")
-        return cls(**known)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnknownEvent(Event):
-    """An event of another version, which changes no state."""
-
-
-#: Every event by its name.
-EVENTS: dict[str, type[Event]] = {}
+#: Entries of a result that are None where nothing was said about them.
+_OFTEN_UNKNOWN = ("encoder",)
 
 
 def read_event(record: Mapping[str, Any]) -> Event:
     """The event of one line of a journal.
 
     Raises:
-        ValueError: the line is not an event.
+        ValueError: the line is not an event, or it names a file that is not the run's.
     """
     name = record.get("event")
     if not isinstance(name, str):
         raise ValueError("it has no name of an event")
+    require_types(record, _ENVELOPE_TYPES)
+    if not 0 <= (record.get("time") or 0) < _LAST_TIME:
+        raise ValueError(f"its time is {record['time']:.3g}, expected seconds since 1970")
+    require_own_files(record)
     return EVENTS[name].from_fields(record) if name in EVENTS else UnknownEvent()
 
 
@@ -108,8 +86,9 @@ class RunnerError(Event, event="runner-error"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmDone(Event, event="film-done", durable=True):
-    """The film was made. `inputs`: everything it depends on; `seconds`: its length; `missing`: segments shown as slates."""
+class FilmDone(Event, event="film-done", durable=True, optional=("notes", "stale", "sha256")):
+    """The film was made. `inputs`: everything it depends on; `seconds`: its length; `missing`: segments shown as slates;
+    `notes`: sentences on colors that were converted; `stale`: segments that are older than the story; `sha256`: of the file."""
 
     inputs: list[Any]
     file: str
@@ -122,6 +101,19 @@ class FilmDone(Event, event="film-done", durable=True):
     encoded: int
     encoder: str
     missing: list[int]
+    notes: list[str] | None = None
+    stale: list[int] | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentsStale(Event, event="segments-stale"):
+    """Segments whose files are older than the story or the workflow. `keys`: number → key of such a file.
+
+    Each event replaces the one before it. A segment that was rendered since has another key, and is not stale any more.
+    """
+
+    keys: dict[str, str]
 
 
 # ------------------------------------------------------------------ servers
@@ -130,6 +122,14 @@ class FilmDone(Event, event="film-done", durable=True):
 @dataclass(frozen=True, kw_only=True)
 class ServerLeft(Event, event="server-left"):
     """A server is not used any more in this run."""
+
+    server: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSetAside(Event, event="server-set-aside"):
+    """A server gets no segments until it has been looked after: restarted if it is ours, else waited for."""
 
     server: str
     message: str
@@ -170,7 +170,7 @@ class SegmentEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentSubmitted(SegmentEvent, event="segment-submitted"):
+class SegmentSubmitted(SegmentEvent, event="segment-submitted", durable=True):
     """A prompt is about to be sent to a server. `attempt` is part of the prompt's id; `size` is None for the story's."""
 
     key: str
@@ -191,10 +191,15 @@ class SegmentFound(SegmentEvent, event="segment-found"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentCancelled(SegmentEvent, event="segment-cancelled"):
-    """The prompt is about to be canceled, because the run stops."""
+class SegmentCancelled(SegmentEvent, event="segment-cancelled", optional=("hung",)):
+    """The prompt is about to be canceled, because the run stops or another text is wanted.
+
+    Attributes:
+        hung: its server hangs with it: the next runner does not wait for it.
+    """
 
     attempt: int
+    hung: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +218,7 @@ class SegmentFetched(SegmentEvent, event="segment-fetched"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentTake(SegmentEvent, event="segment-take", durable=True):
+class SegmentTake(SegmentEvent, event="segment-take", durable=True, optional=("scores_sha256",)):
     """A take was measured and judged.
 
     Attributes:
@@ -223,7 +228,7 @@ class SegmentTake(SegmentEvent, event="segment-take", durable=True):
         scores: by the names of characters, objects and locations; `subjects` are these as "character anna".
         level, reasons: of the verdict.
         rank: for the choice among takes, higher is better.
-        scores_file: everything that was measured, in the run directory.
+        scores_file: everything that was measured, in the run directory; scores_sha256: its hash.
         another: the segment is rendered once more.
         part: the take's file, relative to ``segments/``.
         result: what `SegmentDone` will say when this take is chosen.
@@ -246,6 +251,7 @@ class SegmentTake(SegmentEvent, event="segment-take", durable=True):
     another: bool
     part: str
     result: dict[str, Any]
+    scores_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +273,15 @@ class _ResultEvent(SegmentEvent):
     @classmethod
     def from_fields(cls, data: Mapping[str, Any]) -> Event:
         own = {item.name for item in fields(cls)}
-        result = {name: value for name, value in data.items() if name not in own and name not in ENVELOPE}
+        # What is None was not known: for reports it is as if it had not been written.
+        result = {
+            name: value
+            for name, value in data.items()
+            if name not in own and name not in ENVELOPE and (value is not None or name in _OFTEN_UNKNOWN)
+        }
+        require_types(result, RESULT_TYPES)
+        if missing := [name for name in ("file", "sha256") if not result.get(name)]:
+            raise ValueError(f"it has no {missing[0]}")
         return super().from_fields({**data, "result": result})
 
 
@@ -284,6 +298,28 @@ class SegmentDone(_ResultEvent, event="segment-done"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SegmentRestored(_ResultEvent, event="segment-restored", durable=True):
+    """An earlier result for the key that is wanted (again) is about to be the segment's file. `part`: as above."""
+
+    part: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentAdopted(_ResultEvent, event="segment-adopted", durable=True):
+    """The file that is there in place of the verified one is the segment's now. `former`: hash of the verified one."""
+
+    former: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRekeyed(SegmentEvent, event="segment-rekeyed"):
+    """What was rendered or submitted under a `former` key is what `key` asks for: a release of today sees more, or less."""
+
+    key: str
+    former: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmentFailed(SegmentEvent, event="segment-failed", durable=True):
     """The segment was given up."""
 
@@ -294,7 +330,7 @@ class SegmentFailed(SegmentEvent, event="segment-failed", durable=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttemptFailed(SegmentEvent, event="attempt-failed"):
+class AttemptFailed(SegmentEvent, event="attempt-failed", optional=("ended",)):
     """An attempt failed. `ended`: how the prompt ended on the server; "" or None if it was not the prompt that failed."""
 
     key: str
@@ -304,15 +340,12 @@ class AttemptFailed(SegmentEvent, event="attempt-failed"):
     message: str
     ended: str | None = None
 
-    def to_fields(self) -> dict[str, Any]:
-        return {name: value for name, value in super().to_fields().items() if name != "ended" or value}
-
 
 # ------------------------------------------------------------------ reference images
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferenceSubmitted(Event, event="reference-submitted"):
+class ReferenceSubmitted(Event, event="reference-submitted", durable=True):
     """The prompt that draws a reference image is about to be sent to a server. `name`: of the image's file."""
 
     name: str
@@ -321,12 +354,26 @@ class ReferenceSubmitted(Event, event="reference-submitted"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReferenceCancelled(Event, event="reference-cancelled"):
+    """The prompt that draws a reference image is about to be canceled, because the run stops."""
+
+    name: str
+    prompt_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReferenceFailed(Event, event="reference-failed"):
-    """An attempt to draw a reference image failed."""
+    """An attempt to draw a reference image failed.
+
+    Attributes:
+        prompt_id: of the attempt, where the next one has another id; None where it was the server that failed, and the prompt may
+            be there still.
+    """
 
     name: str
     failure: str
     message: str
+    prompt_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ class History:
             for attempt in tries:
                 if attempt.get("take") in kept:
                     attempt["outcome"] = "done"
-        elif tries:
+        elif tries and tries[-1]["outcome"] != "done":  # else it was restored, and not rendered again
             tries[-1] |= {"outcome": "done", "ended": record.get("time")}
 
 

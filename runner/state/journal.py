@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import threading
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.redaction import SECRETS
+from custom_nodes.videogen.core.text import replace_surrogates
+from custom_nodes.videogen.media.openers import no_follow, private
 from custom_nodes.videogen.media.os_errors import explain_os_error
 
-from .events import Event, read_event
+from .event import Event
+from .events import read_event
 from .history import History
+from .record_files import MAX_JOURNAL, MAX_LINE, parse_json
 from .reducer import RunState
 from .segment_state import InvalidTransitionError, SegmentState
+
+#: Fields that are texts for people, with what servers and nodes have said in them.
+_TEXTS = ("message", "hint", "trace", "reasons")
+_AGAIN = "Remove that line, or start again with --fresh; the segments' files stay."
 
 
 class Journal:
@@ -35,7 +46,7 @@ class Journal:
             for number, record in enumerate(_read_records(path, repair=not read_only), 1):
                 self._replay(number, record)
             # Unbuffered: what could not be written must not come along with a later event.
-            self._file = None if read_only else path.open("ab", buffering=0)
+            self._file = None if read_only else _open_to_append(path)
         except OSError as error:
             raise explain_os_error(error, path) from None
 
@@ -43,6 +54,15 @@ class Journal:
     def segments(self) -> dict[int, SegmentState]:
         """The state of each segment that anything happened to."""
         return self._state.segments
+
+    def shelved(self, number: int) -> dict[str, SegmentState]:
+        """What happened to a segment under other keys than its present one, by key."""
+        return self._state.shelved.get(number, {})
+
+    def state_of(self, number: int, key: str) -> SegmentState:
+        """The state of a segment under a key, whether that is its present one or not; pending where nothing happened."""
+        state = self.segment(number)
+        return state if state.key == key else self.shelved(number).get(key, SegmentState(key=key))
 
     @property
     def history(self) -> History:
@@ -53,6 +73,21 @@ class Journal:
     def latest(self) -> dict[str, dict[str, Any]]:
         """The last record of each event."""
         return self._state.latest
+
+    @property
+    def drawing(self) -> Set[str]:
+        """Ids of the prompts for reference images that a server may have."""
+        return self._state.drawing
+
+    @property
+    def spent(self) -> Set[str]:
+        """Ids of those whose attempt has failed."""
+        return self._state.spent
+
+    @property
+    def canceled(self) -> Set[str]:
+        """Ids of those that were canceled, perhaps too late."""
+        return self._state.canceled
 
     def segment(self, number: int) -> SegmentState:
         """The state of a segment; of one that nothing happened to: pending."""
@@ -68,10 +103,12 @@ class Journal:
             InvalidTransitionError: the event cannot follow the ones before it; nothing was written.
         """
         record = {"event": event.event_name, "time": round(time.time(), 3), **event.to_fields()}
+        record = SECRETS.hide(record, texts=_TEXTS)
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
         with self._lock:
             self._state.require(event)
-            self._write(line.encode(), durable=event.durable)
+            # A file's name with bytes that are no text, say: nothing that is to be written down may be lost for that.
+            self._write(replace_surrogates(line).encode(), durable=event.durable)
             self._state.apply(event, record)
         return record
 
@@ -104,7 +141,7 @@ class Journal:
             raise VideoGenError(
                 "run-directory-invalid",
                 f"line {number} of {self.path} cannot be used: {error}",
-                "Remove that line, or start again with --fresh; the segments' files stay.",
+                _AGAIN,
             ) from None
 
 
@@ -117,26 +154,40 @@ def read_history(path: Path) -> History:
     return Journal(path, read_only=True).history
 
 
+def _open_to_append(path: Path) -> io.FileIO:
+    return io.FileIO(path, "ab", opener=private)
+
+
 def _read_records(path: Path, *, repair: bool) -> list[dict[str, Any]]:
     """All whole lines; a last one that a crash cut off is removed, so that the next event begins a line."""
     if not path.exists():
         return []
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if repair and len(whole) < len(data):
-        with path.open("rb+") as file:
-            file.truncate(len(whole))
-    records = []
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or not isinstance(record.get("event"), str):
+    records: list[dict[str, Any]] = []
+    whole = 0
+    with open(path, "rb", opener=no_follow) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_JOURNAL:
             raise VideoGenError(
-                "run-directory-invalid",
-                f"line {number} of {path} is not an event",
-                "Remove that line, or start again with --fresh; the segments' files stay.",
+                "run-directory-invalid", f"{path} has {size:,} bytes, at most {MAX_JOURNAL:,} are read", _AGAIN
             )
-        records.append(record)
+        while (line := file.readline(MAX_LINE)).endswith(b"\n"):
+            whole += len(line)
+            records.append(_read_record(line, len(records) + 1, path))
+    if len(line) == MAX_LINE:
+        raise VideoGenError(
+            "run-directory-invalid", f"line {len(records) + 1} of {path} has more than {MAX_LINE:,} bytes", _AGAIN
+        )
+    if repair and line:
+        with open(path, "rb+", opener=no_follow) as file:
+            file.truncate(whole)
     return records
+
+
+def _read_record(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        record = parse_json(line)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not isinstance(record.get("event"), str):
+        raise VideoGenError("run-directory-invalid", f"line {number} of {path} is not an event", _AGAIN)
+    return record

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from custom_nodes.videogen.core.errors import find_former_code
+
+from ..terminal.console import PlainConsole
+from ..terminal.json_output import print_json
 
 
 class Display(Protocol):
@@ -23,8 +25,11 @@ class Display(Protocol):
     def event(self, record: dict[str, Any]) -> None:
         """An event of the journal."""
 
-    def begin(self, total: int, done: int) -> None:
-        """`total` segments are wanted, `done` of them are done already."""
+    def begin(self, total: int, done: int, selection: Sequence[int] = ()) -> None:
+        """`total` segments are wanted, `done` of them are done already. `selection`: their numbers, if not all of the story's."""
+
+    def place(self, number: int, count: int) -> str:
+        """Which of the segments number `number` of the story's `count` is."""
 
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         """Segment `number` of `count` is at `fraction` (0 to 1) of the node `label`; with None it waits for `label`."""
@@ -34,6 +39,18 @@ class Display(Protocol):
 
     def end(self) -> None:
         """The run ended."""
+
+
+class _Places:
+    """Names segments: ``3/33`` in a run of all, ``3 (1 of 2)`` in one of two."""
+
+    def __init__(self) -> None:
+        self._selection: Sequence[int] = ()
+
+    def place(self, number: int, count: int) -> str:
+        if number not in self._selection:
+            return f"{number}/{count}"
+        return f"{number} ({self._selection.index(number) + 1} of {len(self._selection)})"
 
 
 class _Remaining(ProgressColumn):
@@ -48,16 +65,18 @@ class _Remaining(ProgressColumn):
         return Text(f"{mean:.1f} s/segment · {_clock(left)} left", style="cyan")
 
 
-class BarDisplay:
+class BarDisplay(_Places):
     """A live bar on a terminal."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        super().__init__()
+        self.console = PlainConsole(stderr=True)
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[step]}", style="dim"),
+            # Its label is a node's name, which is another's: brackets in it are no markup.
+            TextColumn("{task.fields[step]}", style="dim", markup=False),
             _Remaining(),
             console=self.console,
             transient=True,
@@ -67,20 +86,20 @@ class BarDisplay:
         self._whole = 0
 
     def say(self, message: str) -> None:
-        self.console.print(message, markup=False)
+        self.console.print(message)
 
     def event(self, record: dict[str, Any]) -> None:
         pass
 
-    def begin(self, total: int, done: int) -> None:
-        self._whole = done
+    def begin(self, total: int, done: int, selection: Sequence[int] = ()) -> None:
+        self._whole, self._selection = done, selection
         self._task = self._progress.add_task("Film", total=total, completed=done, step="", times=self._times)
         self._progress.start()
 
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         self._progress.update(
             self._task,
-            description=f"Segment {number}/{count}",
+            description=f"Segment {self.place(number, count)}",
             step=label if fraction is None else f"{label} {fraction:.0%}",
             completed=None if fraction is None else self._whole + min(fraction, 0.99),
         )
@@ -90,16 +109,17 @@ class BarDisplay:
         self._times.append(seconds)
         self._progress.update(self._task, completed=self._whole)
         if note:
-            self.say(f"Segment {number}/{count}: {note}")
+            self.say(f"Segment {self.place(number, count)}: {note}")
 
     def end(self) -> None:
         self._progress.stop()
 
 
-class LineDisplay:
+class LineDisplay(_Places):
     """One line per segment, for logs and pipes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._times: list[float] = []
         self._left = 0
         self._waiting: set[int] = set()
@@ -110,22 +130,22 @@ class LineDisplay:
     def event(self, record: dict[str, Any]) -> None:
         pass
 
-    def begin(self, total: int, done: int) -> None:
-        self._left = total - done
+    def begin(self, total: int, done: int, selection: Sequence[int] = ()) -> None:
+        self._left, self._selection = total - done, selection
 
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         if fraction is not None:
             self._waiting.discard(number)
         elif number not in self._waiting:  # once per pause: the temperature in the label keeps changing
             self._waiting.add(number)
-            self.say(f"Segment {number}/{count}: {label}")
+            self.say(f"Segment {self.place(number, count)}: {label}")
 
     def finish_segment(self, number: int, count: int, seconds: float, note: str) -> None:
         self._times.append(seconds)
         self._left -= 1
         mean = sum(self._times[-10:]) / len(self._times[-10:])
         left = f", {_clock(mean * self._left)} left" if self._left else ""
-        self.say(f"Segment {number}/{count}: {note or 'done'} in {seconds:.1f} s{left}")
+        self.say(f"Segment {self.place(number, count)}: {note or 'done'} in {seconds:.1f} s{left}")
 
     def end(self) -> None:
         pass
@@ -139,7 +159,7 @@ class JsonDisplay(LineDisplay):
         self._last = 0.0
 
     def event(self, record: dict[str, Any]) -> None:
-        print(json.dumps(_with_former_code(record), ensure_ascii=False), flush=True)
+        print_json(_with_former_code(record))
 
     def step(self, number: int, count: int, label: str, fraction: float | None) -> None:
         if time.monotonic() - self._last >= 0.5:

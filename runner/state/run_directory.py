@@ -6,17 +6,29 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.redaction import SECRETS
 from custom_nodes.videogen.media.backups import find_free_name, keep_previous
+from custom_nodes.videogen.media.openers import private
 from custom_nodes.videogen.media.os_errors import explain_os_error
+from custom_nodes.videogen.media.partial_file import partial_path
 
 from .journal import Journal
+from .own_files import require_own_files
+from .record_files import read_json
 from .run_lock import LOCK_FILES, RunLock
+
+#: In a run directory: results that were replaced, and come back when their key is wanted again.
+RESULTS_FOLDER = "results"
+#: Bytes of them that are kept, unless the user says otherwise.
+KEEP_RESULTS = 2_000_000_000
 
 
 class RunDirectory:
@@ -26,18 +38,24 @@ class RunDirectory:
         path: the folder.
         title: the story's.
         fresh: start again; rendered files are kept in ``previous/``.
+        keep_results: bytes of replaced results that may be kept in ``results/``.
 
     Raises:
         VideoGenError: `run-directory-busy`, `run-directory-invalid`, `path-invalid`, `disk-full`.
     """
 
-    def __init__(self, path: Path, title: str, *, fresh: bool = False) -> None:
+    def __init__(self, path: Path, title: str, *, fresh: bool = False, keep_results: int = KEEP_RESULTS) -> None:
         self.path = path.absolute()
+        self.keep_results = keep_results
+        #: Held while a result is moved: nothing that is about to be used again may be removed.
+        self.results_lock = threading.RLock()
         self.segments = self.path / "segments"
         self.film = self.path / "film.mp4"
         self.server_folder = self.path / "server"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            # Its own user's: a story, a prompt and what a server says are nobody else's business on a shared machine.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            require_own_files(self.path)
             self._lock = RunLock(self.path)
             try:
                 self.run_id = self._open(title, fresh)
@@ -47,9 +65,9 @@ class RunDirectory:
         except OSError as error:
             raise explain_os_error(error, self.path) from None
 
-    def write_json(self, name: str, data: Any) -> Path:
-        """Write a file of the run directory, completely or not at all."""
-        return write_json_whole(self.path / name, data)
+    def write_json(self, name: str, data: Any, *, keep: Collection[str] = ()) -> Path:
+        """Write a file of the run directory, see `write_json_whole`."""
+        return write_json_whole(self.path / name, data, keep=keep)
 
     def remove_leftovers(self) -> None:
         """Remove partial files of an earlier runner that was killed."""
@@ -82,7 +100,7 @@ class RunDirectory:
         return str(record["run_id"]) if record and record.get("run_id") else uuid.uuid4().hex
 
     def _refuse_other_things(self) -> None:
-        ours = LOCK_FILES | {"segments", "takes", "scores", "previous", "server"}
+        ours = LOCK_FILES | {"segments", "takes", "scores", "previous", "server", RESULTS_FOLDER}
         for path in self.path.iterdir():
             if path.name not in ours and not (path.name.startswith(".") and path.name.endswith(".part")):
                 raise VideoGenError(
@@ -95,7 +113,12 @@ class RunDirectory:
         """Move rendered files and their journal into ``previous/``."""
         if journal_path.exists():
             journal_path.rename(find_free_name(self.path / "previous", journal_path))
-        for file in [*sorted(self.segments.glob("segment_*")), *sorted(self.path.glob("takes/segment_*")), self.film]:
+        rendered = [
+            file
+            for name in ("segments", "takes", RESULTS_FOLDER)
+            for file in sorted(self.path.glob(f"{name}/segment_*"))
+        ]
+        for file in [*rendered, self.film]:
             keep_previous(file)
             file.unlink(missing_ok=True)
 
@@ -113,16 +136,20 @@ class RunDirectory:
         self.close()
 
 
-def write_json_whole(path: Path, data: Any) -> Path:
-    """Write JSON under a temporary name, and rename it once it is on disk.
+def write_json_whole(path: Path, data: Any, *, keep: Collection[str] = ()) -> Path:
+    """Write JSON under a temporary name, without secrets and for this user only, and rename it once it is on disk.
+
+    Args:
+        keep: names of entries at the top that are written as they are.
 
     Raises:
         VideoGenError: `disk-full`, `path-invalid`.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = partial_path(path)
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False, indent=2)
+        # Lone surrogates, of file names say, are replaced.
+        with open(partial, "x", encoding="utf-8", errors="replace", opener=private) as file:
+            json.dump(SECRETS.hide(data, keep=keep), file, ensure_ascii=False, indent=2)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
@@ -134,6 +161,10 @@ def write_json_whole(path: Path, data: Any) -> Path:
     return path
 
 
+#: Fields of ``run.json`` that reports show, and their types.
+_FIELDS = {"command": str, "settings": dict, "workflow": dict}
+
+
 def read_run(path: Path) -> dict[str, Any] | None:
     """``run.json`` of a run directory, or None when there is none.
 
@@ -141,7 +172,7 @@ def read_run(path: Path) -> dict[str, Any] | None:
         VideoGenError: `run-directory-invalid`, when it exists and cannot be read.
     """
     try:
-        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        record = read_json(path / "run.json")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -150,24 +181,27 @@ def read_run(path: Path) -> dict[str, Any] | None:
             f"{path / 'run.json'} cannot be read: {error}",
             "Start again with --fresh; rendered files are kept in previous/.",
         ) from None
-    if not isinstance(record, dict) or not isinstance(record.get("story"), dict):
+    is_record = isinstance(record, dict) and isinstance(record.get("story"), dict)
+    if not is_record or not all(isinstance(record.get(name) or kind(), kind) for name, kind in _FIELDS.items()):
         raise VideoGenError("run-directory-invalid", f"{path / 'run.json'} is not the record of a run")
     return record
 
 
-def check_space(path: Path, needed: int) -> None:
-    """Refuse a run that needs more space than the disk has.
+def check_space(path: Path, needed: int, takes: int = 1) -> None:
+    """Refuse a run that may need more space than the disk has.
 
     Args:
         needed: bytes.
+        takes: how many of each segment are counted in them.
 
     Raises:
         VideoGenError: `disk-full`.
     """
     free = shutil.disk_usage(path).free
     if free < needed:
+        counted = f", with up to {takes} takes of each segment" if takes > 1 else ""
         raise VideoGenError(
             "disk-full",
-            f"{path} has {free / 1e6:,.0f} MB free, this run needs about {needed / 1e6:,.0f} MB",
-            "Free some space, choose another folder with --out, or a lower --quality.",
+            f"{path} has {free / 1e6:,.0f} MB free, this run needs about {needed / 1e6:,.0f} MB{counted}",
+            f"Free some space, choose another folder with --out, {'fewer --takes, ' if takes > 1 else ''}or a lower --quality.",
         )

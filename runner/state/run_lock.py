@@ -12,6 +12,7 @@ import psutil
 from filelock import FileLock, SoftFileLock, Timeout
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.media.openers import private
 
 try:
     import fcntl
@@ -27,6 +28,8 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSU
 #: Seconds by which two readings of one process's start may differ.
 _SAME_START = 2.0
 
+#: Permissions of its files.
+_MODE = 0o600
 #: Seconds to wait for the lock: a report that asks whether it is free holds it for an instant.
 MAX_WAIT = 0.2
 
@@ -49,10 +52,12 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._folder, self._owner_file = folder, folder / OWNER_FILE
         # A run may be closed by another thread than the one that opened it.
+        # Nobody else may open it: who can read a file can lock it.
         self._lock: FileLock | SoftFileLock = FileLock(
-            folder / LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False, fallback_to_soft=False
+            folder / LOCK_FILE, MAX_WAIT, _MODE, poll_interval=0.02, thread_local=False, fallback_to_soft=False
         )
         try:
+            _withdraw(folder / LOCK_FILE)
             try:
                 self._lock.acquire()
             except Timeout:
@@ -73,7 +78,7 @@ class RunLock:
         """On a file system without locks, a file that exists is the lock, with its owner's number in it."""
         # Its library removes a dead owner's file first, and takes the lock at its next try.
         self._lock = SoftFileLock(
-            self._folder / SOFT_LOCK_FILE, timeout=MAX_WAIT, poll_interval=0.02, thread_local=False
+            self._folder / SOFT_LOCK_FILE, MAX_WAIT, _MODE, poll_interval=0.02, thread_local=False
         )
         self._lock.acquire()
 
@@ -85,7 +90,7 @@ class RunLock:
         text = f"{os.getpid()} {psutil.Process().create_time()}\n"
         for _ in range(2):
             try:
-                with self._owner_file.open("x", encoding="utf-8") as file:
+                with open(self._owner_file, "x", encoding="utf-8", opener=private) as file:
                     file.write(text)
                 return
             except FileExistsError:
@@ -114,7 +119,7 @@ def is_runner_at_work(path: Path) -> bool:
     the owner has left is looked up.
     """
     try:
-        with (path / LOCK_FILE).open("rb") as file:
+        with open(path / LOCK_FILE, "rb", opener=private) as file:
             if fcntl is not None:
                 # Shared and for an instant only: another report may ask at the same time.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -125,6 +130,13 @@ def is_runner_at_work(path: Path) -> bool:
     except OSError:
         pass  # there is no such file, or the file system has no locks
     return _find_owner(path / OWNER_FILE) is not None
+
+
+def _withdraw(path: Path) -> None:
+    """Take a lock file that an earlier version left from other users."""
+    with contextlib.suppress(OSError):  # there is none, or it is another's
+        if os.name != "nt" and path.stat(follow_symlinks=False).st_mode & 0o077:
+            os.chmod(path, _MODE, follow_symlinks=os.chmod not in os.supports_follow_symlinks)
 
 
 def _find_owner(path: Path) -> int | None:

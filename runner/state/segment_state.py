@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .events import (
+    SegmentAdopted,
     SegmentCancelled,
     SegmentDone,
     SegmentEvent,
@@ -24,10 +25,14 @@ class SegmentState:
     Attributes:
         state: ``pending``, ``submitted``, ``running``, ``fetched``, ``verified``, ``done`` or ``failed``.
         key: of the job that the state belongs to.
+        id_key: the former key that ids of its prompts are made of, when it has one; "" for `key`.
         attempt: of the last submission; a number that is part of the prompt's id.
         attempts: how many times that job was submitted.
         submitted: record of the last submission.
-        cancelled: that submission was canceled, because the run was stopped.
+        reached: the highest attempt so far.
+        left_behind: records of former submissions whose end is not known: the ones after them went to other servers.
+        cancelled: that submission was canceled, because the run was stopped or another text was wanted.
+        hung: its server hung with it then.
         history: what went wrong with earlier attempts, and what was done about it.
         result: what is known of its file, once it is verified.
         takes: records of what was rendered and judged, oldest first; the file becomes that of one of them.
@@ -36,14 +41,25 @@ class SegmentState:
 
     state: str = "pending"
     key: str = ""
+    id_key: str = ""
     attempt: int = 0
     attempts: int = 0
     submitted: dict[str, Any] = field(default_factory=dict)
+    reached: int = 0
+    left_behind: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     takes: list[dict[str, Any]] = field(default_factory=list)
     cancelled: bool = False
+    hung: bool = False
     error: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def remedy_of_ended(self) -> str:
+        """What was decided when the last attempt had ended on its server without success; "" where it has not."""
+        last = self.history[-1] if self.history else {}
+        over = last.get("attempt") == self.attempt and last.get("ended")
+        return str(last.get("remedy")) if over else ""
 
 
 class InvalidTransitionError(Exception):
@@ -62,6 +78,7 @@ FOLLOWS: dict[type[SegmentEvent], frozenset[str]] = {
     SegmentTake: frozenset({"fetched"}),
     SegmentVerified: frozenset({"fetched"}),
     SegmentDone: frozenset({"verified"}),
+    SegmentAdopted: frozenset({"done"}),
 }
 #: An earlier take can become the segment's file while a later attempt is anywhere on its way, or fails before it is submitted,
 #: after a run that could not even try (what the segment begins from was not rendered).

@@ -140,6 +140,11 @@ class Proxy:
             self._rules.insert(0, rule)
         return rule
 
+    def remove(self, *rules: Rule) -> None:
+        """Pass on again what these rules are about."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rule not in rules]
+
     def clear(self) -> None:
         """Pass everything on as it is."""
         with self._lock:

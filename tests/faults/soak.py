@@ -1,16 +1,19 @@
 """A long run under random faults: ``python -m tests.faults.soak``.
 
-A story is rendered through a proxy on a real ComfyUI. Every few seconds something goes wrong, drawn from a seeded
-generator: the server is killed with -9 and comes back empty, the runner is killed with -9 and started again, sockets
-are cut, connections are refused for a while, answers get lost, files arrive garbled. In the end every segment must be
-verified, none rendered again after it was verified, and the same frames as those of an undisturbed run.
+A story is rendered through proxies on two real ComfyUIs. Every few seconds something goes wrong, drawn from a seeded
+generator out of the table in `soak_faults`: a server is killed with -9, hangs, or has a dead context, and comes back empty, the
+other one lacks a node for a while, the runner is killed with -9 and started again, perhaps with its servers in another order or
+with other prompts for a while, sockets are cut, connections are refused, answers get lost, files arrive garbled or are lost on
+the server. The output folder of the first server is a link to another one, and the workflow has a second saver. In the end every
+segment must be verified, none given up, none rendered again for a key that it was verified under, and the same frames as those
+of an undisturbed run.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
-import hashlib
 import json
 import math
 import os
@@ -18,58 +21,80 @@ import platform
 import random
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import av
-
 from custom_nodes.videogen.media.story_file import load_story_data
-from tests.faults.harness import PROJECT, Stage, call, kill_server, make_stage, restart, running_fault_server
-from tests.faults.proxy import Exchange, Proxy
-from tests.faults.proxy_actions import Scrambler, answer, change_body, cut_after, hang_up, lose_answer
+from tests.faults.harness import PROJECT, Stage, call, make_stage, restart, running_fault_server
+from tests.faults.proxy import Exchange, HangUpError, Proxy
+from tests.faults.soak_faults import KINDS
+from tests.faults.soak_outputs import add_second_saver, hash_frames, link_output
 from tests.support.servers.comfy import ComfyServer
+
+#: Seconds without progress after which a server of the disturbed run counts as hung.
+STALL = 12.0
 
 
 @dataclass
 class Plan:
-    """What a soak has to reach before it may end well."""
+    """What a soak has to reach before it may end well.
+
+    Attributes:
+        wanted: how often each kind of fault has to be made.
+        every: seconds between two faults.
+        sleep: seconds that each segment waits on the server.
+    """
 
     segments: int = 33
     seed: int = 1
     minutes: float = 30.0
-    server_kills: int = 5
-    runner_kills: int = 10
-    socket_cuts: int = 50
+    wanted: dict[str, int] = field(
+        default_factory=lambda: {name: kind.wanted for name, kind in KINDS.items() if kind.wanted}
+    )
     every: tuple[float, float] = (0.5, 3.0)
     story: str = ""
     sleep: float = 1.0
 
-    @property
-    def wanted(self) -> dict[str, int]:
-        return {
-            "server killed": self.server_kills,
-            "runner killed": self.runner_kills,
-            "sockets cut": self.socket_cuts,
-        }
-
 
 @dataclass
 class Soak:
-    """The faults that were made, and what became of the run."""
+    """The faults that were made, and what became of the run.
+
+    Attributes:
+        server, proxy: the server that faults strike, and what is between it and the runner.
+        second: the proxy of another one, which is never killed.
+        keys: of the segments of the story as it is in the end, by their numbers.
+        urls: of both, in the order in which the next runner gets them.
+    """
 
     plan: Plan
     stage: Stage
+    keys: dict[int, str]
     server: ComfyServer
     proxy: Proxy
+    second: Proxy
     counts: Counter[str] = field(default_factory=Counter)
     statuses: list[int] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+    runner: subprocess.Popen[bytes] = field(init=False)
+    _strikes: bool = False
+    _open: bool = False
+    _log_begins: int = 0
+
+    @property
+    def log(self) -> Path:
+        """What all runners have said."""
+        return self.stage.folder / "runner.log"
 
     def run(self) -> None:
         """Start runners and make faults until everything is done and every fault was made often enough.
@@ -79,39 +104,78 @@ class Soak:
         """
         chance = random.Random(self.plan.seed)
         deadline = time.monotonic() + self.plan.minutes * 60
-        self.proxy.on("POST /prompt", self._hold_the_end, times=math.inf)
-        runner = self._start_runner()
-        log = (self.stage.folder / "runner.log").open("a", encoding="utf-8")
+        self.urls = [self.proxy.url, self.second.url]
+        for proxy in (self.proxy, self.second):
+            proxy.on("POST /prompt", self._keep_pace, times=math.inf)
+        self.start_runner()
         try:
             while True:
                 assert time.monotonic() < deadline, f"not done within {self.plan.minutes} minutes: {self.describe()}"
                 time.sleep(chance.uniform(*self.plan.every))
-                status = runner.poll()
+                status = self.runner.poll()
                 if status is not None:
                     self.statuses.append(status)
                     if status == 0:
                         return
-                    runner = self._start_runner()
+                    self.start_runner()
                     continue
-                runner = self._make_fault(chance, runner, log)
+                self._make_fault(chance)
         finally:
-            runner.kill()
-            runner.wait()
-            log.close()
+            self.runner.kill()
+            self.runner.wait()
 
-    def _start_runner(self) -> subprocess.Popen[bytes]:
+    def start_runner(self, urls: list[str] | None = None) -> None:
+        """Start the runner with these servers, or with both."""
         self.counts["runners started"] += 1
-        with (self.stage.folder / "runner.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "runner", *self.stage.arguments()],
+        servers = [option for url in urls or self.urls for option in ("--server", url)]
+        with self.log.open("ab") as log:
+            self._log_begins = log.tell()
+            self.runner = subprocess.Popen(
+                [sys.executable, "-m", "runner", *self.stage.arguments(*servers)],
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
+    def kill_runner(self) -> None:
+        self.runner.send_signal(signal.SIGKILL)
+        self.runner.wait()
+        self.statuses.append(-signal.SIGKILL)
+
+    def leaves_out_first(self) -> bool:
+        """Whether this runner began while the first server could not be reached, and goes on without it."""
+        return f"{self.proxy.url} is left out".encode() in self.log.read_bytes()[self._log_begins :]
+
+    def count_failures(self, failure: str) -> int:
+        """How many attempts have failed in this way, as the journal has it."""
+        return sum(event["failure"] == failure for event in self.stage.events("attempt-failed"))
+
+    @contextlib.contextmanager
+    def striking(self) -> Iterator[None]:
+        """For a fault that needs a prompt to strike: the first server gets some, also at the end, and the second one none."""
+        self._strikes = True
+        try:
+            yield
+        finally:
+            self._strikes = False
+
+    @contextlib.contextmanager
+    def letting_through(self) -> Iterator[None]:
+        """For a fault after which what is rendered is not that of the story: it is not held, also at the end."""
+        self._open = True
+        try:
+            yield
+        finally:
+            self._open = False
+
+    def find_done(self) -> set[int]:
+        """Numbers of the segments that were done for the story as it is in the end."""
+        done = self.stage.events("segment-done")
+        return {event["segment"] for event in done if event["key"] == self.keys[event["segment"]]}
+
     def _count_done(self) -> int:
-        return len({event["segment"] for event in self.stage.events("segment-done")})
+        return len(self.find_done())
 
     def _is_near_end(self) -> bool:
         return self._count_done() >= self.plan.segments - 2
@@ -119,91 +183,59 @@ class Soak:
     def _missing(self) -> list[str]:
         return [kind for kind, wanted in self.plan.wanted.items() if self.counts[kind] < wanted]
 
-    def _hold_the_end(self, exchange: Exchange) -> None:
-        """The last segments are not taken before every fault was made as often as it was wanted."""
-        if self._is_near_end() and self._missing():
-            answer(503)(exchange)
-        else:
-            exchange.send(exchange.forward())
+    def _keep_pace(self, exchange: Exchange) -> None:
+        """Segments are not taken before their share of the wanted faults was made, and the last ones not before all were."""
+        while self._holds(exchange.proxy):
+            exchange.proxy.pause(0.2)
+            if has_hung_up(exchange.client):
+                raise HangUpError
+        exchange.send(exchange.forward())
 
-    def _make_fault(self, chance: random.Random, runner: subprocess.Popen[bytes], log: Any) -> subprocess.Popen[bytes]:
+    def _holds(self, proxy: Proxy) -> bool:
+        if self._strikes:
+            return proxy is self.second
+        return not self._open and bool(self._missing()) and self._is_ahead()
+
+    def _is_ahead(self) -> bool:
+        made = [min(self.counts[name] / wanted, 1.0) for name, wanted in self.plan.wanted.items() if wanted]
+        share = sum(made) / len(made)
+        return self._count_done() >= min(4 + share * (self.plan.segments - 4), self.plan.segments - 2)
+
+    def _make_fault(self, chance: random.Random) -> None:
         """One fault; those that the plan still wants come more often the fewer segments are left to make them in."""
-        kinds = {
-            "sockets cut": 10.0,
-            "answer lost": 2.0,
-            "request lost": 2.0,
-            "download cut": 2.0,
-            "file garbled": 1.0,
-            "frames scrambled": 2.0,
-            "frames clean": 1.0,
-            "refused": 1.0,
-            "runner killed": 3.0,
-            "server killed": 1.5,
-        }
+        weights = {name: kind.weight for name, kind in KINDS.items()}
         share = self._count_done() / self.plan.segments
-        for kind, wanted in self.plan.wanted.items():
-            behind = wanted * share - self.counts[kind]
+        for name, wanted in self.plan.wanted.items():
+            behind = wanted * share - self.counts[name]
             if behind > 0:
-                kinds[kind] += 10 * behind
-            elif self.counts[kind] >= wanted * 1.5:
-                kinds[kind] = 0.0
-        if self._is_near_end() and (missing := self._missing()):
-            kinds = dict.fromkeys(missing, 1.0)
-        kind = chance.choices(list(kinds), list(kinds.values()))[0]
-        if kind == "runner killed":
-            runner.send_signal(signal.SIGKILL)
-            runner.wait()
-            self.statuses.append(-signal.SIGKILL)
-            self.counts[kind] += 1
-            return self._start_runner()
-        if kind == "sockets cut":
-            for _ in range(3):
-                self.counts[kind] += self.proxy.cut_sockets()
-                time.sleep(chance.uniform(0.2, 0.6))
-            return runner
-        self.counts[kind] += 1
-        match kind:
-            case "server killed":
-                kill_server(self.server)
-                time.sleep(chance.uniform(0, 2))
-                restart(self.server)
-                self.proxy.server_port = int(self.server.client.url.rpartition(":")[2])
-            case "refused":
-                self.proxy.refuse_connections()
-                time.sleep(chance.uniform(0.2, 3.0))
-                self.proxy.listen()
-            case "answer lost":
-                self.proxy.on(chance.choice(("POST /prompt", "GET /history", "GET /queue")), lose_answer)
-            case "request lost":
-                self.proxy.on(chance.choice(("POST /prompt", "GET /history", "GET /queue", "GET /view")), hang_up)
-            case "download cut":
-                self.proxy.on("GET /view", cut_after(chance.randrange(1, 60_000)))
-            case "file garbled":
-                self.proxy.on("GET /view", change_body(_garble))
-            case "frames scrambled":
-                self.proxy.frame_filter = Scrambler(chance.randrange(1 << 30), 0.3)
-            case "frames clean":
-                self.proxy.frame_filter = None
-        return runner
+                weights[name] += 10 * behind
+            elif self.counts[name] >= wanted * 1.5:
+                weights[name] = 0.0
+        missing = self._missing()
+        # What strikes a prompt does so while there are some.
+        late = [
+            name for name in missing if KINDS[name].strikes and self.counts[name] < self.plan.wanted[name] * share * 2
+        ]
+        if self._is_near_end() and missing:
+            weights = dict.fromkeys(missing, 1.0)
+        elif late:
+            weights = dict.fromkeys(late, 1.0)
+        name = chance.choices(list(weights), list(weights.values()))[0]
+        made = KINDS[name].make(self, chance)
+        self.counts[name] += 1 if made is None else made
 
     def describe(self) -> dict[str, Any]:
         return {"faults": dict(self.counts), "statuses": Counter(map(str, self.statuses))}
 
 
-def _garble(body: bytes) -> bytes:
-    middle = len(body) // 2
-    return body[:middle] + bytes(64) + body[middle + 64 :]
-
-
-def hash_frames(path: Path) -> str:
-    """What the video shows: its encoded packets and their times, without the file around them."""
-    hasher = hashlib.sha256()
-    with av.open(str(path)) as container:
-        for packet in container.demux(video=0):
-            if packet.size:
-                hasher.update(f"{packet.pts} {packet.size}\n".encode())
-                hasher.update(bytes(packet))
-    return hasher.hexdigest()
+def has_hung_up(client: socket.socket) -> bool:
+    """Whether the runner that sent a request is gone."""
+    try:
+        return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> dict[str, Any]:
@@ -217,7 +249,11 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
     """
     began = time.monotonic()
     calm = _make_stage(plan, folder / "calm")
-    with running_fault_server(folder / "server") as server, Proxy(_port(server)) as proxy:
+    link_output(folder / "server", folder / "disk")
+    with ExitStack() as stack:
+        server = stack.enter_context(running_fault_server(folder / "server"))
+        other = calm_server or stack.enter_context(running_fault_server(folder / "second"))
+        proxy, second = stack.enter_context(Proxy(_port(server))), stack.enter_context(Proxy(_port(other)))
         calm.options = ["--server", calm_server.url if calm_server else proxy.url]
         calm_began = time.monotonic()
         ended = call(calm.arguments(), plan.minutes * 60)
@@ -228,17 +264,24 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
             proxy.server_port = _port(server)
         rough = _make_stage(plan, folder / "rough")
         rough.story = copy.deepcopy(calm.story)
-        rough.options = ["--server", proxy.url]
+        rough.options = ["--stall", f"{STALL:.0f}"]
         rough.write()
-        run = Soak(plan, rough, server, proxy)
+        keys = {event["segment"]: event["key"] for event in calm.events("segment-done")}
+        run = Soak(plan, rough, keys, server, proxy, second)
         rough_began = time.monotonic()
         run.run()
         rough_seconds = time.monotonic() - rough_began
-        proxy.clear()
         versions = {"comfyui": str(server.client.system_stats()["system"]["comfyui_version"])}
     rough.check_complete()
-    done = [event["segment"] for event in rough.events("segment-done")]
-    assert sorted(done) == rough.numbers, "a segment was verified twice"
+    assert sorted((folder / "disk").rglob("*.mp4")), "nothing was saved through the link"
+    last = {event["segment"]: event["key"] for event in rough.events("segment-done")}
+    assert last == keys, "what is done last is not what the story asks for"
+    verified = Counter((event["segment"], event["key"]) for event in rough.events("segment-verified"))
+    twice = sorted(number for (number, _), times in verified.items() if times > 1)
+    assert not twice, f"segments {twice} were verified twice under a key"
+    other = [number for number, key in verified if key != keys[number]]
+    given_up = [event["segment"] for event in rough.events("segment-failed")]
+    assert not given_up, f"segments {given_up} were given up beside a healthy server"
     for name, wanted in plan.wanted.items():
         assert run.counts[name] >= wanted, f"{name} {run.counts[name]} times, wanted {wanted}"
     differing = [
@@ -254,11 +297,15 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
         "command": shlex.join(["python", "-m", "tests.faults.soak", *sys.argv[1:]]),
         "seed": plan.seed,
         "segments": plan.segments,
-        "verified": len(done),
-        "rendered_again_after_verified": len(done) - len(set(done)),
+        "verified": len(last),
+        "given_up": len(given_up),
+        "rendered_again_after_verified": len(twice),
+        "verified_for_changed_prompts": len(other),
+        "restored": len(rough.events("segment-restored")),
         "identical_to_undisturbed": plan.segments - len(differing),
         "film_identical": same_film,
         "faults": dict(sorted(run.counts.items())),
+        "all_the_time": ["second saver", "symlinked output"],
         "attempts_that_failed": dict(sorted(Counter(failure for _, failure, _ in rough.failures()).items())),
         "submissions": sum(submissions.values()),
         "segments_submitted_more_than_once": sum(1 for count in submissions.values() if count > 1),
@@ -281,7 +328,8 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
 
 def _make_stage(plan: Plan, folder: Path) -> Stage:
     # Most of the time a segment waits: so there is something to disturb, on a machine of any size.
-    stage = make_stage(folder, ("FaultSleep", {"seconds": plan.sleep}), segments=plan.segments)
+    faults = ("FaultSleep", {"seconds": plan.sleep}), ("FaultServer", {})
+    stage = make_stage(folder, *faults, segments=plan.segments)
     stage.story["title"] = "Soak"
     for number, segment in enumerate(stage.story["segments"], 1):
         segment["seed"] = plan.seed * 10_000 + number
@@ -295,7 +343,9 @@ def _make_stage(plan: Plan, folder: Path) -> Stage:
             **stage.story,
         }
         stage.story.update(quality="draft", segments=stage.story["segments"][: plan.segments])
-    stage.graph["10"]["inputs"]["record"] = ""  # part of the key: the same in both runs
+    add_second_saver(stage.graph)
+    for node in ("10", "11"):
+        stage.graph[node]["inputs"]["record"] = ""  # part of the key: the same in both runs
     stage.write()
     return stage
 
@@ -313,24 +363,24 @@ def main() -> int:
     parser.add_argument("--segments", type=int, default=33)
     parser.add_argument("--seed", type=int, default=1, help="of the faults and the story")
     parser.add_argument("--minutes", type=float, default=30.0, help="after which it has failed (default 30)")
-    parser.add_argument("--server-kills", type=int, default=5)
-    parser.add_argument("--runner-kills", type=int, default=10)
-    parser.add_argument("--socket-cuts", type=int, default=50)
+    parser.add_argument(
+        "--want",
+        action="append",
+        default=[],
+        metavar="KIND=N",
+        help=f"how often a fault has to be made at least; kinds: {', '.join(KINDS)}",
+    )
     parser.add_argument("--story", default="", help="a story file, whose first segments are taken in quality draft")
     parser.add_argument("--sleep", type=float, default=1.0, help="seconds that each segment waits on the server")
     parser.add_argument("--folder", help="where everything is kept (default: a temporary folder)")
     parser.add_argument("--json", metavar="FILE", help="write the summary there too")
     arguments = parser.parse_args()
-    plan = Plan(
-        arguments.segments,
-        arguments.seed,
-        arguments.minutes,
-        arguments.server_kills,
-        arguments.runner_kills,
-        arguments.socket_cuts,
-        story=arguments.story,
-        sleep=arguments.sleep,
-    )
+    plan = Plan(arguments.segments, arguments.seed, arguments.minutes, story=arguments.story, sleep=arguments.sleep)
+    for text in arguments.want:
+        name, _, count = text.partition("=")
+        if name not in KINDS or not count.isdigit():
+            parser.error(f"--want {text}: expected KIND=N with one of {', '.join(KINDS)}")
+        plan.wanted[name] = int(count)
     with tempfile.TemporaryDirectory(prefix="videogen-soak-") as temporary:
         summary = soak(plan, Path(arguments.folder or temporary).resolve())
     text = json.dumps(summary, indent=2)

@@ -244,6 +244,7 @@ def test_a_full_disk_ends_the_run_and_keeps_everything(
 ) -> None:
     """At the journal, at a segment's file, or at the film, wherever the space ends."""
     monkeypatch.setattr("runner.run.execution.check_space", lambda *_: None)
+    monkeypatch.setattr("runner.comfyui.bounds.limits.MIN_FREE_DISK", 0)
     stage = make_stage(tmp_path / "stage", SLOW, segments=3, options=("--server", fault_server.url))
     with full_disk(tmp_path, stage) as disk:
         ballast: list[Path] = []

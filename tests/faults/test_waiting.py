@@ -41,6 +41,9 @@ class FakeServer:
         self.asked: list[str] = []
         self._queue, self._history, self._event = queue, history, event
 
+    def find(self, _: str) -> None:
+        """It has no jobs API."""
+
     def queue(self) -> Queue:
         self.asked.append("queue")
         return self._queue(self.now)

@@ -72,7 +72,7 @@ def run_story(refuse: Callable[..., str], tmp_path: Path) -> Callable[..., str]:
 # ------------------------------------------------------------------ stories
 
 STORIES: dict[str, tuple[Any, list[str]]] = {
-    "not JSON": ('{"segments": [{"prompt": "a tree",}]}', ["story.json is not JSON", "line 1, column 3"]),
+    "not JSON": ('{"segments": [{"prompt": "a tree" "seed": 1}]}', ["story.json is not JSON", "line 1, column 3"]),
     "empty file": ("", ["story.json is empty"]),
     "empty list": ([], ["segments", "is an empty list"]),
     "other bytes": (b"\xff\xfe\x00", ["not UTF-8"]),
@@ -142,7 +142,7 @@ def test_a_story_that_cannot_be_rendered(run_story: Callable[..., str], case: st
         ("- prompt: a\n  prompt: b", ["'prompt' is repeated"]),
         ("- prompt: [", ["is not YAML"]),
         ("segments: &a [*a]", ["segments[1]"]),
-        ("- prompt: 2025-01-01", ["found a date", "quotes"]),
+        ("- prompt: !!timestamp 2025-01-01", ["found a date", "quotes"]),
     ],
     ids=["object", "doubled key", "broken", "holds itself", "date"],
 )
@@ -327,3 +327,24 @@ def test_what_is_no_run_directory(refuse: Callable[..., str], tmp_path: Path, co
 @pytest.mark.parametrize("arguments", [[], ["rnu"], ["film"], ["convert"]])
 def test_a_command_that_is_none(refuse: Callable[..., str], arguments: list[str]) -> None:
     assert "usage: videogen" in refuse(*arguments)
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="these are separators there")
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (("check",), "stories\\film.json"),
+        (("run",), "stories\\film.json"),
+        (("score",), "clips\\one.mp4"),
+        (("score", "--reference"), "sub\\pic.png"),
+        (("convert",), "flows\\film.json"),
+    ],
+)
+def test_a_path_with_windows_separators_is_hinted_at(
+    command: tuple[str, ...], path: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "clip.png").touch()
+    rest = ["clip.png"] if "--reference" in command else []
+    assert main([*command, path, *rest]) == 2
+    out, err = capsys.readouterr()
+    assert f"(folders are separated by / on this system: {path.replace(chr(92), '/')!r})" in out + err

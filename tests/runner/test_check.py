@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.check import check_on_server
@@ -13,7 +17,8 @@ from runner.check_result import CheckResult
 from runner.comfyui.client import ComfyClient
 from runner.comfyui.graph import Graph
 from runner.workflows.workflow import Workflow
-from tests.support.graphs import image_graph
+from tests.support.graphs.plain import image_graph
+from tests.support.graphs.video_models import node, read_schemas, sampler, wan
 from tests.support.stories import segment_graph, small_story
 
 STORY: dict[str, Any] = small_story("Tiny", characters={"ben": {"segments": "1"}})
@@ -30,8 +35,14 @@ class Server:
     def object_info(self) -> dict[str, Any]:
         return self.info
 
+    def read_input_file(self, name: str) -> bytes | None:
+        return None
+
     def hash_input_file(self, name: str) -> str:
         return ""
+
+    def has_input_file(self, name: str) -> bool:
+        return False
 
     def list_models(self, folder: str) -> None:
         return None
@@ -106,3 +117,36 @@ def test_what_only_the_references_lack_is_said_of_them(object_info: dict[str, An
     assert "film.json on http://host:1: 5 problems" in message
     assert "cast.json, model 'two.safetensors' (node 40): it is missing" in message
     assert "cast.json, Flurb (node 41): the server does not have this node" in message
+
+
+def check_roles(film: Graph, bindings: Sequence[str] = ()) -> CheckResult:
+    return check_on_server(
+        cast(ComfyClient, Server(read_schemas())), Workflow(Path("film.json"), None, film), None, None, bindings
+    )
+
+
+def test_what_a_segment_decides_in_a_workflow_that_knows_none() -> None:
+    result = check_roles(wan())
+    assert (
+        "prompt positive.text; negative negative.text; seed high.noise_seed; frames latent.length" in result.notes[-1]
+    )
+    # Its model files are missing, and nothing else.
+    assert all("VideoGenSegment" not in problem and "--bind" not in problem for problem in result.problems)
+
+
+def test_a_role_that_is_not_clear_prevents_a_run_until_it_is_named() -> None:
+    film = wan(
+        other=node("CLIPTextEncode", text="a river", clip=["clip", 0]),
+        low=sampler(["high", 0], add_noise="disable", noise_seed=0, positive=["other", 0]),
+    )
+    (problem,) = check_roles(film).problems
+    assert "prompt: 2 inputs may have this role and have different values (other.text, positive.text)" in problem
+    named = check_roles(film, ["prompt=other.text"]).problems
+    assert all("--bind" not in problem for problem in named)
+    kept = check_roles(film, ["prompt=keep"]).problems
+    assert all("--bind" not in problem for problem in kept)
+
+
+def test_a_binding_of_nothing_is_said() -> None:
+    with pytest.raises(VideoGenError, match="there is no node '99'"):
+        check_roles(wan(), ["prompt=99.text"])

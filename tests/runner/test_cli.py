@@ -26,11 +26,13 @@ OPTIONS = {
     "run": [
         *STORY,
         *(
+            "--adopt",
             "--bind",
             "--fps",
             "--frames",
             "--fresh",
             "--json",
+            "--keep-results",
             "--no-film",
             "--out",
             "--output",
@@ -39,9 +41,12 @@ OPTIONS = {
         ),
         *("--retries", "--seed", "--segments", "--set", "--size", "--stall", "--strict", "--takes"),
     ],
-    "film": ["DIR"],
-    "check": STORY,
+    "film": ["DIR", "--adopt", "--strict"],
+    "check": [*STORY, "--bind"],
     "convert": [*SERVER, "WORKFLOW"],
+    "roles": [*SERVER, "--json", "WORKFLOW"],
+    "prompts": [*SERVER, "--bind", "--json", "--model", "--segments", "--workflow", "STORY"],
+    "import": ["FILE"],
     "report": ["DIR"],
     "score": ["--faces", "--fps", "--json", "--mask", "--reference", "--threshold", "--tv-l1", "FILE"],
     "doctor": SERVER,
@@ -54,12 +59,14 @@ OPTIONS = {
 #: What the options are that are not given.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "run": {
+        "adopt": False,
         "bindings": [],
         "fps": None,
         "frames": None,
         "fresh": False,
         "header": [],
         "json": False,
+        "keep_results": 2_000_000_000,
         "no_film": False,
         "out": None,
         "output": None,
@@ -78,8 +85,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "takes": 3,
         "workflow": None,
     },
-    "check": {"header": [], "references": None, "server": [], "story": None, "workflow": None},
+    "check": {"bindings": [], "header": [], "references": None, "server": [], "story": None, "workflow": None},
     "doctor": {"header": [], "server": []},
+    "prompts": {
+        "bindings": [],
+        "header": [],
+        "json": False,
+        "model": None,
+        "segments": None,
+        "server": [],
+        "story": None,
+        "workflow": None,
+    },
     "score x": {
         "faces": None,
         "files": ["x"],
@@ -164,7 +181,14 @@ def test_help_imports_no_verb_and_no_library() -> None:
     loaded = modules_after("--help")
     heavy = ("rich", "jinja2", "pygal", "av", "numpy", "cv2", "PIL", "requests", "websocket", "psutil", "yaml", "torch")
     assert sorted(loaded & set(heavy)) == []
-    assert sorted(name for name in loaded if name.startswith("runner.")) == ["runner.cli"]
+    assert sorted(name for name in loaded if name.startswith("runner.")) == [
+        "runner.cli",
+        "runner.terminal",
+        "runner.terminal.json_output",
+        "runner.terminal.lasting_streams",
+        "runner.terminal.redacted_output",
+        "runner.terminal.streams",
+    ]
 
 
 def test_a_verb_imports_no_other(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.outcome import Outcome
+from runner.comfyui.transport import read_json
 from runner.rendering.failures import Failure, classify_outcome
 from tests.support.runs import wait_until
 from tests.support.servers.guarded_server import GUARD, Graph, GuardedServer, sampling_graph, steps_in, temperatures
@@ -289,4 +290,4 @@ def test_telemetry_is_sampled_from_the_start(server: GuardedServer) -> None:
 def test_a_time_that_cannot_be(server: GuardedServer, seconds: str) -> None:
     response = server.client.http.request("GET", "/videogen/telemetry", params={"seconds": seconds})
     assert response.status_code == 400
-    assert "expected a number from 0 to 7200" in response.json()["error"]
+    assert "expected a number from 0 to 7200" in read_json(response)["error"]

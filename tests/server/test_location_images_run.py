@@ -115,7 +115,7 @@ def test_a_film_of_places(comfy_server: ComfyServer, tmp_path: Path, make_graph:
             f"locations.barn: it has no `reference`, and the picture of its default name 'videogen/{slug}/barn.png'"
             in (ended.out + ended.err)
         )
-        assert "meadow" not in ended.out + ended.err
+        assert "locations.meadow" not in ended.out + ended.err
     paint(barn, (160, 40, 40))
     assert videogen("check", *common).status == 0
     first = run()

@@ -307,7 +307,7 @@ def test_text_that_is_no_story(comfy_server: ComfyServer, text: str, said: str) 
 def test_story_file_that_is_not_there(comfy_server: ComfyServer) -> None:
     for name, said in (
         ("gone.json", "there is no story file"),
-        ("../../secret.json", "outside ComfyUI's input folder"),
+        ("../../secret.json", "expected a name inside"),
     ):
         graph = segment_graph("")
         graph["1"]["inputs"]["file"] = name
@@ -323,9 +323,10 @@ def test_take_with_a_path_in_it(comfy_server: ComfyServer) -> None:
     assert "`take` is '../x'" in submission_error(comfy_server, segment_graph(small_story("Take"), take="../x"))
 
 
-@pytest.mark.parametrize("folder", ["../..", "/", "videogen/../../input"])
+@pytest.mark.parametrize("folder", ["../..", "/", "videogen/../../input", "C:\\x", "..\\x"])
 def test_folder_outside_the_output_folder(comfy_server: ComfyServer, folder: str) -> None:
-    assert "expected a folder inside" in render_error(comfy_server, film_graph(small_story("Outside"), folder=folder))
+    error = submission_error(comfy_server, film_graph(small_story("Outside"), folder=folder))
+    assert "expected a name inside" in error  # before anything was rendered
 
 
 def test_film_without_any_segment(comfy_server: ComfyServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.metrics.boundary import BoundaryFrame, compare_ends
 from custom_nodes.videogen.metrics.subject_compare import compare_with_first
 
+from ...comfyui.answers import MalformedAnswerError, is_small, reading
 from ...comfyui.outcome import Outcome
 
 
@@ -42,9 +44,9 @@ def read_measurement(outcome: Outcome) -> TakeMeasurement | None:
         reported = (
             record[0].get("continuity") if isinstance(record, list) and record and isinstance(record[0], dict) else None
         )
-        if not isinstance(reported, dict):
+        if not isinstance(reported, dict) or not is_small(reported):
             continue
-        try:
+        with contextlib.suppress(MalformedAnswerError), reading():
             measurement = TakeMeasurement(
                 SegmentScore.from_dict(reported["scores"]),
                 Thresholds.from_dict(reported["thresholds"]),
@@ -54,8 +56,6 @@ def read_measurement(outcome: Outcome) -> TakeMeasurement | None:
             # Judged here too: impossible values are noticed before anything depends on them.
             level = judge_segment(measurement.score, measurement.thresholds).level
             found.append((not (measurement.retakes and level == FAIL), score_of_take(measurement.score), measurement))
-        except (VideoGenError, KeyError, TypeError, ValueError, AttributeError):
-            continue
     return min(found, key=lambda entry: entry[:2])[2] if found else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.model import Story
 
 from ...state.journal import SegmentState
+from ...state.record_files import read_json
 
 #: Folders in a run directory: takes that fell short, and the scores of every take.
 TAKES_FOLDER, SCORES_FOLDER = "takes", "scores"
@@ -31,18 +32,22 @@ def list_takes(takes: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | Non
 
 
 def load_score(folder: Path, state: SegmentState | None) -> SegmentScore | None:
-    """Scores of the take that is a segment's file; None when it was not measured, or the scores' file is missing."""
+    """Scores of the take that is a segment's file; None when it was not measured, or the scores' file is missing or another."""
     found = load_judged(folder, state)
     return None if found is None else found[0]
 
 
 def load_judged(folder: Path, state: SegmentState | None) -> tuple[SegmentScore, Thresholds] | None:
     """The same, with the thresholds that it was judged by."""
-    file = ((state.result if state is not None and state.state == "done" else {}).get("continuity") or {}).get("file")
-    if not file:
+    judged = (state.result if state is not None and state.state == "done" else {}).get("continuity") or {}
+    if not judged.get("file"):
         return None
     try:
-        data = json.loads((folder / file).read_text(encoding="utf-8"))
+        path = folder / judged["file"]
+        data = read_json(path)
+        # Earlier releases did not write the hash.
+        if judged.get("sha256") and hashlib.sha256(path.read_bytes()).hexdigest() != judged["sha256"]:
+            return None
         return SegmentScore.from_dict(data["scores"]), Thresholds.from_dict(data.get("thresholds") or {})
     except (OSError, ValueError, TypeError, KeyError, VideoGenError):
         return None

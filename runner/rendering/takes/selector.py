@@ -20,6 +20,7 @@ from custom_nodes.videogen.core.segment.references import cast_of
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.media.backups import keep_previous
 from custom_nodes.videogen.media.os_errors import explain_os_error
+from custom_nodes.videogen.media.probe import hash_file
 
 from ...comfyui.graph import CONTINUITY_NODE, Graph
 from ...state.run_directory import RunDirectory, write_json_whole
@@ -93,6 +94,9 @@ class TakeSelector:
         limits = replace(measurement.thresholds, extra_takes=self._max_takes - 1)
         another = measurement.retakes and wants_another_take(levels, limits)
         name = f"{take.file.target.stem}_take_{count}"
+        if self._journal.shelved(number):
+            # Takes for another text have these names, and count again when that text is wanted again.
+            name += f"_{take.result['key'][:8]}"
         scores_path = self._directory.path / SCORES_FOLDER / f"{name}.json"
         try:
             scores_path.parent.mkdir(exist_ok=True)
@@ -128,6 +132,7 @@ class TakeSelector:
             rank=round(score_of_take(score), 5),
             backend=next((subject.backend for subject in score.subjects), ""),
             scores_file=f"{SCORES_FOLDER}/{scores_path.name}",
+            scores_sha256=hash_file(scores_path),
             scores=_numbers_of(score),
             subjects=list(subjects_of(score)),
             another=another,

@@ -54,6 +54,7 @@ def test_a_subject_is_a_program_in_the_package(
 
 
 def test_without_a_comfyui_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("VIDEOGEN_INSTALL_FILE", raising=False)
     monkeypatch.setattr("runner.comfyui.installation.INSTALL_FILE", tmp_path / "install.json")
     with pytest.raises(VideoGenError, match=r"install\.py") as caught:
         bench_in_comfyui("thermal", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from runner.cli import main
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import Installation
-from tests.support.graphs import editor_workflow
+from tests.support.graphs.plain import editor_workflow
+from tests.support.hostile.files import png_of
 from tests.support.servers.fake_server import FakeServer
 from tests.support.stories import segment_graph, small_story
 
@@ -88,7 +90,8 @@ def test_that_the_workflow_was_not_checked_is_said(call: Call, starts: ServerSta
 
 def test_without_such_a_problem_a_server_is_started(call: Call, starts: ServerStarts) -> None:
     status, out, err = call("check", "story.json", "--workflow", "film.json")
-    assert (status, out) == (3, "")
+    assert status == 3
+    assert {line.split()[0] for line in out.splitlines()} == {"Reads", "Writes"}
     assert "a server was started" in err
     assert len(starts) == 1
 
@@ -112,7 +115,8 @@ def test_a_server_that_is_gone_is_one_more_problem(call: Call, starts: ServerSta
     assert "broken.yaml is not YAML" in out
     assert "http://127.0.0.1:9" in out
     status, out, err = call("check", "story.json", *server)
-    assert (status, out) == (3, "")
+    assert status == 3
+    assert "http://127.0.0.1:9" not in out
     assert "http://127.0.0.1:9" in err
 
 
@@ -126,9 +130,75 @@ def test_warnings_are_notes_and_no_problems(
     Path("story.json").write_text(json.dumps(story))
     status, out, err = call("check", "story.json", "--workflow", "film.json", "--server", server.url)
     assert (status, err) == (0, "")
-    note, *_, last = out.splitlines()
+    *_, note, last = [line for line in out.splitlines() if "reference pictures" not in line]
     assert note.startswith("Note: segments[2].timespan: there is a gap of ")
     assert last == "Tiny: 2 segments, 16.000 s; film.json fits the server"
+
+
+# ------------------------------------------------------------------ a story of somebody else
+
+
+def shared_story(**fields: Any) -> dict[str, Any]:
+    return {"title": "Tiny", "segments": [{"prompt": "a tree"}, {"prompt": "a house"}], **fields}
+
+
+def test_what_a_shared_story_reads_uploads_and_writes_is_listed(
+    call: Call, starts: ServerStarts, tmp_path: Path
+) -> None:
+    shared = tmp_path / "Downloads"
+    (shared / "people").mkdir(parents=True)
+    picture = png_of(8, 8)
+    (shared / "people" / "anna.png").write_bytes(picture)
+    (shared / "mask.png").write_bytes(png_of(16, 9))
+    (shared / "notes.txt").write_text("soft light")
+    (shared / "parts.json").write_text(json.dumps([{"prompt": "a tree"}]))
+    story = shared_story(
+        segments="parts.json",
+        style={"master_prompt": "notes.txt"},
+        characters={"anna": {"reference": ["people/anna.png", "on_the_server.png"], "region": "mask.png"}},
+    )
+    (shared / "film.yaml").write_text(json.dumps(story))
+    _, out, _ = call("check", str(shared / "film.yaml"), "--workflow", "film.json", "--references", "none")
+    digest = hashlib.sha256(picture).hexdigest()[:12]
+    lines = out.splitlines()
+    assert lines[:4] == [
+        f"Reads    {shared / 'film.yaml'}",
+        f"Reads    {shared / 'parts.json'}",
+        f"Reads    {shared / 'notes.txt'}",
+        f"Reads    {tmp_path / 'film.json'}",
+    ]
+    assert lines[5] == (
+        f"Uploads  {shared / 'people' / 'anna.png'} ({len(picture):,} bytes) as input/videogen/tiny/anna-{digest}.png,"
+        " if the workflow uses it"
+    )
+    assert [line.split()[0] for line in lines] == ["Reads"] * 4 + ["Uploads"] * 2 + ["Writes"] * 2
+    assert f"Writes   {tmp_path / 'runs' / 'tiny'}: videos, journal and report" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (".ssh/id_rsa", "is hidden"),
+        ("passwords.txt", "does not end in .png"),
+        ("key.png", "is no picture that can be used, and is not sent to a server"),
+        ("link.png", "is a link"),
+        ("linked/anna.png", "is a link, or in a folder that is one"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_not_uploaded(
+    call: Call, starts: ServerStarts, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "anna.png").write_bytes(png_of(8, 8))
+    (tmp_path / "link.png").symlink_to(tmp_path / "elsewhere" / "anna.png")
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "key.png").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    Path("story.json").write_text(json.dumps(shared_story(characters={"anna": {"reference": name}})))
+    status, out, _ = call("check", "story.json", "--workflow", "film.json")
+    assert status == 2
+    assert said in out
+    assert "Uploads" not in out
+    assert starts == []
 
 
 # ------------------------------------------------------------------ convert

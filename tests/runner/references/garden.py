@@ -15,12 +15,14 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
+from runner.comfyui.answers import SavedFile
 from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.session import Session
 from runner.references.generate import ReferencesRun
 from runner.references.graph import ReferencesGraph
 from runner.rendering.run_log import RunLog
+from runner.state.event import Event
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
 from runner.workflows.story_images import Missing
@@ -69,6 +71,7 @@ class FakeServer:
     Attributes:
         input_files: the content of its input folder.
         submitted: graphs, in order.
+        endings: how prompts end that a test has decided about.
     """
 
     def __init__(self, first: list[Outcome | BaseException] | None = None) -> None:
@@ -77,6 +80,7 @@ class FakeServer:
         self.input_files: dict[str, bytes] = {}
         self.submitted: list[Graph] = []
         self.known: dict[str, str] = {}
+        self.endings: dict[str, Outcome] = {}
         self.freed = self.recovered = 0
         self.client = self.session = cast(Any, self)
         self.object_info: dict[str, Any] = {}
@@ -88,22 +92,29 @@ class FakeServer:
         self.submitted.append(graph)
         self.known[prompt_id] = "queued"
 
+    def finish(self, prompt_id: str) -> None:
+        """The server has drawn a picture, whether anybody waits for it or not."""
+        graph = self.submitted[list(self.known).index(prompt_id)]
+        self.input_files[graph["5"]["inputs"]["file"]] = make_png()
+        self.known[prompt_id] = "success"
+
     def wait(self, prompt_id: str, graph: Graph, **_: Any) -> Outcome:
+        if prompt_id in self.endings:
+            return self.endings[prompt_id]
         if self.first:
             outcome = self.first.pop(0)
             if isinstance(outcome, BaseException):
                 raise outcome
             self.known[prompt_id] = outcome.status
             return outcome
+        self.finish(prompt_id)
         name = graph["5"]["inputs"]["file"]
-        self.input_files[name] = make_png()
-        self.known[prompt_id] = "success"
         subfolder, _, filename = name.rpartition("/")
         image = {"filename": filename, "subfolder": subfolder, "type": "input"}
         return Outcome("success", outputs={"5": {"images": [image]}}, executed=1.5)
 
-    def download(self, file: dict[str, Any], target: Path) -> int:
-        name = "/".join(part for part in (file["subfolder"], file["filename"]) if part)
+    def download(self, file: SavedFile, target: Path, most: int = 0) -> int:
+        name = "/".join(part for part in (file.subfolder, file.filename) if part)
         return target.write_bytes(self.input_files[name])
 
     def hash_input_file(self, name: str) -> str:
@@ -111,6 +122,9 @@ class FakeServer:
 
     def read_input_file(self, name: str) -> bytes | None:
         return self.input_files.get(name)
+
+    def has_input_file(self, name: str) -> bool:
+        return False
 
     def list_models(self, folder: str) -> None:
         return None
@@ -140,7 +154,13 @@ def make_run(
     story = make_story()
     events: list[dict[str, Any]] = []
     log = RunLog(directory.journal, LineDisplay())
-    log.note = lambda event: events.append({"event": event.event_name, **event.to_fields()})  # type: ignore[method-assign]
+    write = log.note
+
+    def note(event: Event) -> None:
+        events.append({"event": event.event_name, **event.to_fields()})
+        write(event)
+
+    log.note = note  # type: ignore[method-assign]
     graph = ReferencesGraph(workflow(), {}, film or {})
     entities = [entity for entity in (*story.characters, *story.objects) if entity.name in names]
     run = ReferencesRun(

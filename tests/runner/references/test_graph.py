@@ -11,7 +11,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from runner.references.graph import ReferencesGraph, adopt_model
 from runner.workflows.workflow import Workflow
 from tests.runner.references.garden import REFERENCES
-from tests.support.graphs import image_graph
+from tests.support.graphs.plain import image_graph
 
 
 def test_the_film_s_model_and_sampling_are_taken_over() -> None:

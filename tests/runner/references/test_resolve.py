@@ -75,7 +75,7 @@ def test_everything_together(directory: RunDirectory) -> None:
     story, server = make_story(), FakeServer()
     server.input_files |= {"bark.png": make_png(), "field.png": make_png()}
     images = CastImages(LoadedStory(story, STORY), directory, workflow())
-    hash_input = images.look(server.hash_input_file)
+    hash_input = images.look(server.hash_input_file, server.read_input_file)
     node = {"class_type": "VideoGenApplyCharacters", "inputs": {"segment": ["2", 0], "missing": "stop"}}
     image_inputs = find_image_inputs(segment_graph(STORY) | {"7": node})
 

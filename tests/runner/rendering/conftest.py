@@ -17,9 +17,12 @@ def make_jobs(object_info: dict[str, Any]) -> MakeJobs:
 
     def make(graph: Graph | None = None, story: dict[str, Any] = STORY, **options: Any) -> JobMaker:
         hash_input = options.pop("hash_input", lambda name: f"bytes of {name}")
+        hash_model = options.pop("hash_model", lambda folder, name: "")
         workflow = ConvertedWorkflow(
             segment_graph(story) if graph is None else graph, object_info, options.pop("ui_workflow", None)
         )
-        return JobMaker(LoadedStory(parse_story(story), story), workflow, WorkflowChoices(**options), hash_input)
+        return JobMaker(
+            LoadedStory(parse_story(story), story), workflow, WorkflowChoices(**options), hash_input, None, hash_model
+        )
 
     return make

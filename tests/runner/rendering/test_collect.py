@@ -19,8 +19,10 @@ from custom_nodes.videogen.core.video.quality import QUALITIES, Quality
 from custom_nodes.videogen.media import ffmpeg
 from custom_nodes.videogen.media.probe import hash_file
 from runner.comfyui.client import ComfyClient
+from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
-from runner.rendering.collect import Fetched, VerifiedFile, fetch_outputs, verify_output
+from runner.rendering.collect import Fetched, VerifiedFile, fetch_outputs, require_all_pictures, verify_output
+from runner.rendering.jobs import Job
 from tests.support.servers.fake_server import Answer, FakeServer
 from tests.support.videos import SIZE, TINY, code_of, draw_code, read_codes, write_segment, write_with_av
 
@@ -123,6 +125,72 @@ def test_a_file_that_does_not_decode_is_broken(server: FakeServer, tmp_path: Pat
     assert caught.value.code == "media-broken"
 
 
+def test_pictures_that_decoders_stumble_over_are_broken(server: FakeServer, tmp_path: Path) -> None:
+    """Pillow raises SyntaxError for the first, and PyAV IndexError for the second; both stopped the run as internal errors."""
+    damaged = image(1)[:33] + b"\0\0\0\x04ID!T1234" + image(1)[33:]
+    for name, content in {"x.png": damaged, "x.avi": tone()}.items():
+        with pytest.raises(VideoGenError) as caught:
+            collect(server, tmp_path, {name: content})
+        assert caught.value.code == "media-broken"
+
+
+@pytest.mark.parametrize(("frames", "said"), [(8, ""), (7, "the server has saved 7 frames, expected 8")])
+def test_the_frames_that_the_server_has_recorded_are_counted(
+    server: FakeServer, tmp_path: Path, frames: int, said: str
+) -> None:
+    source = write_segment(tmp_path / "server", 1, 8)
+    record = {"sha256": hash_file(source), "frames": frames}
+    if not said:
+        assert collect(server, tmp_path, {"x.mp4": source.read_bytes()}, record).info.frames == 8
+        return
+    with pytest.raises(VideoGenError, match=said):
+        collect(server, tmp_path, {"x.mp4": source.read_bytes()}, record)
+
+
+def test_only_the_files_of_the_node_that_is_bound_are_fetched(server: FakeServer, tmp_path: Path) -> None:
+    server.routes["GET /view"] = lambda request: image(int(request.query["filename"][0]))
+    saved = [[{"filename": f"{number}.png", "type": "output"}] for number in (1, 2)]
+    outcome = Outcome("success", outputs={"3": {"images": saved[0]}, "4": {"images": saved[1]}})
+    client = ComfyClient(server.url)
+    with pytest.raises(VideoGenError, match="nodes 3, 4 of the workflow"):
+        fetch_outputs(client, outcome, tmp_path, PLAN.file_stem)
+    assert server.asked("GET /view") == []
+    fetched = fetch_outputs(client, outcome, tmp_path, PLAN.file_stem, "4")
+    assert read_codes(verify_output(fetched, PLAN, TINY, tmp_path).path) == [2] * 8
+
+
+@pytest.mark.parametrize(
+    ("saved_from", "scores", "complete"),
+    [
+        (["3", 0], {"frames": {"count": 4}}, True),
+        (["3", 0], {"frames": {"count": 5}}, False),
+        (["5", 0], {"frames": {"count": 5}}, False),  # from behind the continuity node
+        (["9", 0], {"frames": {"count": 5}}, True),  # other images
+        (["3", 0], {"frames": {"count": "5"}}, True),
+        (["3", 0], {}, True),
+    ],
+)
+def test_pictures_are_counted_where_the_prompt_has_counted_them(
+    server: FakeServer, tmp_path: Path, saved_from: list[Any], scores: dict[str, Any], complete: bool
+) -> None:
+    server.routes["GET /view"] = image(1)
+    graph: Graph = {
+        "4": {"class_type": "SaveImage", "inputs": {"images": saved_from}},
+        "5": {"class_type": "VideoGenContinuity", "inputs": {"images": ["3", 0]}},
+    }
+    saved = [{"filename": f"{number}.png", "type": "output"} for number in range(4)]
+    outputs = {"4": {"images": saved}, "5": {"videogen": [{"continuity": {"scores": scores}}]}}
+    outcome = Outcome("success", outputs=outputs)
+    fetched = fetch_outputs(ComfyClient(server.url), outcome, tmp_path, PLAN.file_stem)
+    job = Job(PLAN, graph, "k", None)
+    if complete:
+        require_all_pictures(fetched, job, outcome)
+    else:
+        with pytest.raises(VideoGenError, match="has saved 4 pictures of 5 frames") as caught:
+            require_all_pictures(fetched, job, outcome)
+        assert caught.value.code == "media-broken"
+
+
 # ------------------------------------------------------------------ images
 
 
@@ -156,6 +224,13 @@ def test_transparent_and_gray_images_are_images_too(server: FakeServer, tmp_path
     transparent = io.BytesIO()
     Image.fromarray(draw_code(9)).convert("RGBA").save(transparent, "PNG")
     verified = collect(server, tmp_path, {"1.png": gray.getvalue(), "2.png": transparent.getvalue()})
+    assert read_codes(verified.path) == [9] * 8
+
+
+def test_images_of_16_bits_are_not_clipped(server: FakeServer, tmp_path: Path) -> None:
+    deep = io.BytesIO()
+    Image.fromarray(np.asarray(Image.fromarray(draw_code(9)).convert("L")).astype(np.uint16) * 257).save(deep, "PNG")
+    verified = collect(server, tmp_path, {"1.png": deep.getvalue()})
     assert read_codes(verified.path) == [9] * 8
 
 

@@ -15,7 +15,7 @@ from custom_nodes.videogen.core.thermal.readings import Reading
 from custom_nodes.videogen.core.thermal.wait import wait_while_hot
 from custom_nodes.videogen.media.os_errors import explain_os_error
 from runner.comfyui.outcome import Outcome, read_outcome
-from runner.rendering.failures import Failure, classify_error, classify_outcome
+from runner.rendering.failures import SERVER_FAILURES, Failure, classify_error, classify_outcome, sign_failure
 from runner.rendering.retries import Remedy, choose_remedy, segment_remedies
 
 
@@ -35,6 +35,61 @@ from runner.rendering.retries import Remedy, choose_remedy, segment_remedies
 )
 def test_what_a_node_raised_is_told_by_its_type_and_words(kind: str, message: str, failure: Failure) -> None:
     assert classify_outcome(Outcome("error", message, exception_type=kind)) is failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("RuntimeError", "CUDA error: an illegal memory access was encountered"),
+        ("torch.AcceleratorError", "CUDA error: device-side assert triggered"),
+        ("torch.AcceleratorError", "in words that nobody has seen yet"),
+        ("RuntimeError", "CUDA error: unspecified launch failure"),
+        ("RuntimeError", "CUDA driver error: unknown error"),
+        ("RuntimeError", "HIP error: the operation cannot be performed in the present state"),
+        ("RuntimeError", "hipErrorLaunchFailure"),
+        ("RuntimeError", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        ("RuntimeError", "CUDNN_STATUS_NOT_INITIALIZED"),
+        ("RuntimeError", "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
+        ("RuntimeError", "MIOpen Error: miopenStatusInternalError"),
+        ("RuntimeError", "level_zero backend failed with error: 20 (UR_RESULT_ERROR_DEVICE_LOST)"),
+        ("pynvml.NVMLError_GpuIsLost", "GPU is lost"),
+        ("RuntimeError", "Uncorrectable ECC error encountered"),
+    ],
+)
+def test_a_dead_device_is_the_server_s_failure(kind: str, message: str) -> None:
+    failure = classify_outcome(Outcome("error", f"node 3 (KSampler): {message}", exception_type=kind))
+    assert failure is Failure.DEVICE
+    assert failure in SERVER_FAILURES
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Expected all tensors to be on the same device, but found cuda:0 and cpu",
+        "an error in cuda.py",
+        "CUDNN_STATUS_NOT_SUPPORTED",
+        "Torch not compiled with CUDA enabled",
+    ],
+)
+def test_not_every_word_about_a_device_means_that_it_is_dead(message: str) -> None:
+    assert classify_outcome(Outcome("error", message, exception_type="RuntimeError")) is Failure.NODE_ERROR
+
+
+def test_memory_comes_before_the_device() -> None:
+    for message in ("CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED", "hipErrorOutOfMemory"):
+        assert (
+            classify_outcome(Outcome("error", message, exception_type="torch.AcceleratorError"))
+            is Failure.OUT_OF_MEMORY
+        )
+
+
+def test_failures_that_differ_in_numbers_and_quotes_are_the_same() -> None:
+    def sign(message: str, kind: str = "ValueError") -> str:
+        return sign_failure(Outcome("error", message, exception_type=kind))
+
+    assert sign("node 3: 'anna' at 0x7fa0 after 12.5 s") == sign("node 3: 'bob' at 0x11 after 7 s")
+    assert sign("node 3: no model") != sign("node 3: no mask")
+    assert sign("node 3: no model") != sign("node 3: no model", "KeyError")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +191,7 @@ def test_an_interrupted_prompt_is_no_error_of_a_node() -> None:
         ("server-lost", Failure.SERVER_GONE),
         ("server-refused", Failure.SERVER_GONE),
         ("server-stalled", Failure.STALLED),
+        ("server-unfit", Failure.UNFIT),
         ("prompt-lost", Failure.LOST),
         ("disk-full", Failure.DISK_FULL),
         ("path-invalid", Failure.FATAL),

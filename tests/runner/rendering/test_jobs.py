@@ -12,7 +12,6 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
 from runner.rendering.retries import Variant
 from tests.runner.rendering.job_makers import STORY, MakeJobs, changed
-from tests.support.graphs import image_graph
 from tests.support.stories import Graph, segment_graph
 
 # ------------------------------------------------------------------ prompt_override
@@ -128,7 +127,9 @@ def test_more_than_one_segment_node_is_refused(make_jobs: MakeJobs) -> None:
 
 def test_without_a_segment_node_something_must_be_bound(make_jobs: MakeJobs) -> None:
     with pytest.raises(VideoGenError, match="no VideoGenSegment node") as caught:
-        make_jobs(image_graph())
+        make_jobs(
+            {"1": LOADER, "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a"}}}
+        )
     assert caught.value.code == "workflow-invalid"
     assert "--bind prompt=6.text" in caught.value.hint
 

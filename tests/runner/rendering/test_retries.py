@@ -108,6 +108,7 @@ def test_nothing_is_stepped_down_below_the_last_rung() -> None:
         (Failure.OUTPUT_BROKEN, 2),
         (Failure.SERVER_GONE, 20),
         (Failure.STALLED, 2),
+        (Failure.DEVICE, 2),
         (Failure.VALIDATION, 0),
         (Failure.PREDECESSOR, 0),
         (Failure.DISK_FULL, 0),
@@ -148,3 +149,36 @@ def test_after_a_server_went_away_the_same_attempt_is_looked_for() -> None:
     state = AttemptState(attempt=3, may_be_on_server=True)
     state.apply(Remedy.OTHER_SERVER, FULL_HD)
     assert (state.attempt, state.may_be_on_server) == (3, True)
+
+
+def test_a_prompt_that_has_ended_is_tried_again_under_an_id_of_its_own() -> None:
+    """The server knows the old one as failed. Seed and size stay."""
+    state = AttemptState(attempt=3, variant=Variant(1), may_be_on_server=True)
+    state.apply(Remedy.OTHER_SERVER, FULL_HD, ended=True)
+    assert (state.attempt, state.variant, state.may_be_on_server) == (4, Variant(1), False)
+
+
+def test_excused_failures_do_not_count() -> None:
+    state = AttemptState()
+    state.failures[Failure.NODE_ERROR] = 5
+    state.excused[Failure.NODE_ERROR] = 3
+    assert state.count(Failure.NODE_ERROR) == 2
+
+
+# ------------------------------------------------------------------ several servers
+
+
+@pytest.mark.parametrize("failure", [failure for failure, row in REMEDIES.items() if row[-1] is Remedy.GIVE_UP])
+def test_nothing_is_given_up_that_another_server_has_not_tried(failure: Failure) -> None:
+    table = segment_remedies(0)
+    alone = choose_remedy(failure, 100, table, (320, 180))
+    assert alone is Remedy.GIVE_UP
+    expected = Remedy.GIVE_UP if failure is Failure.PREDECESSOR else Remedy.ASK_ANOTHER
+    assert choose_remedy(failure, 100, table, (320, 180), others=True, away=True) is expected
+    assert choose_remedy(failure, 100, table, (320, 180), away=True) is expected
+
+
+def test_a_node_s_error_asks_a_healthy_server_first_and_waits_for_none() -> None:
+    table = segment_remedies(2)
+    assert choose_remedy(Failure.NODE_ERROR, 1, table, FULL_HD, others=True, away=True) is Remedy.ASK_ANOTHER
+    assert choose_remedy(Failure.NODE_ERROR, 1, table, FULL_HD, away=True) is Remedy.NEXT_SEED

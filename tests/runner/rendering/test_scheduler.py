@@ -9,7 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.rendering.scheduler import Scheduler, ServerLoad, Task, choose_server
+from runner.rendering.failures import Failure
+from runner.rendering.fleet.health import ServerHealth
+from runner.rendering.fleet.loads import ServerLoad, choose_server
+from runner.rendering.scheduler import Scheduler, Setback, Task
 
 LONG = 20.0
 
@@ -70,6 +73,10 @@ def waits(scheduler: Scheduler, server: str) -> threading.Thread:
         # How fast b is, is unknown: it gets a chance.
         ({"a": ServerLoad(seconds=5, busy=True, free_at=102), "b": ServerLoad()}, "b"),
         ({"a": ServerLoad(seconds=5, suspended_reason="gone"), "b": ServerLoad(seconds=900)}, "b"),
+        # b is faster, and on probation: the one in good standing that is idle comes first, but does not get a second one.
+        ({"a": ServerLoad(seconds=5), "b": ServerLoad(seconds=1, health=ServerHealth(trusted=False))}, "a"),
+        ({"a": ServerLoad(seconds=5, waiting=1), "b": ServerLoad(seconds=1, health=ServerHealth(trusted=False))}, "b"),
+        ({"b": ServerLoad(seconds=1, health=ServerHealth(trusted=False))}, "b"),
     ],
 )
 def test_the_server_is_chosen_that_would_finish_first(loads: dict[str, ServerLoad], chosen: str | None) -> None:
@@ -266,3 +273,127 @@ def test_many_threads_share_many_segments_without_losing_or_doubling_one() -> No
         thread.join(LONG)
         assert not thread.is_alive()
     assert sorted(rendered) == [number for number in range(1, 301) if number % 50]
+
+
+# ------------------------------------------------------------------ servers that have failed
+
+
+def fail(scheduler: Scheduler, task: Task, server: str, failure: Failure = Failure.STALLED) -> None:
+    """A server fails with a task, and is back at once."""
+    scheduler.suspend(server, "why", failed=True)
+    task.failed_on[server] = Setback(failure, "why")
+    scheduler.judge(task, server, failure, "", last=False)
+    scheduler.put_back(task)
+    scheduler.resume(server)
+
+
+def test_what_a_server_has_failed_with_is_left_to_one_in_good_standing() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    fail(scheduler, task, "a")
+    thread = waits(scheduler, "a")
+    assert take(scheduler, "b") is task
+    scheduler.finish(task, "b", 1.0)
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+def test_a_server_on_probation_gets_what_the_others_have_no_time_for_until_it_has_finished_something() -> None:
+    scheduler = make_scheduler(None, None, None, None, servers=("a", "b"))
+    first = take(scheduler, "a")
+    fail(scheduler, first, "a")
+    assert take(scheduler, "b") is first
+    second = take(scheduler, "a")
+    assert second.number == 2
+    scheduler.free_server("b")
+    assert take(scheduler, "b").number == 3
+    scheduler.finish(second, "a", 1.0)
+    scheduler.free_server("a")
+    scheduler.put_back(first)
+    scheduler.loads["b"].busy = True
+    # It has won back its trust: what had stalled there may be tried again.
+    assert take(scheduler, "a") is first
+
+
+def test_alone_a_server_is_tried_again_with_what_it_has_not_failed_with_yet() -> None:
+    scheduler = make_scheduler(None, None)
+    fail(scheduler, take(scheduler), "a")
+    second = take(scheduler)
+    assert second.number == 2
+    scheduler.finish(second, "a", 1.0)
+    assert take(scheduler).number == 1
+
+
+def test_what_all_that_tried_it_have_given_up_waits_for_the_one_that_is_away() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    scheduler.suspend("b", "gone")
+    task.failed_on["a"], task.exhausted = Setback(Failure.NODE_ERROR, "why"), True
+    scheduler.put_back(task)
+    thread = waits(scheduler, "a")
+    scheduler.remove("b", "gone for good")
+    thread.join(LONG)
+    assert not thread.is_alive(), "nobody is left who could try it first"
+
+
+def test_a_task_is_kept_for_the_server_that_has_its_prompt() -> None:
+    scheduler = make_scheduler(None, None, servers=("a", "b"))
+    first = take(scheduler, "a")
+    scheduler.suspend("a", "gone")
+    scheduler.put_back(first)
+    assert scheduler.reclaim(first, "a", first.attempt, finished=False)
+    scheduler.resume("a")
+    assert take(scheduler, "b").number == 2
+    assert take(scheduler, "a") is first
+
+
+def test_a_reserved_task_is_free_for_all_while_its_server_is_away() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    task.reserved_for = "a"
+    scheduler.put_back(task)
+    scheduler.suspend("a", "gone")
+    assert take(scheduler, "b") is task
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_only_a_finished_prompt_takes_a_segment_from_the_server_that_renders_it(finished: bool) -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    scheduler.mark_under_way(task)
+    assert scheduler.reclaim(task, "b", task.attempt, finished=finished) is finished
+    assert scheduler.owns(task, "a") is not finished
+    assert scheduler.settle(task, "a") is not finished
+
+
+def test_an_outcome_that_is_being_dealt_with_is_not_taken_away() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    scheduler.mark_under_way(task)
+    assert scheduler.settle(task, "a")
+    assert not scheduler.reclaim(task, "b", task.attempt, finished=True)
+    scheduler.finish(task, "a", 1.0)
+    assert not scheduler.reclaim(task, "b", task.attempt, finished=True)
+
+
+def test_a_prompt_of_an_earlier_attempt_is_not_taken_for_the_present_one() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler, "a")
+    task.begin_next()
+    scheduler.put_back(task)
+    assert not scheduler.reclaim(task, "a", 0, finished=True)
+
+
+def test_a_server_that_only_failed_itself_has_not_tried_a_segment_once_it_is_trusted_again() -> None:
+    scheduler = make_scheduler(None, servers=("a", "b"))
+    task = take(scheduler)
+    task.failed_on["b"] = Setback(Failure.SERVER_GONE, "nothing listens there")
+    scheduler.suspend("b", "nothing listens there", failed=True)
+    scheduler.resume("b")
+    assert scheduler.others_for(task, "a") == (False, False)
+    scheduler.note_success("b")
+    assert scheduler.others_for(task, "a") == (True, True)
+    task.failed_on["a"], task.exhausted = Setback(Failure.NODE_ERROR, "shapes do not match"), True
+    scheduler.put_back(task)
+    waits(scheduler, "a")
+    assert take(scheduler, "b") is task

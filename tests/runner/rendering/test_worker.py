@@ -52,10 +52,11 @@ def collect(folder: Path, log: Log, accept_best_take: Callable[[Task], bool]) ->
     attempts = SimpleNamespace(segments_folder=folder, prompt_id=lambda task: "an id")
     server = SimpleNamespace(name="one", session=SimpleNamespace(client=None))
     results = SimpleNamespace(rendered=[1], accept_best_take=accept_best_take)
-    job = SimpleNamespace(plan=SimpleNamespace(file_stem="segment_01", size=(320, 180)))
+    job = SimpleNamespace(plan=SimpleNamespace(file_stem="segment_01", size=(320, 180), frames=8), output_node="")
     parts: list[Any] = [server, scheduler, attempts, results, log, SimpleNamespace(retries=0)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("runner.rendering.worker.fetch_outputs", lambda *_: SimpleNamespace(bytes=5))
+        patch.setattr("runner.rendering.worker.require_all_pictures", lambda *_: None)
         Worker(*parts)._collect(task, cast(Any, job), Outcome("success"), {})
     return scheduler, task
 

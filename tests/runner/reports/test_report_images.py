@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from custom_nodes.videogen.media.images.thumbnails import read_thumbnails
+from custom_nodes.videogen.media.probe import hash_file
 from runner.reports import page as page_module
 from runner.reports import strips
 from runner.reports.page import render_html
@@ -75,12 +76,10 @@ def test_33_segments_of_noise_stay_below_3_megabytes(tmp_path: Path) -> None:
     for number in range(1, 34):
         (run.path / "segments" / f"segment_{number:02d}.mp4").write_bytes(file.read_bytes())
         submit(run.journal, number)
-        finish(run.journal, number, server=SERVERS[number % 2])
-    began = time.perf_counter()
+        finish(run.journal, number, server=SERVERS[number % 2], sha256=hash_file(file))
     html = run.write()
     run.journal.close()
     assert len(html) < 3_000_000
-    assert time.perf_counter() - began < 10
     assert html.count("data:image/jpeg") == 33 * 6
 
 
@@ -102,9 +101,9 @@ def test_images_are_sharp_on_a_display_with_three_pixels_to_a_pixel(
 ) -> None:
     """The style sheet shows thumbnails of the contact sheet at most 86 pixels wide on a phone, portrait ones 58."""
     run = Run(tmp_path / "run", small_story("A Tree", size=size, segments=1))
-    write_with_av(run.path / "segments" / "segment_01.mp4", [np.zeros((size[1], size[0], 3), np.uint8)] * 5)
+    file = write_with_av(run.path / "segments" / "segment_01.mp4", [np.zeros((size[1], size[0], 3), np.uint8)] * 5)
     submit(run.journal, 1)
-    finish(run.journal, 1)
+    finish(run.journal, 1, sha256=hash_file(file))
     page = Page(run.write())
     run.journal.close()
     assert sizes_of(page.all("video")) == [player]
@@ -132,3 +131,12 @@ def test_a_change_of_the_page_itself_makes_it_again(run: Run, monkeypatch: pytes
         file.write("# changed\n")
     monkeypatch.setattr(page_module, "__file__", str(copied / "page.py"))
     assert run.write() != first
+
+
+@pytest.mark.parametrize("sizes", [[(512, 288)] * 6, [(176, 512)] * 6, [(512, 512), *[(256, 256)] * 12]])
+def test_images_of_noise_fit_their_budget_too(sizes: list[tuple[int, int]]) -> None:
+    draw = np.random.default_rng(1)
+    images = [Image.fromarray(draw.integers(0, 255, (height, width, 3), np.uint8)) for width, height in sizes]
+    encoded = strips._encode_within(images, 30_000)
+    assert len(encoded) == len(images)
+    assert sum(map(len, encoded)) <= 30_000

@@ -6,15 +6,21 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from custom_nodes.videogen.core.errors import DiskFullError, VideoGenError
 from runner.cli import main
 from runner.comfyui.installation import Installation
+from runner.rendering.attempts import Attempts
+from runner.rendering.jobs import JobMaker
+from runner.rendering.run_log import RunLog
 from runner.run import execution
 from runner.run.server_connections import ServerConnections
+from runner.state.run_directory import RunDirectory
+from tests.support.journal_events import submitted
 
 KEPT_RUNS = Path(__file__).parents[1] / "state" / "kept_runs"
 #: The story of each run, and what else was on its command line.
@@ -110,3 +116,64 @@ def test_a_changed_prompt_is_still_noticed(pending: list[list[int] | None], tmp_
     command = ["run", str(tmp_path / "before" / "story.json"), "--workflow", str(workflow), "--out", str(directory)]
     assert main(command) == 3
     assert pending == [[2]]
+
+
+def events_of(directory: Path, name: str) -> list[dict[str, Any]]:
+    lines = map(json.loads, (directory / "journal.jsonl").read_text("utf-8").splitlines())
+    return [line for line in lines if line["event"] == name]
+
+
+def resume_again(name: str, folder: Path, graph: Any = None) -> int:
+    """The same command once more, with another workflow perhaps."""
+    if graph is not None:
+        (folder / "workflow.json").write_text(json.dumps(graph))
+    story, more = COMMANDS[name]
+    directory = folder / "films" / name
+    command = [
+        "run",
+        str(folder / "films" / story),
+        "--workflow",
+        str(folder / "workflow.json"),
+        "--out",
+        str(directory),
+    ]
+    return main([*command, *more])
+
+
+def test_what_an_earlier_release_has_finished_gets_the_key_of_today_once(
+    pending: list[list[int] | None], tmp_path: Path
+) -> None:
+    assert resume("finished", tmp_path) == 0
+    directory = tmp_path / "films" / "finished"
+    rekeyed = events_of(directory, "segment-rekeyed")
+    assert [event["segment"] for event in rekeyed] == [1, 2, 3]
+    assert resume_again("finished", tmp_path) == 0
+    assert events_of(directory, "segment-rekeyed") == rekeyed
+    assert pending == [[], []]
+
+
+def test_a_prompt_of_an_earlier_release_is_found_under_its_id(pending: list[list[int] | None], tmp_path: Path) -> None:
+    assert resume("killed", tmp_path) == 3, "it wants a server"
+    directory = tmp_path / "films" / "killed"
+    before = {event["segment"]: event["prompt_id"] for event in events_of(directory, "segment-submitted")}
+    (rekeyed,) = [event for event in events_of(directory, "segment-rekeyed") if event["segment"] == 2]
+    with RunDirectory(directory, json.loads((directory / "run.json").read_text("utf-8"))["title"]) as opened:
+        maker = SimpleNamespace(continues=lambda number: False, key=lambda number: rekeyed["key"])
+        attempts = Attempts(cast(JobMaker, maker), opened, RunLog(opened.journal))
+        task = attempts.make_task(2)
+        assert task.may_be_on_server
+        assert attempts.prompt_id(task) == before[2]
+        assert task.key == rekeyed["key"] != rekeyed["former"]
+
+
+def test_the_replaced_segment_comes_back_with_its_prompt(pending: list[list[int] | None], tmp_path: Path) -> None:
+    """A film of an earlier release, one prompt changed and stopped, then changed back: nothing is left to render."""
+    assert resume("finished", tmp_path) == 0
+    directory = tmp_path / "films" / "finished"
+    title = json.loads((directory / "run.json").read_text("utf-8"))["title"]
+    with RunDirectory(directory, title) as opened:
+        opened.journal.append(submitted(2, "the key of another prompt"))
+    assert resume_again("finished", tmp_path) == 0
+    assert pending == [[], []]
+    assert len(events_of(directory, "segment-restored")) == 1
+    assert hashes(directory) == hashes(KEPT_RUNS / "finished")

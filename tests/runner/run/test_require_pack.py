@@ -23,18 +23,18 @@ def session(version: str, *nodes: str) -> Session:
     return cast(Session, SimpleNamespace(client=client, stats=stats, object_info={name: {} for name in nodes}))
 
 
-@pytest.mark.parametrize("version", ["0.3.75", "v0.4.0", "1.0.0", "0.3.60", "unknown", "nightly-2026"])
+@pytest.mark.parametrize("version", ["0.3.75", "v0.4.0", "0.33.0", "1.0.0", "unknown", "nightly-2026"])
 def test_a_new_enough_server_with_the_pack_is_taken(version: str) -> None:
     require_pack(session(version, "VideoGenStory", "VideoGenSegment"), OURS)
 
 
-@pytest.mark.parametrize("version", ["0.3.59", "v0.2.0"])
+@pytest.mark.parametrize("version", ["0.3.74", "v0.2.0"])
 def test_an_old_server_is_refused_with_both_versions(version: str) -> None:
     with pytest.raises(VideoGenError) as caught:
         require_pack(session(version, "VideoGenStory", "VideoGenSegment"), OURS)
     assert caught.value.code == "server-too-old"
     assert version in caught.value.message
-    assert "0.3.60" in caught.value.message
+    assert "0.3.75" in caught.value.message
     assert caught.value.exit_status == 3
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.state.events import EVENTS, AttemptFailed, SegmentDone, SegmentVerified, UnknownEvent, read_event
+from runner.state.event import EVENTS, UnknownEvent
+from runner.state.events import AttemptFailed, SegmentDone, SegmentVerified, read_event
 from tests.support.journal_events import submitted
 
 KEPT_RUNS = Path(__file__).with_name("kept_runs")
@@ -33,13 +35,13 @@ def test_an_event_comes_back_as_it_was() -> None:
 
 
 def test_the_entries_of_a_result_are_fields_of_the_record() -> None:
-    event = SegmentVerified(segment=1, part=".x", result={"key": "k", "sha256": "abc"})
-    assert list(event.to_fields().items()) == [("segment", 1), ("part", ".x"), ("key", "k"), ("sha256", "abc")]
+    result = {"key": "k", "file": "segments/a.mp4", "sha256": "abc"}
+    event = SegmentVerified(segment=1, part=".x", result=result)
+    assert list(event.to_fields().items()) == [("segment", 1), ("part", ".x"), *result.items()]
     read = read_event({"event": "segment-verified", "time": 1, **event.to_fields()})
     assert read == event
-    assert read_event({"event": "segment-done", "time": 1, "segment": 1, "key": "k"}) == SegmentDone(
-        segment=1, result={"key": "k"}
-    )
+    done = read_event({"event": "segment-done", "time": 1, "segment": 1, **result, "bytes": None, "encoder": None})
+    assert done == SegmentDone(segment=1, result={**result, "encoder": None}), "reports compute with bytes"
 
 
 def test_how_a_prompt_ended_is_written_only_where_a_prompt_ended() -> None:
@@ -68,8 +70,27 @@ def test_an_event_of_a_segment_has_its_number(number: object) -> None:
         read_event({"event": "segment-running", "segment": number, "attempt": 0})
 
 
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"event": "run-started", "todo": 5}, "its todo is 5"),
+        ({"event": "run-finished", "time": "noon"}, "its time is 'noon'"),
+        ({"event": "segment-take", "segment": 1, "reasons": 0.5}, "its reasons is 0.5"),
+        ({"event": "segment-take", "segment": 1, "rank": [1]}, "its rank is"),
+        ({"event": "segment-verified", "segment": 1, "seconds": {"executed": "long"}}, "its seconds is"),
+        ({"event": "segment-done", "segment": 1, "takes": [5]}, "its takes are"),
+        ({"event": "segment-done", "segment": 1, "bytes": {}}, "its bytes is"),
+        ({"event": "segment-done", "segment": 1, "sha256": "ab"}, "it has no file"),
+        ({"event": "segment-verified", "segment": 1, "file": "segments/a.mp4"}, "it has no sha256"),
+    ],
+)
+def test_a_field_has_the_type_that_reports_compute_with(record: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_event(record)
+
+
 def test_every_event_has_a_name_of_its_own_and_says_what_it_means() -> None:
-    assert len({event.event_name for event in EVENTS.values()}) == len(EVENTS) == 22
+    assert len({event.event_name for event in EVENTS.values()}) == len(EVENTS)
     for name, event in EVENTS.items():
         assert event.event_name == name
         assert event.__doc__, name
@@ -80,8 +101,12 @@ def test_every_event_has_a_name_of_its_own_and_says_what_it_means() -> None:
 def test_what_must_outlast_a_power_cut() -> None:
     assert {name for name, event in EVENTS.items() if event.durable} == {
         "run-started",
+        "segment-submitted",
+        "reference-submitted",
         "segment-take",
         "segment-verified",
+        "segment-restored",
+        "segment-adopted",
         "segment-failed",
         "film-done",
         "run-finished",

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.state.events import Event, FilmDone, RunFinished, RunnerError
+from runner.state.event import Event
+from runner.state.events import FilmDone, RunFinished, RunnerError, ServerLeft
 from runner.state.journal import Journal
+from runner.state.run_directory import write_json_whole
 from tests.support.disks import fill, mount_small_disk
 from tests.support.journal_events import RESULT, done, failed, fetched, finish, running, submitted, verified
 
@@ -181,3 +183,16 @@ def test_a_full_disk_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
         again = Journal(path, read_only=True)
         assert [again.segment(number).state for number in (1, 1000)] == ["done", "done"]
         assert again.segments == journal.segments
+
+
+def test_text_that_no_file_can_hold_is_written_all_the_same(tmp_path: Path) -> None:
+    """A file's name whose bytes are no UTF-8 comes along in a message; whatever it is about must not be lost for that."""
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(ServerLeft(server="http://one:8188", message="\udce4.mp4 cannot be written"))
+    journal.close()
+    assert (
+        Journal(tmp_path / "journal.jsonl", read_only=True).latest["server-left"]["message"]
+        == "?.mp4 cannot be written"
+    )
+    path = write_json_whole(tmp_path / "x.json", {"name": "\udce4"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "?"}

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from runner.state import progress
 from runner.state.progress import BarDisplay, Display, JsonDisplay, LineDisplay, choose_display
+from runner.terminal.console import PlainConsole
 
 
 def play(display: Display) -> None:
@@ -71,7 +71,7 @@ def test_json_progress_comes_at_most_twice_a_second(
 def test_the_bar_shows_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(
-        progress, "Console", lambda **options: Console(file=screen, force_terminal=True, width=120, highlight=False)
+        progress, "PlainConsole", lambda **options: PlainConsole(file=screen, force_terminal=True, width=120)
     )
     play(BarDisplay())
     text = screen.getvalue()
@@ -82,7 +82,7 @@ def test_the_bar_shows_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_that_ends_before_it_began_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda **options: Console(file=screen, force_terminal=True))
+    monkeypatch.setattr(progress, "PlainConsole", lambda **options: PlainConsole(file=screen, force_terminal=True))
     display = BarDisplay()
     display.say("All 3 segments are done already")
     display.end()
@@ -105,3 +105,24 @@ def test_the_display_fits_the_place(
 )
 def test_times_are_shown_as_on_a_clock(seconds: float, text: str) -> None:
     assert progress._clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("selection", "places"),
+    [
+        ((1, 2), ["1 (1 of 2)", "2 (2 of 2)"]),
+        ((7, 12, 14), ["7 (1 of 3)", "12 (2 of 3)", "14 (3 of 3)"]),
+        ((33,), ["33 (1 of 1)"]),
+        ((), ["1/33", "2/33"]),
+    ],
+)
+def test_a_run_of_some_segments_counts_these(
+    selection: tuple[int, ...], places: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = LineDisplay()
+    display.begin(len(selection) or 33, 0, selection)
+    for number in selection or (1, 2):
+        display.step(number, 33, "80 °C", None)
+        display.finish_segment(number, 33, 1.0, "")
+    said = [line.split(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == [f"Segment {place}" for place in places for _ in range(2)]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.state.events import Event, SegmentCancelled, SegmentFound, read_event
+from runner.state.event import Event
+from runner.state.events import SegmentAdopted, SegmentCancelled, SegmentFound, read_event
 from runner.state.journal import Journal
 from runner.state.reducer import RunState
 from runner.state.segment_state import InvalidTransitionError
@@ -19,6 +20,9 @@ from tests.support.journal_events import attempt_failed, done, failed, fetched, 
 
 FOUND = SegmentFound(segment=1, attempt=0, prompt_id="k/0", server="http://one:8188")
 CANCELLED = SegmentCancelled(segment=1, attempt=0)
+ADOPTED = SegmentAdopted(
+    segment=1, former="a" * 64, result={"key": "k", "file": "segments/segment_01.mp4", "bytes": 7, "sha256": "b" * 64}
+)
 
 WAYS: dict[str, list[Event]] = {
     "pending": [],
@@ -39,6 +43,7 @@ POSSIBLE: dict[str, tuple[Event, set[str]]] = {
     "take": (take(), {"fetched"}),
     "verified": (verified(1), {"fetched"}),
     "done": (done(1), {"verified"}),
+    "adopted": (ADOPTED, {"done"}),
     "attempt failed": (attempt_failed(1, "lost", "again"), set(WAYS)),
     "failed": (failed(1), set(WAYS)),
 }
@@ -49,6 +54,15 @@ def reduce(*events: Event) -> RunState:
     for event in events:
         state.apply(event, {"event": event.event_name, "time": 1.0, **event.to_fields()})
     return state
+
+
+def test_what_a_line_says_is_none_is_no_part_of_the_result() -> None:
+    """Reports add up bytes and seconds."""
+    state = reduce(*WAYS["verified"])
+    event = read_event({"event": "segment-done", "time": 2.0, "segment": 1, **done(1).result, "bytes": None})
+    state.apply(event, {"event": "segment-done", "time": 2.0, "segment": 1, **done(1).result, "bytes": None})
+    assert "bytes" not in state.segment(1).result
+    assert state.segment(1).result["time"] == 2.0
 
 
 @pytest.mark.parametrize("state", WAYS)
@@ -111,6 +125,15 @@ def test_takes_of_a_file_that_was_lost_are_forgotten() -> None:
     assert reduce(*one_take).segment(1).takes
     assert reduce(*one_take, submitted(1)).segment(1).takes == []
     assert reduce(*one_take, FOUND).segment(1).takes == []
+
+
+def test_a_file_that_was_taken_is_the_segment_s_until_another_text_is_wanted() -> None:
+    state = reduce(*WAYS["done"], ADOPTED)
+    assert (state.segment(1).state, state.segment(1).key, state.segment(1).result["sha256"]) == ("done", "k", "b" * 64)
+    assert state.history.notes[-1]["message"] == "segments/segment_01.mp4"
+    state = reduce(*WAYS["done"], ADOPTED, submitted(1, "other"))
+    assert state.segment(1).result == {}
+    assert state.shelved[1]["k"].result["sha256"] == "b" * 64
 
 
 def test_another_key_begins_with_nothing() -> None:

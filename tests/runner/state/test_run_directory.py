@@ -154,3 +154,10 @@ def test_a_run_is_not_begun_on_a_disk_that_will_not_hold_it(tmp_path: Path) -> N
     ):
         check_space(disk, 5_000_000)
     assert caught.value.code == "disk-full"
+
+
+def test_takes_that_are_counted_are_named(tmp_path: Path) -> None:
+    with mount_small_disk(tmp_path / "disk", 1000) as disk, pytest.raises(VideoGenError) as caught:
+        check_space(disk, 5_000_000, takes=3)
+    assert "about 5 MB, with up to 3 takes of each segment" in caught.value.message
+    assert "fewer --takes" in caught.value.hint

@@ -278,6 +278,10 @@ def test_what_stops_the_node_is_told_before(graph: Graph) -> None:
     hint = explain_missing(found)[1]
     assert "Pictures of locations are not drawn automatically" in hint
     assert "character_references" not in hint
+    node = (
+        "connect a picture to `image` of node" if graph == location_graph() else "or set its `anchor` to “first frame”"
+    )
+    assert node in hint
 
 
 def test_one_image_of_several_is_enough(tmp_path: Path) -> None:
@@ -319,8 +323,14 @@ class Server:
     def object_info(self) -> dict[str, Any]:
         return self.info
 
+    def read_input_file(self, name: str) -> bytes | None:
+        return None
+
     def hash_input_file(self, name: str) -> str:
         return self.files.get(name, "")
+
+    def has_input_file(self, name: str) -> bool:
+        return False
 
     def list_models(self, folder: str) -> None:
         return None

@@ -9,8 +9,8 @@ import pytest
 
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow, convert_workflow
-from tests.support.graph_checks import find_problems, with_input
-from tests.support.graphs import Graph, image_graph
+from tests.support.graphs.checks import find_problems, with_input
+from tests.support.graphs.plain import Graph, image_graph
 from tests.support.stories import segment_graph, small_story
 
 # ------------------------------------------------------------------ nodes

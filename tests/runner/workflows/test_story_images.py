@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -23,7 +24,16 @@ from runner.rendering.scheduler import Task
 from runner.workflows.image_inputs import find_image_inputs
 from runner.workflows.story_images import StoryImages, find_missing, read_unchanged
 from tests.support.cast_stories import BEN, STORY, cast_graph
+from tests.support.hostile.files import NO_PICTURES, png_of
 from tests.support.stories import Graph, segment_graph
+
+ANNA, MASK, TREE = png_of(8, 8), png_of(9, 8), png_of(10, 8)
+
+
+def sha256(data: bytes) -> str:
+    """The part of the hash that is in a name."""
+    return hashlib.sha256(data).hexdigest()[:12]
+
 
 # ------------------------------------------------------------------ what is missing
 
@@ -119,12 +129,12 @@ def sent_story(maker: JobMaker, number: int = 1, **options: Any) -> dict[str, An
 
 
 def test_images_beside_the_story_go_to_the_server_under_names_of_their_own(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "anna.png").write_bytes(b"anna")
-    (tmp_path / "anna_mask.png").write_bytes(b"mask")
+    (tmp_path / "anna.png").write_bytes(ANNA)
+    (tmp_path / "anna_mask.png").write_bytes(MASK)
     maker = make_jobs()
     names = [image.name for image in maker.images_of(1)]
-    assert names == ["videogen/garden/anna-55579b557896.png", "videogen/garden/anna_mask-48bf9b4f142a.png"]
-    assert [read_unchanged(image) for image in maker.images_of(1)] == [b"anna", b"mask"]
+    assert names == [f"videogen/garden/anna-{sha256(ANNA)}.png", f"videogen/garden/anna_mask-{sha256(MASK)}.png"]
+    assert [read_unchanged(image) for image in maker.images_of(1)] == [ANNA, MASK]
     assert maker.images_of(3) == []
     sent = parse_story(sent_story(maker))
     assert sent.characters[0].references == (names[0], "people/anna side.png")
@@ -135,9 +145,9 @@ def test_images_beside_the_story_go_to_the_server_under_names_of_their_own(make_
 
 
 def test_a_further_attempt_has_the_names_too(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "anna.png").write_bytes(b"anna")
+    (tmp_path / "anna.png").write_bytes(ANNA)
     story = sent_story(make_jobs(), variant=Variant(1, (160, 90)))
-    assert story["characters"]["anna"]["reference"][0] == "videogen/garden/anna-55579b557896.png"
+    assert story["characters"]["anna"]["reference"][0] == f"videogen/garden/anna-{sha256(ANNA)}.png"
     assert story["size"] == [160, 90]
 
 
@@ -149,23 +159,23 @@ def test_an_image_of_the_default_name_is_named_in_the_story_that_is_sent(make_jo
 
 
 def test_the_editor_s_workflow_has_the_names_that_the_server_knows(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "anna.png").write_bytes(b"anna")
+    (tmp_path / "anna.png").write_bytes(ANNA)
     ui_workflow = {"nodes": [{"id": 1, "type": "VideoGenStory", "widgets_values": ["text below", ""]}]}
     workflow = make_jobs(ui_workflow=ui_workflow).make(1).workflow
     assert workflow is not None
     text = workflow["nodes"][0]["widgets_values"][1]
-    assert json.loads(text)["characters"]["anna"]["reference"][0] == "videogen/garden/anna-55579b557896.png"
+    assert json.loads(text)["characters"]["anna"]["reference"][0] == f"videogen/garden/anna-{sha256(ANNA)}.png"
 
 
 def test_without_a_node_that_reads_them_nothing_is_renamed(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "anna.png").write_bytes(b"anna")
+    (tmp_path / "anna.png").write_bytes(ANNA)
     maker = make_jobs(graph=segment_graph(STORY))
     assert sent_story(maker) == STORY
     assert maker.images_of(1) == []
 
 
 def test_an_image_that_changes_during_a_run_stops_it(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "anna.png").write_bytes(b"anna")
+    (tmp_path / "anna.png").write_bytes(ANNA)
     [image] = make_jobs().images_of(1)
     image.path.write_bytes(b"another")
     with pytest.raises(VideoGenError, match=r"anna\.png has changed since the run began") as caught:
@@ -173,13 +183,54 @@ def test_an_image_that_changes_during_a_run_stops_it(make_jobs: MakeJobs, tmp_pa
     assert caught.value.code == "path-invalid"
 
 
-def test_a_link_that_leads_out_of_the_story_s_folder_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", NO_PICTURES)
+def test_what_is_no_picture_is_not_sent(make_jobs: MakeJobs, tmp_path: Path, kind: str) -> None:
+    NO_PICTURES[kind](tmp_path / "anna.png")
+    [image] = make_jobs().images_of(1)
+    said = (
+        "is too large: .*at most 120 megapixels"
+        if kind in ("large", "huge")
+        else "is no picture that can be used, and is not sent"
+    )
+    with pytest.raises(VideoGenError, match=rf"anna\.png {said}") as caught:
+        read_unchanged(image)
+    assert caught.value.code == "image-invalid"
+    with pytest.raises(VideoGenError, match=rf"anna\.png {said}"):
+        StoryImages(tmp_path, "garden").require_pictures(parse_story(copy.deepcopy(STORY)))
+
+
+@pytest.mark.parametrize("target", ["../secret.png", "ben.png", "gone.png"])
+def test_a_link_is_refused_wherever_it_leads(tmp_path: Path, target: str) -> None:
     folder = tmp_path / "story"
     folder.mkdir()
-    (tmp_path / "secret.png").write_bytes(b"x")
-    (folder / "anna.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(VideoGenError) as caught:
+    for path in (tmp_path / "secret.png", folder / "ben.png"):
+        path.write_bytes(ANNA)
+    (folder / "anna.png").symlink_to(target)
+    with pytest.raises(VideoGenError, match=r"is a link.*copy the file itself into the story's folder") as caught:
         StoryImages(folder, "garden").find("anna.png")
+    assert caught.value.code == "path-invalid"
+
+
+def test_a_picture_behind_a_linked_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "anna.png").write_bytes(ANNA)
+    (tmp_path / "story").mkdir()
+    (tmp_path / "story" / "people").symlink_to(tmp_path / "private")
+    with pytest.raises(VideoGenError, match="in a folder that is one"):
+        StoryImages(tmp_path / "story", "garden").find("people/anna.png")
+
+
+def test_a_story_s_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "anna.png").write_bytes(ANNA)
+    (tmp_path / "story").symlink_to(tmp_path / "real")
+    assert StoryImages(tmp_path / "story", "garden").find("anna.png") is not None
+
+
+@pytest.mark.parametrize("name", [".ssh/id_rsa", ".anna.png", "a/.b/anna.png", "anna.txt", "../anna.png", "C:anna.png"])
+def test_a_name_that_a_picture_may_not_have_is_not_looked_up(tmp_path: Path, name: str) -> None:
+    with pytest.raises(VideoGenError) as caught:
+        StoryImages(tmp_path, "garden").find(name)
     assert caught.value.code == "path-invalid"
 
 
@@ -188,7 +239,7 @@ def test_a_link_that_leads_out_of_the_story_s_folder_is_refused(tmp_path: Path) 
     [
         ("Ännä im Garten (2).PNG", "_nn_im_Garten_2_"),
         ("a" * 80 + ".jpg", "a" * 40),
-        ("no suffix", "no_suffix"),
+        ("no reason.GIF", "no_reason"),
     ],
 )
 def test_names_on_servers_are_plain(tmp_path: Path, name: str, sent: str) -> None:
@@ -223,7 +274,7 @@ def test_names_are_not_part_of_the_key(make_jobs: MakeJobs) -> None:
 
 
 def test_where_an_image_lies_is_not_part_of_the_key(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "tree.png").write_bytes(b"tree")
+    (tmp_path / "tree.png").write_bytes(TREE)
     beside = make_jobs().key(3)
     image = make_jobs().images_of(3)[0]
     (tmp_path / "tree.png").unlink()
@@ -232,7 +283,7 @@ def test_where_an_image_lies_is_not_part_of_the_key(make_jobs: MakeJobs, tmp_pat
 
 def test_the_image_beside_the_story_comes_before_the_server_s(make_jobs: MakeJobs, tmp_path: Path) -> None:
     before = make_jobs().key(3)
-    (tmp_path / "tree.png").write_bytes(b"tree")
+    (tmp_path / "tree.png").write_bytes(TREE)
     assert make_jobs().key(3) != before
 
 
@@ -299,23 +350,23 @@ def make_attempts(maker: JobMaker) -> Attempts:
 
 
 def test_each_server_gets_what_its_segments_need_once(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "anna.png").write_bytes(b"anna")
-    (tmp_path / "tree.png").write_bytes(b"tree")
+    (tmp_path / "anna.png").write_bytes(ANNA)
+    (tmp_path / "tree.png").write_bytes(TREE)
     attempts = make_attempts(make_jobs())
     client, other = Uploads(), Uploads()
     session, second = (cast(Any, FakeSession(one)) for one in (client, other))
     for number in (3, 1, 2):
         attempts.prepare(Task(number, "key"), session)
-    assert [data for _, data in client.files] == [b"tree", b"anna"]
+    assert [data for _, data in client.files] == [TREE, ANNA]
     attempts.prepare(Task(3, "key"), second)
-    assert [data for _, data in other.files] == [b"tree"]
+    assert [data for _, data in other.files] == [TREE]
     # A server that went away and came back is another connection, and may have lost them.
     attempts.prepare(Task(3, "key"), cast(Any, FakeSession(client)))
-    assert [data for _, data in client.files] == [b"tree", b"anna", b"tree"]
+    assert [data for _, data in client.files] == [TREE, ANNA, TREE]
 
 
 def test_connections_that_are_gone_are_forgotten(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "tree.png").write_bytes(b"tree")
+    (tmp_path / "tree.png").write_bytes(TREE)
     attempts = make_attempts(make_jobs())
     for _ in range(3):
         attempts.prepare(Task(3, "key"), cast(Any, FakeSession(Uploads())))
@@ -324,7 +375,7 @@ def test_connections_that_are_gone_are_forgotten(make_jobs: MakeJobs, tmp_path: 
 
 
 def test_two_servers_at_once(make_jobs: MakeJobs, tmp_path: Path) -> None:
-    (tmp_path / "tree.png").write_bytes(b"tree")
+    (tmp_path / "tree.png").write_bytes(TREE)
     attempts = make_attempts(make_jobs())
     clients = [Uploads() for _ in range(4)]
     threads = [

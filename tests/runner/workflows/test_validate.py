@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from custom_nodes.videogen.core.errors import ProblemList
-from runner.workflows.validate import require_fit, types_fit
+from runner.workflows.validate import check_graph, require_fit, types_fit
 from runner.workflows.workflow import Workflow
-from tests.support.graph_checks import find_problems, with_input
-from tests.support.graphs import Graph, image_graph
+from tests.support.graphs.checks import find_problems, with_input
+from tests.support.graphs.plain import Graph, image_graph
+from tests.support.graphs.templates import convert_template, find_template_files
+from tests.support.graphs.video_models import node, read_schemas, wan
 from tests.support.stories import segment_graph, small_story
 
 
@@ -24,6 +27,36 @@ def test_a_workflow_that_saves_nothing_is_refused(object_info: dict[str, Any]) -
     graph = image_graph()
     del graph["9"]
     assert find_problems(graph, object_info) == ["no node of the workflow saves anything: add an output node"]
+
+
+# ------------------------------------------------------------------ nodes of ComfyUI 0.33
+
+
+def test_what_only_the_editor_can_check_is_no_problem() -> None:
+    graph = wan(
+        on=node("PrimitiveBoolean", value=True),
+        frames=node("PrimitiveInt", value=81),
+        length=node("ComfySwitchNode", switch=["on", 0], on_false=["frames", 0], on_true=["frames", 0]),
+        latent=node("EmptyHunyuanLatentVideo", width=640, height=480, length=["length", 0], batch_size=1),
+        style=node("CustomCombo", choice="calm"),
+        compare=node("ImageCompare", compare_view=None, image_a=["decode", 0]),
+    )
+    found = [str(problem) for problem in check_graph(graph, read_schemas(), Workflow(Path("film.json"), None, graph))]
+    assert [
+        problem for problem in found if any(f"node {name} " in problem for name in ("latent", "style", "compare"))
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["video_wan2_2_14B_t2v", "video_minimax_h3_r2v", "video_ltx2_5_i2v", "api_kling_v3_video"]
+)
+def test_of_official_templates_nothing_lacks_but_files(name: str) -> None:
+    schemas, path = read_schemas(), find_template_files()[name]
+    graph = convert_template(path, schemas)
+    found = [str(problem) for problem in check_graph(graph, schemas, Workflow(path, None, graph))]
+    assert [problem for problem in found if "is not in the server's input folder" not in problem] == [
+        problem for problem in found if problem.startswith("model ")
+    ]
 
 
 # ------------------------------------------------------------------ links
@@ -137,6 +170,52 @@ def test_a_missing_image_is_named(object_info: dict[str, Any]) -> None:
     assert find_problems(graph, object_info) == [
         "node 20 (LoadImage): the file 'man.png' is not in the server's input folder"
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "there", "said"),
+    [
+        ("sub\\man.png", [], " (a server on Linux or macOS separates folders by /)"),
+        ("sub\\man.png", ["sub/man.png"], ", but there is 'sub/man.png': choose that in the node"),
+        ("sub/man.png", ["sub\\man.png"], ", but there is 'sub\\\\man.png': choose that in the node"),
+        ("sub/man.png", ["man.png"], ""),
+    ],
+)
+def test_an_image_of_a_workflow_from_another_system(
+    object_info: dict[str, Any], value: str, there: list[str], said: str
+) -> None:
+    info = copy.deepcopy(object_info)
+    info["LoadImage"]["input"]["required"]["image"] = [there, {"image_upload": True}]
+    graph = image_graph() | {"20": {"class_type": "LoadImage", "inputs": {"image": value}}}
+    assert find_problems(graph, info) == [
+        f"node 20 (LoadImage): the file {value!r} is not in the server's input folder{said}"
+    ]
+
+
+@pytest.mark.parametrize("name", ["cast/man.png", "man.png [output]", "cast/man.png [temp]", "man.png [input]"])
+def test_the_server_is_asked_for_a_file_that_no_list_can_contain(object_info: dict[str, Any], name: str) -> None:
+    """They were called missing, and the server would have rendered them: lists have the input folder's own files only."""
+    graph = image_graph() | {"20": {"class_type": "LoadImage", "inputs": {"image": name}}}
+    asked: list[str] = []
+
+    def has_file(there: bool) -> list[str]:
+        def ask(wanted: str) -> bool:
+            asked.append(wanted)
+            return there
+
+        found = check_graph(graph, object_info, Workflow(Path("film.json"), None, graph), has_file=ask)
+        return [str(problem) for problem in found]
+
+    folder = name.partition("[")[2].rstrip("]") or "input"
+    assert has_file(True) == []
+    assert has_file(False) == [f"node 20 (LoadImage): the file {name!r} is not in the server's {folder} folder"]
+    assert asked == [name, name]
+
+
+def test_a_file_of_the_input_folder_itself_is_in_the_list_or_missing(object_info: dict[str, Any]) -> None:
+    graph = image_graph() | {"20": {"class_type": "LoadImage", "inputs": {"image": "man.png"}}}
+    workflow = Workflow(Path("film.json"), None, graph)
+    assert len(check_graph(graph, object_info, workflow, has_file=lambda name: pytest.fail("asked"))) == 1
 
 
 # ------------------------------------------------------------------ all at once

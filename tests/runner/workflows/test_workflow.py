@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.graph import is_link, nodes_of
 from runner.workflows.workflow import Workflow, convert_workflow, describe_conversion, load_conversion, load_workflow
-from tests.support.graphs import editor_workflow, image_graph
+from tests.support.graphs.plain import editor_workflow, image_graph
 from tests.support.stories import segment_graph
 
 
@@ -51,25 +52,54 @@ def test_nan_is_read_as_null_as_the_editor_does_it(tmp_path: Path) -> None:
         ('"text"', "is no ComfyUI workflow"),
         ('{"nodes": []}', "is no ComfyUI workflow"),
         ('{"nodes": {}, "links": []}', "is no ComfyUI workflow"),
-        ('{"nodes": [{"id": 1}], "links": []}', "nodes without a type"),
-        ('{"nodes": [5], "links": []}', "nodes without a type"),
+        ('{"nodes": [{"id": 1}], "links": []}', "nodes[1].type: is missing, expected the node's class"),
+        ('{"nodes": [5], "links": []}', "nodes[1]: is no object"),
+        ('{"nodes": [{"type": 5}], "links": []}', "nodes[1].type: is int, expected text"),
+        (
+            '{"nodes": [{"type": "A", "properties": []}], "links": []}',
+            "nodes[1].properties: is list, expected an object",
+        ),
+        ('{"nodes": [{"type": "A", "inputs": [{"name": 1}]}], "links": []}', "nodes[1].inputs[1].name: is no text"),
+        ('{"nodes": [{"type": "A", "inputs": [{"name": []}]}], "links": []}', "nodes[1].inputs[1].name: is no text"),
+        ('{"nodes": [], "links": [], "definitions": []}', "definitions: is no object"),
+        ('{"nodes": [], "links": [], "definitions": {"subgraphs": [1]}}', "subgraphs[1]: is no object"),
+        (
+            '{"nodes": [], "links": [], "definitions": {"subgraphs": [{"nodes": [{}]}]}}',
+            "subgraphs[1].nodes[1].type: is missing",
+        ),
         ('{"1": {"class_type": "KSampler"}}', "is no ComfyUI workflow"),
         ('{"1": {"class_type": 5, "inputs": {}}}', "is no ComfyUI workflow"),
         ('[{"prompt": "a story, not a workflow"}]', "is no ComfyUI workflow"),
     ],
 )
 def test_a_file_that_is_no_workflow_is_named(tmp_path: Path, content: str, said: str) -> None:
-    with pytest.raises(VideoGenError, match=said) as caught:
+    with pytest.raises(VideoGenError, match=re.escape(said)) as caught:
         load_workflow(write(tmp_path, content))
     assert caught.value.code == "workflow-unreadable"
     assert "film.json" in caught.value.message
     assert len(caught.value.message) < 500
 
 
+def test_a_story_node_without_a_list_of_values_has_no_story(tmp_path: Path) -> None:
+    node = {"id": 1, "type": "VideoGenStory", "widgets_values": {"text": "- prompt: x"}}
+    assert load_workflow(write(tmp_path, json.dumps({"nodes": [node], "links": []}))).story_text() == ""
+
+
+def test_a_node_that_the_converter_leaves_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It logged a traceback, and the workflow was rendered without the node."""
+    workflow = load_workflow(
+        write(tmp_path, '{"nodes": [{"id": 3, "type": "A", "widgets_values": ["a"]}], "links": []}')
+    )
+    with pytest.raises(VideoGenError, match=r"has nodes that cannot be converted: 3 \(A\)") as caught:
+        convert_workflow(workflow, {"A": 5})
+    assert caught.value.code == "workflow-invalid"
+    assert caplog.records == []
+
+
 def test_an_unknown_name_is_answered_with_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "preview.json").write_text(json.dumps(image_graph()))
-    monkeypatch.setattr("runner.workflows.workflow.PROJECT", tmp_path)
+    monkeypatch.setattr("runner.workflows.files.locate.PROJECT", tmp_path)
     with pytest.raises(VideoGenError, match="there is no workflow wan") as caught:
         load_workflow(Path("wan"))
     assert caught.value.hint == "Shipped are: preview."
@@ -153,19 +183,19 @@ def test_a_conversion_is_used_again_for_the_same_workflow_and_comfyui(
     record = describe_conversion(workflow, "0.3.75", image_graph(), object_info)
     assert "SaveVideo" not in record["object_info"]
     (tmp_path / "graph.json").write_text(json.dumps(record))
-    graph, info = load_conversion(tmp_path, workflow, "0.3.75") or ({}, {})
-    assert graph == image_graph()
-    assert info["KSampler"] == object_info["KSampler"]
-    assert load_conversion(tmp_path, workflow, "0.3.76") is None
+    found = load_conversion(tmp_path, workflow)
+    assert found is not None
+    assert (found.graph, found.comfyui, found.drawn, found.written) == (image_graph(), "0.3.75", None, True)
+    assert found.object_info["KSampler"] == object_info["KSampler"]
     other = Workflow(Path("film.json"), None, image_graph() | {"9": {"class_type": "SaveImage", "inputs": {}}})
-    assert load_conversion(tmp_path, other, "0.3.75") is None
+    assert load_conversion(tmp_path, other) is None
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", "null", '{"workflow": 1}'])
 def test_a_conversion_that_cannot_be_read_counts_for_nothing(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "graph.json").write_text(content)
-    assert load_conversion(tmp_path, Workflow(Path("film.json"), None, image_graph()), "0.3.75") is None
+    assert load_conversion(tmp_path, Workflow(Path("film.json"), None, image_graph())) is None
 
 
 def test_nodes_are_found_by_their_class() -> None:

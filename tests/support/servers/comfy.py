@@ -6,18 +6,19 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from runner.comfyui.answers import SavedFile
 from runner.comfyui.client import ComfyClient
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import find_installation
 from runner.comfyui.outcome import Outcome, read_outcome
 
 #: Kinds of model files that tests bring along.
-MODEL_FOLDERS = ("checkpoints", "clip_vision", "ipadapter")
+MODEL_FOLDERS = ("checkpoints", "clip_vision", "ipadapter", "diffusion_models", "loras", "text_encoders", "vae")
 
 Graph = dict[str, dict[str, Any]]
 
@@ -67,8 +68,8 @@ class ComfyServer:
 
     def download(self, result: dict[str, Any], folder: Path) -> Path:
         """The file that a node's ui result names, fetched the way a browser fetches it."""
-        file = result["images"][0]
-        target = folder / file["filename"]
+        file = SavedFile(**result["images"][0])
+        target = folder / file.filename
         self.client.download(file, target)
         return target
 
@@ -91,10 +92,16 @@ class ComfyServer:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path) -> Iterator[ComfyServer]:
+def running_server(
+    folder: Path, *, frontend: Path | None = None, node_packs: Iterable[Path] = ()
+) -> Iterator[ComfyServer]:
     """Start the ComfyUI that install.py has set up, with all its folders in `folder`.
 
     It has the models of `folder`/models in addition to the ComfyUI's own.
+
+    Args:
+        frontend: the files of another editor than its own.
+        node_packs: packs of nodes that it has besides ours.
 
     Raises:
         VideoGenError: `not-installed`, `server-start-failed`.
@@ -106,18 +113,23 @@ def running_server(folder: Path) -> Iterator[ComfyServer]:
         "--input-directory",
         str(folder / "input"),
         "--extra-model-paths-config",
-        str(_write_model_paths(folder)),
+        str(_write_paths(folder, node_packs)),
+        *(("--front-end-root", str(frontend)) if frontend else ()),
     )
     with EmbeddedServer(replace(installation, arguments=arguments), folder) as embedded:
         client = embedded.start()
         yield ComfyServer(embedded, client, folder, client.object_info())
 
 
-def _write_model_paths(folder: Path) -> Path:
-    """The file that adds `folder`/models to a ComfyUI's model folders."""
+def _write_paths(folder: Path, node_packs: Iterable[Path]) -> Path:
+    """The file that adds `folder`/models to a ComfyUI's model folders, and packs to its nodes."""
     for kind in MODEL_FOLDERS:
         (folder / "models" / kind).mkdir(parents=True, exist_ok=True)
     path = folder / "extra_model_paths.yaml"
     paths = {"base_path": str(folder / "models"), **{kind: kind for kind in MODEL_FOLDERS}}
+    for pack in node_packs:
+        (folder / "custom_nodes").mkdir(exist_ok=True)
+        (folder / "custom_nodes" / pack.name).symlink_to(pack)
+        paths["custom_nodes"] = str(folder / "custom_nodes")
     path.write_text(json.dumps({"tests": paths}), encoding="utf-8")  # JSON is YAML
     return path

@@ -12,6 +12,7 @@ from typing import Any
 
 from runner.comfyui.embedded import EmbeddedServer
 from runner.comfyui.installation import find_installation
+from runner.comfyui.transport import read_json
 from tests.support.runs import wait_until
 from tests.support.servers.comfy import ComfyServer
 from tests.support.servers.scripted_cards import FOLDER, ScriptedCards
@@ -39,8 +40,8 @@ class GuardedServer(ComfyServer):
 
     def telemetry(self, seconds: float = 60.0) -> dict[str, Any]:
         response = self.client.http.request("GET", "/videogen/telemetry", params={"seconds": str(seconds)})
-        assert response.status_code == 200, response.text
-        return response.json()
+        assert response.status_code == 200, response.content
+        return read_json(response)
 
     def wait_for_pause(self) -> str:
         """Wait until a guard waits. Returns its text."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-from collections.abc import Sequence
+import wave
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -25,16 +28,21 @@ from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.media.story_file import LoadedStory
+from runner.comfyui.answers import SavedFile
 from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
+from runner.rendering.kept_results import trim_results
 from runner.rendering.renderer import Renderer
 from runner.rendering.results import recover_takes, recover_verified
+from runner.rendering.run_log import RunLog
 from runner.rendering.worker import RenderSettings
-from runner.state.events import Event
+from runner.run.pending_segments import find_pending
+from runner.run.request import RunRequest
+from runner.state.event import Event
 from runner.state.progress import LineDisplay
-from runner.state.run_directory import RunDirectory
+from runner.state.run_directory import KEEP_RESULTS, RunDirectory
 from tests.support.stories import segment_graph, small_story
 from tests.support.videos import draw_code, write_video
 
@@ -54,7 +62,7 @@ class ScriptedServer:
         folder.mkdir(exist_ok=True)
         self.name = self.url = "http://host:1"
         self.scores = {number: list(values) for number, values in scores.items()}
-        self.when_below = when_below
+        self.when_below, self.measured, self.sounds = when_below, True, False
         self.seeds: list[tuple[int, int]] = []
         self.known: dict[str, Outcome] = {}
         self.folder = folder
@@ -83,17 +91,22 @@ class ScriptedServer:
             "notes": [],
             "when_below": self.when_below,
         }
+        if not self.measured:
+            said = {}
         outputs: dict[str, dict[str, Any]] = {
             "4": {"images": [{"filename": name, "subfolder": "", "type": "output"}], "videogen": [record]},
-            "5": {"videogen": [{"number": number, "continuity": said}]},
+            **({"5": {"videogen": [{"number": number, "continuity": said}]}} if said else {}),
         }
+        if self.sounds:
+            (self.folder / f"{number}_{seed}.wav").write_bytes(tone(seed))
+            outputs["7"] = {"audio": [{"filename": f"{number}_{seed}.wav", "subfolder": "", "type": "output"}]}
         return Outcome("success", outputs=outputs, executed=0.1)
 
     def wait(self, prompt_id: str, graph: Graph, **_: Any) -> Outcome:
         return self.known[prompt_id]
 
-    def download(self, file: dict[str, Any], target: Path) -> int:
-        return target.write_bytes((self.folder / file["filename"]).read_bytes())
+    def download(self, file: SavedFile, target: Path, most: int = 0) -> int:
+        return target.write_bytes((self.folder / file.filename).read_bytes())
 
     def telemetry(self) -> None:
         return None
@@ -111,6 +124,17 @@ class ScriptedServer:
         if name.startswith("__"):
             raise AttributeError(name)
         return lambda *_, **__: None
+
+
+def tone(seed: int) -> bytes:
+    """A sound that is another one for each seed."""
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes([seed % 256, 0]) * 800)
+    return data.getvalue()
 
 
 def make_score(value: float, look: Any = None) -> SegmentScore:
@@ -132,9 +156,35 @@ def make_score(value: float, look: Any = None) -> SegmentScore:
     return SegmentScore((subject,), TemporalScore(0.8, 0.8, 0.7, (0.8, 0.7)), FrameCheck(4, (320, 180)))
 
 
-def make_maker(story: Story) -> JobMaker:
-    workflow = ConvertedWorkflow(segment_graph(STORY), {})
-    return JobMaker(LoadedStory(story, STORY), workflow, WorkflowChoices(), hash_input=lambda name: "")
+#: Takes an image that a segment begins from.
+FIRST_FRAME: Graph = {
+    "9": {"class_type": "LoadImage", "inputs": {"image": "example.png"}, "_meta": {"title": "First Frame"}}
+}
+
+
+def make_maker(story: Story, data: dict[str, Any] = STORY) -> JobMaker:
+    workflow = ConvertedWorkflow(segment_graph(data) | FIRST_FRAME, {})
+    return JobMaker(LoadedStory(story, data), workflow, WorkflowChoices(), hash_input=lambda name: "")
+
+
+class Steps:
+    """Counts what a runner does to its directory, and ends the process before one of the steps.
+
+    A step is an event in the journal, or a file that is renamed.
+    """
+
+    def __init__(self, directory: RunDirectory, last: int, patch: pytest.MonkeyPatch) -> None:
+        self.left = last
+        append, replace = directory.journal.append, Path.replace
+        # What a killed process would have done next is not done.
+        patch.setattr(directory.journal, "append", lambda event: self.take(lambda: append(event)))
+        patch.setattr(Path, "replace", lambda path, target: self.take(lambda: replace(path, target)))
+
+    def take(self, step: Callable[[], Any]) -> Any:
+        if self.left <= 0:
+            raise Killed
+        self.left -= 1
+        return step()
 
 
 class Run:
@@ -142,50 +192,72 @@ class Run:
 
     def __init__(self, folder: Path, server: ScriptedServer, takes: int = 3) -> None:
         self.folder, self.server, self.takes = folder, server, takes
-        self.story = parse_story(STORY, "test")
+        self.data, self.keep_results = STORY, KEEP_RESULTS
+
+    @property
+    def story(self) -> Story:
+        return parse_story(self.data, "test")
+
+    def tell(self, data: dict[str, Any]) -> Run:
+        """Change the story."""
+        self.data = data
+        return self
+
+    def go_until(self, step: int) -> bool:
+        """Render what is missing, and be killed before this step; whether it came to an end before."""
+        with RunDirectory(self.folder, "Field") as directory, pytest.MonkeyPatch.context() as patch:
+            steps = Steps(directory, step, patch)
+            with contextlib.suppress(Killed):
+                self._render(directory, patch)
+            return steps.left > 0
 
     def go(self, kill_after: str = "", count: int = 1) -> Renderer | None:
         """Render what is missing; killed when the `count`th event `kill_after` is in the journal."""
-        with RunDirectory(self.folder, "Field") as directory:
-            directory.write_json("run.json", {"run_id": directory.run_id, "title": "Field", "story": STORY})
-            recover_takes(directory, self.takes)
-            recover_verified(directory)
-            directory.remove_leftovers()
-            maker = make_maker(self.story)
-            todo = [
-                n
-                for n in (1, 2)
-                if not ((state := directory.journal.segment(n)).state == "done" and state.key == maker.key(n))
-            ]
-            renderer = Renderer(
-                [cast(Server, self.server)],
-                maker,
-                directory,
-                LineDisplay(),
-                RenderSettings(QUALITIES["draft"], retries=0, stall=60, max_takes=self.takes),
-            )
-            if kill_after:
-                left = count
-                append = directory.journal.append
-
-                def dying(event: Event) -> dict[str, Any]:
-                    nonlocal left
-                    if left <= 0:
-                        raise Killed  # nothing is written any more
-                    record = append(event)
-                    left -= event.event_name == kill_after
-                    return record
-
-                directory.journal.append = dying  # type: ignore[method-assign]
-            if kill_after:
-                # What a killed process would have done next is not done.
-                renderer.log.note_crash = lambda error: renderer.scheduler.stop()  # type: ignore[method-assign]
+        with RunDirectory(self.folder, "Field", keep_results=self.keep_results) as directory:
+            directory.write_json("run.json", {"run_id": directory.run_id, "title": "Field", "story": self.data})
+            if not kill_after:
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr("threading.excepthook", lambda args: renderer.scheduler.stop())
-                    renderer.render(todo)
-                return None
-            renderer.render(todo)
-            return renderer
+                    return self._render(directory, patch)
+            left = count
+            append = directory.journal.append
+
+            def dying(event: Event) -> dict[str, Any]:
+                nonlocal left
+                if left <= 0:
+                    raise Killed  # nothing is written any more
+                record = append(event)
+                left -= event.event_name == kill_after
+                return record
+
+            directory.journal.append = dying  # type: ignore[method-assign]
+            with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
+                self._render(directory, patch)
+            return None
+
+    def _render(self, directory: RunDirectory, patch: pytest.MonkeyPatch) -> Renderer:
+        recover_takes(directory, self.takes)
+        recover_verified(directory)
+        directory.remove_leftovers()
+        trim_results(directory)
+        maker = make_maker(self.story, self.data)
+        request = cast(RunRequest, SimpleNamespace(wanted=(1, 2)))
+        todo = find_pending(request, directory, maker, RunLog(directory.journal))
+        renderer = Renderer(
+            [cast(Server, self.server)],
+            maker,
+            directory,
+            LineDisplay(),
+            RenderSettings(QUALITIES["draft"], retries=0, stall=60, max_takes=self.takes),
+        )
+        crash = renderer.log.note_crash
+
+        def end(error: BaseException) -> None:
+            renderer.scheduler.stop() if isinstance(error, Killed) else crash(error)  # type: ignore[arg-type]
+
+        patch.setattr(renderer.log, "note_crash", end)
+        patch.setattr("threading.excepthook", lambda args: renderer.scheduler.stop())
+        renderer.render(todo)
+        return renderer
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from runner.bench.footage.footage import film
 from runner.comfyui.outcome import Outcome
@@ -137,3 +138,24 @@ def test_killed_anywhere_it_goes_on(run: Callable[..., Run], event: str, count: 
     assert made.is_take_of(1, 102)
     assert [take["score"] for take in made.result(1)["takes"]] == [0.5, 0.8, 0.6]
     assert np.all([event["event"] != "runner-error" for event in made.events])
+
+
+def test_a_take_that_was_interrupted_is_rendered_with_its_own_seed(run: Callable[..., Run]) -> None:
+    made = run({1: [0.5, Outcome("interrupted", "somebody pressed Cancel"), 0.6, 0.9], 2: [0.95]})
+    with pytest.raises(VideoGenError):
+        made.go()
+    made.go()
+    assert [seed for number, seed in made.server.seeds if number == 1] == [101, 102, 102, 103]
+    assert [take["seed"] for take in made.result(1)["takes"]] == [101, 102, 103], "no two takes are the same"
+    assert made.is_take_of(1, 103)
+
+
+def test_a_judged_take_is_not_rendered_again_by_any_later_run(run: Callable[..., Run]) -> None:
+    """Interrupted once per run, before and after each take."""
+    stop = Outcome("interrupted", "somebody pressed Cancel")
+    made = run({1: [stop, 0.5, stop, 0.6, stop, 0.7], 2: [0.95]})
+    for _ in range(3):
+        with pytest.raises(VideoGenError):
+            made.go()
+    made.go()
+    assert [take["seed"] for take in made.result(1)["takes"]] == [101, 102, 103]

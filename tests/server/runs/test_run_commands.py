@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runner.comfyui.installation import find_installation
-from tests.support.graphs import image_graph
+from tests.support.graphs.plain import image_graph
 from tests.support.runs import Ended, segments_with, videogen, write_json
 from tests.support.servers.comfy import ComfyServer
 from tests.support.stories import segment_graph, small_story

@@ -8,7 +8,7 @@ from typing import Any
 from runner.workflows.missing_parts import DeclaredModel, all_ui_nodes
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow
-from tests.support.graphs import Graph, image_graph
+from tests.support.graphs.plain import Graph, image_graph
 
 
 def find_problems(graph: Graph, info: dict[str, Any], nodes: list[dict[str, Any]] | None = None) -> list[str]:

@@ -16,7 +16,7 @@ from runner.comfyui.graph import Graph
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.workflows.story_images import StoryImages
 from runner.workflows.workflow import convert_workflow, load_workflow
-from tests.support.graphs import image_graph
+from tests.support.graphs.plain import image_graph
 from tests.support.stories import segment_graph
 
 STORY: dict[str, Any] = {
@@ -138,8 +138,12 @@ def make_maker(
     )
 
 
+def former_key(maker: JobMaker, number: int, begins_from: str = "") -> str:
+    return list(maker.former_keys(number, begins_from))[-1]
+
+
 def keys(maker: JobMaker) -> list[str]:
-    return [maker.key(number) for number in (1, 2, 3)]
+    return [former_key(maker, number) for number in (1, 2, 3)]
 
 
 def test_the_preview_workflow(object_info: dict[str, Any]) -> None:
@@ -160,13 +164,13 @@ def test_a_workflow_that_measures_continuity(object_info: dict[str, Any]) -> Non
 def test_a_segment_that_begins_from_the_one_before(object_info: dict[str, Any]) -> None:
     maker = make_maker(segment_graph(STORY) | FIRST_FRAME, object_info)
     assert maker.continues(2)
-    assert [maker.key(2), maker.key(2, begins_from="ab" * 32)] == CONTINUED
+    assert [former_key(maker, 2), former_key(maker, 2, "ab" * 32)] == CONTINUED
 
 
 def test_a_first_frame_that_is_bound(object_info: dict[str, Any]) -> None:
     graph = segment_graph(STORY) | {"9": {"class_type": "LoadImage", "inputs": {"image": "example.png"}}}
     maker = make_maker(graph, object_info, None, ["first_frame=9.image"])
-    assert maker.key(2, begins_from="ab" * 32) == CONTINUED_BOUND
+    assert former_key(maker, 2, "ab" * 32) == CONTINUED_BOUND
 
 
 @pytest.mark.parametrize("beside_the_story", [False, True])
