@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.thermal.memory_budget import format_memory
@@ -20,12 +20,15 @@ from custom_nodes.videogen.core.video.encoding import ENCODERS
 from custom_nodes.videogen.hardware.card_keys import CardKey, read_visible
 from custom_nodes.videogen.hardware.sensors import Sensors
 from custom_nodes.videogen.media.ffmpeg import choose_encoder, encoder_works, find_ffmpeg, list_encoders
+from custom_nodes.videogen.media.programs import python_probe
 
 from .comfyui.client import ComfyClient
 from .comfyui.installation import find_installation
+from .terminal.console import PlainConsole
 
 OK, NOTE, BAD = "ok", "note", "bad"
-_MARKS = {OK: "[green]✓[/]", NOTE: "[yellow]·[/]", BAD: "[red]✗[/]"}
+#: State → its mark, that of a terminal without such characters, and its color.
+_MARKS = {OK: ("✓", "ok", "green"), NOTE: ("·", "-", "yellow"), BAD: ("✗", "!!", "red")}
 
 
 def examine(servers: Sequence[ComfyClient]) -> int:
@@ -35,13 +38,15 @@ def examine(servers: Sequence[ComfyClient]) -> int:
         The exit status: 0, 2 without ffmpeg, 3 when nothing can render.
     """
     sensors = Sensors()
-    rows = [_machine(), _disk(), *_ffmpeg(), *_comfyui(), *_gpus(sensors), _processor(sensors)]
+    rows = [_machine(), _disk(), *_run_directories(), *_ffmpeg(), *_comfyui(), *_gpus(sensors), _processor(sensors)]
     sensors.stop()
     rows += [_server(client) for client in servers]
+    console = PlainConsole()
     table = Table(box=None, show_header=False, pad_edge=False)
     for state, name, text in rows:
-        table.add_row(_MARKS[state], name, text)
-    Console(highlight=False).print(table)
+        mark, plain, color = _MARKS[state]
+        table.add_row(Text(mark if console.can_show(mark) else plain, color), name, text)
+    console.print(table)
     bad = {name for state, name, _ in rows if state == BAD}
     return 2 if "ffmpeg" in bad else 3 if bad else 0
 
@@ -64,6 +69,16 @@ def _machine() -> Row:
 def _disk() -> Row:
     free = shutil.disk_usage(Path.cwd()).free
     return (OK if free > 2e9 else NOTE), "disk", f"{free / 1e9:.1f} GB free in {Path.cwd()}"
+
+
+def _run_directories() -> list[Row]:
+    """Those below runs/ that other users can look into, as earlier versions made them."""
+    runs = [path.parent for path in Path("runs").glob("*/run.json")]
+    is_open = [path for path in runs if os.name != "nt" and path.stat().st_mode & 0o077]
+    if not is_open:
+        return []
+    text = f"{len(is_open)} of {len(runs)} in runs/ can be read by other users; `chmod -R go= runs` makes them yours"
+    return [(NOTE, "runs", text)]
 
 
 def _ffmpeg() -> list[Row]:
@@ -93,7 +108,7 @@ def _comfyui() -> list[Row]:
     rows: list[Row] = [(OK, "ComfyUI", f"{found.version} at {found.comfyui} {' '.join(found.arguments)}".rstrip())]
     script = "import torch; print(torch.__version__, torch.version.cuda or 'cpu', torch.cuda.is_available())"
     asked = subprocess.run(
-        [str(found.python), "-c", script], capture_output=True, text=True, errors="replace", check=False
+        **python_probe(str(found.python), script), capture_output=True, text=True, errors="replace", check=False
     )
     if asked.returncode:
         rows.append(
@@ -106,14 +121,14 @@ def _comfyui() -> list[Row]:
 
 
 def _gpus(sensors: Sensors) -> list[Row]:
-    keys = sensors.cards()
+    keys, readings = sensors.cards(), sensors.read_all_cards()
     if not keys:
         return [(NOTE, "GPU", f"no card with sensors ({sensors.why_no_cards()}); storyboards need none")]
     shown = sensors.nvidia.visible(
         read_visible(os.environ), counted_by_bus=os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     )
     rows: list[Row] = []
-    for index, (key, reading) in enumerate(zip(keys, sensors.read_all_cards(), strict=True)):
+    for index, (key, reading) in enumerate(zip(keys, readings, strict=False)):
         parts = [reading.name]
         if reading.memory_total is not None and reading.memory_used is not None:
             free = reading.memory_total - reading.memory_used
@@ -134,7 +149,11 @@ def _gpus(sensors: Sensors) -> list[Row]:
 
 def _same(card: CardKey, shown: CardKey) -> bool:
     # A MIG instance counts as its whole card; only the bus tells which card that is, where it is known.
-    return card.bus == shown.bus or card.uuid == shown.uuid or (not shown.bus and shown.uuid.startswith("MIG-"))
+    return (
+        bool(card.bus and card.bus == shown.bus)
+        or card.uuid == shown.uuid
+        or (not shown.bus and shown.uuid.startswith("MIG-"))
+    )
 
 
 def _describe_heat(reading: Reading) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from custom_nodes.videogen.core.continuity.calibration import CLASSICAL
@@ -35,6 +33,9 @@ from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearan
 from custom_nodes.videogen.metrics.subject_compare import NOTHING_YET
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import tv_l1_variance
+
+from .terminal.console import PlainConsole
+from .terminal.json_output import print_json
 
 #: Notes on a file that is compared with nothing.
 FIRST_OF_ALL = "the other files are compared with this one"
@@ -90,12 +91,16 @@ def score_files(
                 variance = tv_l1_variance(read_frames(source))
                 score = replace(score, temporal=replace(score.temporal, tv_l1_variance=variance))
         except VideoGenError as error:
-            raise _of_file(error, source.path) from None
+            named = _of_file(error, source.path)
+            # As for one that does not even open, in `_open`.
+            raise (
+                VideoGenError("path-invalid", named.message, named.hint) if error.code == "media-broken" else named
+            ) from None
         results.append(_result(source, hold, score, judge_segment(score, thresholds), len(sources) > 1))
         if not looks:
             first = first or appearances_of(score, SUBJECT)
     if as_json:
-        print(json.dumps(results, ensure_ascii=False, indent=2))
+        print_json(results, indent=2)
     else:
         _print_table(results)
     return 1 if any(result["verdict"]["level"] == FAIL for result in results) else 0
@@ -167,7 +172,7 @@ def _result(source: FrameSource, hold: int, score: SegmentScore, verdict: Verdic
 
 
 def _print_table(results: Sequence[dict[str, Any]]) -> None:
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    console = PlainConsole(width=None if sys.stdout.isatty() else 160)
     table = Table("file", "character", "lowest", "temporal", "motion", "", "what", box=None, pad_edge=False)
     for result in results:
         subject, temporal = result["scores"]["subjects"][0], result["scores"]["temporal"]
@@ -185,7 +190,7 @@ def _print_table(results: Sequence[dict[str, Any]]) -> None:
     if results:
         subject = results[0]["scores"]["subjects"][0]
         how = "colors and textures, without a model" if subject["backend"] == CLASSICAL else subject["backend"]
-        console.print(f"measured by {how} ({subject['calibration']})", style="dim", highlight=False)
+        console.print(f"measured by {how} ({subject['calibration']})", style="dim")
 
 
 def _number(value: float | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import websocket
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
+from custom_nodes.videogen.media.programs import find_program
 from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..comfyui.client import ComfyClient
@@ -194,7 +194,7 @@ def _run_ours(
 
 def _run_comfy(client: ComfyClient, folder: Path, jobs: int) -> Overhead | None:
     """``comfy run --wait``, a process a job; None where comfy-cli is not there."""
-    program = shutil.which(
+    program = find_program(
         "comfy", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     )
     if program is None:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from custom_nodes.videogen.core.errors import BAD_INPUT, VideoGenError
 from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..check_result import CheckResult
-from ..comfyui.client import normalize_url
 from ..comfyui.installation import find_installation
+from ..comfyui.transport import normalize_url
+from ..workflows.bindings import parse_binding
+from ..workflows.story_files import list_story_files
 from ..workflows.workflow import Workflow
 from .server_options import add_server_arguments, open_server, read_headers
-from .story_options import add_story_arguments, find_story, load_film_workflow, load_references_workflow
+from .story_options import (
+    add_bind_argument,
+    add_story_arguments,
+    find_story,
+    load_film_workflow,
+    load_references_workflow,
+)
 
 T = TypeVar("T")
 
@@ -24,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawTextHelpFormatter
     parser.epilog = "Exit status: 0 ready to render, 2 something is wrong, 3 no server."
     add_story_arguments(parser)
+    add_bind_argument(parser, "for workflows without VideoGenSegment: as in videogen run")
     add_server_arguments(
         parser, "a running ComfyUI to check against\n(default: one is started, which takes about 15 s)"
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print all notes and problems.
+    """Print what the story makes videogen read, upload and write, and all notes and problems.
 
     Everything that can be told without a server is checked first. If something is wrong there, no ComfyUI is started: a
     typing error is answered at once, and not after the 15 s that a start takes. A server of ``--server`` runs already, and is
@@ -43,9 +53,15 @@ def execute(arguments: argparse.Namespace) -> int:
     workflow = _collect(result, lambda: load_film_workflow(arguments))
     loaded = _collect(result, lambda: find_story(arguments, workflow))
     references = _collect(result, lambda: load_references_workflow(arguments))
+    _collect(result, lambda: [parse_binding(text) for text in arguments.bindings])
     _collect(result, lambda: (read_headers(arguments), [normalize_url(url) for url in arguments.server]))
     if loaded is not None:
         result.notes += loaded.story.warnings
+        workflows = [one.path for one in (workflow, references) if one is not None]
+        files, unusable = list_story_files(loaded, workflows, Path("runs") / loaded.story.slug)
+        result.problems += map(str, unusable)
+        # First, and also when no server can be started: whoever got the story from somebody else wants to know this.
+        print("\n".join(files), flush=True)
     if workflow is not None and not result.problems:
         result.add(_check_on_server(arguments, workflow, loaded, references))
     elif workflow is not None and arguments.server:
@@ -81,7 +97,7 @@ def _check_on_server(
     from ..check import check_on_server
 
     with open_server(arguments) as client:
-        result = check_on_server(client, workflow, loaded, references)
+        result = check_on_server(client, workflow, loaded, references, arguments.bindings)
     if not arguments.server and any("models/" in problem for problem in result.problems):
         result.notes.append(f"models/ is {find_installation().comfyui / 'models'}")
     return result

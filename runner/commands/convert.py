@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+import datetime
 import sys
 from pathlib import Path
 
+from ..terminal.json_output import print_json
+from ..workflows.conversion.prefixes import fill_dates
 from ..workflows.workflow import convert_workflow, load_workflow
 from .server_options import add_server_arguments, open_server
 
@@ -35,7 +37,12 @@ def execute(arguments: argparse.Namespace) -> int:
         graph = workflow.api
     else:
         with open_server(arguments) as client:
-            graph = convert_workflow(workflow, client.object_info())
-    json.dump(graph, sys.stdout, ensure_ascii=False, indent=2)
-    print()
+            graph = convert_workflow(workflow, client.object_info(), warn=_warn)
+        graph = fill_dates(graph, datetime.datetime.now())
+    print_json(graph, indent=2)
     return 0
+
+
+def _warn(text: str) -> None:
+    # Standard output is the graph alone.
+    print(f"Note: {text}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -12,15 +13,25 @@ from custom_nodes.videogen.core.story.selection import parse_selection
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.story_file import LoadedStory
 
-from ..comfyui.client import normalize_url
+from ..comfyui.transport import normalize_url
 from ..run.execution import run_story
 from ..run.request import RunRequest, RunResult
+from ..state.default_directory import find_default_directory
 from ..state.progress import choose_display
+from ..state.run_directory import KEEP_RESULTS
 from ..workflows.bindings import parse_binding, parse_setting
 from ..workflows.workflow import Workflow
 from .server_options import add_server_arguments, read_headers
 from .single_clip import add_clip_arguments, clip_file, deliver_clip, is_clip, make_clip_story, require_writable
-from .story_options import add_story_arguments, find_story, load_film_workflow, load_references_workflow
+from .story_options import (
+    add_bind_argument,
+    add_story_arguments,
+    find_story,
+    load_film_workflow,
+    load_references_workflow,
+)
+
+_UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="set an input of the workflow; NODE is an id or a class",
     )
-    parser.add_argument(
-        "--bind",
-        action="append",
-        default=[],
-        metavar="NAME=NODE.INPUT",
-        dest="bindings",
-        help="for workflows without VideoGenSegment: where prompt,\nnegative, seed, frames, fps, width, height go",
+    add_bind_argument(
+        parser,
+        "for workflows without VideoGenSegment, where this is\nnot clear: which input is the prompt, negative, seed,"
+        "\nframes, …; NAME=keep: it stays as it is;\noutput=NODE: the node whose file is the segment",
     )
     parser.add_argument("--quality", choices=list(QUALITIES), help="quality preset (default: the story's)")
     parser.add_argument(
@@ -65,13 +73,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fresh", action="store_true", help="render everything again; earlier files are kept in\nprevious/"
     )
     parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take segment files that somebody has replaced, instead of\nrendering them again",
+    )
+    parser.add_argument(
+        "--keep-results",
+        type=_parse_size,
+        default=KEEP_RESULTS,
+        metavar="SIZE",
+        help="how much is kept of what another text has replaced,\n"
+        "such as 500MB; going back to it renders nothing\n(default 2GB; 0: nothing)",
+    )
+    parser.add_argument(
         "--stall",
         type=_parse_seconds,
         default=900.0,
         metavar="S",
         help="seconds without progress after which a server\ncounts as hung (default 900)",
     )
-    parser.add_argument("--strict", action="store_true", help="make no film when a segment is missing")
+    parser.add_argument(
+        "--strict", action="store_true", help="make no film when a segment is missing, or older\nthan the story"
+    )
     parser.add_argument("--no-film", action="store_true", help="render the segments only")
     parser.add_argument("--json", action="store_true", help="print one JSON event per line on standard output")
     add_clip_arguments(parser)
@@ -123,9 +146,11 @@ def _make_request(arguments: argparse.Namespace, workflow: Workflow, loaded: Loa
         retries=arguments.retries,
         takes=arguments.takes,
         fresh=arguments.fresh,
+        keep_results=arguments.keep_results,
         film=not (arguments.no_film or clip),
         strict=arguments.strict,
         stall=arguments.stall,
+        adopt=arguments.adopt,
         references=load_references_workflow(arguments),
     )
 
@@ -134,7 +159,8 @@ def _choose_directory(arguments: argparse.Namespace, story: Story, clip: bool) -
     if arguments.out:
         return Path(arguments.out)
     # Clips share a title: each has a folder with its file's name.
-    return Path("runs") / (f"clip_{clip_file(arguments).stem}" if clip else story.slug)
+    runs = Path("runs")
+    return runs / f"clip_{clip_file(arguments).stem}" if clip else find_default_directory(runs, story.title)
 
 
 def _print_result(result: RunResult) -> None:
@@ -169,6 +195,13 @@ def _parse_seconds(text: str) -> float:
     if not 1 <= seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds from 1 to 86400")
     return seconds
+
+
+def _parse_size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB|B)?", text.strip(), re.IGNORECASE)
+    if not match or (not match[2] and float(match[1])):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a size such as 2GB, 500MB or 0")
+    return int(float(match[1]) * _UNITS[(match[2] or "B").upper()])
 
 
 def _parse_takes(text: str) -> int:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..score import score_files
+from ..state.own_files import require_own_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Score the files; see `score_files`."""
+    for name in arguments.files:
+        if (Path(name) / "run.json").is_file():
+            require_own_files(Path(name))  # it may be somebody else's
     return score_files(
         [Path(name) for name in arguments.files],
         [Path(name) for name in arguments.reference],

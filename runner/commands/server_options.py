@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..comfyui.client import ComfyClient, parse_headers
+from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.redaction import HIDDEN, SECRETS, is_secret_name
+
+from ..comfyui.client import ComfyClient
 from ..comfyui.embedded import EmbeddedServer
 from ..comfyui.installation import find_installation
+from ..comfyui.transport import parse_headers
 
 
 def add_server_arguments(parser: argparse.ArgumentParser, server_help: str) -> None:
@@ -39,7 +43,18 @@ def read_headers(arguments: argparse.Namespace) -> dict[str, str]:
         VideoGenError: `option-invalid`.
     """
     from_environment = [line for line in os.environ.get("VIDEOGEN_HEADER", "").splitlines() if line.strip()]
-    return parse_headers([*from_environment, *arguments.header])
+    headers = parse_headers([*from_environment, *arguments.header])
+    for name, value in headers.items():
+        if value == HIDDEN or value.endswith(f" {HIDDEN}"):
+            raise VideoGenError(
+                "option-invalid",
+                f"--header {name} is {value!r}, which stands for the value in a report: it is stored nowhere",
+                "Give the header as it was, or in the environment as VIDEOGEN_HEADER.",
+            )
+        # Others, such as the name of a team, are too short and common to be looked for in every text.
+        if is_secret_name(name) or len(value) >= 12:
+            SECRETS.add(value)
+    return headers
 
 
 @contextmanager

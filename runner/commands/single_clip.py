@@ -13,7 +13,9 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.media.openers import no_follow
 from custom_nodes.videogen.media.os_errors import explain_os_error
+from custom_nodes.videogen.media.partial_file import partial_path
 from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..state.journal import Journal
@@ -97,8 +99,9 @@ def deliver_clip(run_directory: Path, output: Path) -> None:
     # By its record: an earlier run may have left a segment_01 of another container next to it.
     source = run_directory / Journal(run_directory / "journal.jsonl", read_only=True).segment(1).result["file"]
     try:
-        partial = output.with_name(f".{output.name}.part")
-        shutil.copyfile(source, partial)
+        partial = partial_path(output)
+        with source.open("rb") as video, open(partial, "xb", opener=no_follow) as copy:
+            shutil.copyfileobj(video, copy, 1 << 20)
         partial.replace(output)
     except OSError as error:
         raise explain_os_error(error, output) from None

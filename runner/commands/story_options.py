@@ -14,12 +14,7 @@ from ..workflows.workflow import Workflow, load_workflow
 
 def add_story_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``STORY``, ``--workflow`` and ``--references``."""
-    parser.add_argument(
-        "story",
-        nargs="?",
-        metavar="STORY",
-        help="story file, JSON or YAML (default: the one in --workflow,\nelse the apple tree)",
-    )
+    add_story_file(parser)
     parser.add_argument(
         "--workflow",
         metavar="W",
@@ -30,6 +25,21 @@ def add_story_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="workflow that draws missing reference pictures,\nor none (default: character_references)",
     )
+
+
+def add_story_file(parser: argparse.ArgumentParser) -> None:
+    """Declare ``STORY``."""
+    parser.add_argument(
+        "story",
+        nargs="?",
+        metavar="STORY",
+        help="story file, JSON or YAML (default: the one in --workflow,\nelse the apple tree)",
+    )
+
+
+def add_bind_argument(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare ``--bind``, with a help text of the verb's own."""
+    parser.add_argument("--bind", action="append", default=[], metavar="NAME=NODE.INPUT", dest="bindings", help=text)
 
 
 def load_film_workflow(arguments: argparse.Namespace) -> Workflow:

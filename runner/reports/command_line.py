@@ -2,69 +2,44 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
-HIDDEN = "***"
-_SECRET_INPUT = re.compile(r"(?i)^((?:--set=)?[^=\s]*[._](?:api_?key|auth_token|token|secret|password)=).+$", re.DOTALL)
+from custom_nodes.videogen.core.redaction import HIDDEN, hide_in_arguments, hide_in_setting
 
 
 def resume_command(command: str | None) -> str | None:
-    """The command that continues a run: the one that began it, without ``--fresh``, which would begin it again."""
+    """The command that continues a run: the one that began it, without ``--fresh``, which would begin it again.
+
+    None for a command that is not ours: nobody is told to type what another has written into ``run.json``.
+    """
     if not command:
         return command
     try:
         words = shlex.split(command)
     except ValueError:
-        return command
+        return None
+    if words[:1] != ["videogen"]:
+        return None
     # argparse takes unambiguous beginnings of options too; --fr could be --frames.
     kept = [word for word in words if not (len(word) > 4 and "--fresh".startswith(word))]
-    return command if kept == words else shlex.join(kept)
-
-
-def hide_secrets(arguments: Sequence[str]) -> list[str]:
-    """Replace headers and keys in a command line: it is stored in files that people send around.
-
-    ``--header 'Authorization: Bearer …'`` keeps the header's name, ``--set 5.api_key=…`` the input's.
-    """
-    hidden: list[str] = []
-    for argument in arguments:
-        option, equals, value = argument.partition("=")
-        before = hidden[-1] if hidden else ""
-        if _is_header(before):
-            hidden.append(_hide_header(argument))
-        elif equals and _is_header(option):
-            hidden.append(f"{option}={_hide_header(value)}")
-        else:
-            hidden.append(_SECRET_INPUT.sub(rf"\1{HIDDEN}", argument))
-    return hidden
-
-
-def _is_header(option: str) -> bool:
-    # argparse takes unambiguous beginnings of options too; --he could be --help.
-    return len(option) > 4 and "--header".startswith(option)
-
-
-def _hide_header(line: str) -> str:
-    name, colon, _ = line.partition(":")
-    return f"{name}: {HIDDEN}" if colon else HIDDEN
+    # Quoted again: the record may be somebody else's, and `videogen run; …` would be two commands.
+    return shlex.join(kept)
 
 
 def hide_in_command(command: str | None) -> str | None:
     if not command:
         return command
     try:
-        return shlex.join(hide_secrets(shlex.split(command)))
+        return shlex.join(hide_in_arguments(shlex.split(command)))
     except ValueError:
-        return command
+        return HIDDEN
 
 
 def hide_in_settings(settings: dict[str, Any] | None) -> dict[str, Any] | None:
     if not settings:
         return settings
     return {
-        name: hide_secrets([str(item) for item in value]) if isinstance(value, list) else value
+        name: [hide_in_setting(str(item)) for item in value] if isinstance(value, list) else value
         for name, value in settings.items()
     }

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from custom_nodes.videogen.core.redaction import HIDDEN
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail
+from custom_nodes.videogen.media.openers import no_follow
 from custom_nodes.videogen.media.os_errors import explain_os_error
+from custom_nodes.videogen.media.partial_file import partial_path
 
-from .command_line import HIDDEN
 from .formatting import FILTERS, format_size, relative_link
 from .segment_view import fold_segments, view_segment
 from .strips import Strip, load_strips
@@ -114,10 +115,11 @@ def _digest(report: dict[str, Any], present: Sequence[str]) -> str:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = partial_path(path)
     try:
-        # Half of a character pair, which JSON can carry, has no place in UTF-8.
-        partial.write_bytes(text.encode("utf-8", "replace"))
+        with open(partial, "xb", opener=no_follow) as file:
+            # Half of a character pair, which JSON can carry, has no place in UTF-8.
+            file.write(text.encode("utf-8", "replace"))
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -131,6 +133,9 @@ def _write_whole(path: Path, text: str) -> None:
 def _view_state(report: dict[str, Any]) -> dict[str, str]:
     """The badge next to the title: the state of the run in a few words."""
     failed, end = len(report["totals"]["failed"]), report["runs"][-1]["end"] if report["runs"] else "finished"
+    stale = len(report["totals"]["stale"])
+    if report["done"] == report["count"] and stale:
+        return {"kind": "waiting", "text": f"{stale} segment{'s' if stale > 1 else ''} older than the story"}
     if report["done"] == report["count"]:
         return {"kind": "done", "text": "Complete"}
     if report["running"]:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.redaction import SECRETS
 from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.server_address import find_path_secrets
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 
 from ..references.generate import read_record
-from ..rendering.film import film_inputs
+from ..rendering.film import film_inputs, find_stale
+from ..rendering.kept_results import list_results
 from ..state.history import History
 from ..state.journal import Journal
+from ..state.own_files import require_own_files
 from ..state.run_directory import read_run, write_json_whole
 from ..state.run_lock import is_runner_at_work
 from .command_line import hide_in_command, hide_in_settings, resume_command
+from .prompt_record import read_prompts
 
 #: Fields that the report copies from a segment's result, where it has them.
 OF_A_RESULT = (
     "file",
     "bytes",
     "sha256",
+    "adopted",
     "frames",
     "fps",
     "size",
@@ -40,6 +46,10 @@ OF_A_RESULT = (
     "temperature",
     "telemetry",
 )
+#: Runs, notes on servers, and attempts and failures of a segment that the report has: the last ones. The journal has all.
+MAX_RUNS, MAX_NOTES, MAX_TRIES = 200, 500, 50
+#: Characters of what a server has said in them.
+MAX_MESSAGE = 4_000
 #: In a run directory: `continuity` of report.json by itself, for programs that need nothing else.
 CONTINUITY_FILE = "continuity.json"
 
@@ -64,6 +74,9 @@ def build_report(
         runs[-1] = {**runs[-1], "end": "stopped", "ended": max(times, default=None)}
     under_way = frozenset(journal.latest["run-started"].get("todo") or ()) if running else frozenset()
     segments = [_describe_segment(story, segment.number, journal, history, under_way) for segment in story.segments]
+    stale = frozenset(find_stale(journal))
+    for entry in segments:
+        entry["stale"] = entry["number"] in stale
     totals = _add_up(segments)
     unfinished = bool(runs) and runs[-1]["end"] != "finished" and bool(totals["missing"])
     film, end = journal.latest.get("film-done"), journal.latest.get("run-finished")
@@ -92,8 +105,8 @@ def build_report(
         "totals": totals,
         "servers": _share(segments),
         "film": film,
-        "runs": runs,
-        "notes": history.notes,
+        "runs": runs[-MAX_RUNS:],
+        "notes": [_shorten(note) for note in history.notes[-MAX_NOTES:]],
         "last_run": {key: value for key, value in end.items() if key != "event"} if end else None,
         "segments": segments,
     }
@@ -109,9 +122,9 @@ def _describe_segment(
     """
     segment, state, plan = story.segment(number), journal.segment(number), plan_segment(story, number)
     tries = []
-    for attempt in history.tries.get(number, []):
+    for attempt in history.tries.get(number, [])[-MAX_TRIES:]:
         offset = attempt["seed_offset"]
-        entry = {key: value for key, value in attempt.items() if key not in ("seed_offset", "prompt_id")}
+        entry = {key: value for key, value in _shorten(attempt).items() if key not in ("seed_offset", "prompt_id")}
         seed = None if offset is None else (plan.seed + offset) % 2**64
         tries.append({**entry, "seed": seed, "size": attempt["size"] or list(plan.size)})
     described: dict[str, Any] = {
@@ -120,7 +133,7 @@ def _describe_segment(
         "status": state.state,
         "interrupted": state.state not in ("pending", "done", "failed") and number not in under_way,
         "attempts": state.attempts,
-        "failures": state.history,
+        "failures": state.history[-MAX_TRIES:],
         "tries": tries,
         "seed": state.result.get("seed", segment.seed),
         "planned_seed": plan.seed,
@@ -128,6 +141,7 @@ def _describe_segment(
         "prompt": plan.prompt,
         "text": plan.text,
         "negative": plan.negative,
+        "prompt_notes": [],
         "description": segment.description,
         "technical": segment.technical,
         "start": float(segment.start),
@@ -139,6 +153,12 @@ def _describe_segment(
     if state.error:
         described["error"] = state.error
     return described
+
+
+def _shorten(entry: dict[str, Any]) -> dict[str, Any]:
+    """With a message that is no longer than `MAX_MESSAGE`."""
+    message = entry.get("message")
+    return {**entry, "message": message[:MAX_MESSAGE]} if isinstance(message, str) else entry
 
 
 def _add_up(segments: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -154,6 +174,7 @@ def _add_up(segments: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "failed": [segment["number"] for segment in segments if segment["status"] == "failed"],
         "missing": [segment["number"] for segment in segments if segment["status"] not in ("done", "failed")],
         "degraded": [segment["number"] for segment in done if segment.get("degraded")],
+        "stale": [segment["number"] for segment in done if segment["stale"]],
         "other_seed": [segment["number"] for segment in done if segment["seed"] != segment["planned_seed"]],
     }
 
@@ -177,6 +198,7 @@ def report_directory(path: Path) -> dict[str, Any]:
     Raises:
         VideoGenError: `run-directory-invalid`.
     """
+    require_own_files(path)
     # Asked before the journal is read: a run that ends in between is then told by its last event.
     runner_at_work = is_runner_at_work(path)
     journal = Journal(path / "journal.jsonl", read_only=True)
@@ -197,7 +219,12 @@ def report_run(path: Path, journal: Journal, *, runner_at_work: bool = False) ->
             "A run directory is what `videogen run` writes into, such as runs/apple_tree.",
         )
     report = build_report(run, journal, parse_story(run["story"], "run.json"), runner_at_work=runner_at_work)
-    found: dict[str, Any] = {"references": [asdict(drawn) for drawn in read_record(path).values()]}
+    replaced = [file.stat().st_size for file in list_results(path)]
+    found: dict[str, Any] = {"kept_results": {"files": len(replaced), "bytes": sum(replaced)}}
+    found |= {"references": [asdict(drawn) for drawn in read_record(path).values()]}
+    prompts = read_prompts(path)
+    for segment in report["segments"]:
+        segment |= prompts.get(segment["number"], {})
     if any(state.result.get("continuity") for state in journal.segments.values()):
         # OpenCV takes a while to load: only where something was measured.
         from .continuity_record import build_continuity
@@ -206,8 +233,21 @@ def report_run(path: Path, journal: Journal, *, runner_at_work: bool = False) ->
     return report | found
 
 
+def _find_servers(data: Any) -> Iterator[str]:
+    """The servers' names anywhere in a report."""
+    for name, value in data.items() if isinstance(data, dict) else enumerate(data):
+        if name == "server" and isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list)):
+            yield from _find_servers(value)
+
+
 def write_report(path: Path, report: dict[str, Any]) -> Path:
     """Write ``report.json`` and ``report.html`` into a run directory; returns the latter's path."""
+    # Journals of earlier releases name servers by their whole addresses.
+    for secret in {secret for name in _find_servers(report) for secret in find_path_secrets(name)}:
+        SECRETS.add(secret)
+    report = SECRETS.hide(report, texts=("message", "hint", "trace", "reasons"))
     write_json_whole(path / "report.json", report)
     if report.get("continuity"):
         write_json_whole(path / CONTINUITY_FILE, report["continuity"])

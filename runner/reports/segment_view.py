@@ -59,12 +59,16 @@ def view_segment(segment: dict[str, Any], strip: Strip, present: set[str] | None
     if gone:
         badges.append(("failed", "file is missing"))
     if strip.problem:
-        badges.append(("failed", "file does not decode"))
+        badges.append(("failed", strip.badge))
     if segment.get("degraded") and rendered:
         scaled = f", scaled up to {format_size(size)}" if size and size[0] > rendered[0] else ", scaled up"
         badges.append(("warning", f"rendered at {format_size(rendered)}{scaled}"))
     if status == "done" and segment["seed"] != segment["planned_seed"]:
         badges.append(("warning", "another seed"))
+    if segment.get("adopted"):
+        badges.append(("warning", "file of another origin"))
+    if segment.get("stale"):
+        badges.append(("warning", "older than the story"))
     continuity = segment.get("continuity") or {}
     if status == "done" and continuity.get("level") == "fail":
         badges.append(("warning", "continuity falls short"))

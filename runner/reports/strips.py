@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +14,12 @@ from typing import Any
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.media.foreign.pictures import open_picture
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnails
+from custom_nodes.videogen.media.os_errors import explain_os_error
+from custom_nodes.videogen.media.probe import hash_file
 
+from ..state.record_files import read_json
 from ..state.run_directory import write_json_whole
 
 THUMBNAILS_FILE = "thumbnails.json"
@@ -43,11 +46,19 @@ class Strip:
         images: frames from the first to the last, the first one larger.
         thumb: the middle frame for the contact sheet.
         problem: why there are no images.
+        badge: the same in a few words.
     """
 
     images: tuple[Thumbnail, ...] = ()
     thumb: Thumbnail | None = None
     problem: str = ""
+    badge: str = "file does not decode"
+
+
+_REPLACED = Strip(
+    problem="The file is not the one that was rendered and verified: it was replaced or damaged since.",
+    badge="file was replaced",
+)
 
 
 def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Strip]:
@@ -66,10 +77,15 @@ def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Str
         if found is not None:
             return found
         try:
+            # What is shown, and kept under that hash, is what was verified.
+            if segment.get("sha256") and hash_file(path / segment["file"]) != segment["sha256"]:
+                return _REPLACED
             # Nearly lossless here; `_fit` decides about the final quality of all sizes together.
             return _fit(read_thumbnails(path / segment["file"], box=POSTER, budget=1_000_000), budget)
         except VideoGenError as error:
             return Strip(problem=error.message)
+        except OSError as error:
+            return Strip(problem=explain_os_error(error, path / segment["file"]).message)
 
     with ThreadPoolExecutor(_WORK_THREADS) as pool:
         strips = {s["number"]: strip for s, strip in zip(segments, pool.map(load, segments), strict=True)}
@@ -88,7 +104,7 @@ def _fit(frames: Sequence[Thumbnail], budget: int) -> Strip:
         frames: at least one, with `POSTER` as their longest side.
         budget: bytes that all images of the segment may take together.
     """
-    pixels = [Image.open(io.BytesIO(frame.jpeg)).convert("RGB") for frame in frames]
+    pixels = [open_picture(frame.jpeg).convert("RGB") for frame in frames]
     middle = pixels[len(pixels) // 2]
     thumb_width = THUMB_LANDSCAPE if middle.width >= middle.height else THUMB_PORTRAIT
     scaled = [pixels[0], *(_scale(image, FRAME / max(image.size)) for image in pixels[1:])]
@@ -112,7 +128,8 @@ def _scale(image: Image.Image, factor: float) -> Image.Image:
 
 
 def _encode_within(images: Sequence[Image.Image], budget: int) -> list[bytes]:
-    """Encode images at the best quality at which all of them together have at most `budget` bytes, else at the lowest."""
+    """Encode images at the best quality at which all of them together have at most `budget` bytes; noise, which is too large at
+    the lowest, as smaller images."""
     low, high = 0, len(_QUALITIES) - 1
     found: dict[int, list[bytes]] = {}
     while low < high:
@@ -122,7 +139,11 @@ def _encode_within(images: Sequence[Image.Image], budget: int) -> list[bytes]:
             high = middle
         else:
             low = middle + 1
-    return found.get(low) or [_encode(image, _QUALITIES[low]) for image in images]
+    jpegs = found.get(low) or [_encode(image, _QUALITIES[low]) for image in images]
+    while sum(map(len, jpegs)) > budget and max(max(image.size) for image in images) > 8:
+        images = [_scale(image, 0.5) for image in images]
+        jpegs = [_encode(image, _QUALITIES[low]) for image in images]
+    return jpegs
 
 
 def _encode(image: Image.Image, quality: int) -> bytes:
@@ -144,7 +165,7 @@ def _pack(strips: dict[str, Strip]) -> dict[str, Any]:
 
 def _read_cache(file: Path, budget: int) -> dict[str, Strip]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        data = read_json(file)
         if data["format"] != _FORMAT or data["budget"] != budget:
             return {}
         strips = {}
@@ -156,7 +177,3 @@ def _read_cache(file: Path, budget: int) -> dict[str, Strip]:
         return strips
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}  # a cache that cannot be read is made again
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a time")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem
+from custom_nodes.videogen.core.similar_names import SimilarNames
 
 from ..comfyui.graph import Graph, is_link
 from .model_catalog import find_folder, find_published, format_size, looks_like_model, same_folder
@@ -76,10 +76,12 @@ def find_missing_nodes(graph: Graph, object_info: dict[str, Any], workflow: Work
             else "the server does not have the videogen pack; link custom_nodes/videogen into its custom_nodes and restart it",
         )
     properties = dict(_properties_by_kind(workflow))
+    similar = SimilarNames()
     for kind, node_ids in users.items():
         if kind not in ours:
             yield Problem(
-                f"{kind} ({name_nodes(node_ids)})", _explain_node(kind, object_info, properties.get(kind, {}))
+                f"{kind} ({name_nodes(node_ids)})",
+                _explain_node(kind, similar.find(kind, object_info, 0.8), properties.get(kind, {})),
             )
 
 
@@ -99,7 +101,9 @@ def find_missing_models(
             out, since it is unknown whether they exist.
         ask_sizes: asked once, for the addresses of missing files whose size is not known here.
     """
-    declared = list(_declarations(workflow))
+    declared: dict[str, list[tuple[str, str, DeclaredModel]]] = {}
+    for declaration in _declarations(workflow):
+        declared.setdefault(declaration[2].name, []).append(declaration)
     needs: dict[tuple[str, str], _Need] = {}
 
     def find_need(name: str, folder: str, model: DeclaredModel | None) -> _Need:
@@ -111,7 +115,7 @@ def find_missing_models(
             if value in choices or not is_model_input(node["class_type"], name, value):
                 continue
             folder = find_folder(node["class_type"], name)
-            model = _find_declared(declared, _bare(str(value)), folder, node_id, node["class_type"])
+            model = _find_declared(declared.get(_bare(str(value)), ()), folder, node_id, node["class_type"])
             need = find_need(str(value), folder, model)
             need.nodes.append(node_id)
             need.choices = need.choices or [str(choice) for choice in choices]
@@ -161,9 +165,8 @@ def _properties_by_kind(workflow: Workflow) -> Iterator[tuple[str, dict[str, Any
             yield str(node.get("type")), properties
 
 
-def _explain_node(kind: str, object_info: dict[str, Any], properties: dict[str, Any]) -> str:
-    close = difflib.get_close_matches(kind, object_info, n=1, cutoff=0.8)
-    similar = f" (it has {close[0]!r})" if close else ""
+def _explain_node(kind: str, close: str, properties: dict[str, Any]) -> str:
+    similar = f" (it has {close!r})" if close else ""
     pack, version = properties.get("cnr_id") or properties.get("aux_id"), properties.get("ver")
     if pack == _CORE:
         since = f", saved with {version}" if version else ""
@@ -249,7 +252,7 @@ def _declarations(workflow: Workflow) -> Iterator[tuple[str, str, DeclaredModel]
 
 
 def _find_declared(
-    declared: list[tuple[str, str, DeclaredModel]], name: str, folder: str, node_id: str, kind: str
+    named: Sequence[tuple[str, str, DeclaredModel]], folder: str, node_id: str, kind: str
 ) -> DeclaredModel | None:
     """The workflow's declaration of the file that a node needs.
 
@@ -257,10 +260,10 @@ def _find_declared(
     one whose folder fits.
 
     Args:
+        named: the declarations of files of that name.
         folder: that the node reads it from, "" when unknown.
         node_id: in the graph; in a subgraph it ends in the id that the editor's node has.
     """
-    named = [one for one in declared if one[2].name == name]
     own = [one for one in named if one[:2] == (node_id.rpartition(":")[2], kind)]
     alike = [one for one in named if one[1] == kind]
     for group in (own, alike, named):

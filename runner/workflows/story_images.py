@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.segment.references import (
-    HOW_TO_MAKE,
-    HOW_TO_SHOW_PLACE,
     SECTION_OF_KIND,
+    how_to_make,
+    how_to_show_place,
     mask_name,
     missing_image,
     reference_names,
@@ -23,8 +24,7 @@ from custom_nodes.videogen.core.segment.references import (
 )
 from custom_nodes.videogen.core.story.model import Entity, Story
 from custom_nodes.videogen.core.story.selection import format_selection
-from custom_nodes.videogen.media.images.image_files import find_file
-from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.story_folder import StoryFolder, check_picture, read_picture
 
 from .image_inputs import CastImageInput, ImageInput, LocationImageInput, Need, find_needs
 
@@ -42,11 +42,13 @@ class StoryImage:
     Attributes:
         name: its name in the servers' input folders. It contains the hash, so that no file of a user's is overwritten there,
             and another image has another name.
+        bytes: how many it has.
     """
 
     path: Path
     sha256: str
     name: str
+    bytes: int = 0
 
 
 class StoryImages:
@@ -61,56 +63,70 @@ class StoryImages:
     """
 
     def __init__(self, folder: Path | None, slug: str, drawn: Mapping[str, Path] | None = None) -> None:
-        self._folder, self._slug, self._drawn = folder, slug, drawn or {}
+        self._folder = None if folder is None else StoryFolder(folder)
+        self._slug, self._drawn = slug, drawn or {}
         self._found: dict[str, StoryImage | None] = {}
 
     def find(self, name: str) -> StoryImage | None:
         """The image of that name, or None when it is not next to the story.
 
         Raises:
-            VideoGenError: `path-invalid` when a link leads out of the folder, or the file cannot be read.
+            VideoGenError: `path-invalid` when it is a link or hidden, or cannot be read.
         """
         if name not in self._found:
-            path = find_file(self._folder, name) if self._folder is not None else None
+            path = self._folder.find_picture(name) if self._folder is not None else None
             path = path or self._drawn.get(name)
             self._found[name] = self._describe(path) if path is not None else None
         return self._found[name]
 
     def names_for_servers(self, story: Story) -> dict[str, str]:
         """The story's names of all images and masks next to it → their names on the servers."""
+        return {name: image.name for name, image in self.list_all(story).items()}
+
+    def list_all(self, story: Story) -> dict[str, StoryImage]:
+        """The story's names of all images and masks next to it → these.
+
+        Raises:
+            VideoGenError: see `find`.
+        """
         names = {
             name for entity in story_cast(story) for name in (*reference_names(story.slug, entity), mask_name(entity))
         }
         found = {name: self.find(name) for name in sorted(names) if name}
-        return {name: image.name for name, image in found.items() if image is not None}
+        return {name: image for name, image in found.items() if image is not None}
+
+    def require_pictures(self, story: Story) -> None:
+        """Decode all images and masks next to the story.
+
+        Raises:
+            VideoGenError: `image-invalid` for one that is no picture; see `find`.
+        """
+        for image in self.list_all(story).values():
+            check_picture(image.path, read_picture(image.path))
 
     def _describe(self, path: Path) -> StoryImage:
-        try:
-            sha256 = hash_file(path)
-        except OSError as error:
-            raise VideoGenError("path-invalid", f"{path} cannot be read: {error.strerror or error}") from None
+        data = read_picture(path)
+        sha256 = hashlib.sha256(data).hexdigest()
         stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40]
         suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())
-        return StoryImage(path, sha256, f"videogen/{self._slug}/{stem}-{sha256[:12]}{suffix}")
+        name = f"videogen/{self._slug}/{stem}-{sha256[:12]}{suffix}"
+        return StoryImage(path, sha256, name, len(data))
 
 
 def read_unchanged(image: StoryImage) -> bytes:
-    """The bytes of an image, if they still have the hash in its name.
+    """The bytes of an image, if they still have the hash in its name, and are those of a picture.
 
     Raises:
-        VideoGenError: `path-invalid`.
+        VideoGenError: `path-invalid`, `image-invalid`.
     """
-    try:
-        data = image.path.read_bytes()
-        changed = hash_file(image.path) != image.sha256
-    except OSError as error:
-        raise VideoGenError("path-invalid", f"{image.path} cannot be read: {error.strerror or error}") from None
-    if changed:
+    data = read_picture(image.path)
+    if hashlib.sha256(data).hexdigest() != image.sha256:
         raise VideoGenError(
             "path-invalid",
             f"{image.path} has changed since the run began",
             "What is done is kept; run the same command again to render with the new picture.",
         )
+    check_picture(image.path, data)
     return data
 
 
@@ -163,6 +179,7 @@ class Missing:
         segments: numbers of those that need it.
         lacking: addresses of the servers that do not have it; none when they have different ones.
         servers: addresses of all servers.
+        remedies: how the nodes that require it do without.
     """
 
     entity: Entity | None
@@ -170,6 +187,7 @@ class Missing:
     segments: tuple[int, ...]
     lacking: tuple[str, ...]
     servers: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
 
     def explain(self) -> Problem:
         """The problem, for people."""
@@ -216,17 +234,24 @@ def find_missing(
         name, hashes = _look_up(key[2], images, servers)
         lacking = tuple(url for url, found in hashes.items() if not found)
         if (need.required and len(set(hashes.values())) > 1) or (lacking and (need.required or any(hashes.values()))):
-            missing.append(Missing(need.entity, name, tuple(segments), lacking, tuple(hashes)))
+            how = need.remedies if need.required else ()
+            missing.append(Missing(need.entity, name, tuple(segments), lacking, tuple(hashes), how))
     if nowhere:
-        missing.append(Missing(None, "", tuple(nowhere), (), tuple(servers)))
+        stopping = [node for node in image_inputs if isinstance(node, LocationImageInput) and node.must_be_there]
+        how = tuple(dict.fromkeys(node.remedy for node in stopping))
+        missing.append(Missing(None, "", tuple(nowhere), (), tuple(servers), how))
     return missing
 
 
 def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
     """The problems, and a hint on how to solve them."""
     every = list(missing)
-    of_places = [one.entity is None or one.entity.kind == "location" for one in every]
-    hints = [HOW_TO_MAKE] * (not all(of_places)) + [HOW_TO_SHOW_PLACE] * any(of_places)
+    of_place = {True: how_to_show_place, False: how_to_make}
+    hints = []
+    for is_place in (False, True):
+        group = [one for one in every if (one.entity is None or one.entity.kind == "location") == is_place]
+        if group:
+            hints.append(of_place[is_place](tuple(dict.fromkeys(how for one in group for how in one.remedies))))
     return [one.explain() for one in every], "\n".join(hints)
 
 

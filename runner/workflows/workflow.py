@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.similar_names import SimilarNames
+from custom_nodes.videogen.media.path_inside import suggest_slashes
 
-from ..comfyui.graph import STORY_NODE, Graph
-from ..comfyui.installation import PROJECT
+from ..comfyui.graph import IMAGE_LOADER, STORY_NODE, Graph
+from .conversion.converter import convert_ui
+from .conversion.ui_format import list_links, require_ui_format
+from .dynamic_prompts import draw_prompts, find_dynamic_texts, without_drawing
+from .files.embedded import is_media, read_metadata
+from .files.locate import find_templates, list_shipped, locate_workflow
+from .files.wrappers import parse_json, unwrap
+from .limits import read_beginning, read_bounded, require_bounded, require_short_metadata
 
+_NO_METADATA = (
+    "ComfyUI writes it into what it saves, unless it was started with --disable-metadata; other tools remove it."
+)
 #: In a run directory: the converted workflow of the last run, and the versions that it was converted from and for.
 CONVERSION_FILE = "graph.json"
+_AS_WRITTEN = "as written"
 
 
 @dataclass(frozen=True)
@@ -35,51 +45,77 @@ class Workflow:
         else:
             assert self.ui is not None
             texts = [
-                value
+                values[1]
                 for node in self.ui["nodes"]
                 if node.get("type") == STORY_NODE
-                for value in (node.get("widgets_values") or [])[1:2]
+                and isinstance(values := node.get("widgets_values"), list)
+                and len(values) > 1
             ]
         return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def load_workflow(path: Path) -> Workflow:
-    """Read a workflow file; a bare name such as ``preview`` may be that of a shipped workflow.
+    """Read a workflow from a JSON file, or from the metadata of a picture or video that was made with it.
+
+    Args:
+        path: a file; or the name of a shipped workflow (``preview``), or of an official template that is installed.
 
     Raises:
-        VideoGenError: `workflow-unreadable`.
+        VideoGenError: `workflow-unreadable`, `media-broken`.
     """
     try:
-        if not path.exists() and len(path.parts) == 1:
-            shipped = PROJECT / "workflows" / f"{path.name.removesuffix('.json')}.json"
-            path = shipped if shipped.exists() else path
-        # Prompts from images' metadata contain NaN; the editor reads it as null too.
-        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda _: None)
+        path = locate_workflow(path)
+        beginning = read_beginning(path, 16)
+        if is_media(beginning):
+            data: Any = read_metadata(path, beginning)
+            if not data:
+                raise VideoGenError("workflow-unreadable", f"{path} has no workflow in its metadata", _NO_METADATA)
+            require_short_metadata(path, data)
+        else:
+            data = parse_json(read_bounded(path).decode("utf-8-sig"))
     except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in (PROJECT / "workflows").glob("*.json")))
-        raise VideoGenError("workflow-unreadable", f"there is no workflow {path}", f"Shipped are: {known}.") from None
+        known = ", ".join(list_shipped())
+        message = f"there is no workflow {path}{suggest_slashes(path)}"
+        raise VideoGenError("workflow-unreadable", message, _known(path, known)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise VideoGenError("workflow-unreadable", f"{path} cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise VideoGenError("workflow-unreadable", f"{path} is not JSON: {error}") from None
-    if isinstance(data, dict) and isinstance(data.get("nodes"), list) and "links" in data:
-        if not all(isinstance(node, dict) and "type" in node for node in data["nodes"]):
-            raise VideoGenError("workflow-unreadable", f"{path} has nodes without a type")
-        return Workflow(path, data, None)
-    if isinstance(data, dict) and data and all(_is_api_node(node) for node in data.values()):
-        return Workflow(path, None, data)
+    ui, api = unwrap(data)
+    if ui is not None:
+        ui = list_links(ui)
+        require_ui_format(path, ui)
+        require_bounded(path, ui, None)
+        return Workflow(path, ui, None)
+    if api is not None:
+        require_bounded(path, None, api)
+        return Workflow(path, None, api)
     raise VideoGenError(
         "workflow-unreadable",
         f"{path} is no ComfyUI workflow: neither what the editor saves (`nodes`, `links`) nor its API export",
     )
 
 
-def _is_api_node(node: Any) -> bool:
-    return isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
+def _known(path: Path, shipped: str) -> str:
+    """What names a workflow could have: of hundreds of templates those that are similar."""
+    similar = (
+        SimilarNames().find(path.name.removesuffix(".json"), list(find_templates())) if len(path.parts) == 1 else ""
+    )
+    return f"Shipped are: {shipped}." + (f" An installed template is named {similar}." if similar else "")
 
 
-def convert_workflow(workflow: Workflow, object_info: dict[str, Any]) -> Graph:
+def convert_workflow(
+    workflow: Workflow,
+    object_info: dict[str, Any],
+    *,
+    seed: int | None = 0,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Graph:
     """The workflow in API format, without inputs that the server's nodes do not have.
+
+    Args:
+        seed: draws the choices of dynamic prompts (``{a|b}``); None leaves these texts as they are written, for `draw_prompts`.
+        warn: gets what may not be as it is in the editor, as sentences.
 
     Raises:
         VideoGenError: `workflow-invalid`, when it cannot be converted.
@@ -87,7 +123,13 @@ def convert_workflow(workflow: Workflow, object_info: dict[str, Any]) -> Graph:
     if workflow.api is not None:
         graph: Graph = json.loads(json.dumps(workflow.api))
     else:
-        graph = _convert_ui(workflow, object_info)
+        assert workflow.ui is not None
+        converted = convert_ui(workflow.path, workflow.ui, without_drawing(object_info))
+        graph = converted.graph
+        for note in converted.notes:
+            warn(note)
+        if seed is not None:
+            draw_prompts(graph, find_dynamic_texts(graph, object_info), seed)
     for node in graph.values():
         schema = object_info.get(node["class_type"])
         if schema:
@@ -101,39 +143,49 @@ def _is_known(name: str, known: set[str]) -> bool:
     return name in known or name.split(".")[0] in known
 
 
-def _convert_ui(workflow: Workflow, object_info: dict[str, Any]) -> Graph:
-    # The import takes a third of a second and prints; only conversions pay for it.
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        from comfy_cli.workflow_to_api import convert_ui_to_api
+@dataclass(frozen=True)
+class Conversion:
+    """A conversion that a run directory holds.
 
-    logging.getLogger("comfy_cli").setLevel(logging.ERROR)
-    try:
-        return convert_ui_to_api(json.loads(json.dumps(workflow.ui)), object_info)
-    except Exception as error:  # whatever a foreign converter raises on a foreign file
-        raise VideoGenError(
-            "workflow-invalid",
-            f"{workflow.path} cannot be converted to the API format: {error}",
-            "Open it in the editor and export it with File → Export (API); that file works too.",
-        ) from None
+    Attributes:
+        graph: in API format, with dynamic prompts as they are written.
+        object_info: the schemas of the nodes that it uses.
+        comfyui: version of the server that it was converted for.
+        drawn: the graph that an earlier release has rendered, which drew dynamic prompts once for all segments; else None.
+        written: `graph` has the texts as they are written; that of an earlier release has them drawn.
+    """
+
+    graph: Graph
+    object_info: dict[str, Any]
+    comfyui: str
+    drawn: Graph | None = None
+    written: bool = True
 
 
-def describe_conversion(workflow: Workflow, version: str, graph: Graph, object_info: dict[str, Any]) -> dict[str, Any]:
-    """The record of a conversion for a run directory, with the schemas of the nodes that it uses."""
-    used = {node["class_type"] for node in graph.values()}
+def describe_conversion(
+    workflow: Workflow, version: str, graph: Graph, object_info: dict[str, Any], drawn: Graph | None = None
+) -> dict[str, Any]:
+    """The record of a conversion for a run directory, with the schemas of the nodes that it uses; see `Conversion`."""
+    # The runner may put loaders of pictures into it.
+    used = {node["class_type"] for node in graph.values()} | {IMAGE_LOADER}
     return {
         "workflow": digest(workflow.ui or workflow.api),
         "comfyui": version,
         "graph": graph,
         "object_info": {kind: object_info[kind] for kind in sorted(used) if kind in object_info},
+        "texts": _AS_WRITTEN,
+        **({"drawn": drawn} if drawn is not None else {}),
     }
 
 
-def load_conversion(folder: Path, workflow: Workflow, version: str) -> tuple[Graph, dict[str, Any]] | None:
-    """The graph and schemas of a run directory, if they belong to this workflow and this ComfyUI version."""
+def load_conversion(folder: Path, workflow: Workflow) -> Conversion | None:
+    """The conversion of a run directory, if it is that of this workflow."""
     try:
-        record = json.loads((folder / CONVERSION_FILE).read_text(encoding="utf-8"))
-        if record["workflow"] != digest(workflow.ui or workflow.api) or record["comfyui"] != version:
+        record = json.loads(read_bounded(folder / CONVERSION_FILE).decode("utf-8"))
+        if record["workflow"] != digest(workflow.ui or workflow.api):
             return None
-        return record["graph"], record["object_info"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        graph, written = record["graph"], record.get("texts") == _AS_WRITTEN
+        drawn = record.get("drawn") if written else graph
+        return Conversion(graph, record["object_info"], record["comfyui"], drawn, written)
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, VideoGenError):
+        return None  # it is converted again

@@ -21,12 +21,12 @@ from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.media.story_file import load_story_data
 from custom_nodes.videogen.media.storyboard import draw_frames
 from runner.comfyui.installation import DEFAULT_STORY, PROJECT
-from tests.browser.graph_builder import build_graph
+from tests.browser.graph_builder import build_for_all
 from tests.browser.graph_plan import GraphPlan, Placement
 from tests.browser.plan_frames import IMAGE_MODELS, plan_image_frames
 from tests.browser.plan_preview import PLACEMENT, plan_preview
 from tests.browser.plan_references import plan_references
-from tests.support.editor import VIEWPORT, Editor, dump_workflow, running_browser
+from tests.support.editor import VIEWPORT, Editor, dump_workflow, find_newer_editor, running_browser
 from tests.support.servers.comfy import running_server
 
 WORKFLOWS = PROJECT / "workflows"
@@ -70,15 +70,20 @@ def main() -> None:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(prefix="videogen-") as folder,
-        running_server(Path(folder)) as server,
+        tempfile.TemporaryDirectory(prefix="videogen-") as own,
+        tempfile.TemporaryDirectory(prefix="videogen-") as newer,
+        running_server(Path(own)) as server,
+        running_server(Path(newer), frontend=find_newer_editor()) as newer_server,
         running_browser() as browser,
     ):
-        page = browser.new_page(viewport={"width": VIEWPORT[0], "height": VIEWPORT[1]})
-        editor = Editor(page, server.url).open()
+        editor, *others = (
+            Editor(browser.new_page(viewport={"width": VIEWPORT[0], "height": VIEWPORT[1]}), url, nodes2=nodes2).open()
+            for url in (server.url, newer_server.url)
+            for nodes2 in (False, True)
+        )
         for name in arguments.names or plans:
             # Loaded once more, so that it is saved the way it will be saved again.
-            editor.load(build_graph(editor, *plans[name]))
+            editor.load(build_for_all(editor, others, *plans[name]))
             text = dump_workflow(editor.export())
             editor.close_dialogs()
             if arguments.screenshots:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from runner.workflows.model_catalog import find_published
-from tests.browser.graph_plan import GraphPlan, Node, Placement, place_nodes, route_bus
+from tests.browser.graph_plan import NODE_TITLE, GraphPlan, Node, Placement, Size, place_nodes, route_bus
 from tests.support.editor import VIEWPORT, Editor
 
 #: Makes the nodes, and says how large each has to be at least for its widgets.
@@ -71,29 +73,86 @@ _PLACE = """([boxes, groups, links, buses]) => {
     return Object.fromEntries(Object.entries(made).map(([key, node]) => [key, Array.from(node.size)]));
 }"""
 
+#: A node that has become wider may become less high, and the other way round.
+MAX_BUILDS = 4
 #: The bars on the left and at the top of the page cover the canvas; this much of it is to be left free.
 _MARGINS = {"left": 80, "top": 100, "right": 20, "bottom": 90}
 
 
-def build_graph(editor: Editor, plan: GraphPlan, placement: Placement | None = None) -> dict[str, Any]:
+def build_for_all(
+    editor: Editor, others: list[Editor], plan: GraphPlan, placement: Placement | None = None
+) -> dict[str, Any]:
+    """Build a workflow with the room that its nodes take in each editor, as the same node is not as large in all of them.
+
+    Args:
+        editor: the one that builds it, with nodes drawn on its canvas.
+        others: those that open it.
+        placement: as for `build_graph`.
+
+    Raises:
+        ValueError: nodes grow whatever they get, or have no room in `placement`.
+    """
+    room: dict[str, Size] = {}
+    for _ in range(MAX_BUILDS):
+        workflow = build_graph(editor, plan, placement, room)
+        needed = [measure_room(other, workflow, plan) for other in others]
+        grown = {key: _join(size, *(one[key] for one in needed)) for key, size in sizes_of(workflow, plan).items()}
+        if grown == sizes_of(workflow, plan):
+            return workflow
+        if placement:
+            places = {key: box[2:] for key, box in placement.nodes.items()}
+            raise ValueError(f"larger than its place: {dict(grown.items() - places.items())}")
+        room = grown
+    raise ValueError(f"still growing after {MAX_BUILDS} times: {room}")
+
+
+def sizes_of(workflow: dict[str, Any], plan: GraphPlan) -> dict[str, Size]:
+    """Width and height of each node without its title, by its key."""
+    sizes = {node["id"]: (node["size"][0], node["size"][1]) for node in workflow["nodes"]}
+    return {node.key: sizes[number] for number, node in enumerate(plan.nodes(), start=1)}
+
+
+def measure_room(editor: Editor, workflow: dict[str, Any], plan: GraphPlan) -> dict[str, Size]:
+    """Width and height that each node has in an editor that opens the workflow, without its title."""
+    editor.load(workflow)
+    editor.close_dialogs()
+    boxes, sizes = editor.boxes(), sizes_of(workflow, plan)
+    keys = {str(number): node.key for number, node in enumerate(plan.nodes(), start=1)}
+    # Old editors with Nodes 2.0 enlarge a layout as a whole.
+    enlarged = min(boxes[number][2] / sizes[key][0] for number, key in keys.items())
+    return {
+        key: (round(boxes[number][2] / enlarged), math.ceil(boxes[number][3] / enlarged - NODE_TITLE - 0.5))
+        for number, key in keys.items()
+    }
+
+
+def _join(*sizes: Size) -> Size:
+    return (max(width for width, _ in sizes), max(height for _, height in sizes))
+
+
+def build_graph(
+    editor: Editor, plan: GraphPlan, placement: Placement | None = None, room: Mapping[str, Size] | None = None
+) -> dict[str, Any]:
     """Build a workflow in the editor, fit the view to it, and export it.
 
     Args:
         placement: the position of everything; without it the groups are side by side.
+        room: width and height that nodes get at least, by key.
 
     Raises:
         ValueError: a node would be larger than its place, or smaller than its widgets.
     """
     nodes = list(plan.nodes())
     least = editor.page.evaluate(_MAKE, [[_describe(node) for node in nodes], plan.id])
-    placement = placement or place_nodes(plan, {key: (size[0], size[1]) for key, size in least.items()})
+    sizes = {key: _join((size[0], size[1]), (room or {}).get(key, (0, 0))) for key, size in least.items()}
+    placement = placement or place_nodes(plan, sizes)
     groups = [[group.title, group.color, box] for group, box in zip(plan.groups, placement.groups, strict=True)]
-    sizes = editor.page.evaluate(
+    placed = editor.page.evaluate(
         _PLACE, [placement.nodes, groups, plan.split_links(), _describe_buses(plan, placement)]
     )
     for key, box in placement.nodes.items():
-        if sizes[key] != list(box[2:]):
-            raise ValueError(f"{key} is {sizes[key]}, wanted {list(box[2:])}: widgets would be cut")
+        if placed[key] != list(box[2:]):
+            raise ValueError(f"{key} is {placed[key]}, wanted {list(box[2:])}: widgets would be cut")
     editor.wait_for_drawing()
     fit_view(editor, [*editor.boxes().values(), *placement.groups])
     return editor.export()

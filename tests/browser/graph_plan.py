@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Space between groups, between nodes, around the nodes of a group, and what the titles take, in the graph's units.
-GROUP_GAP, NODE_GAP, PADDING = 60, 20, 15
+GROUP_GAP, NODE_GAP, PADDING = 60, 40, 15
 #: Between the lanes of buses.
 LANE = 14
 GROUP_TITLE, NODE_TITLE = 40, 30
@@ -140,11 +140,12 @@ def place_nodes(plan: GraphPlan, least: Mapping[str, Size]) -> Placement:
         least: width and height that each node needs at least, as the editor says.
     """
     nodes: dict[str, Rect] = {}
-    note_height = max((note.height for note in plan.notes), default=0)
+    notes = {note.key: (note.width, max(note.height, least[note.key][1])) for note in plan.notes}
+    note_height = max((height for _, height in notes.values()), default=0)
     x = 0
-    for note in plan.notes:
-        nodes[note.key] = (x, NODE_TITLE, note.width, note.height)
-        x += note.width + NODE_GAP
+    for key, (width, height) in notes.items():
+        nodes[key] = (x, NODE_TITLE, width, height)
+        x += width + NODE_GAP
     lanes = 1 + max((bus.lane for bus in plan.buses if bus.above), default=-1)
     row = NODE_TITLE + note_height + NODE_GAP + LANE * lanes if plan.notes else 0
     groups: list[Rect] = []

@@ -86,7 +86,7 @@ IMAGE_MODELS = (
         6.0,
         "dpmpp_2m",
         "karras",
-        "**SDXL** draws best. With 12 GB of graphics memory set `frames_per_pass` to 4.",
+        "**SDXL** draws best. With 12 GB of graphics memory set **frames_per_pass** to 4.",
     ),
     ImageModel(
         "sdxl_turbo_frames",
@@ -107,17 +107,17 @@ NOTE = """\
 ## A story's segments with {title}
 
 *Run* renders one segment: {frames} frames that belong together, as an mp4 in the film's size. All segments and the film:
-`videogen run --workflow {name}`, which resumes after an interruption.
+**videogen run --workflow {name}**, which resumes after an interruption.
 
-- **Another segment:** change `index`. **Another story:** edit the text in *Story*, or choose a file from the input folder.
+- **Another segment:** change **index**. **Another story:** edit the text in *Story*, or choose a file from the input folder.
 {cast}
-- **Frames that belong together:** less `drift` in *Frame Noise* and more `strength` in *Anchor Attention* hold the shot together;
-  more `drift` and less `strength` let more happen in it.
+- **Frames that belong together:** less **drift** in *Frame Noise* and more **strength** in *Anchor Attention* hold the shot
+  together; more **drift** and less **strength** let more happen in it.
 - **How well it holds together:** *Continuity* measures it; headless, a segment that falls short is rendered again, and the best
   take is kept.
-- **The camera:** where a segment's `technical` names a move, *Keyframe Motion* moves the finished pictures; otherwise it
-  does nothing. Less `reach` keeps more of the picture; bypass it (Ctrl + B) if the model itself moves the camera.
-- **One place, the same colors:** put a picture of it at `input/videogen/<story>/<location>.png`, and *Color Match* matches all
+- **The camera:** where a segment's **technical** names a move, *Keyframe Motion* moves the finished pictures; otherwise it
+  does nothing. Less **reach** keeps more of the picture; bypass it (Ctrl + B) if the model itself moves the camera.
+- **One place, the same colors:** put a picture of it at **input/videogen/STORY/LOCATION.png**, and *Color Match* matches all
   of its segments to that picture. Its help page says how to draw one.
 - **Size:** *Render Size* is the size in which the model draws, *Upscale* scales the frames to the film's size.
 - {remark}
@@ -130,7 +130,7 @@ MODELS_NOTE = """\
 ## Models
 
 {files}
-- *upscale_models*: `{upscaler}`, optional
+- *upscale_models*: **{upscaler}**, optional
 
 The editor offers to download missing files. Save a *model.safetensors* under the name that is shown. The upscale model is
 used if it is installed; choose it in *Upscale* and the editor offers it too.
@@ -160,18 +160,17 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
                     Node("upscale", "VideoGenUpscale", {"model": "auto", "width": 0, "height": 0}, models=(UPSCALER,)),
                     Node("match", "VideoGenColorMatch"),
                 ),
-                width=280,
+                width=270,
             ),
             _camera_group(story),
+            Group("Measure", YELLOW, (Node("continuity", "VideoGenContinuity"),), width=310, below=True),
             Group(
-                "Measure and save",
+                "Save",
                 YELLOW,
-                (
-                    Node("continuity", "VideoGenContinuity"),
-                    Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}, height=400),
-                ),
+                (Node("save", "VideoGenSaveSegment", {"quality": "story", "codec": "h264", "take": ""}, height=420),),
+                width=320,
             ),
-            Group("Film", RED, (Node("film", "VideoGenCompileFilm", film, mode=MUTED),), below=True),
+            Group("Film", RED, (Node("film", "VideoGenCompileFilm", film, mode=MUTED),), width=320, below=True),
         ),
         notes=_notes(story, model),
         links=(
@@ -229,12 +228,14 @@ def plan_image_frames(story: dict[str, Any], model: ImageModel) -> GraphPlan:
 
 def _story_group(story: dict[str, Any]) -> Group:
     text = json.dumps(story, ensure_ascii=False, indent=2)
-    return Group("Story", BLUE, (Node("story", "VideoGenStory", {"file": "text below", "text": text}, height=760),))
+    return Group(
+        "Story", BLUE, (Node("story", "VideoGenStory", {"file": "text below", "text": text}, height=760),), width=310
+    )
 
 
 def _segment_group() -> Group:
     widgets = {"index": 1, "control_after_generate": "fixed", "prompt_override": "", "with_master_prompt": False}
-    return Group("Segment", GREEN, (Node("segment", "VideoGenSegment", widgets, height=390),), width=310)
+    return Group("Segment", GREEN, (Node("segment", "VideoGenSegment", widgets, height=330),), width=310)
 
 
 def _model_group(model: ImageModel) -> Group:
@@ -303,7 +304,7 @@ def _camera_group(story: dict[str, Any]) -> Group:
     Move, reach and border have the node's defaults.
     """
     motion = {"frames": story.get("frames", 24)}
-    return Group("Camera", BLUE, (Node("motion", "VideoGenKeyframeMotion", motion),), width=280, below=True)
+    return Group("Camera", BLUE, (Node("motion", "VideoGenKeyframeMotion", motion),), width=310)
 
 
 def _notes(story: dict[str, Any], model: ImageModel) -> tuple[Node, ...]:
@@ -317,8 +318,10 @@ def _notes(story: dict[str, Any], model: ImageModel) -> tuple[Node, ...]:
     files = [("checkpoints", model.checkpoint)]
     if model.adapter:
         files += [("ipadapter", model.adapter), ("clip_vision", VIT_H)]
-    models = MODELS_NOTE.format(files="\n".join(f"- *{folder}*: `{name}`" for folder, name in files), upscaler=UPSCALER)
+    models = MODELS_NOTE.format(
+        files="\n".join(f"- *{folder}*: **{name}**" for folder, name in files), upscaler=UPSCALER
+    )
     return (
-        Node("note", "MarkdownNote", {"": text}, title="Read me", width=1150, height=180),
-        Node("models", "MarkdownNote", {"": models}, title="Models", width=700, height=180),
+        Node("note", "MarkdownNote", {"": text}, title="Read me", width=1900, height=180),
+        Node("models", "MarkdownNote", {"": models}, title="Models", width=1080, height=180),
     )

@@ -12,9 +12,9 @@ NOTE = """\
 
 *Run* draws one segment and saves it as an mp4, in seconds and on any machine.
 
-- **Another segment:** change `index`; this story has {count}. **Other words:** type into `prompt_override`.
+- **Another segment:** change **index**; this story has {count}. **Other words:** type into **prompt_override**.
 - **Another story:** edit the text in *Story*, or choose a file from the input folder.
-- **All segments and the film:** `videogen run` renders this workflow headless, and resumes after an interruption.
+- **All segments and the film:** the command **videogen run** renders this workflow headless, and resumes after an interruption.
 - **The film, here:** set *Compile Film* to *Always* (right click → Mode); it joins the segments that are saved.
 """
 
@@ -22,19 +22,19 @@ NOTE = """\
 #: one from Segment to Save: so no link crosses another, or runs behind a node.
 PLACEMENT = Placement(
     nodes={
-        "story": (15, 260, 400, 685),
-        "segment": (505, 470, 330, 475),
-        "frames": (915, 370, 200, 55),
-        "save": (1195, 470, 390, 475),
-        "film": (1675, 260, 330, 335),
-        "note": (0, 30, 1130, 140),
+        "story": (15, 330, 400, 685),
+        "segment": (505, 540, 330, 475),
+        "frames": (915, 440, 230, 60),
+        "save": (1225, 540, 390, 475),
+        "film": (1705, 330, 330, 335),
+        "note": (0, 30, 1145, 200),
     },
     groups=[
-        (0, 190, 430, 770),
-        (490, 400, 360, 560),
-        (900, 300, 230, 140),
-        (1180, 400, 420, 560),
-        (1660, 190, 360, 420),
+        (0, 260, 430, 770),
+        (490, 470, 360, 560),
+        (900, 370, 260, 145),
+        (1210, 470, 420, 560),
+        (1690, 260, 360, 420),
     ],
 )
 

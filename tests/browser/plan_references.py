@@ -15,8 +15,8 @@ NOTE = """\
 Each run draws one of them, from its own description and seed in the story, and saves the picture in ComfyUI's input folder,
 where *Apply Characters* finds it. *Cast Member* advances to the next one with every run ({count} in this story): queue that many.
 
-- **Headless**, this happens automatically: `videogen run` draws missing pictures before it renders a film that needs them.
-- **The model:** take the one that you render the film with, its sampler settings, and the `megapixels` of its *Render Size*.
+- **Headless**, this happens automatically: **videogen run** draws missing pictures before it renders a film that needs them.
+- **The model:** take the one that you render the film with, its sampler settings, and the **megapixels** of its *Render Size*.
 - **Not the person you had in mind?** Change the description or the seed in the story, or put a picture of your own into the
   input folder under the same name: it is never overwritten.
 """

@@ -25,6 +25,17 @@ def codes_of_types() -> dict[str, str]:
     }
 
 
+def codes_passed_on(node: ast.AST) -> list[str]:
+    """The codes in a call's argument `code`, and in the default of a parameter of that name."""
+    values: list[ast.expr | None] = []
+    if isinstance(node, ast.Call):
+        values = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+    elif isinstance(node, ast.FunctionDef):
+        pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        values = [default for argument, default in pairs if argument.arg == "code"]
+    return [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+
+
 def raised_codes() -> dict[str, str]:
     """Every code that is given to VideoGenError or ProblemList, or that a raised class has, and one place where."""
     codes: dict[str, str] = {}
@@ -34,11 +45,12 @@ def raised_codes() -> dict[str, str]:
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
             if name in by_type:
                 codes[by_type[name]] = f"{path.relative_to(PROJECT)}:{node.lineno}"
+            where = f"{path.relative_to(PROJECT)}:{getattr(node, 'lineno', 0)}"
+            codes.update(dict.fromkeys(codes_passed_on(node), where))
             if name not in ("VideoGenError", "ProblemList"):
                 continue
-            if isinstance(node.args[0], ast.Attribute) and node.args[0].attr == "code":
-                continue  # the code of another error, which was raised elsewhere
-            where = f"{path.relative_to(PROJECT)}:{node.lineno}"
+            if getattr(node.args[0], "attr", getattr(node.args[0], "id", "")) == "code":
+                continue  # the code of another error, which was raised elsewhere, or one that is passed on
             words = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
             assert words, f"{where} raises a code that is not written out there"
             codes.update(dict.fromkeys(words, where))

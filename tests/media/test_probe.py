@@ -95,3 +95,15 @@ def test_a_hash_is_that_of_all_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 10_000  # more than one block
     path.write_bytes(data)
     assert hash_file(path) == hashlib.sha256(data).hexdigest()
+
+
+def test_a_pyav_without_the_option_for_foreign_tags_reads_as_well(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = av.open
+
+    def open_without(file: str, mode: str | None = None, *, options: dict[str, str], **rest: object) -> object:
+        if "metadata_errors" in rest:
+            raise TypeError("open() got an unexpected keyword argument 'metadata_errors'")
+        return real(file, mode, options=options)
+
+    monkeypatch.setattr(av, "open", open_without)
+    assert probe_video(video).frames == 10

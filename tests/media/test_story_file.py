@@ -13,6 +13,7 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import load_story, load_story_data, load_story_text
+from custom_nodes.videogen.media.story_folder import StoryFolder
 
 SEGMENTS = [{"prompt": "a tree"}, {"prompt": "a house"}]
 
@@ -61,13 +62,24 @@ def test_files_of_other_systems_are_read(tmp_path: Path, mark: str, line_end: st
     [
         ("../outside.json", "outside the story's folder"),
         ("/etc/hostname", "outside the story's folder"),
-        ("link.json", "outside the story's folder"),
-        ("folder_link/outside.json", "outside the story's folder"),
+        ("link.json", "is a link, or in a folder that is one"),
+        ("inner_link.json", "copy the file itself into the story's folder"),
+        ("folder_link/outside.json", "is a link, or in a folder that is one"),
+        (".hidden.json", "is hidden"),
+        (".ssh/list.json", "is hidden"),
+        ("id_rsa", "does not end in .json, .yaml, .yml"),
+        ("passwords.txt", "does not end in .json, .yaml, .yml"),
         ("gone.json", "no file 'gone.json' in the story's folder"),
-        ("folder", "is not a file"),
+        ("gone/gone.json", "no file 'gone/gone.json' in the story's folder"),
+        ("folder.json", "is not a file"),
+        ("pipe.json", "is not a file"),
         ("latin1.json", "not UTF-8 text: byte 0xfc in line 2"),
         ("my_film.json", "expected a file with only the list"),
-        ("ü" * 255, "cannot be read"),
+        (r"\\host\share\list.json", "outside the story's folder"),
+        ("//host/share/list.json", "outside the story's folder"),
+        ("C:list.json", "outside the story's folder"),
+        ("aux.json", "'aux.json' is a device on Windows"),
+        ("ü" * 250 + ".json", "cannot be read"),
     ],
 )
 def test_a_file_that_a_story_may_not_name(tmp_path: Path, name: str, said: str) -> None:
@@ -76,7 +88,9 @@ def test_a_file_that_a_story_may_not_name(tmp_path: Path, name: str, said: str) 
     path = write_story(folder, {"segments": name})
     (folder / "link.json").symlink_to(outside)
     (folder / "folder_link").symlink_to(tmp_path)
-    (folder / "folder").mkdir()
+    (folder / "inner_link.json").symlink_to("my_film.json")
+    (folder / "folder.json").mkdir()
+    os.mkfifo(folder / "pipe.json")
     (folder / "latin1.json").write_bytes('[{"prompt":\n "M\u00fcllheim"}]'.encode("latin-1"))
     with pytest.raises(VideoGenError, match=said) as caught:
         load_story(path)
@@ -84,10 +98,50 @@ def test_a_file_that_a_story_may_not_name(tmp_path: Path, name: str, said: str) 
     assert "segments" in caught.value.message
 
 
-def test_a_link_that_stays_inside_is_fine(tmp_path: Path) -> None:
-    write_story(tmp_path, SEGMENTS, "real.json")
-    (tmp_path / "link.json").symlink_to("real.json")
-    assert prompts(write_story(tmp_path, {"segments": "link.json"})) == ["a tree", "a house"]
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("link.md", "is a link"),
+        ("folder_link/look.md", "is a link, or in a folder that is one"),
+        (".look.md", "is hidden"),
+        (".git/notes.txt", "is hidden"),
+        ("binary.txt", "not UTF-8 text"),
+        ("long.md", "has 800,004 bytes, at most 800,003 are read"),
+        ("../look.md", "outside the story's folder"),
+    ],
+)
+def test_a_file_that_may_not_be_a_master_prompt(tmp_path: Path, name: str, said: str) -> None:
+    folder = tmp_path / "story"
+    path = write_story(folder, {"style": {"master_prompt": name}, "segments": SEGMENTS})
+    (tmp_path / "look.md").write_text("secret")
+    (folder / "link.md").symlink_to(tmp_path / "look.md")
+    (folder / "folder_link").symlink_to(tmp_path)
+    (folder / "binary.txt").write_bytes(bytes(range(256)))
+    (folder / "long.md").write_text("x" * 800_004)
+    with pytest.raises(VideoGenError, match=said) as caught:
+        load_story(path)
+    assert caught.value.code == "story-invalid"
+    assert "style.master_prompt" in caught.value.message
+
+
+def test_a_name_without_an_ending_is_the_master_prompt_itself(tmp_path: Path) -> None:
+    (tmp_path / "id_rsa").write_text("secret")
+    story = load_story(write_story(tmp_path, {"style": {"master_prompt": "id_rsa"}, "segments": SEGMENTS}))
+    assert story.style.master_prompt == "id_rsa"
+
+
+def test_a_story_that_is_a_link_of_the_user_s_is_read(tmp_path: Path) -> None:
+    write_story(tmp_path / "real", SEGMENTS)
+    (tmp_path / "story.json").symlink_to(tmp_path / "real" / "my_film.json")
+    assert prompts(tmp_path / "story.json") == ["a tree", "a house"]
+
+
+def test_the_files_that_were_read_are_known(tmp_path: Path) -> None:
+    write_story(tmp_path, "Soft light.", "look.md")
+    write_story(tmp_path, SEGMENTS, "parts.json")
+    path = write_story(tmp_path, {"style": {"master_prompt": "look.md"}, "segments": "parts.json"})
+    folder = tmp_path.resolve()
+    assert load_story_data(path).files == (path, folder / "parts.json", folder / "look.md")
 
 
 @pytest.mark.parametrize(
@@ -97,11 +151,11 @@ def test_a_link_that_stays_inside_is_fine(tmp_path: Path) -> None:
         (Path.mkdir, "is a folder"),
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b'[{"prompt": "M\xfcllheim"}]'), "not UTF-8 text"),
-        (lambda path: path.write_bytes('[{"prompt": "x"}]'.encode("utf-16")), "not UTF-8 text"),
+        (lambda path: path.write_bytes('[{"prompt": "x"}]'.encode("utf-16")[:-1]), "not UTF-8 text"),
         (lambda path: path.write_text("{"), "is not JSON"),
         (os.mkfifo, "is not a file"),
     ],
-    ids=["missing", "folder", "empty", "latin-1", "utf-16", "not json", "pipe"],
+    ids=["missing", "folder", "empty", "latin-1", "half utf-16", "not json", "pipe"],
 )
 def test_a_story_that_cannot_be_read(tmp_path: Path, make: Callable[[Path], Any], said: str) -> None:
     path = tmp_path / "story.json"
@@ -200,3 +254,65 @@ segments:
         "segments": [{"prompt": "one"}],
     }
     assert parse_story(json.loads(json.dumps(data))) == story
+
+
+@pytest.mark.parametrize(
+    "name", [r"\\host\share\x.json", "//host/share/x.json", r"\\?\UNC\host\share\x.json", "CON.json"]
+)
+def test_another_machine_is_refused_before_any_file_system_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    read = StoryFolder(tmp_path).read_text
+
+    def ask(*_: object, **__: object) -> None:
+        raise AssertionError("a file system was asked")
+
+    with monkeypatch.context() as patch:
+        for question in ("resolve", "exists", "is_file", "is_dir", "stat", "open"):
+            patch.setattr(Path, question, ask)
+        for question in ("lstat", "stat", "open"):
+            patch.setattr(os, question, ask)
+        with pytest.raises(ValueError, match="outside the story's folder"):
+            read(name)
+
+
+SENTENCES = [
+    "Keep to the look that is described in guide.md",
+    "Warm light, long shadows, as in notes.txt",
+    "Everything is seen through a window, see also frames.MD",
+]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_sentence_that_ends_like_a_file_is_the_master_prompt_itself(tmp_path: Path, sentence: str) -> None:
+    loaded = load_story_data(write_story(tmp_path, {"style": {"master_prompt": sentence}, "segments": SEGMENTS}))
+    assert loaded.story.style.master_prompt == sentence
+    assert "style.master_prompt is read as text: there is no file of that name" in loaded.story.warnings
+    # As servers get it, and as the film is made again from the run's record: without a folder.
+    assert parse_story(loaded.data).style.master_prompt == sentence
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_file_with_such_a_name_is_read(tmp_path: Path, sentence: str) -> None:
+    story = write_story(tmp_path, {"style": {"master_prompt": sentence}, "segments": SEGMENTS})
+    (tmp_path / sentence).write_text("Soft light.")
+    assert load_story(story).style.master_prompt == "Soft light."
+
+
+def test_a_file_of_one_such_sentence_can_be_sent(tmp_path: Path) -> None:
+    (tmp_path / "look.md").write_text(SENTENCES[0])
+    loaded = load_story_data(write_story(tmp_path, {"style": {"master_prompt": "look.md"}, "segments": SEGMENTS}))
+    assert parse_story(loaded.data).style.master_prompt == SENTENCES[0]
+
+
+@pytest.mark.parametrize("name", ["no_such_look.md", "no such look.txt"])
+def test_a_name_without_a_file_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(VideoGenError, match=r"style\.master_prompt"):
+        load_story(write_story(tmp_path, {"style": {"master_prompt": name}, "segments": SEGMENTS}))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_story_that_windows_has_saved_as_unicode(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "film.json"
+    path.write_bytes(("\ufeff" + '[{"prompt": "苹果 🎬"}]').encode(encoding))
+    assert load_story(path).segments[0].prompt == "苹果 🎬"

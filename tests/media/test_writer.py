@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -270,3 +271,30 @@ def test_a_full_disk_is_called_that_and_the_older_file_stays(tmp_path: Path) -> 
         assert caught.value.code == "disk-full"
         assert path.read_bytes() == before
         assert files_in(disk) == ["v.mp4"]
+
+
+@pytest.mark.parametrize("name", ["h264_nvenc", "hevc_nvenc"])
+def test_an_encoder_that_does_not_work_here_leaves_no_lines_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """ComfyUI shows what is logged as information."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *-encoders*) echo " V..... {name} x"; exit 0;; esac\n'
+        "echo '[h264_nvenc @ 0x55d] Cannot load libcuda.so.1' >&2\n"
+        "echo 'Error while opening encoder for output stream #0:0' >&2\n"
+        "exit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("VIDEOGEN_FFMPEG", str(program))
+    for cached in (ffmpeg.find_ffmpeg, ffmpeg.list_encoders, ffmpeg.encoder_works):
+        cached.cache_clear()
+    try:
+        with caplog.at_level(logging.DEBUG):
+            assert not ffmpeg.encoder_works(name)
+    finally:
+        for cached in (ffmpeg.find_ffmpeg, ffmpeg.list_encoders, ffmpeg.encoder_works):
+            cached.cache_clear()
+    assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == []
+    assert "Cannot load libcuda.so.1" in caplog.text  # --verbose

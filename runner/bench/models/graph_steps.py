@@ -93,7 +93,10 @@ def execute(node: Any, inputs: dict[str, Any], graph: Graph, key: str) -> tuple[
     """One node's outputs; it is given the graph and its own id in it, as ComfyUI does."""
     if not issubclass(node, io.ComfyNode):
         return tuple(getattr(node(), node.FUNCTION)(**inputs))
-    fixed = node.PREPARE_CLASS_CLONE({io.Hidden.prompt: graph, io.Hidden.unique_id: key})
+    hidden = {io.Hidden.prompt: graph, io.Hidden.unique_id: key}
+    fixed = node.PREPARE_CLASS_CLONE(
+        {**hidden, "hidden_inputs": hidden}
+    )  # 0.3.75 takes them bare, later versions named
     output = fixed.execute(**inputs)
     return tuple(output.args or ()) if isinstance(output, io.NodeOutput) else tuple(output)
 

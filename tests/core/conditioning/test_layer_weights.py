@@ -57,6 +57,9 @@ def test_names_are_for_ever() -> None:
         "strong style transfer",
         "composition",
         "style and composition",
+        "style transfer precise",
+        "composition precise",
+        "strong style and composition",
     )
 
 

@@ -147,7 +147,7 @@ def test_yaml_does_not_run_anything(tmp_path):
             "a value that cannot be read as timestamp (text needs quotes), found text ('soon') in line 1",
         ),
         (
-            "title: 2025-13-45",
+            "title: !!timestamp 2025-13-45",
             "a value that cannot be read as timestamp (text needs quotes), found text ('2025-13-45') in line 1",
         ),
         pytest.param(

@@ -46,6 +46,8 @@ SEGMENT = st.fixed_dictionaries(
         "frames": FRAMES,
         "negative": TEXT,
         "continues": st.booleans(),
+        "narration": TEXT,
+        "dialogue": st.lists(st.fixed_dictionaries({"character": TEXT, "line": TEXT}), max_size=2),
     },
 )
 ENTITIES = st.dictionaries(NAME | st.just("x-ray"), ENTITY, max_size=2)
@@ -75,7 +77,7 @@ STORY = st.fixed_dictionaries(
             ),
             max_size=2,
         ),
-        "audio": st.fixed_dictionaries({}, optional={"music": TEXT, "narration": st.booleans()}),
+        "audio": st.fixed_dictionaries({}, optional={"music": TEXT, "narration": st.booleans(), "language": TEXT}),
         "x-note": TEXT,
     },
 )

@@ -24,8 +24,14 @@ def test_a_master_prompt_in_a_file_of_its_own_or_in_the_story():
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (story(segments="../list.json"), "segments: '../list.json' is outside the story's folder"),
-        (story(segments="/etc/passwd"), "segments: '/etc/passwd' is outside the story's folder"),
+        (
+            story(segments="../list.json"),
+            "segments: '../list.json' is outside the story's folder; expected a name inside it",
+        ),
+        (
+            story(segments="/etc/passwd"),
+            "segments: '/etc/passwd' is outside the story's folder: it begins at the root; expected a name inside it",
+        ),
         (story(segments="gone.json"), "segments: there is no file 'gone.json' in the story's folder"),
         (
             story(segments="broken.json"),
@@ -40,7 +46,16 @@ def test_a_master_prompt_in_a_file_of_its_own_or_in_the_story():
             "segments: found a mapping, expected a list of segments, or the name of a file with it",
         ),
         (story(segments="none.json"), "none.json: is an empty list, expected at least one segment"),
-        (story(style={"master_prompt": "../a.md"}), "style.master_prompt: '../a.md' is outside the story's folder"),
+        (
+            story(style={"master_prompt": "../a.md"}),
+            "style.master_prompt: '../a.md' is outside the story's folder; expected a name inside it",
+        ),
+        (
+            story(style={"master_prompt": ".notes/a.md"}),
+            "style.master_prompt: '.notes/a.md' is hidden (a name or folder that begins with a dot); expected the name of a"
+            " visible file",
+        ),
+        (story(segments="passwords.txt"), "segments: 'passwords.txt' does not end in .json, .yaml, .yml"),
         (
             story(style={"master_prompt": "long.md"}),
             "style.master_prompt: has 200,001 characters, at most 200,000 are allowed",

@@ -130,7 +130,7 @@ WRONG = [
     ),
     (segment(frames=0), ["segments[1].frames: found 0, expected a whole number from 1 to 10,000"]),
     (story(frames=10_001), ["frames: found 10001, expected a whole number from 1 to 10,000"]),
-    (segment(continues="yes"), ["segments[1].continues: found text ('yes'), expected true or false"]),
+    (segment(continues="sure"), ["segments[1].continues: found text ('sure'), expected true or false"]),
     (segment(continues=True), ["segments[1].continues: is true, but there is no segment before the first one"]),
     # fps, size, quality
     (story(fps=0), ["fps: found 0, expected a number from 0.001 to 240 frames a second"]),
@@ -186,9 +186,10 @@ WRONG = [
     (
         story(**{"\ud800": 1, "": 2, "y" * 100: 3}),
         [
-            rf"{key}: unknown key; known are $schema, title, fps, frames, size, quality, style, characters, objects,"
-            " locations, transitions, audio, segments"
-            for key in (r"'\ud800'", "''", f"'{'y' * 27}...{'y' * 28}'")
+            r"'\ud800': unknown key; known are $schema, title, fps, frames, size, quality, style, characters, objects,"
+            " locations, transitions, audio, segments",
+            "'': unknown key",  # the list comes once
+            f"'{'y' * 27}...{'y' * 28}': unknown key",
         ],
     ),
     # style

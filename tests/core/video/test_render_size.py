@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -54,14 +54,13 @@ def test_every_size_can_be_sampled_and_is_near_to_what_was_asked(
         assert 0.75 <= width / height / (size[0] / size[1]) <= 1.34
 
 
-@given(st.integers(64, 4096), st.integers(64, 4096), st.sampled_from(MULTIPLES))
-def test_a_turned_film_is_close_to_the_turned_size(width: int, height: int, multiple: int) -> None:
-    """Rounding begins at the height, so that it may differ by one step, no more."""
-    a, b = fit_render_size((width, height), 1.0, multiple), fit_render_size((height, width), 1.0, multiple)
-    ratio = width / height
-    if 1 / 3 <= ratio <= 3:
-        assert abs(a[0] - b[1]) <= 2 * multiple
-        assert abs(a[1] - b[0]) <= 2 * multiple
+@given(
+    st.integers(64, 4096), st.integers(64, 4096), st.floats(MIN_MEGAPIXELS, MAX_MEGAPIXELS), st.sampled_from(MULTIPLES)
+)
+@example(3522, 1252, 1.0, 32)
+def test_a_turned_film_gets_the_turned_size(width: int, height: int, megapixels: float, multiple: int) -> None:
+    turned = fit_render_size((height, width), megapixels, multiple)
+    assert fit_render_size((width, height), megapixels, multiple) == turned[::-1]
 
 
 @pytest.mark.parametrize("megapixels", [0.0, -1.0, 0.001, 100.0, float("nan")])

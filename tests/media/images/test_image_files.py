@@ -116,7 +116,7 @@ def huge(path):
         (broken, "cannot be read: "),
         (lambda path: path.write_text("hello"), "cannot be read: cannot identify image file"),
         (lambda path: path.write_bytes(b""), "cannot be read: "),
-        (huge, "is 12000×12000, at most 120 megapixels are read"),
+        (huge, "is too large: it is 12000×12000, at most 120 megapixels are read"),
         (lambda path: Image.new("RGBA", (4, 4)).save(path), "is fully transparent"),
         (lambda path: Image.new("F", (4, 4)).save(path, format="TIFF"), "cannot be read: it has floating-point values"),
     ],

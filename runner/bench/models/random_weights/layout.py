@@ -65,6 +65,16 @@ class Layout(Mapping[str, Draw]):
     def embedding(self, name: str, *shape: int, deviation: float = EMBEDDING_DEVIATION) -> None:
         self._draws[name] = Draw(shape, deviation)
 
+    def scale(self, name: str, *shape: int) -> None:
+        """Factors of a norm without a bias."""
+        self._draws[name] = Draw(shape, NORM_DEVIATION, mean=1.0)
+
+    def conv_of(self, name: str, outputs: int, inputs: int, *kernel: int) -> None:
+        """A convolution with a kernel of any number of dimensions."""
+        deviation = 1 / math.sqrt(inputs * math.prod(kernel))
+        self._draws[f"{name}.weight"] = Draw((outputs, inputs, *kernel), deviation)
+        self._draws[f"{name}.bias"] = Draw((outputs,), BIAS_DEVIATION)
+
     def add(self, prefix: str, other: Layout) -> None:
         """Add another layout, its keys after a prefix."""
         self._draws.update({prefix + key: draw for key, draw in other.items()})

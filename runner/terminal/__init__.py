@@ -1,0 +1,1 @@
+"""What reaches a terminal: all of it goes through here."""
