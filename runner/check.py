@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
+from custom_nodes.videogen.core.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
+from custom_nodes.videogen.core.roles.describe import find_unclear, summarize
+from custom_nodes.videogen.core.roles.finder import find_roles
 from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.media.profiles.library import load_profiles, profile_folders
 from custom_nodes.videogen.media.story_file import LoadedStory
 
 from .check_result import CheckResult
 from .comfyui.client import ComfyClient
-from .comfyui.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from .references.generate import find_drawable
 from .references.graph import MEMBER_NODE, ReferencesGraph
 from .references.provenance import hide_foreign
@@ -22,8 +24,6 @@ from .workflows.bindings import find_bindings, find_output, parse_binding
 from .workflows.image_inputs import find_image_inputs, find_unknown_references
 from .workflows.model_sizes import ModelSizes
 from .workflows.output_node import find_output_problems
-from .workflows.roles.describe import find_unclear, summarize
-from .workflows.roles.finder import find_roles
 from .workflows.story_images import StoryImages, explain_missing, find_missing
 from .workflows.validate import check_graph
 from .workflows.workflow import Workflow, convert_workflow

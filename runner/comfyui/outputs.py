@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.roles.savers import ANIMATION, PICTURES, VIDEO
 from custom_nodes.videogen.media.file_types import SAVED_VIDEO_SUFFIXES
 
 from .answers import SavedFile, SegmentRecord, SegmentTelemetry, is_small, read_part, read_parts
@@ -26,8 +27,6 @@ from .outcome import Outcome
 
 _SOUND_SUFFIXES = (".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac")
 _ANIMATION_SUFFIXES = (".webp", ".gif")
-#: How good a node's files are: pictures, animations, videos.
-PICTURES, ANIMATION, VIDEO = 1, 2, 3
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 
 from .answers import NodeProgress, read_part
 from .client import ComfyClient
 from .events import EventStream
-from .graph import Graph
 from .outcome import Outcome, read_outcome
 
 #: Seconds of silence on the socket after which history is polled, and seconds after which it is polled in any case.

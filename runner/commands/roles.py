@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import BAD_INPUT
+from custom_nodes.videogen.core.roles.describe import find_unclear
+from custom_nodes.videogen.core.roles.finder import find_roles
+from custom_nodes.videogen.core.roles.table import Place, RoleTable
 
 from ..terminal.json_output import print_json
-from ..workflows.roles.describe import find_unclear
-from ..workflows.roles.finder import find_roles
-from ..workflows.roles.table import Place, RoleTable
 from ..workflows.workflow import convert_workflow, load_workflow
 from .server_options import add_server_arguments, open_server
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import SAVE_REFERENCE_NODE, Graph, nodes_of
 from custom_nodes.videogen.core.segment.cast_prompts import CastMember, drawable_cast
 from custom_nodes.videogen.core.segment.references import reference_names
 from custom_nodes.videogen.core.story.model import Entity, Story
@@ -23,7 +24,6 @@ from custom_nodes.videogen.media.story_file import LoadedStory
 from ..comfyui.answers import SavedFile, read_parts
 from ..comfyui.bounds.limits import MAX_PICTURE, limit_for_picture
 from ..comfyui.client import ComfyClient
-from ..comfyui.graph import SAVE_REFERENCE_NODE, Graph, nodes_of
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
 from ..comfyui.session import Session

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
+from custom_nodes.videogen.core.graph import RENDER_SIZE_NODE, SAVE_REFERENCE_NODE, STORY_NODE, Graph, is_link, nodes_of
 from custom_nodes.videogen.core.redaction import SECRETS, find_graph_secrets
 from custom_nodes.videogen.core.segment.cast_prompts import CHARACTER_WORDS, OBJECT_WORDS, CastMember, plan_member
 from custom_nodes.videogen.core.story.model import Story
 
-from ..comfyui.graph import RENDER_SIZE_NODE, SAVE_REFERENCE_NODE, STORY_NODE, Graph, is_link, nodes_of
 from ..comfyui.installation import PROJECT
 from ..workflows.dynamic_prompts import draw_prompts, find_dynamic_texts
 from ..workflows.missing_parts import AskSizes, ListModels

@@ -10,12 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
-from custom_nodes.videogen.core.model_profiles.model import Profile
-from custom_nodes.videogen.core.redaction import SECRETS, find_address_secrets, hide_in_workflow, is_secret_name
-from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
-from custom_nodes.videogen.media.story_file import LoadedStory
-
-from ..comfyui.graph import (
+from custom_nodes.videogen.core.graph import (
     FILM_NODE,
     IMAGE_LOADER,
     RENDER_SIZE_NODE,
@@ -26,6 +21,11 @@ from ..comfyui.graph import (
     is_link,
     nodes_of,
 )
+from custom_nodes.videogen.core.model_profiles.model import Profile
+from custom_nodes.videogen.core.redaction import SECRETS, find_address_secrets, hide_in_workflow, is_secret_name
+from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
+from custom_nodes.videogen.media.story_file import LoadedStory
+
 from ..workflows.automatic_choices import forget_choices
 from ..workflows.bindings import (
     FIRST_FRAME,

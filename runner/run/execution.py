@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from custom_nodes.videogen.core.errors import INTERNAL_ERROR, VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.video.quality import QUALITIES
 
-from ..comfyui.graph import Graph
 from ..comfyui.servers import Server
 from ..comfyui.session import Session
 from ..references.generate import ReferencesRun

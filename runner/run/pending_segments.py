@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from custom_nodes.videogen.core.file_names import explain_path_out
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.media.profiles.library import load_profiles, profile_folders
 
-from ..comfyui.graph import Graph
 from ..comfyui.installation import Installation
 from ..references.resolve import CastImages
 from ..rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices

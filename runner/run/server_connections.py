@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import SEGMENT_NODE, STORY_NODE
 
 from ..comfyui.client import ComfyClient
 from ..comfyui.embedded import EmbeddedServer
-from ..comfyui.graph import SEGMENT_NODE, STORY_NODE
 from ..comfyui.installation import Installation, find_installation
 from ..comfyui.servers import OwnServer, RemoteServer, Server
 from ..comfyui.session import Session

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 
-from ..comfyui.graph import Graph
 from ..comfyui.servers import Server
 from ..comfyui.session import Session
 from ..workflows.validate import check_graph

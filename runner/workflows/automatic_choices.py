@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from custom_nodes.videogen.core.graph import Graph, nodes_of
 from custom_nodes.videogen.core.video.upscale_models import AUTO, NONE, find_preferred
 
-from ..comfyui.graph import Graph, nodes_of
 from .bindings import parse_setting
 from .missing_parts import read_choices
 

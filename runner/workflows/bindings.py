@@ -11,35 +11,22 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from itertools import islice
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph, nodes_of
+from custom_nodes.videogen.core.model_values.model_workflow import KEEP
 from custom_nodes.videogen.core.redaction import HIDDEN, SECRETS, hide_in_setting, is_secret_name, names_variable
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
+from custom_nodes.videogen.core.segment.plan_values import BINDABLE
 
-from ..comfyui.graph import Graph, nodes_of
-
-#: What --bind can set, and where in a segment its value comes from.
-BINDABLE: dict[str, Callable[[SegmentPlan], Any]] = {
-    "prompt": lambda plan: plan.prompt,
-    "negative": lambda plan: plan.negative,
-    "seed": lambda plan: plan.seed,
-    "frames": lambda plan: plan.frames,
-    "fps": lambda plan: whole_or_float(plan.fps),
-    "width": lambda plan: plan.size[0],
-    "height": lambda plan: plan.size[1],
-    "name": lambda plan: plan.file_stem,
-}
 #: Takes the last frame of the segment before, for segments that continue it.
 FIRST_FRAME = "first_frame"
-#: What a workflow without our nodes can have as well; which inputs these are is found, see `workflows/roles`.
+#: What a workflow without our nodes can have as well; which inputs these are is found, see `core/roles`.
 FOUND_ROLES = ("duration", "resolution", "aspect_ratio", "last_frame", "reference", "input_video", "input_sound")
 #: Names the node whose file is the segment, instead of an input.
 OUTPUT = "output"
-#: In place of an input: what the workflow has there stays.
-KEEP = "keep"
 _NODES_LISTED = 50
 _BINDING = re.compile(r"([^=]+)=([^.=]+(?:\.[^.=]+)*)\.([^.=]+)")
 _OUTPUT_BINDING = re.compile(rf"{OUTPUT}=([^=]+)")
@@ -264,7 +251,3 @@ def _parse_value(text: str) -> Any:
 def _parse_finite(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else text
-
-
-def whole_or_float(value: Fraction) -> int | float:
-    return int(value) if value.denominator == 1 else float(value)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 
-from ..comfyui.graph import Graph
 from .bindings import InputRef
 
 #: The option of an input's schema that says that its text is one.

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Protocol
 
 from custom_nodes.videogen.core.errors import Problem
+from custom_nodes.videogen.core.graph import CONTINUITY_NODE, Graph, is_link, nodes_of
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.core.segment.references import (
     DEFAULT_WEIGHTS,
@@ -25,8 +26,6 @@ from custom_nodes.videogen.core.segment.references import (
 )
 from custom_nodes.videogen.core.similar_names import SimilarNames
 from custom_nodes.videogen.core.story.model import Entity, Story
-
-from ..comfyui.graph import CONTINUITY_NODE, Graph, is_link, nodes_of
 
 #: The nodes that read the images of a segment's cast, and the one that passes images of the graph instead.
 CAST_NODES = ("VideoGenApplyCharacters", CONTINUITY_NODE)

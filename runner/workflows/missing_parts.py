@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem
+from custom_nodes.videogen.core.graph import Graph, is_link
 from custom_nodes.videogen.core.similar_names import SimilarNames
 
-from ..comfyui.graph import Graph, is_link
 from .model_catalog import find_folder, find_published, format_size, looks_like_model, same_folder
 from .workflow import Workflow
 

@@ -4,61 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem
+from custom_nodes.videogen.core.graph import CONTINUITY_NODE, SAVE_NODE, SAVE_REFERENCE_NODE, Graph, is_link, nodes_of
+from custom_nodes.videogen.core.roles.savers import Saver, find_savers
 
 from ..comfyui.answers import MalformedAnswerError, read_as, reading
-from ..comfyui.graph import CONTINUITY_NODE, SAVE_NODE, SAVE_REFERENCE_NODE, Graph, is_link, nodes_of
 from ..comfyui.outcome import Outcome
-from ..comfyui.outputs import ANIMATION, PICTURES, VIDEO, ambiguous
+from ..comfyui.outputs import ambiguous
 
 #: An input that changes nothing but the key under which ComfyUI caches a node; no node has it, so ComfyUI passes it to none.
 #: Versions 0.3.75 to 0.37 hash all inputs of a graph's node for its key, known or not.
 ATTEMPT_INPUT = "videogen_attempt"
-
-
-@dataclass(frozen=True)
-class Saver:
-    """A node that saves images: its id, its class, and the kind of its files (see `comfyui/outputs`)."""
-
-    node: str
-    class_type: str
-    rank: int
-
-    def __str__(self) -> str:
-        return f"{self.node} ({self.class_type})"
-
-
-def find_savers(graph: Graph, object_info: Mapping[str, Any]) -> list[Saver]:
-    """The nodes of a graph that certainly save images to files.
-
-    These are output nodes that take images or a video and have a name for their files, as all savers of ComfyUI and of the
-    common packs do. Others show only at the first segment.
-    """
-    return [
-        Saver(node_id, node["class_type"], rank)
-        for node_id, node in graph.items()
-        if (rank := _rank(node, object_info.get(node["class_type"]) or {}))
-    ]
-
-
-def _rank(node: Mapping[str, Any], schema: Mapping[str, Any]) -> int:
-    if node["class_type"] == SAVE_NODE:
-        return VIDEO
-    groups = schema.get("input") or {}
-    inputs: dict[str, Any] = {**groups.get("required", {}), **groups.get("optional", {})}
-    types = {spec[0] for spec in inputs.values() if isinstance(spec, list) and isinstance(spec[0], str)}
-    named = any("filename" in name for name in inputs)
-    if not schema.get("output_node") or not named or not types & {"IMAGE", "VIDEO"}:
-        return 0
-    if node["inputs"].get("save_output") is False:
-        return 0  # a preview of VideoHelperSuite
-    kind = str(node["inputs"].get("format", ""))
-    if "VIDEO" in types or "codec" in inputs or kind.startswith("video/"):
-        return VIDEO
-    return ANIMATION if {"fps", "frame_rate"} & set(inputs) else PICTURES
 
 
 def find_output_problems(graph: Graph, object_info: Mapping[str, Any], output_node: str = "") -> Iterator[Problem]:

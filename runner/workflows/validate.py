@@ -10,9 +10,9 @@ from itertools import chain, islice
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
+from custom_nodes.videogen.core.graph import Graph, is_link
 from custom_nodes.videogen.core.similar_names import SimilarNames
 
-from ..comfyui.graph import Graph, is_link
 from .missing_parts import AskSizes, ListModels, find_missing_models, find_missing_nodes, is_model_input, read_choices
 from .workflow import Workflow
 

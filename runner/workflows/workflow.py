@@ -10,10 +10,10 @@ from typing import Any
 
 from custom_nodes.videogen.core.digest import digest
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import IMAGE_LOADER, STORY_NODE, Graph
 from custom_nodes.videogen.core.similar_names import SimilarNames
 from custom_nodes.videogen.media.path_inside import suggest_slashes
 
-from ..comfyui.graph import IMAGE_LOADER, STORY_NODE, Graph
 from .conversion.converter import convert_ui
 from .conversion.ui_format import list_links, require_ui_format
 from .dynamic_prompts import draw_prompts, find_dynamic_texts, without_drawing

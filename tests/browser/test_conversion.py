@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
 from runner.workflows.files.locate import find_templates
 from runner.workflows.workflow import Workflow, convert_workflow, load_workflow
 from tests.browser.conftest import OWN

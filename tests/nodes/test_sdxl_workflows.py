@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import nodes_of
 from custom_nodes.videogen.media.probe import probe_video
 from custom_nodes.videogen.tensor.ip_adapter.adapter import IPAdapter
 from runner.bench.models.graph_steps import Graph, find_nodes, run_steps
@@ -30,7 +31,6 @@ from runner.bench.models.random_weights.unets import TINY_SD15, TINY_SDXL
 from runner.bench.models.tiny_adapters import draw_adapter
 from runner.bench.models.tiny_encoders import build_encoder
 from runner.bench.models.tiny_models import TinyText, _describe_for_comfy, build_comfy_model, draw_unet
-from runner.comfyui.graph import nodes_of
 from runner.comfyui.installation import PROJECT
 from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.support.servers.comfy import ComfyServer

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.check import check_on_server
 from runner.check_result import CheckResult
 from runner.comfyui.client import ComfyClient
-from runner.comfyui.graph import Graph
 from runner.workflows.workflow import Workflow
 from tests.support.graphs.plain import image_graph
 from tests.support.graphs.video_models import node, read_schemas, sampler, wan

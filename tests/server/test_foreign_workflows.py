@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from custom_nodes.videogen.core.errors import Problem, VideoGenError
-from runner.comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
 from runner.workflows.missing_parts import all_ui_nodes
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow, convert_workflow, load_workflow

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from runner.comfyui.graph import Graph, nodes_of
+from custom_nodes.videogen.core.graph import Graph, nodes_of
 from runner.comfyui.installation import PROJECT
 from runner.references.graph import ReferencesGraph
 from runner.workflows.image_inputs import LocationImageInput, find_image_inputs

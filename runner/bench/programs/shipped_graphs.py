@@ -9,11 +9,11 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from custom_nodes.videogen.core.graph import nodes_of
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.render_size import NATIVE_MEGAPIXELS, fit_render_size
 
-from ...comfyui.graph import nodes_of
 from ...comfyui.installation import PROJECT
 from ...workflows.workflow import convert_workflow, load_workflow
 from ..models.graph_steps import Graph, describe_nodes, find_nodes

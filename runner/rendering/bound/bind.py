@@ -9,39 +9,22 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.core.model_profiles.graph_rules import read_unknown_model
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.model_profiles.model import Profile, Recognized
-from custom_nodes.videogen.core.model_profiles.recognition import recognize
+from custom_nodes.videogen.core.model_values.model_workflow import WRITTEN, NamedInput, read_model_workflow
+from custom_nodes.videogen.core.model_values.values import ModelValues
+from custom_nodes.videogen.core.roles.reader import grown_names
+from custom_nodes.videogen.core.roles.savers import find_savers
+from custom_nodes.videogen.core.roles.table import Place, Role, RoleTable
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.selection import format_selection
 
-from ...comfyui.graph import Graph
-from ...workflows.bindings import FIRST_FRAME, KEEP, Binding, InputRef
-from ...workflows.output_node import find_savers
-from ...workflows.roles.finder import find_roles
-from ...workflows.roles.reader import GraphReader, grown_names
-from ...workflows.roles.table import Place, Role, RoleTable
+from ...workflows.bindings import FIRST_FRAME, Binding, InputRef
 from .pictures import CastPictures, PictureInput, make_picture_input
 from .prompts import ModelPrompts
-from .values import ModelValues
 
-#: Roles that segments write texts and numbers into.
-_WRITTEN = (
-    Role.PROMPT,
-    Role.NEGATIVE,
-    Role.SEED,
-    Role.FRAMES,
-    Role.DURATION,
-    Role.FPS,
-    Role.WIDTH,
-    Role.HEIGHT,
-    Role.RESOLUTION,
-    Role.ASPECT_RATIO,
-)
 _NODE = "videogen_{}"
-_MOST_TEXT = 60
 #: Lengths of segments that are looked at for notes.
 _MOST_LENGTHS = 20
 
@@ -105,103 +88,42 @@ def bind_roles(
     Raises:
         VideoGenError: `binding-invalid` where several inputs could have a role that the story needs.
     """
-    table = find_roles(graph, object_info, fixed.output_node)
-    reader = GraphReader(graph, object_info)
-    places = _settle(table, reader, fixed)
     named = fixed.named
-    _require_clear(table, story, {*(one.value for one in named), *fixed.kept})
-    found = recognize(graph, object_info, profiles, reader.upstream(table.output) or None)
-
-    def read_spec(place: Place) -> Any:
-        socket = reader.socket(place.node, place.input)
-        return None if socket is None else [socket.kind, socket.options]
-
-    def spec_of(role: Role) -> Any:
-        return next((read_spec(place) for place in places.get(role, ())), None)
-
-    profile = found.profile if found else None
-    if profile is None:
-        profile = read_unknown_model(spec_of(Role.FRAMES), spec_of(Role.WIDTH), spec_of(Role.HEIGHT))
-    exactly = frozenset(Role(one.value) for one in named if one.value in {role.value for role in Role})
-    values = ModelValues(profile, places, read_spec, story.size, exactly)
+    model = read_model_workflow(
+        graph,
+        object_info,
+        story,
+        profiles,
+        [NamedInput(one.value, one.target.node_id, one.target.name) for one in named],
+        fixed.kept,
+        fixed.output_node,
+    )
+    table, places, profile, values = model.table, model.places, model.profile, model.values
     # An input that the user has named gets the story's own text, as ever, unless it is that of a video model.
-    as_composed = frozenset() if values.is_known_video else exactly
+    as_composed = frozenset() if values.is_known_video else model.exactly
     first_frames = _first_frames(graph, story, places)
     references = _references(graph, object_info, story, places, profile)
     prompts = ModelPrompts(story, profile, references, bool(first_frames), values.read_seconds)
-    bindings = [one for one in named if one.value not in {role.value for role in _WRITTEN}]
-    for role in _WRITTEN:
+    bindings = [one for one in named if one.value not in {role.value for role in WRITTEN}]
+    for role in WRITTEN:
         writer = prompts if role in (Role.PROMPT, Role.NEGATIVE) and role not in as_composed else values
         for place in places.get(role, ()):
             make, target = writer.make_value(role, place), InputRef(place.node, place.input)
             if make is not None and target not in fixed.settings:
                 bindings.append(Binding(role.value, target, make))
-    notes = _notes(found, values, story, table, bool(first_frames))
+    notes = _notes(model.recognized, values, story, table, bool(first_frames))
     if any(binding.value in (Role.FRAMES.value, Role.DURATION.value) for binding in bindings):
         notes += _note_lengths(values, story)
     return BoundRoles(
         bindings,
         first_frames,
         references,
-        found,
+        model.recognized,
         values,
         prompts if Role.PROMPT in places and Role.PROMPT not in as_composed else None,
         notes,
         table.output[0] if len(table.output) == 1 and len(find_savers(graph, object_info)) > 1 else "",
     )
-
-
-# ------------------------------------------------------------------ which inputs
-
-
-def _settle(table: RoleTable, reader: GraphReader, fixed: FixedInputs) -> dict[Role, tuple[Place, ...]]:
-    """The inputs of each role, those that the user has named in place of those that were found."""
-    roles = {role.value: role for role in Role}
-    places = {role: finding.places for role, finding in table.findings.items()}
-    own: dict[Role, list[Place]] = {}
-    for binding in fixed.named:
-        if binding.value in roles:
-            place = reader.place(binding.target.node_id, binding.target.name)
-            own.setdefault(roles[binding.value], []).append(place)
-    for name in fixed.kept:
-        if name in roles:
-            places.pop(roles[name], None)
-    return {**places, **{role: tuple(found) for role, found in own.items()}}
-
-
-def _require_clear(table: RoleTable, story: Story, settled: set[str]) -> None:
-    wanted = {*_WRITTEN}
-    if not _has_negative(story):
-        wanted.discard(Role.NEGATIVE)
-    if any(segment.continues for segment in story.segments):
-        wanted.add(Role.FIRST_FRAME)
-    problems: list[str] = []
-    for role, candidates in table.ambiguous.items():
-        if role in wanted and role.value not in settled:
-            inputs = [place for one in candidates for place in one.places]
-            listed = ", ".join(f"{place} {_shorten(place.value)}".strip() for place in inputs)
-            problems.append(
-                f"{len(inputs)} inputs may be the {role.value.replace('_', ' ')}, and differ: {listed}; name one, such as"
-                f" --bind {role.value}={inputs[0].node}.{inputs[0].input}, or leave them as they are with --bind"
-                f" {role.value}={KEEP}"
-            )
-    if problems:
-        raise VideoGenError(
-            "binding-invalid",
-            "it is not clear what a segment decides in the workflow:" + "".join(f"\n- {line}" for line in problems),
-            "`videogen roles` shows the whole table.",
-        )
-
-
-def _shorten(value: Any) -> str:
-    if not isinstance(value, (str, int, float)):
-        return ""
-    text = " ".join(str(value).split())
-    return f"“{text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + '…'}”"
-
-
-def _has_negative(story: Story) -> bool:
-    return any(segment.negative for segment in story.segments) or bool(story.style.negative)
 
 
 # ------------------------------------------------------------------ pictures

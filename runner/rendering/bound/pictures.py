@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from custom_nodes.videogen.core.graph import IMAGE_LOADER, Graph
+from custom_nodes.videogen.core.roles.table import Place
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.core.segment.references import DEFAULT_WEIGHTS, cast_roles
 
-from ...comfyui.graph import IMAGE_LOADER, Graph
 from ...workflows.bindings import InputRef
 from ...workflows.image_inputs import Need
-from ...workflows.roles.table import Place
 
 #: Of the node that is put before a socket that nothing is connected to.
 LOADER_INPUT = "image"

@@ -11,10 +11,10 @@ from custom_nodes.videogen.core.model_profiles.model import Profile
 from custom_nodes.videogen.core.prompts.compile import compile_prompt
 from custom_nodes.videogen.core.prompts.model import CompiledPrompt, Given
 from custom_nodes.videogen.core.prompts.pictures import name_pictures
+from custom_nodes.videogen.core.roles.table import Place, Role
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.core.story.model import Story
 
-from ...workflows.roles.table import Place, Role
 from .pictures import CastPictures
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from custom_nodes.videogen.core.digest import digest
+from custom_nodes.videogen.core.graph import CONTINUITY_NODE, SAVE_NODE, Graph, is_link, nodes_of
 from custom_nodes.videogen.core.redaction import hide_in_addresses
-
-from ...comfyui.graph import CONTINUITY_NODE, SAVE_NODE, Graph, is_link, nodes_of
 
 PASSES, CHANGES = "videogen_passes", "videogen_changes"
 

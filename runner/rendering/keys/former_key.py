@@ -8,9 +8,7 @@ the file in an input of ``--bind first_frame``, and nodes that nothing saved dep
 from __future__ import annotations
 
 from custom_nodes.videogen.core.digest import digest
-from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan
-
-from ...comfyui.graph import (
+from custom_nodes.videogen.core.graph import (
     CONTINUITY_NODE,
     SAVE_NODE,
     SEGMENT_NODE,
@@ -20,6 +18,8 @@ from ...comfyui.graph import (
     is_link,
     nodes_of,
 )
+from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan
+
 from ...workflows.story_images import record_with_bytes
 from .key_sources import KeySources
 

@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from custom_nodes.videogen.core.digest import digest
+from custom_nodes.videogen.core.graph import (
+    SAVE_NODE,
+    SEGMENT_NODE,
+    STORY_NODE,
+    STORYBOARD_NODE,
+    Graph,
+    is_link,
+    nodes_of,
+)
 from custom_nodes.videogen.core.segment.plan import CAPTIONS, SegmentPlan
 
-from ...comfyui.graph import SAVE_NODE, SEGMENT_NODE, STORY_NODE, STORYBOARD_NODE, Graph, is_link, nodes_of
 from ...workflows.model_catalog import find_folder, looks_like_model
 from ...workflows.story_images import record_with_bytes
 from .dataflow import Dataflow, read_options

@@ -15,6 +15,7 @@ from custom_nodes.videogen.core.continuity.policy import (
     wants_another_take,
 )
 from custom_nodes.videogen.core.continuity.scores import SegmentScore, SubjectScore, to_plain
+from custom_nodes.videogen.core.graph import CONTINUITY_NODE, Graph
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.segment.references import cast_of
 from custom_nodes.videogen.core.story.model import Story
@@ -22,7 +23,6 @@ from custom_nodes.videogen.media.backups import keep_previous
 from custom_nodes.videogen.media.os_errors import explain_os_error
 from custom_nodes.videogen.media.probe import hash_file
 
-from ...comfyui.graph import CONTINUITY_NODE, Graph
 from ...state.run_directory import RunDirectory, write_json_whole
 from ..collect import VerifiedFile
 from ..run_log import RunLog

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 
-from ...comfyui.graph import Graph
 from .dynamic_choices import align_values
 from .everywhere import add_everywhere_links
 from .flattening import FlatWorkflow, flatten

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ...comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
+
 from .levels import PlacedNode
 
 PREFIX = "filename_prefix"

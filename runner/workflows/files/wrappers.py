@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ...comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
 
 #: Keys that a graph stands under, in the order in which they are tried: what the editor saves opens in the editor again.
 _KEYS = ("extra_data", "extra_pnginfo", "workflow", "prompt", "input", "output", "comment")

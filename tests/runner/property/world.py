@@ -13,9 +13,9 @@ from typing import Any
 
 from custom_nodes.videogen.core.continuity.policy import ONLY_REPORT, RENDER_AGAIN, Thresholds
 from custom_nodes.videogen.core.continuity.scores import to_plain
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
-from runner.comfyui.graph import Graph
 from runner.run.request import RunRequest
 from runner.state.journal import Journal
 from runner.workflows.workflow import Workflow

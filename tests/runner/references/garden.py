@@ -12,11 +12,11 @@ from typing import Any, cast
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.comfyui.answers import SavedFile
-from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.session import Session
 from runner.references.generate import ReferencesRun

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES, Quality
 from custom_nodes.videogen.media import ffmpeg
 from custom_nodes.videogen.media.probe import hash_file
 from runner.comfyui.client import ComfyClient
-from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.rendering.collect import Fetched, VerifiedFile, fetch_outputs, require_all_pictures, verify_output
 from runner.rendering.jobs import Job

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.upscale_models import find_preferred
 from custom_nodes.videogen.media.story_file import LoadedStory
-from runner.comfyui.graph import Graph
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.workflows.automatic_choices import kept_choices, settle_choices
 from tests.support.stories import segment_graph, small_story

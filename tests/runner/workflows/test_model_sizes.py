@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from custom_nodes.videogen.core.graph import Graph
 from runner.check import check_on_server
 from runner.comfyui.client import ComfyClient
-from runner.comfyui.graph import Graph
 from runner.workflows.model_sizes import MAX_ADDRESSES, ModelSizes, ask_size
 from runner.workflows.validate import check_graph
 from runner.workflows.workflow import Workflow

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.comfyui.outputs import ANIMATION, PICTURES, VIDEO
+from custom_nodes.videogen.core.roles.savers import ANIMATION, PICTURES, VIDEO
 from runner.workflows.output_node import ATTEMPT_INPUT, find_output_problems, find_savers, force_execution
 
 

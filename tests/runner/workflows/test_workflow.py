@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
-from runner.comfyui.graph import is_link, nodes_of
+from custom_nodes.videogen.core.graph import is_link, nodes_of
 from runner.workflows.workflow import Workflow, convert_workflow, describe_conversion, load_conversion, load_workflow
 from tests.support.graphs.plain import editor_workflow, image_graph
 from tests.support.stories import segment_graph

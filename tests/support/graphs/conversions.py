@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
 
 FOLDER = Path(__file__).parents[2] / "data" / "conversions"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
 from runner.comfyui.installation import PROJECT
 from runner.setup.comfyui.templates import TEMPLATES, templates_in
 from runner.workflows.workflow import Workflow, convert_workflow, load_workflow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.comfyui.graph import Graph, is_link
+from custom_nodes.videogen.core.graph import Graph, is_link
 from runner.rendering.keys.dataflow import CHANGES, PASSES, UNDECLARED, Dataflow
 from tests.runner.rendering.job_makers import STORY, MakeJobs, changed
 from tests.support.stories import segment_graph

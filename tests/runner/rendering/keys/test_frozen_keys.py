@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
-from runner.comfyui.graph import Graph
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.workflows.story_images import StoryImages
 from runner.workflows.workflow import convert_workflow, load_workflow

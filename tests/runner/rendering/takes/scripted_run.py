@@ -23,13 +23,13 @@ from custom_nodes.videogen.core.continuity.scores import (
     TemporalScore,
     to_plain,
 )
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.comfyui.answers import SavedFile
-from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.comfyui.servers import Server
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices

@@ -8,11 +8,11 @@ import pytest
 
 from custom_nodes.videogen.core.continuity.policy import Thresholds
 from custom_nodes.videogen.core.continuity.scores import to_plain
+from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.cli import build_parser
-from runner.comfyui.graph import Graph
 from runner.comfyui.outcome import Outcome
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from runner.rendering.takes.measurement import read_measurement

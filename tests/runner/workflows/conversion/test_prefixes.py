@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.comfyui.graph import Graph
+from custom_nodes.videogen.core.graph import Graph
 from runner.workflows.conversion.prefixes import fill_dates, format_date
 from runner.workflows.workflow import Workflow, convert_workflow
 from tests.support.graphs.conversions import schemas

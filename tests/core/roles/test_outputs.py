@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.workflows.roles.finder import find_roles
+from custom_nodes.videogen.core.roles.finder import find_roles
 from tests.support.graphs.video_models import node, read_schemas, wan
 
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from custom_nodes.videogen.core.model_profiles.frames import FramePlan, plan_frames
-from custom_nodes.videogen.core.model_profiles.graph_rules import read_duration_rule
-from custom_nodes.videogen.core.model_profiles.model import Profile
-from custom_nodes.videogen.core.model_profiles.sizes import fit_size
-from custom_nodes.videogen.core.segment.plan import SegmentPlan
-from custom_nodes.videogen.core.timing import exact
-
-from ...workflows.bindings import BINDABLE, whole_or_float
-from ...workflows.roles.table import Place, Role
+from ..model_profiles.frames import FramePlan, plan_frames
+from ..model_profiles.graph_rules import read_duration_rule
+from ..model_profiles.model import Profile
+from ..model_profiles.sizes import fit_size
+from ..roles.table import Place, Role
+from ..segment.plan import SegmentPlan
+from ..segment.plan_values import BINDABLE, whole_or_float
+from ..timing import exact
 from .choices import choose_aspect_ratio, choose_size
 
 #: Of an input, its spec in ``/object_info``: type or choices, and options. None where it is not known.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..output_node import find_savers
 from .images import file_inputs
 from .reader import ANY, GraphReader
+from .savers import find_savers
 
 #: Each saver is compared with each other; of more than these a binding has to name one.
 _MAX_COMPARED = 8

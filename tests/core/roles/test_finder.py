@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from runner.workflows.roles.finder import find_roles
-from runner.workflows.roles.reader import grown_names
-from runner.workflows.roles.table import Role, RoleTable
+from custom_nodes.videogen.core.roles.finder import find_roles
+from custom_nodes.videogen.core.roles.reader import grown_names
+from custom_nodes.videogen.core.roles.table import Role, RoleTable
 from tests.support.graphs.video_models import node, read_schemas, sampler, wan
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from ...comfyui.graph import is_link
+from ..graph import is_link
 
 
 class Role(str, Enum):

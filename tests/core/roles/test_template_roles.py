@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.workflows.roles.finder import find_roles
-from runner.workflows.roles.table import Place, Role, RoleTable
+from custom_nodes.videogen.core.roles.finder import find_roles
+from custom_nodes.videogen.core.roles.table import Place, Role, RoleTable
 from tests.support.graphs.templates import convert_template, find_template_files
 from tests.support.graphs.video_models import read_schemas
 
 _TABLE: dict[str, dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[3] / "data" / "template_roles.yaml").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "data" / "template_roles.yaml").read_text(encoding="utf-8")
 )
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...comfyui.graph import Graph
+from ..graph import Graph
 from . import names
 from .conditioning import find_texts
 from .images import find_images

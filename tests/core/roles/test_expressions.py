@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.workflows.roles.expressions import evaluate
+from custom_nodes.videogen.core.roles.expressions import evaluate
 
 
 @pytest.mark.parametrize(

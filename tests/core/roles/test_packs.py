@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.workflows.roles.finder import find_roles
-from runner.workflows.roles.table import Role
+from custom_nodes.videogen.core.roles.finder import find_roles
+from custom_nodes.videogen.core.roles.table import Role
 from tests.support.graphs.video_models import node, read_schemas
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.rendering.bound.choices import choose_aspect_ratio, choose_size
+from custom_nodes.videogen.core.model_values.choices import choose_aspect_ratio, choose_size
 
 WIDE, TALL = Fraction(16, 9), Fraction(9, 16)
 RATIOS = ["16:9", "9:16", "1:1", "4:3"]

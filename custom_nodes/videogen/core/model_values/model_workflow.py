@@ -1,0 +1,158 @@
+"""A workflow that knows no story, read for one: which model it has, and which of its inputs a segment decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import VideoGenError
+from ..graph import Graph
+from ..model_profiles.graph_rules import read_unknown_model
+from ..model_profiles.model import Profile, Recognized
+from ..model_profiles.recognition import recognize
+from ..roles.finder import find_roles
+from ..roles.reader import GraphReader
+from ..roles.table import Place, Role, RoleTable
+from ..story.model import Story
+from .values import ModelValues
+
+#: Roles that segments write texts and numbers into.
+WRITTEN = (
+    Role.PROMPT,
+    Role.NEGATIVE,
+    Role.SEED,
+    Role.FRAMES,
+    Role.DURATION,
+    Role.FPS,
+    Role.WIDTH,
+    Role.HEIGHT,
+    Role.RESOLUTION,
+    Role.ASPECT_RATIO,
+)
+#: In place of an input in ``--bind``: what the workflow has there stays.
+KEEP = "keep"
+_MOST_TEXT = 60
+_ROLES = {role.value: role for role in Role}
+
+
+@dataclass(frozen=True)
+class NamedInput:
+    """An input that somebody has given a role: it has it, whatever else could."""
+
+    role: str
+    node: str
+    input: str
+
+
+@dataclass(frozen=True)
+class ModelWorkflow:
+    """What is known of a workflow without our nodes.
+
+    Attributes:
+        table: the roles of its inputs, as found.
+        places: role → its inputs, those that somebody has named in place of those that were found.
+        recognized: the model, or None for an unknown one.
+        profile: of the model; of an unknown one what its graph says.
+        values: the numbers that a segment writes.
+        exactly: roles whose inputs somebody has named.
+    """
+
+    table: RoleTable
+    places: Mapping[Role, tuple[Place, ...]]
+    recognized: Recognized | None
+    profile: Profile
+    values: ModelValues
+    exactly: frozenset[Role]
+
+
+def read_model_workflow(
+    graph: Graph,
+    object_info: Mapping[str, Any],
+    story: Story,
+    profiles: Sequence[Profile],
+    named: Sequence[NamedInput] = (),
+    kept: Collection[str] = (),
+    output_node: str = "",
+) -> ModelWorkflow:
+    """Read a graph without our nodes for a story.
+
+    Args:
+        object_info: schemas of the server's nodes.
+        profiles: what is known of models; those of the user first.
+        named: inputs whose role somebody has named.
+        kept: names of roles that stay as the workflow has them.
+        output_node: the node whose file is the segment, where somebody has named one.
+
+    Raises:
+        VideoGenError: `binding-invalid` where several inputs could have a role that the story needs.
+    """
+    table = find_roles(graph, object_info, output_node)
+    reader = GraphReader(graph, object_info)
+    places = _settle(table, reader, named, kept)
+    _require_clear(table, story, {*(one.role for one in named), *kept})
+    found = recognize(graph, object_info, profiles, reader.upstream(table.output) or None)
+
+    def read_spec(place: Place) -> Any:
+        socket = reader.socket(place.node, place.input)
+        return None if socket is None else [socket.kind, socket.options]
+
+    def spec_of(role: Role) -> Any:
+        return next((read_spec(place) for place in places.get(role, ())), None)
+
+    profile = found.profile if found else None
+    if profile is None:
+        profile = read_unknown_model(spec_of(Role.FRAMES), spec_of(Role.WIDTH), spec_of(Role.HEIGHT))
+    exactly = frozenset(_ROLES[one.role] for one in named if one.role in _ROLES)
+    values = ModelValues(profile, places, read_spec, story.size, exactly)
+    return ModelWorkflow(table, places, found, profile, values, exactly)
+
+
+def _settle(
+    table: RoleTable, reader: GraphReader, named: Sequence[NamedInput], kept: Collection[str]
+) -> dict[Role, tuple[Place, ...]]:
+    """The inputs of each role, those that somebody has named in place of those that were found."""
+    places = {role: finding.places for role, finding in table.findings.items()}
+    own: dict[Role, list[Place]] = {}
+    for one in named:
+        if one.role in _ROLES:
+            own.setdefault(_ROLES[one.role], []).append(reader.place(one.node, one.input))
+    for name in kept:
+        if name in _ROLES:
+            places.pop(_ROLES[name], None)
+    return {**places, **{role: tuple(found) for role, found in own.items()}}
+
+
+def _require_clear(table: RoleTable, story: Story, settled: set[str]) -> None:
+    wanted = {*WRITTEN}
+    if not _has_negative(story):
+        wanted.discard(Role.NEGATIVE)
+    if any(segment.continues for segment in story.segments):
+        wanted.add(Role.FIRST_FRAME)
+    problems: list[str] = []
+    for role, candidates in table.ambiguous.items():
+        if role in wanted and role.value not in settled:
+            inputs = [place for one in candidates for place in one.places]
+            listed = ", ".join(f"{place} {_shorten(place.value)}".strip() for place in inputs)
+            problems.append(
+                f"{len(inputs)} inputs may be the {role.value.replace('_', ' ')}, and differ: {listed}; name one, such as"
+                f" --bind {role.value}={inputs[0].node}.{inputs[0].input}, or leave them as they are with --bind"
+                f" {role.value}={KEEP}"
+            )
+    if problems:
+        raise VideoGenError(
+            "binding-invalid",
+            "it is not clear what a segment decides in the workflow:" + "".join(f"\n- {line}" for line in problems),
+            "`videogen roles` shows the whole table.",
+        )
+
+
+def _shorten(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):
+        return ""
+    text = " ".join(str(value).split())
+    return f"“{text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + '…'}”"
+
+
+def _has_negative(story: Story) -> bool:
+    return any(segment.negative for segment in story.segments) or bool(story.style.negative)
