@@ -70,7 +70,7 @@ ROOMS: dict[str, set[str]] = {
     "runner/state": {"core/*", "media", "runner/terminal"},
     "runner/comfyui": {"core/*", "media", "runner/comfyui/bounds"},
     "runner/comfyui/bounds": set(),
-    "runner/workflows/files": {"core", "media/foreign"},
+    "runner/workflows/files": {"core", "media/foreign", "runner/comfyui"},
     "runner/workflows/conversion": {"core"},
     "runner/workflows": {
         "core/*",
