@@ -19,8 +19,10 @@ from tests.faults.soak_outputs import lose_a_file
 if TYPE_CHECKING:
     from tests.faults.soak import Soak
 
-#: Seconds that a fault that strikes a prompt waits for that at most.
-STRIKE_SECONDS = 90.0
+#: Seconds that a fault that strikes a prompt waits for that at most. The last prompt may have to be refused by the other server
+#: first, which takes the 60 s of a request without an answer, and then counts as hung after `STALL` seconds four times: an
+#: earlier runner has submitted it, so that this one hears nothing of it.
+STRIKE_SECONDS = 180.0
 #: The node that the second server may lack.
 LACKING_NODE = "FaultServer"
 #: What a changed text says besides; always the same, so that a text may also change to what it was once before.

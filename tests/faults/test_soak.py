@@ -16,7 +16,7 @@ WANTED = {name: 1 for name, kind in KINDS.items() if kind.wanted} | {"runner kil
 
 
 def test_six_segments_survive_random_faults(fault_server: ComfyServer, tmp_path: Path) -> None:
-    plan = Plan(segments=6, seed=SEED, minutes=6, wanted=WANTED, every=(0.8, 1.6), sleep=0.2)
+    plan = Plan(segments=6, seed=SEED, minutes=10, wanted=WANTED, every=(0.8, 1.6), sleep=0.2)
     summary = soak(plan, tmp_path, fault_server)
     assert summary["verified"] == 6
     assert summary["given_up"] == 0
