@@ -31,6 +31,7 @@ VERBS = {
     "film": "make the film again from the segments of a run directory",
     "check": "list everything that is missing or wrong, without rendering",
     "roles": "show which inputs of a workflow a segment decides",
+    "adopt": "put a story into a workflow, for the editor",
     "prompts": "print what each segment says to a model, in the form that the model was trained on",
     "convert": "print a workflow in API format",
     "import": "print a story of another program as a story of videogen",
@@ -40,7 +41,7 @@ VERBS = {
     "doctor": "show what this machine has: ComfyUI, GPU, ffmpeg",
 }
 #: Verbs whose result is in files; of the others it is what they print.
-RESULT_IN_FILES = {"run", "film", "report", "bench"}
+RESULT_IN_FILES = {"run", "film", "adopt", "report", "bench"}
 
 
 #: From Python 3.14 on argparse colors its help by itself, in text that goes to the same door as everybody's.

@@ -11,6 +11,7 @@ log = logging.getLogger(__name__)
 
 NODE_MODULES = (
     "story.story",
+    "story.fit_model",
     "story.storyboard",
     "film.film_output",
     "characters.ip_adapter",

@@ -43,6 +43,7 @@ from ..workflows.image_inputs import find_image_inputs, find_needs
 from ..workflows.missing_parts import read_choices
 from ..workflows.output_node import find_output_problems
 from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
+from .bound.adopted import resolve_fit
 from .bound.bind import BoundRoles, FixedInputs, bind_roles
 from .bound.pictures import PictureInput
 from .keys.key_sources import HashFile, HashModel, KeySources
@@ -131,9 +132,11 @@ class JobMaker:
         self.story, self.object_info = story.story, workflow.object_info
         # Every segment's key asks for the same files, which may have to come over the network.
         self.hash_input: HashFile = functools.cache(hash_input)
+        self.adopted = resolve_fit(workflow.graph, choices.profiles)
+        graph = self.adopted.graph if self.adopted else workflow.graph
         # The runner makes the film itself, from the files that it has verified.
-        film_nodes = find_downstream(workflow.graph, nodes_of(workflow.graph, FILM_NODE))
-        self.graph: Graph = {key: copy.deepcopy(node) for key, node in workflow.graph.items() if key not in film_nodes}
+        film_nodes = find_downstream(graph, nodes_of(graph, FILM_NODE))
+        self.graph: Graph = {key: copy.deepcopy(node) for key, node in graph.items() if key not in film_nodes}
         self.before: JobMaker | None = None
         # Before --set: what is given there is meant as it is.
         self.dynamic_texts = find_dynamic_texts(self.graph, workflow.object_info) if workflow.written else {}
@@ -155,7 +158,7 @@ class JobMaker:
                 " expected one: the runner sets its index for each segment",
             )
         self.roles = BoundRoles(named)
-        if not self.segment_nodes and choices.find_roles:
+        if (not self.segment_nodes or self.adopted) and choices.find_roles:
             self.roles = bind_roles(
                 self.graph, workflow.object_info, self.story, choices.profiles, self._find_fixed(named, choices)
             )
@@ -178,6 +181,8 @@ class JobMaker:
         self.sent_data = data_for_servers(self.story, story.data, self.image_inputs, self.images)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
+        if self.adopted and not self.segment_nodes:
+            self.saved_index = self.adopted.index
         self._key_maker = SegmentKeyMaker(
             KeySources(
                 story_data=story.data,
@@ -290,7 +295,7 @@ class JobMaker:
     def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
         """The workflow's graph with this segment chosen, and the segment as this attempt renders it."""
         graph = copy.deepcopy(self.graph)
-        override = ""
+        override = self.adopted.prompt_override if self.adopted and number == self.saved_index else ""
         for node_id in self.segment_nodes:
             inputs = graph[node_id]["inputs"]
             if not is_link(inputs.get("prompt_override")) and number != self.saved_index:
@@ -337,6 +342,7 @@ class JobMaker:
             kept=find_kept(choices.bindings),
             settings={find_input(self.graph, self.object_info, parse_setting(text)) for text in choices.settings},
             output_node=self.output_node,
+            decided=self.adopted.decided if self.adopted else None,
         )
 
     def _find_first_frames(self) -> list[PictureInput]:

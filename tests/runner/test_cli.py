@@ -45,6 +45,7 @@ OPTIONS = {
     "check": [*STORY, "--bind"],
     "convert": [*SERVER, "WORKFLOW"],
     "roles": [*SERVER, "--json", "WORKFLOW"],
+    "adopt": [*SERVER, "--bind", "--output", "--story", "WORKFLOW"],
     "prompts": [*SERVER, "--bind", "--json", "--model", "--segments", "--workflow", "STORY"],
     "import": ["FILE"],
     "report": ["DIR"],

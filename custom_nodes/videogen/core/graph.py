@@ -17,6 +17,8 @@ STORY_NODE, SEGMENT_NODE, SAVE_NODE, FILM_NODE, STORYBOARD_NODE = (
 SAVE_REFERENCE_NODE = "VideoGenSaveReference"
 RENDER_SIZE_NODE = "VideoGenRenderSize"
 CONTINUITY_NODE = "VideoGenContinuity"
+#: Gives a segment of a story to a model of others; `videogen adopt` puts it into their workflows.
+FIT_NODE = "VideoGenFitModel"
 #: The core's node that loads an image of the input folder.
 IMAGE_LOADER = "LoadImage"
 

@@ -97,7 +97,29 @@ def _model_hashes() -> ModelHashes:
     return ModelHashes(Path(folder_paths.get_user_directory()) / "videogen" / "model_hashes.json")
 
 
+async def adopt_workflow(request: Any) -> Any:
+    """``POST /videogen/adopt``: see `adopt_open_workflow`. Status 400 with ``error`` for a workflow that cannot be adopted."""
+    import asyncio
+
+    from aiohttp import web
+
+    from ..core.errors import VideoGenError
+    from .adopt import MAX_BYTES, adopt_open_workflow
+
+    if (request.content_length or 0) > MAX_BYTES:
+        return web.json_response({"error": f"the request is larger than {MAX_BYTES:,} bytes"}, status=413)
+    try:
+        data = await request.json()
+        answer = await asyncio.to_thread(adopt_open_workflow, data)
+    except VideoGenError as error:
+        return web.json_response({"error": str(error)}, status=400)
+    except (ValueError, RecursionError):
+        return web.json_response({"error": "the request is not JSON"}, status=400)
+    return web.json_response(answer)
+
+
 ROUTES: list[tuple[str, str, Handler]] = [
     ("get", "/videogen/telemetry", show_telemetry),
     ("get", "/videogen/model-hash", show_model_hash),
+    ("post", "/videogen/adopt", adopt_workflow),
 ]

@@ -1,7 +1,7 @@
-// Shows the result of the last run on the nodes that measure frames: the score and its curve, or what was found.
+// Shows the result of the last run on nodes that measure or tell something: a score and its curve, or lines of text.
 import { app } from "../../scripts/app.js";
 
-const NODES = new Set(["VideoGenContinuity", "VideoGenFrameCheck"]);
+const NODES = new Set(["VideoGenContinuity", "VideoGenFrameCheck", "VideoGenFitModel"]);
 const HEIGHT = 84;
 const MARGIN = 6;
 const WIDTH = 240;
@@ -13,6 +13,7 @@ export function readResult(output) {
   const record = output?.videogen?.[0];
   if (!record || typeof record !== "object") return null;
   const scores = record.continuity?.scores;
+  if (record.title) return { level: "pass", title: record.title, score: null, curves: [], lines: record.report ?? [] };
   if (!scores) {
     return { level: record.ok ? "pass" : "fail", score: null, curves: [], lines: record.report ?? [] };
   }
@@ -55,7 +56,7 @@ function showResult(view, result) {
     ? [result.score === null ? "no score" : "", Number.isFinite(result.temporal) ? `temporal ${result.temporal.toFixed(2)}` : ""]
     : [];
   const headline =
-    result.score === null ? ({ pass: "ok", warn: "odd", fail: "fails" }[result.level] ?? "–") : result.score.toFixed(2);
+    result.title ? result.title : result.score === null ? ({ pass: "ok", warn: "odd", fail: "fails" }[result.level] ?? "–") : result.score.toFixed(2);
   const head = make(
     "div",
     { flex: "none", whiteSpace: "nowrap" },

@@ -11,7 +11,7 @@ from typing import Any
 
 from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.model_profiles.model import Profile, Recognized
-from custom_nodes.videogen.core.model_values.model_workflow import WRITTEN, NamedInput, read_model_workflow
+from custom_nodes.videogen.core.model_values.model_workflow import WRITTEN, Decided, NamedInput, read_model_workflow
 from custom_nodes.videogen.core.model_values.values import ModelValues
 from custom_nodes.videogen.core.roles.reader import grown_names
 from custom_nodes.videogen.core.roles.savers import find_savers
@@ -38,12 +38,14 @@ class FixedInputs:
         kept: names of roles that stay as the workflow has them.
         settings: inputs that have a value of the user's own, which is meant as it is.
         output_node: the node whose file is the segment, where the user has named one; else "".
+        decided: what an adopted workflow says by itself.
     """
 
     named: Sequence[Binding] = ()
     kept: Collection[str] = ()
     settings: Collection[InputRef] = ()
     output_node: str = ""
+    decided: Decided | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def bind_roles(
         [NamedInput(one.value, one.target.node_id, one.target.name) for one in named],
         fixed.kept,
         fixed.output_node,
+        fixed.decided,
     )
     table, places, profile, values = model.table, model.places, model.profile, model.values
     # An input that the user has named gets the story's own text, as ever, unless it is that of a video model.
@@ -105,7 +108,7 @@ def bind_roles(
     references = _references(graph, object_info, story, places, profile)
     prompts = ModelPrompts(story, profile, references, bool(first_frames), values.read_seconds)
     bindings = [one for one in named if one.value not in {role.value for role in WRITTEN}]
-    for role in WRITTEN:
+    for role in model.written:
         writer = prompts if role in (Role.PROMPT, Role.NEGATIVE) and role not in as_composed else values
         for place in places.get(role, ()):
             make, target = writer.make_value(role, place), InputRef(place.node, place.input)

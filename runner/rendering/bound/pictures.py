@@ -9,7 +9,7 @@ from typing import Any
 from custom_nodes.videogen.core.graph import IMAGE_LOADER, Graph
 from custom_nodes.videogen.core.roles.table import Place
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
-from custom_nodes.videogen.core.segment.references import DEFAULT_WEIGHTS, cast_roles
+from custom_nodes.videogen.core.segment.references import cast_roles, picture_names
 
 from ...workflows.bindings import InputRef
 from ...workflows.image_inputs import Need
@@ -71,13 +71,8 @@ class CastPictures:
     most: int | None = None
 
     def names(self, plan: SegmentPlan) -> list[str]:
-        """The story's names of a segment's pictures: characters first, then objects and the location; one of each entity
-        before anybody has a second one.
-        """
-        roles = cast_roles(plan, DEFAULT_WEIGHTS)
-        rounds = max((len(role.names) for role in roles), default=0)
-        names = [role.names[turn] for turn in range(rounds) for role in roles if turn < len(role.names)]
-        return list(dict.fromkeys(names))[: self.room]
+        """The story's names of a segment's pictures, see `picture_names`."""
+        return picture_names(plan, self.room)
 
     @property
     def room(self) -> int:
@@ -104,7 +99,7 @@ class CastPictures:
         shown = self.names(plan)
         return [
             Need(role.entity, (name,), True, ("keep the workflow's own pictures with --bind reference=keep",))
-            for role in cast_roles(plan, DEFAULT_WEIGHTS)
+            for role in cast_roles(plan)
             for name in role.names
             if name in shown
         ]

@@ -29,10 +29,11 @@ def convert_template(path: Path, schemas: Mapping[str, Any]) -> Graph:
         schemas: of the server; a conversion looks through all that it gets, so it gets those that the template uses.
     """
     workflow = load_workflow(path)
-    return convert_workflow(workflow, {kind: schemas[kind] for kind in _kinds(workflow) if kind in schemas})
+    return convert_workflow(workflow, {kind: schemas[kind] for kind in kinds_in(workflow) if kind in schemas})
 
 
-def _kinds(workflow: Workflow) -> Iterator[str]:
+def kinds_in(workflow: Workflow) -> Iterator[str]:
+    """The classes of a workflow's nodes, also of those in subgraphs, each once."""
     assert workflow.ui is not None
     subgraphs = (workflow.ui.get("definitions") or {}).get("subgraphs") or []
     yield from dict.fromkeys(node["type"] for level in (workflow.ui, *subgraphs) for node in level["nodes"])

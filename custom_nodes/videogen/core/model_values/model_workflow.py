@@ -18,7 +18,7 @@ from ..story.model import Story
 from .values import ModelValues
 
 #: Roles that segments write texts and numbers into.
-WRITTEN = (
+WRITTEN: tuple[Role, ...] = (
     Role.PROMPT,
     Role.NEGATIVE,
     Role.SEED,
@@ -46,6 +46,21 @@ class NamedInput:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What a workflow itself says of a segment's part in it: it was adopted.
+
+    Attributes:
+        inputs: the only ones that segments write numbers and texts into.
+        profile: of its model; None for an unknown one.
+        how: how that is known, in a few words.
+    """
+
+    inputs: tuple[NamedInput, ...]
+    profile: Profile | None
+    how: str
+
+
+@dataclass(frozen=True)
 class ModelWorkflow:
     """What is known of a workflow without our nodes.
 
@@ -56,6 +71,7 @@ class ModelWorkflow:
         profile: of the model; of an unknown one what its graph says.
         values: the numbers that a segment writes.
         exactly: roles whose inputs somebody has named.
+        written: roles whose inputs a segment writes numbers and texts into.
     """
 
     table: RoleTable
@@ -64,6 +80,7 @@ class ModelWorkflow:
     profile: Profile
     values: ModelValues
     exactly: frozenset[Role]
+    written: tuple[Role, ...] = WRITTEN
 
 
 def read_model_workflow(
@@ -74,6 +91,7 @@ def read_model_workflow(
     named: Sequence[NamedInput] = (),
     kept: Collection[str] = (),
     output_node: str = "",
+    decided: Decided | None = None,
 ) -> ModelWorkflow:
     """Read a graph without our nodes for a story.
 
@@ -83,15 +101,19 @@ def read_model_workflow(
         named: inputs whose role somebody has named.
         kept: names of roles that stay as the workflow has them.
         output_node: the node whose file is the segment, where somebody has named one.
+        decided: what the workflow itself says.
 
     Raises:
         VideoGenError: `binding-invalid` where several inputs could have a role that the story needs.
     """
     table = find_roles(graph, object_info, output_node)
     reader = GraphReader(graph, object_info)
-    places = _settle(table, reader, named, kept)
-    _require_clear(table, story, {*(one.role for one in named), *kept})
+    places = _settle(table, reader, named, kept, decided)
+    own = {*(one.role for one in named), *kept}
+    _require_clear(table, story, own | ({role.value for role in WRITTEN} if decided else set()))
     found = recognize(graph, object_info, profiles, reader.upstream(table.output) or None)
+    if decided is not None:
+        found = Recognized(decided.profile, "", decided.how) if decided.profile else None
 
     def read_spec(place: Place) -> Any:
         socket = reader.socket(place.node, place.input)
@@ -105,22 +127,36 @@ def read_model_workflow(
         profile = read_unknown_model(spec_of(Role.FRAMES), spec_of(Role.WIDTH), spec_of(Role.HEIGHT))
     exactly = frozenset(_ROLES[one.role] for one in named if one.role in _ROLES)
     values = ModelValues(profile, places, read_spec, story.size, exactly)
-    return ModelWorkflow(table, places, found, profile, values, exactly)
+    written = WRITTEN
+    if decided is not None:
+        chosen = {one.role for one in (*decided.inputs, *named)} - {*kept}
+        written = tuple(role for role in WRITTEN if role.value in chosen)
+    return ModelWorkflow(table, places, found, profile, values, exactly, written)
 
 
 def _settle(
-    table: RoleTable, reader: GraphReader, named: Sequence[NamedInput], kept: Collection[str]
+    table: RoleTable,
+    reader: GraphReader,
+    named: Sequence[NamedInput],
+    kept: Collection[str],
+    decided: Decided | None,
 ) -> dict[Role, tuple[Place, ...]]:
-    """The inputs of each role, those that somebody has named in place of those that were found."""
+    """The inputs of each role: those that somebody has named, before those that the workflow names, before those found."""
     places = {role: finding.places for role, finding in table.findings.items()}
-    own: dict[Role, list[Place]] = {}
-    for one in named:
-        if one.role in _ROLES:
-            own.setdefault(_ROLES[one.role], []).append(reader.place(one.node, one.input))
+    places |= _places_of(reader, decided.inputs if decided else ())
     for name in kept:
         if name in _ROLES:
             places.pop(_ROLES[name], None)
-    return {**places, **{role: tuple(found) for role, found in own.items()}}
+    return {**places, **_places_of(reader, named)}
+
+
+def _places_of(reader: GraphReader, named: Sequence[NamedInput]) -> dict[Role, tuple[Place, ...]]:
+    places: dict[Role, tuple[Place, ...]] = {}
+    for one in named:
+        if one.role in _ROLES:
+            role = _ROLES[one.role]
+            places[role] = (*places.get(role, ()), reader.place(one.node, one.input))
+    return places
 
 
 def _require_clear(table: RoleTable, story: Story, settled: set[str]) -> None:

@@ -116,6 +116,20 @@ def cast_roles(
     return roles
 
 
+def picture_names(plan: SegmentPlan, room: int | None = None) -> list[str]:
+    """The story's names of the pictures of a segment's cast, for models that take whole pictures as references.
+
+    Characters first, then objects and the location; one of each entity before anybody has a second one.
+
+    Args:
+        room: how many a model takes; None for all.
+    """
+    roles = cast_roles(plan)
+    rounds = max((len(role.names) for role in roles), default=0)
+    names = [role.names[turn] for turn in range(rounds) for role in roles if turn < len(role.names)]
+    return list(dict.fromkeys(names))[:room]
+
+
 def cast_of(plan: SegmentPlan) -> list[Entity]:
     """Characters, objects and location of a segment, in this order."""
     return [*plan.characters, *plan.objects, *((plan.location,) if plan.location is not None else ())]

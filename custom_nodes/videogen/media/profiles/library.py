@@ -54,6 +54,28 @@ def read_folder(folder: Path) -> list[Profile]:
     Raises:
         VideoGenError: `profile-unreadable`, `profile-invalid`.
     """
+    return [profile for path in _files_of(folder) for profile in read_file(path)]
+
+
+def read_folder_texts(folder: Path) -> list[str]:
+    """The texts of the files whose profiles `read_folder` reads.
+
+    Raises:
+        VideoGenError: `profile-unreadable`.
+    """
+    return [_read_text(path) for path in _files_of(folder)]
+
+
+def read_file(path: Path) -> tuple[Profile, ...]:
+    """The profiles of one file.
+
+    Raises:
+        VideoGenError: `profile-unreadable`, `profile-invalid`.
+    """
+    return parse_profiles(_read_text(path), path.name)
+
+
+def _files_of(folder: Path) -> list[Path]:
     try:
         names = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     except (FileNotFoundError, NotADirectoryError):
@@ -64,17 +86,12 @@ def read_folder(folder: Path) -> list[Profile]:
         raise VideoGenError(
             "profile-unreadable", f"{folder} has {len(names):,} YAML files, at most {_MAX_FILES} are read as profiles"
         )
-    return [profile for path in names for profile in read_file(path)]
+    return names
 
 
-def read_file(path: Path) -> tuple[Profile, ...]:
-    """The profiles of one file.
-
-    Raises:
-        VideoGenError: `profile-unreadable`, `profile-invalid`.
-    """
+def _read_text(path: Path) -> str:
     try:
-        return parse_profiles(decode(read_plain_file(path.resolve(), _MAX_BYTES)), path.name)
+        return decode(read_plain_file(path.resolve(), _MAX_BYTES))
     except OSError as error:
         raise VideoGenError("profile-unreadable", f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""Adopting a workflow: the story's nodes are put into it, and decide what a segment decides."""
