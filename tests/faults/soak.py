@@ -25,6 +25,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -90,6 +91,9 @@ class Soak:
     _strikes: bool = False
     _open: bool = False
     _log_begins: int = 0
+    #: Prompts that a proxy has and its server does not.
+    _held: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def log(self) -> Path:
@@ -185,11 +189,26 @@ class Soak:
 
     def _keep_pace(self, exchange: Exchange) -> None:
         """Segments are not taken before their share of the wanted faults was made, and the last ones not before all were."""
-        while self._holds(exchange.proxy):
-            exchange.proxy.pause(0.2)
-            if has_hung_up(exchange.client):
-                raise HangUpError
+        prompt = str(json.loads(exchange.body)["prompt_id"])
+        with self._lock:
+            self._held.add(prompt)
+        try:
+            while not self._takes(exchange.proxy, prompt):
+                exchange.proxy.pause(0.2)
+                if has_hung_up(exchange.client):
+                    raise HangUpError
+        finally:
+            with self._lock:
+                self._held.discard(prompt)
         exchange.send(exchange.forward())
+
+    def _takes(self, proxy: Proxy, prompt: str) -> bool:
+        """Whether a prompt is taken now; one after the other, as each counts for those that come after it."""
+        with self._lock:
+            if self._holds(proxy):
+                return False
+            self._held.discard(prompt)
+            return True
 
     def _holds(self, proxy: Proxy) -> bool:
         if self._strikes:
@@ -199,7 +218,21 @@ class Soak:
     def _is_ahead(self) -> bool:
         made = [min(self.counts[name] / wanted, 1.0) for name, wanted in self.plan.wanted.items() if wanted]
         share = sum(made) / len(made)
-        return self._count_done() >= min(4 + share * (self.plan.segments - 4), self.plan.segments - 2)
+        taken = len(self.find_done() | self._find_taken())
+        return taken >= min(4 + share * (self.plan.segments - 4), self.plan.segments - 2)
+
+    def _find_taken(self) -> set[int]:
+        """Numbers of the segments that a server has taken and that came to no end yet: most of them will be done."""
+        last: dict[int, dict[str, Any]] = {}
+        for event in self.stage.events("segment-submitted", "attempt-failed", "segment-failed"):
+            last[event["segment"]] = event
+        return {
+            number
+            for number, event in last.items()
+            if event["event"] == "segment-submitted"
+            and event["key"] == self.keys[number]
+            and event["prompt_id"] not in self._held
+        }
 
     def _make_fault(self, chance: random.Random) -> None:
         """One fault; those that the plan still wants come more often the fewer segments are left to make them in."""
