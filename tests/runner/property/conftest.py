@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,15 @@ from tests.support.servers.fake_server import FakeServer
 
 #: Runs are forked here, which not every system can.
 collect_ignore_glob = [] if hasattr(os, "fork") else ["test_*.py"]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _without_what_pytest_holds() -> Iterator[None]:
+    """Every run is forked after a collection of garbage, which would go through the objects of ten thousand tests."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
