@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from custom_nodes.videogen.media.backups import PREVIOUS_FOLDER, keep_previous
 from custom_nodes.videogen.media.os_errors import explain_os_error
-from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.probe import has_hash
 
 from ..state.run_directory import RESULTS_FOLDER, RunDirectory
 from ..state.segment_state import SegmentState
@@ -129,7 +129,7 @@ def file_is_whole(directory: Path, state: SegmentState) -> bool:
 
 def _is_result(path: Path, result: Mapping[str, Any]) -> bool:
     try:
-        return path.stat().st_size == result.get("bytes") and hash_file(path) == result.get("sha256")
+        return has_hash(path, result.get("sha256"), result.get("bytes"))
     except OSError:
         return False
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from custom_nodes.videogen.core.continuity.policy import choose_take
 from custom_nodes.videogen.core.errors import VideoGenError
-from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.probe import has_hash
 
 from ..comfyui.outputs import ClipFiles
 from ..state.run_directory import RunDirectory
@@ -179,7 +179,7 @@ def place_best_take(directory: RunDirectory, number: int, log: RunLog) -> dict[s
 
 def _is_there(directory: RunDirectory, take: Mapping[str, Any]) -> bool:
     path = directory.segments / take["part"]
-    return path.is_file() and hash_file(path) == take["result"].get("sha256")
+    return path.is_file() and has_hash(path, take["result"].get("sha256"), take["result"].get("bytes"))
 
 
 def recover_takes(directory: RunDirectory, max_takes: int) -> None:
@@ -207,7 +207,7 @@ def recover_verified(directory: RunDirectory) -> None:
         target = directory.path / state.result["file"]
         part = directory.segments / str(state.result.get("part", "-"))
         for path in (target, part):
-            if path.is_file() and hash_file(path) == state.result.get("sha256"):
+            if path.is_file() and has_hash(path, state.result.get("sha256"), state.result.get("bytes")):
                 move_to_name(directory, number, path, target)
                 bring_back_sounds(directory, state.result)
                 log.note_done(

@@ -17,7 +17,7 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.media.foreign.pictures import open_picture
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnails
 from custom_nodes.videogen.media.os_errors import explain_os_error
-from custom_nodes.videogen.media.probe import hash_file
+from custom_nodes.videogen.media.probe import has_hash
 
 from ..state.record_files import read_json
 from ..state.run_directory import write_json_whole
@@ -78,7 +78,7 @@ def load_strips(path: Path, segments: Sequence[dict[str, Any]]) -> dict[int, Str
             return found
         try:
             # What is shown, and kept under that hash, is what was verified.
-            if segment.get("sha256") and hash_file(path / segment["file"]) != segment["sha256"]:
+            if segment.get("sha256") and not has_hash(path / segment["file"], segment["sha256"], segment.get("bytes")):
                 return _REPLACED
             # Nearly lossless here; `_fit` decides about the final quality of all sizes together.
             return _fit(read_thumbnails(path / segment["file"], box=POSTER, budget=1_000_000), budget)

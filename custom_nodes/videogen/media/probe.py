@@ -141,3 +141,15 @@ def hash_file(path: Path, progress: Progress = lambda done, size: None) -> str:
             done += len(block)
             progress(done, size)
     return hasher.hexdigest()
+
+
+def has_hash(path: Path, sha256: str | None, size: int | None = None) -> bool:
+    """Whether a file has a SHA-256; one of another size is not read for that.
+
+    Args:
+        size: bytes, or None where they are not known.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return (size is None or path.stat().st_size == size) and hash_file(path) == sha256

@@ -75,7 +75,7 @@ class Run:
     def add_segment(self, number: int, frames: int = 12, **more: Any) -> None:
         file = write_segment(self.path / "segments", number, frames)
         submit(self.journal, number)
-        finish(self.journal, number, bytes=file.stat().st_size, **{"sha256": hash_file(file), **more})
+        finish(self.journal, number, **{"sha256": hash_file(file), "bytes": file.stat().st_size, **more})
 
     def add_film(self, **more: Any) -> None:
         (self.path / "film.mp4").write_bytes(b"film")

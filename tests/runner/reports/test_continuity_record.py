@@ -105,7 +105,7 @@ def add_take(
         "key": f"key {number}",
         "file": f"segments/segment_{number:02d}.mp4",
         "sha256": verified.sha256,
-        "bytes": 1000,
+        "bytes": part.stat().st_size,
         "frames": len(footage.frames),
         "fps": "24",
         "size": list(size),

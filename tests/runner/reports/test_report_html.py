@@ -139,7 +139,7 @@ def test_segments_that_are_not_there_are_shown_as_such(run: Run) -> None:
     run.add_segment(1)
     run.add_segment(2)
     (run.path / "segments" / "segment_01.mp4").unlink()
-    run.add_segment(3, sha256=hashlib.sha256(b"not a video").hexdigest())
+    run.add_segment(3, sha256=hashlib.sha256(b"not a video").hexdigest(), bytes=len(b"not a video"))
     for number in (2, 3):
         (run.path / "segments" / f"segment_{number:02d}.mp4").write_bytes(b"not a video")
     run.journal.append(run_started([1, 2, 3, 4]))

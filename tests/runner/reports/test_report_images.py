@@ -76,7 +76,7 @@ def test_33_segments_of_noise_stay_below_3_megabytes(tmp_path: Path) -> None:
     for number in range(1, 34):
         (run.path / "segments" / f"segment_{number:02d}.mp4").write_bytes(file.read_bytes())
         submit(run.journal, number)
-        finish(run.journal, number, server=SERVERS[number % 2], sha256=hash_file(file))
+        finish(run.journal, number, server=SERVERS[number % 2], sha256=hash_file(file), bytes=file.stat().st_size)
     html = run.write()
     run.journal.close()
     assert len(html) < 3_000_000
@@ -103,7 +103,7 @@ def test_images_are_sharp_on_a_display_with_three_pixels_to_a_pixel(
     run = Run(tmp_path / "run", small_story("A Tree", size=size, segments=1))
     file = write_with_av(run.path / "segments" / "segment_01.mp4", [np.zeros((size[1], size[0], 3), np.uint8)] * 5)
     submit(run.journal, 1)
-    finish(run.journal, 1, sha256=hash_file(file))
+    finish(run.journal, 1, sha256=hash_file(file), bytes=file.stat().st_size)
     page = Page(run.write())
     run.journal.close()
     assert sizes_of(page.all("video")) == [player]
