@@ -24,8 +24,8 @@ MODELS = ("sd15_slim", "clip_vision_vit_h", "ip_adapter_plus_sd15_slim")
 #: The woman is in 1, the tree in all three.
 STORY: dict[str, Any] = {
     "title": "Three Shots",
-    "fps": 4,
-    "frames": 4,
+    "fps": 2,
+    "frames": 2,
     "size": [128, 128],
     "quality": "draft",
     "characters": {"woman": {"segments": "1", "description": "a woman in a red coat", "seed": 11}},
