@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from ..terminal.json_output import print_json
+from ..workflows.own_workflows import WorkflowUse, list_uses, load_own_workflows
 from ..workflows.workflow import Workflow, convert_workflow, load_workflow
 from .server_options import add_server_arguments, open_server
 from .story_options import add_bind_argument, add_story_file, find_story
@@ -82,8 +83,11 @@ def execute(arguments: argparse.Namespace) -> int:
     loaded = find_story(arguments, workflow)
     story = loaded.story
     numbers = _selected(arguments.segments, len(story.segments))
-    written = _for_workflow(arguments, workflow, loaded) if workflow else _for_model(arguments.model, story)
-    prompts = [(number, written.compile(plan_segment(story, number))) for number in numbers]
+    if workflow is None:
+        written = dict.fromkeys(numbers, _for_model(arguments.model, story))
+    else:
+        written = _for_workflows(arguments, workflow, loaded, set(numbers))
+    prompts = [(number, written[number].compile(plan_segment(story, number))) for number in numbers]
     (_print_json if arguments.json else _print)(story, written, prompts)
     return 0
 
@@ -119,16 +123,31 @@ def _for_model(name: str, story: Story) -> _Written:
     return _Written(_describe(profile, ""), compile_segment)
 
 
-def _for_workflow(arguments: argparse.Namespace, workflow: Workflow, loaded: LoadedStory) -> _Written:
+def _for_workflows(
+    arguments: argparse.Namespace, workflow: Workflow, loaded: LoadedStory, numbers: Collection[int]
+) -> dict[int, _Written]:
+    """Segments by the workflows that they are rendered with."""
+    uses = list_uses(loaded.story, workflow, load_own_workflows(loaded, workflow))
     with open_server(arguments) as client:
         object_info = client.object_info()
+    # Profiles are a user's own: a story brings none.
     profiles = load_profiles(profile_folders(workflow.path))
-    maker = JobMaker(
-        loaded,
-        ConvertedWorkflow(convert_workflow(workflow, object_info), object_info),
-        WorkflowChoices(bindings=arguments.bindings, profiles=profiles),
-        hash_input=lambda name: "",
-    )
+    written: dict[int, _Written] = {}
+    for use in uses:
+        wanted = [number for number in use.numbers if number in numbers]
+        if wanted:
+            bindings = () if use.is_own else arguments.bindings
+            choices = WorkflowChoices(bindings=bindings, profiles=profiles)
+            written |= dict.fromkeys(wanted, _for_workflow(use, loaded, object_info, choices))
+    return written
+
+
+def _for_workflow(
+    use: WorkflowUse, loaded: LoadedStory, object_info: dict[str, Any], choices: WorkflowChoices
+) -> _Written:
+    workflow = use.workflow
+    converted = ConvertedWorkflow(convert_workflow(workflow, object_info), object_info)
+    maker = JobMaker(loaded, converted, choices, hash_input=lambda name: "", numbers=use.numbers)
     prompts = maker.roles.prompts
     if prompts is None:
         composed = "this is the text as the story composes it: no prompt was found, or one for images is bound"
@@ -147,20 +166,28 @@ def _describe(profile: Profile, how: str) -> dict[str, Any]:
     return {"name": profile.name, "title": profile.title, "how": how, "known": profile.known}
 
 
-def _print(story: Story, written: _Written, prompts: Sequence[tuple[int, CompiledPrompt]]) -> None:
+def _print(story: Story, written: Mapping[int, _Written], prompts: Sequence[tuple[int, CompiledPrompt]]) -> None:
     for number, prompt in prompts:
-        print(f"Segment {number} of {len(story.segments)}, {written.model['title']}, dialect {prompt.dialect}\n")
+        title = written[number].model["title"]
+        print(f"Segment {number} of {len(story.segments)}, {title}, dialect {prompt.dialect}\n")
         print(prompt.text or "(no text)")
         if prompt.negative:
             print(f"\nNegative: {prompt.negative}")
         for note in prompt.notes:
             print(f"\nNote: {note}" if note is prompt.notes[0] else f"Note: {note}")
         print()
-    for note in written.notes:
+    for note in _list_notes(written):
         print(f"Note: {note}")
 
 
-def _print_json(story: Story, written: _Written, prompts: Sequence[tuple[int, CompiledPrompt]]) -> None:
+def _list_notes(written: Mapping[int, _Written]) -> list[str]:
+    return list(dict.fromkeys(note for one in written.values() for note in one.notes))
+
+
+def _print_json(story: Story, written: Mapping[int, _Written], prompts: Sequence[tuple[int, CompiledPrompt]]) -> None:
+    # That of the first segment that has none of its own; of the others each says it.
+    main = next((written[number] for number, _ in prompts if not story.segment(number).workflow), None)
+    main = main or written[prompts[0][0]]
     segments = [
         {
             "number": number,
@@ -169,7 +196,8 @@ def _print_json(story: Story, written: _Written, prompts: Sequence[tuple[int, Co
             "prompt": prompt.text,
             "negative": prompt.negative,
             "notes": list(prompt.notes),
+            **({} if written[number].model == main.model else {"model": written[number].model}),
         }
         for number, prompt in prompts
     ]
-    print_json({"model": written.model, "segments": segments, "notes": list(written.notes)}, indent=2)
+    print_json({"model": main.model, "segments": segments, "notes": _list_notes(written)}, indent=2)

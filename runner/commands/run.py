@@ -20,6 +20,7 @@ from ..state.default_directory import find_default_directory
 from ..state.progress import choose_display
 from ..state.run_directory import KEEP_RESULTS
 from ..workflows.bindings import parse_binding, parse_setting
+from ..workflows.own_workflows import load_own_workflows
 from ..workflows.workflow import Workflow
 from .server_options import add_server_arguments, read_headers
 from .single_clip import add_clip_arguments, clip_file, deliver_clip, is_clip, make_clip_story, require_writable
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NODE.INPUT=V",
         dest="settings",
-        help="set an input of the workflow; NODE is an id or a class",
+        help="set an input of the workflow; NODE is an id or a class.\nNot of workflows that segments of the story name",
     )
     add_bind_argument(
         parser,
@@ -152,6 +153,7 @@ def _make_request(arguments: argparse.Namespace, workflow: Workflow, loaded: Loa
         stall=arguments.stall,
         adopt=arguments.adopt,
         references=load_references_workflow(arguments),
+        own=load_own_workflows(loaded, workflow),
     )
 
 

@@ -36,6 +36,7 @@ from ..state.file_fields import require_own_files
 from ..state.record_files import read_json
 from ..state.run_directory import RunDirectory
 from ..workflows.output_node import force_execution
+from ..workflows.own_workflows import without_own_workflows
 from ..workflows.story_images import HashInput, Missing
 from .graph import ReferencesGraph
 from .provenance import is_drawn_for_another, member_key, names_in_record, write_provenance
@@ -72,7 +73,7 @@ class ReferencesRun:
         stall: float,
         session: Session,
     ) -> None:
-        self.graph, self.story, self.story_data = graph, story.story, story.data
+        self.graph, self.story, self.story_data = graph, story.story, without_own_workflows(story.data)
         self.directory, self.log, self.stall = directory, log, stall
         self.folder = directory.path / FOLDER
         cast = drawable_cast(self.story)

@@ -42,11 +42,12 @@ class CastImages:
         Returns:
             `hash_input` without the images that were drawn from another description or seed, whichever run has drawn them.
         """
-        known = self._hide_stale(hash_input, read_input)
+        known = self.hide_stale(hash_input, read_input)
         self.drawn = find_kept(self.directory.path, self.story, known)
         return known
 
-    def _hide_stale(self, hash_input: HashInput, read_input: ReadInput) -> HashInput:
+    def hide_stale(self, hash_input: HashInput, read_input: ReadInput) -> HashInput:
+        """`hash_input` of another server without the images that were drawn from another description or seed."""
         # By this directory's record, as servers with an older pack write no key into images; and by what the images say.
         stale = find_stale(self.directory.path, self.story, hash_input)
         looked = hide_foreign(self.story, functools.cache(hash_input), read_input)
@@ -70,7 +71,7 @@ class CastImages:
         # The first server was asked already.
         folders: dict[str, HashInput] = {clients[0].url: maker.hash_input}
         folders |= {
-            client.url: self._hide_stale(client.hash_input_file, client.read_input_file) for client in clients[1:]
+            client.url: self.hide_stale(client.hash_input_file, client.read_input_file) for client in clients[1:]
         }
         return find_missing(self.story, todo, maker.image_inputs, maker.images, folders)
 

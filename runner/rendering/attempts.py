@@ -22,8 +22,9 @@ from ..workflows.conversion.prefixes import fill_dates
 from ..workflows.output_node import force_execution
 from ..workflows.story_images import read_unchanged
 from .failures import PASSING_FAILURES, classify_outcome
-from .jobs import Job, JobMaker
+from .jobs import Job
 from .kept_results import settle_result
+from .per_segment.job_makers import SegmentJobs
 from .replaced_files import find_replaced, require_verified
 from .retries import AttemptState, Remedy, Variant
 from .run_log import RunLog
@@ -42,7 +43,9 @@ class Attempts:
         maker: makes the job of each attempt.
     """
 
-    def __init__(self, maker: JobMaker, directory: RunDirectory, log: RunLog, servers: Sequence[Server] = ()) -> None:
+    def __init__(
+        self, maker: SegmentJobs, directory: RunDirectory, log: RunLog, servers: Sequence[Server] = ()
+    ) -> None:
         self.maker = maker
         self._servers = servers
         self._directory, self._log = directory, log
@@ -191,7 +194,7 @@ class Attempts:
                 self._log.note_submitted(task, prompt_id, server)
 
         def send(prompt_id: str) -> None:
-            force_execution(job.graph, self.maker.object_info, task.attempt)
+            force_execution(job.graph, job.object_info, task.attempt)
             session.submit(fill_dates(job.graph, datetime.datetime.now()), prompt_id, job.workflow)
 
         return submit_attempt(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from custom_nodes.videogen.core.errors import Problem, VideoGenError
+from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
 from custom_nodes.videogen.core.graph import (
     FILM_NODE,
     IMAGE_LOADER,
@@ -18,6 +18,7 @@ from custom_nodes.videogen.core.graph import (
     SEGMENT_NODE,
     STORY_NODE,
     Graph,
+    find_downstream,
     is_link,
     nodes_of,
 )
@@ -42,12 +43,14 @@ from ..workflows.dynamic_prompts import draw_in_workflow, draw_prompts, find_dyn
 from ..workflows.image_inputs import find_image_inputs, find_needs
 from ..workflows.missing_parts import read_choices
 from ..workflows.output_node import find_output_problems
+from ..workflows.own_workflows import without_own_workflows
 from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
 from .bound.adopted import resolve_fit
 from .bound.bind import BoundRoles, FixedInputs, bind_roles
 from .bound.pictures import PictureInput
 from .keys.key_sources import HashFile, HashModel, KeySources
 from .keys.segment_key import SegmentKeyMaker
+from .per_segment.loras import ModelLoaders, find_model_loaders
 from .retries import Variant
 
 #: The lowest `scale` of VideoGenRenderSize.
@@ -60,6 +63,7 @@ class Job:
 
     Attributes:
         output_node: id of the node whose file is the segment, where the user has named one; else "".
+        object_info: the schemas of the graph's nodes.
     """
 
     plan: SegmentPlan
@@ -67,6 +71,7 @@ class Job:
     key: str
     workflow: dict[str, Any] | None
     output_node: str = ""
+    object_info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ class JobMaker:
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
         images: files of the cast next to the story.
         hash_model: SHA-256 of a model file, by its folder and name, or "" when it cannot be told.
+        numbers: of the segments that are rendered with this workflow; None for all.
 
     Attributes:
         before: makes the jobs of an earlier release, whose keys are former keys of ours; or None.
@@ -128,8 +134,10 @@ class JobMaker:
         hash_input: Callable[[str], str],
         images: StoryImages | None = None,
         hash_model: HashModel = lambda folder, name: "",
+        numbers: Collection[int] | None = None,
     ) -> None:
         self.story, self.object_info = story.story, workflow.object_info
+        numbers = None if numbers is None else frozenset(numbers)
         # Every segment's key asks for the same files, which may have to come over the network.
         self.hash_input: HashFile = functools.cache(hash_input)
         self.adopted = resolve_fit(workflow.graph, choices.profiles)
@@ -160,7 +168,12 @@ class JobMaker:
         self.roles = BoundRoles(named)
         if (not self.segment_nodes or self.adopted) and choices.find_roles:
             self.roles = bind_roles(
-                self.graph, workflow.object_info, self.story, choices.profiles, self._find_fixed(named, choices)
+                self.graph,
+                workflow.object_info,
+                self.story,
+                choices.profiles,
+                self._find_fixed(named, choices),
+                numbers,
             )
         self.bindings = self.roles.bindings
         self.output_node = self.output_node or self.roles.output_node
@@ -173,19 +186,21 @@ class JobMaker:
                 " `videogen roles` shows what was found.",
             )
         self.first_frames = self._find_first_frames()
+        self.model_loaders = self._find_model_loaders(numbers)
         self.images = images or StoryImages(None, self.story.slug)
         self.image_inputs = find_image_inputs(self.graph)
         if self.roles.references is not None:
             self.image_inputs.append(self.roles.references)
         # The story as the servers get it: they have the files next to it under other names.
         self.sent_data = data_for_servers(self.story, story.data, self.image_inputs, self.images)
+        self._submitted_data = without_own_workflows(self.sent_data)
         # Widgets of the saved workflow that belong to the one segment that was open in the editor.
         self.saved_index = self.graph[self.segment_nodes[0]]["inputs"].get("index") if self.segment_nodes else None
         if self.adopted and not self.segment_nodes:
             self.saved_index = self.adopted.index
         self._key_maker = SegmentKeyMaker(
             KeySources(
-                story_data=story.data,
+                story_data=without_own_workflows(story.data),
                 bindings=self.bindings,
                 # A loader that is put in is in the graph of segments that begin from an image only.
                 first_frame_inputs=[one.target for one in self.first_frames if one.socket is None],
@@ -267,7 +282,7 @@ class JobMaker:
         if first_frame:
             for place in self.first_frames:
                 place.write(graph, first_frame)
-        return Job(plan, graph, key, self._workflow_for(number, graph), self.output_node)
+        return Job(plan, graph, key, self._workflow_for(number, graph), self.output_node, self.object_info)
 
     def find_output_problems(self) -> list[Problem]:
         """What is unclear about the node whose file is the segment."""
@@ -295,6 +310,7 @@ class JobMaker:
     def _prepare(self, number: int, variant: Variant) -> tuple[Graph, SegmentPlan]:
         """The workflow's graph with this segment chosen, and the segment as this attempt renders it."""
         graph = copy.deepcopy(self.graph)
+        self.model_loaders.insert(graph, self.story.segment(number).loras)
         override = self.adopted.prompt_override if self.adopted and number == self.saved_index else ""
         for node_id in self.segment_nodes:
             inputs = graph[node_id]["inputs"]
@@ -309,7 +325,7 @@ class JobMaker:
         return graph, plan
 
     def _story_text(self, number: int, plan: SegmentPlan, variant: Variant) -> str:
-        data = self.sent_data
+        data = self._submitted_data
         if variant != Variant():
             data = {**copy.deepcopy(data), "size": list(plan.size)}
             data["segments"][number - 1]["seed"] = plan.seed
@@ -345,6 +361,16 @@ class JobMaker:
             decided=self.adopted.decided if self.adopted else None,
         )
 
+    def _find_model_loaders(self, numbers: Collection[int] | None) -> ModelLoaders:
+        """Where the LoRAs of these segments go."""
+        segments = [one for one in self.story.segments if one.loras and (numbers is None or one.number in numbers)]
+        if not segments:
+            return ModelLoaders(())
+        loaders = find_model_loaders(self.graph, self.object_info, self.output_node)
+        if problems := list(loaders.explain_unfit(segments)):
+            raise ProblemList("workflow-invalid", self.story.title, problems)
+        return loaders
+
     def _find_first_frames(self) -> list[PictureInput]:
         """Where the image goes that a segment begins from: what --bind names or was found, else LoadImage nodes of that title."""
         bound = [PictureInput(binding.target) for binding in self.bindings if binding.value == FIRST_FRAME]
@@ -372,15 +398,3 @@ def find_secret_inputs(graph: Graph, object_info: Mapping[str, Any]) -> set[Inpu
         for name, value in node["inputs"].items()
         if isinstance(value, str) and value and is_secret_name(name) and not is_choice(node["class_type"], name)
     }
-
-
-def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
-    """These nodes and all that depend on their outputs, directly or not."""
-    found = set(node_ids)
-    while more := {
-        key
-        for key, node in graph.items()
-        if key not in found and any(is_link(value) and value[0] in found for value in node["inputs"].values())
-    }:
-        found |= more
-    return found

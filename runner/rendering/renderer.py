@@ -13,10 +13,10 @@ from ..state.progress import Display
 from ..state.run_directory import RunDirectory
 from .attempts import Attempts
 from .fleet.submissions import find_submissions
-from .jobs import JobMaker
+from .per_segment.job_makers import SegmentJobs
 from .results import SegmentResults
 from .run_log import RunLog
-from .scheduler import Scheduler
+from .scheduler import Lacks, Scheduler, lack_nothing
 from .takes.selector import TakeSelector
 from .worker import RenderSettings, Worker
 
@@ -30,18 +30,20 @@ class Renderer:
     Args:
         servers: connected; several share the work.
         worker: the thread of a server.
+        lacks: what each server lacks for some of the segments.
     """
 
     def __init__(
         self,
         servers: Sequence[Server],
-        maker: JobMaker,
+        maker: SegmentJobs,
         directory: RunDirectory,
         display: Display,
         settings: RenderSettings,
         worker: type[Worker] = Worker,
+        lacks: Lacks = lack_nothing,
     ) -> None:
-        self.servers, self.maker, self.settings, self.worker = servers, maker, settings, worker
+        self.servers, self.maker, self.settings, self.worker, self.lacks = servers, maker, settings, worker, lacks
         self.journal = directory.journal
         self.scheduler = Scheduler([], [])
         self.log = RunLog(
@@ -71,7 +73,7 @@ class Renderer:
         done = [number for number, state in self.journal.segments.items() if state.state == "done"]
         tasks = [self.attempts.make_task(number, set(numbers)) for number in numbers]
         find_submissions(tasks, self.servers, self.attempts, self.log)
-        self.scheduler = Scheduler(tasks, set(done) - set(numbers))
+        self.scheduler = Scheduler(tasks, set(done) - set(numbers), self.lacks)
         for server in self.servers:
             self.scheduler.add_server(server.name, restarts=server.restarts)
         workers = [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -18,6 +17,10 @@ from .retries import AttemptState
 
 #: Seconds that a server that has finished a prompt waits at most for another one that is about to submit it again.
 _RECLAIM_SECONDS = 30.0
+#: Tasks that a server waits for at most: one to which none of so many falls is so slow that it had better wait.
+_MAX_LOOKED_AT = 100
+#: Of a server, by its name: the numbers of the segments that it lacks something for, and what that is.
+Lacks = Callable[[str], Mapping[int, str]]
 
 
 class Setback(NamedTuple):
@@ -56,10 +59,20 @@ class Task(AttemptState):
     exhausted: bool = False
 
 
-class Scheduler:
-    """Hands out tasks to the servers' threads; all methods may be called from any thread."""
+def lack_nothing(server: str) -> Mapping[int, str]:
+    """For runs in which every server has what every segment needs."""
+    return {}
 
-    def __init__(self, tasks: Sequence[Task], done: Iterable[int]) -> None:
+
+class Scheduler:
+    """Hands out tasks to the servers' threads; all methods may be called from any thread.
+
+    Args:
+        lacks: what each server lacks at this time, which may change whenever one comes back.
+    """
+
+    def __init__(self, tasks: Sequence[Task], done: Iterable[int], lacks: Lacks = lack_nothing) -> None:
+        self._lacks = lacks
         self._pending = list(tasks)
         self._open = {task.number for task in tasks}
         self._done = set(done)
@@ -112,39 +125,78 @@ class Scheduler:
             return None
 
     def _next_for(self, server: str) -> Task | None:
-        # As if they were handed out one after the other: the first that falls to this server is its next. A server to
-        # which none of the first hundred falls is so slow that it had better wait.
+        # As if they were handed out one after the other: the first that falls to this server is its next.
         loads = {name: replace(load) for name, load in self.loads.items()}
         now = time.monotonic()
         own = loads[server]
         own.busy = False
         if not own.usable:
             return None
-        ready = [task for task in self._pending if self._is_ready(task)]
-        for task in ready:
-            if task.reserved_for == server:
+        ready = []
+        for task in self._pending:
+            if task.reserved_for == server or self._explain_hopeless(task):
                 return task
+            if self._is_ready(task):
+                ready.append(task)
         doubts = own.health.doubts
         if doubts:
             ready.sort(key=lambda task: task.number in doubts)
-        for task in islice(ready, 100):
-            chosen = choose_server({name: load for name, load in loads.items() if self._may_take(task, name)}, now)
+        looked_at = 0
+        for task in ready:
+            able = {name: load for name, load in loads.items() if self._may_take(task, name)}
+            chosen = choose_server(able, now)
             if chosen == server:
                 return task
             if chosen is not None:
                 loads[chosen].waiting += 1
+            # Those that it cannot render only say how busy the others are.
+            looked_at += server in able
+            if looked_at == _MAX_LOOKED_AT:
+                break
         return None
 
     def _may_take(self, task: Task, server: str) -> bool:
         """Whether a server may render a task, or has to leave it to another one."""
+        if task.number in self._lacks(server):
+            return False
         if task.reserved_for and task.reserved_for != server and self.loads[task.reserved_for].usable:
             return False
         if not self._has_tried(task, server):
             return True
-        untried = [load for name, load in self.loads.items() if not self._has_tried(task, name) and not load.removed]
+        untried = self._untried(task)
         if task.exhausted:
             return not untried
         return not any(load.in_good_standing for load in untried)
+
+    def _untried(self, task: Task, besides: str = "") -> list[ServerLoad]:
+        """The servers that have not tried a task, could render it, and are there or may come back."""
+        return [
+            load
+            for name, load in self.loads.items()
+            if name != besides
+            and not load.removed
+            and task.number not in self._lacks(name)
+            and not self._has_tried(task, name)
+        ]
+
+    def _explain_hopeless(self, task: Task) -> dict[str, str]:
+        """Why no server will ever render a task, by the servers' names; empty while one may."""
+        reasons = {}
+        for name, load in self.loads.items():
+            reason = load.suspended_reason if load.removed else self._lacks(name).get(task.number, "")
+            if not reason or (task.reserved_for == name and not load.removed):
+                return {}
+            reasons[name] = reason
+        return reasons
+
+    def explain_hopeless(self, task: Task) -> dict[str, str]:
+        """Why no server will ever render a task: each lacks something for it, or is gone. Empty while one may."""
+        with self._changed:
+            return self._explain_hopeless(task)
+
+    def lacks(self, task: Task, server: str) -> str:
+        """What a server lacks for a task; "" for nothing."""
+        return self._lacks(server).get(task.number, "")
 
     def _has_tried(self, task: Task, server: str) -> bool:
         """Whether a server has failed with a task; it has not where only the server failed, and has finished something since."""
@@ -277,11 +329,7 @@ class Scheduler:
     def others_for(self, task: Task, server: str) -> tuple[bool, bool]:
         """Whether other servers have not tried a task yet: some in good standing, some that are there or may come back."""
         with self._changed:
-            untried = [
-                load
-                for name, load in self.loads.items()
-                if name != server and not self._has_tried(task, name) and not load.removed
-            ]
+            untried = self._untried(task, besides=server)
             return any(load.in_good_standing for load in untried), bool(untried)
 
     def free_server(self, server: str, foreign: int = 0) -> None:

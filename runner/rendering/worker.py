@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from custom_nodes.videogen.core.errors import TooHotError, VideoGenError
 from custom_nodes.videogen.core.thermal.guard import Action, Decision
-from custom_nodes.videogen.core.thermal.wait import Pause, wait_while_hot
+from custom_nodes.videogen.core.thermal.wait import wait_while_hot
 from custom_nodes.videogen.core.video.quality import Quality
 
 from ..comfyui.bounds.limits import limit_for_segment
@@ -18,7 +18,7 @@ from ..comfyui.servers import Server
 from .attempts import Attempts
 from .collect import fetch_outputs, require_all_pictures, verify_output
 from .failures import Failure, classify_error, classify_outcome, explain_outcome, sign_failure
-from .fleet.triage import Incident, Triage
+from .fleet.triage import Incident, Triage, explain_no_server
 from .jobs import Job
 from .results import RenderedFile, SegmentResults
 from .retries import Remedy
@@ -40,12 +40,14 @@ class RenderSettings:
         retries: how often a segment is rendered again, with the next seed, after a node has failed.
         stall: seconds without progress after which a server counts as hung.
         max_takes: how many takes a segment may have whose continuity is measured; with 1 nothing is rendered again.
+        one_graph: all segments have the same nodes: where a server refuses the first one, it would refuse all.
     """
 
     quality: Quality
     retries: int = 2
     stall: float = 900.0
     max_takes: int = 3
+    one_graph: bool = True
 
 
 class StopWaitingError(Exception):
@@ -113,8 +115,7 @@ class Worker(threading.Thread):
         Raises:
             TooHotError: when the server's policy says to stop.
         """
-        name = self.server.name
-        reason = ""
+        name, reason = self.server.name, ""
 
         def tell(decision: Decision) -> None:
             nonlocal reason
@@ -142,7 +143,7 @@ class Worker(threading.Thread):
                 sleep=self.scheduler.wait_finished,
                 check=check,
                 tell=tell,
-                note=_ignore_pause,
+                note=lambda pause: None,  # the journal has it: `server-hot` and `server-cooled`
                 poll=_END_POLL,
             )
         except StopWaitingError:
@@ -161,6 +162,11 @@ class Worker(threading.Thread):
                 self.results.note_kept(task)
                 self.scheduler.finish(task, self.server.name, None)
                 return
+            if reasons := self.scheduler.explain_hopeless(task):
+                unfit = explain_no_server(reasons)
+                self.log.note_failure(task, Failure.UNFIT, Remedy.GIVE_UP, unfit)
+                self._give_up(task, unfit)
+                return
             job = self.attempts.prepare(task, self.server.session)
             size = job.plan.size
             prompt_id = self.attempts.submit(task, job, self.server.session, self.server.name)
@@ -171,6 +177,13 @@ class Worker(threading.Thread):
         except VideoGenError as error:
             if self.scheduler.settle(task, self.server.name):
                 found = self._look_again(error)
+                if found is error and (lacking := self.scheduler.lacks(task, self.server.name)):
+                    # The server is good for other segments: this one goes to another server, or to its end.
+                    self.log.note_failure(
+                        task, Failure.UNFIT, Remedy.ASK_ANOTHER, VideoGenError("server-unfit", lacking)
+                    )
+                    self.scheduler.put_back(task)
+                    return
                 self._fail(task, Incident(classify_error(found), found, size or self.attempts.maker.story.size))
             return
         if not self.scheduler.settle(task, self.server.name):
@@ -287,7 +300,9 @@ class Worker(threading.Thread):
         stalled = incident.failure is Failure.STALLED
         left = _LeftBehind(task, task.attempt, self.attempts.prompt_id(task), stalled)
         triage = Triage(self.scheduler, self.settings.retries)
-        decision = triage.decide(task, name, incident, rendered=bool(self.results.rendered))
+        decision = triage.decide(
+            task, name, incident, rendered=bool(self.results.rendered) or not self.settings.one_graph
+        )
         remedy, error = decision.remedy, decision.error
         if decision.set_aside and recover:
             self.scheduler.suspend(name, error.message.splitlines()[0], failed=True)
@@ -296,12 +311,8 @@ class Worker(threading.Thread):
         if remedy is Remedy.STOP:
             self.scheduler.put_back(task)
             self.scheduler.stop(error)
-        elif remedy is Remedy.GIVE_UP and self._accept_best_take(task):
-            # An earlier take is there, which had only fallen short of a threshold.
-            self.scheduler.finish(task, name, None)
         elif remedy is Remedy.GIVE_UP:
-            self.results.give_up(task, error)
-            self.scheduler.give_up(task)
+            self._give_up(task, error)
         else:
             if remedy is Remedy.FREE_AND_REPEAT:
                 self.server.session.client.free()
@@ -312,6 +323,21 @@ class Worker(threading.Thread):
         if decision.set_aside and recover:
             self._left_behind.append(left)
             self._recover(error)
+
+    def _give_up(self, task: Task, error: VideoGenError) -> None:
+        try:
+            accepted = self.results.accept_best_take(task)
+        except VideoGenError as problem:
+            # It cannot get its name, and no other segment's file could. The others must not wait for this one.
+            self.scheduler.put_back(task)
+            self.scheduler.stop(problem)
+            raise
+        if accepted:
+            # An earlier take is there, which had only fallen short of a threshold.
+            self.scheduler.finish(task, self.server.name, None)
+        else:
+            self.results.give_up(task, error)
+            self.scheduler.give_up(task)
 
     def _recover(self, error: VideoGenError) -> None:
         """Get the server back, and what it has of our prompts."""
@@ -356,15 +382,6 @@ class Worker(threading.Thread):
         if found == "queued" and not wanted:
             session.client.cancel(left.prompt_id)
 
-    def _accept_best_take(self, task: Task) -> bool:
-        try:
-            return self.results.accept_best_take(task)
-        except VideoGenError as error:
-            # It cannot get its name, and no other segment's file could. The others must not wait for this one.
-            self.scheduler.put_back(task)
-            self.scheduler.stop(error)
-            raise
-
     def _announce_queue(self) -> None:
         """Tell the scheduler how many prompts of other clients wait here; with one server there is nothing to choose."""
         foreign = 0
@@ -381,7 +398,3 @@ class Worker(threading.Thread):
             self.log.note_server_left(self.server.name, error)
         if self.scheduler.remove(self.server.name, error.message.splitlines()[0]):
             self.scheduler.stop(self.scheduler.explain_removed(error))
-
-
-def _ignore_pause(pause: Pause) -> None:
-    """The journal has it already: ``server-hot`` and ``server-cooled``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,23 @@ PROMPTS_FILE = "prompts.json"
 _MAX_NOTES = 50
 
 
-def write_prompts(path: Path, story: Story, prompts: ModelPrompts | None) -> None:
+def write_prompts(path: Path, story: Story, prompts: Mapping[int, ModelPrompts]) -> None:
     """Write ``prompts.json`` into a run directory; without prompts of a model's own form, remove an earlier one.
+
+    Args:
+        prompts: of the segments that have such a prompt, by their numbers.
 
     Raises:
         VideoGenError: `disk-full`, `path-invalid`.
     """
-    if prompts is None:
+    if not prompts:
         (path / PROMPTS_FILE).unlink(missing_ok=True)
         return
     record = {}
-    for segment in story.segments:
-        plan = plan_segment(story, segment.number)
-        compiled = prompts.compile(plan)
-        record[str(segment.number)] = {
+    for number, writer in sorted(prompts.items()):
+        plan = plan_segment(story, number)
+        compiled = writer.compile(plan)
+        record[str(number)] = {
             "prompt": compiled.text,
             # Where the model takes none, the workflow's own is used.
             "negative": compiled.negative or "",

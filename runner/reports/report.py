@@ -144,6 +144,8 @@ def _describe_segment(
         "prompt_notes": [],
         "description": segment.description,
         "technical": segment.technical,
+        "workflow": segment.workflow,
+        "loras": [asdict(lora) for lora in segment.loras],
         "start": float(segment.start),
         "duration": float(segment.duration),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.file_names import explain_path_out
 from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.media.probe import hash_file
@@ -14,13 +15,21 @@ from ..comfyui.installation import Installation
 from ..references.resolve import CastImages
 from ..rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
 from ..rendering.kept_results import settle_result
+from ..rendering.per_segment.job_makers import JobMakers, SegmentJobs
 from ..rendering.run_log import RunLog
 from ..state.record_files import read_json
 from ..state.run_directory import RunDirectory
 from ..workflows.bindings import parse_binding
 from ..workflows.model_files import MODELS_FILE, FindHash, HashedModels, hash_on_this_machine
+from ..workflows.own_workflows import WorkflowUse
 from ..workflows.workflow import load_conversion
 from .request import RunRequest
+
+#: What a user can do whose options do not reach a workflow.
+_HINT_FOR_OWN = (
+    "--bind and --set name nodes of --workflow only. `videogen roles` shows what was found in this one: link inputs that belong"
+    " together to one node, or build it with the Segment node."
+)
 
 
 def make_jobs(
@@ -33,39 +42,50 @@ def make_jobs(
     *,
     drawn: Graph | None = None,
     written: bool = True,
+    use: WorkflowUse | None = None,
 ) -> JobMaker:
-    """The maker of a run's jobs.
+    """The maker of the jobs of one of a run's workflows.
 
     Args:
         graph: the whole workflow in API format.
         hash_input: SHA-256 of a file in the server's input folder, or "" when it is not there.
         hash_model: of the model files that the server loads.
         drawn, written: see `Conversion`.
+        use: the workflow and its segments; None for that of ``--workflow``, with which all are rendered.
     """
-
+    use = use or WorkflowUse(request.workflow, tuple(segment.number for segment in request.loaded.story.segments))
+    # What a user has written for a workflow names its nodes, and profiles are a user's own: a story brings none.
+    bindings, settings = ([], []) if use.is_own else (request.bindings, request.settings)
     profiles = load_profiles(profile_folders(request.workflow.path))
 
     def make(graph: Graph, written: bool, find_roles: bool = True) -> JobMaker:
-        ui = request.workflow.ui
+        ui = use.workflow.ui
         return JobMaker(
             request.loaded,
             ConvertedWorkflow(graph, object_info, ui, written=written and ui is not None),
-            WorkflowChoices(request.bindings, request.settings, request.quality, profiles, find_roles),
+            WorkflowChoices(bindings, settings, request.quality, profiles, find_roles),
             hash_input,
             cast.local_images(),
             hash_model,
+            use.numbers,
         )
 
-    maker = make(graph, written)
+    try:
+        maker = make(graph, written)
+    except VideoGenError as error:
+        if use.is_own and error.code == "binding-invalid":
+            where = f"segments[{use.numbers[0]}].workflow ({use.workflow.path.name})"
+            raise VideoGenError(error.code, f"{where}: {error.message}", _HINT_FOR_OWN) from None
+        raise
     if drawn is not None and maker.dynamic_texts:
         maker.before = make(drawn, False)
-    elif not maker.segment_nodes and any(parse_binding(text).input for text in request.bindings):
+    elif not maker.segment_nodes and any(parse_binding(text).input for text in bindings):
         # Earlier releases set nothing but what was bound.
         maker.before = make(graph, written, find_roles=False)
     return maker
 
 
-def find_pending(request: RunRequest, directory: RunDirectory, maker: JobMaker, log: RunLog) -> list[int]:
+def find_pending(request: RunRequest, directory: RunDirectory, maker: SegmentJobs, log: RunLog) -> list[int]:
     """Numbers of the wanted segments that are not done, or whose file or key has changed, in order.
 
     One that was rendered before for what is wanted now gets that file again, see `settle_result`.
@@ -92,14 +112,11 @@ def find_pending_offline(
 
 def make_jobs_offline(
     request: RunRequest, directory: RunDirectory, cast: CastImages, installation: Installation, log: RunLog
-) -> JobMaker | None:
-    """`make_jobs` without a server; None when the graph is not known.
+) -> JobMakers | None:
+    """The makers of a run's jobs without a server; None when the graph of a wanted segment is not known.
 
-    The graph of the last run is kept, so that a run with nothing to do need not start ComfyUI to find that out.
+    The graphs of the last run are kept, so that a run with nothing to do need not start ComfyUI to find that out.
     """
-    saved = load_conversion(directory.path, request.workflow)
-    if saved is None or saved.comfyui != installation.version:
-        return None
 
     def hash_input(name: str) -> str:
         # A workflow's name: on Windows only to look at \\host\share is to log in there.
@@ -113,16 +130,20 @@ def make_jobs_offline(
         return path.read_bytes() if path.is_file() else None
 
     models = open_models(directory, hash_on_this_machine(installation, log.say))
-    return make_jobs(
-        request,
-        cast,
-        saved.graph,
-        saved.object_info,
-        cast.look(hash_input, read_input),
-        models,
-        drawn=saved.drawn,
-        written=saved.written,
-    )
+    looked = cast.look(hash_input, read_input)
+    makers: dict[int, JobMaker] = {}
+    for use in request.uses:
+        saved = load_conversion(directory.path, use.workflow)
+        if saved is None or saved.comfyui != installation.version:
+            if set(use.numbers) & set(request.wanted):
+                return None
+            continue
+        drawn = None if use.is_own else saved.drawn
+        maker = make_jobs(
+            request, cast, saved.graph, saved.object_info, looked, models, drawn=drawn, written=saved.written, use=use
+        )
+        makers |= dict.fromkeys(use.numbers, maker)
+    return JobMakers(request.loaded.story, makers)
 
 
 def open_models(directory: RunDirectory, find: FindHash) -> HashedModels:

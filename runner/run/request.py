@@ -11,6 +11,7 @@ from custom_nodes.videogen.media.film.compile import FilmReport
 from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..state.run_directory import KEEP_RESULTS
+from ..workflows.own_workflows import WorkflowUse, list_uses
 from ..workflows.workflow import Workflow
 
 
@@ -20,6 +21,7 @@ class RunRequest:
 
     Attributes:
         loaded: the story, with its data and its folder.
+        workflow: of the segments that name none of their own.
         out: the run directory.
         servers: addresses of running ComfyUIs; without one a ComfyUI is started.
         headers: sent to every server; never stored.
@@ -37,6 +39,7 @@ class RunRequest:
         patience: seconds to wait for a remote server that went away.
         adopt: take files that are there in place of verified ones, instead of rendering their segments again.
         references: the workflow that draws missing reference images; None: they are not drawn.
+        own: the workflows of segments that name one, by their numbers; a file that several name is the same object.
     """
 
     loaded: LoadedStory
@@ -58,11 +61,17 @@ class RunRequest:
     patience: float = 600.0
     adopt: bool = False
     references: Workflow | None = None
+    own: Mapping[int, Workflow] = field(default_factory=dict)
 
     @property
     def wanted(self) -> tuple[int, ...]:
         """Numbers of the segments that are to be done when the run ends."""
         return self.selection or tuple(segment.number for segment in self.loaded.story.segments)
+
+    @property
+    def uses(self) -> list[WorkflowUse]:
+        """The workflows of all segments of the story, that of ``--workflow`` first where any is rendered with it."""
+        return list_uses(self.loaded.story, self.workflow, self.own)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ def write_record(
     versions: dict[str, str],
     choices: dict[str, str],
     workflow: dict[str, Any] | None = None,
+    *,
+    own: Any = None,
 ) -> None:
     """Write ``run.json``: the run's request, and the versions that render it.
 
@@ -35,6 +37,7 @@ def write_record(
         choices: what nodes' *auto* stands for in this directory, see `settle_choices`.
         workflow: the record of the same workflow, as an earlier run has written it: it knew which widgets are secrets, which
             only a server can tell.
+        own: the same of the workflows that segments have of their own.
     """
     story = request.loaded.story
     record = {
@@ -48,6 +51,7 @@ def write_record(
             **(workflow or {"graph": request.workflow.ui or request.workflow.api}),
             "path": str(request.workflow.path),
         },
+        **({"workflows": own} if own and request.own else {}),
         "settings": {
             "quality": story.quality,
             "set": [hide_in_setting(text) for text in request.settings],

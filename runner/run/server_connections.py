@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -96,7 +96,7 @@ class ServerConnections:
         for url in self.request.servers:
             server = RemoteServer(ComfyClient(url, self.request.headers), self.request.patience)
             try:
-                require_pack(server.connect(), self.request.workflow)
+                require_pack_for_any(server.connect(), [use.workflow for use in self.request.uses])
                 # By another name or address it would get two prompts at once, and count twice where servers are compared.
                 identity = server.session.client.server_id() if len(self.request.servers) > 1 else ""
                 if identity and known.setdefault(identity, server.name) != server.name:
@@ -113,6 +113,23 @@ class ServerConnections:
             assert first_error is not None
             raise first_error
         return self.servers[0].session
+
+
+def require_pack_for_any(session: Session, workflows: Sequence[Workflow]) -> None:
+    """Refuse a server that is too old, or that lacks our nodes if every workflow uses them.
+
+    Raises:
+        VideoGenError: as `require_pack`.
+    """
+    errors: list[VideoGenError] = []
+    for workflow in workflows:
+        try:
+            require_pack(session, workflow)
+        except VideoGenError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 def require_pack(session: Session, workflow: Workflow) -> None:

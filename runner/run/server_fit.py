@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.graph import Graph
 
-from ..comfyui.servers import Server
+from ..comfyui.servers import UNFIT, Server
 from ..comfyui.session import Session
 from ..workflows.validate import check_graph
 from ..workflows.workflow import Workflow
@@ -56,8 +58,103 @@ class Requirement:
             )
 
 
-def choose_first(connections: ServerConnections, prepare: Callable[[Server], T]) -> T:
-    """Prepare a run with the first server that it fits, and leave out those before it.
+@dataclass(frozen=True)
+class Need:
+    """What some segments of a run need of a server: they have graphs with the same nodes.
+
+    Attributes:
+        numbers: of the segments.
+        label: what messages call them; "" where they are all segments of the run.
+    """
+
+    numbers: tuple[int, ...]
+    requirement: Requirement
+    label: str = ""
+
+    def check(self, session: Session) -> None:
+        """Check a server.
+
+        Raises:
+            VideoGenError: as `Requirement`, with the segments that it is about.
+        """
+        try:
+            self.requirement(session)
+        except VideoGenError as error:
+            raise labeled(error, self.label) from None
+
+
+class ServerFits:
+    """Which segments each server of a run can render: checked when it is connected, and whenever it comes back."""
+
+    def __init__(self, needs: Sequence[Need]) -> None:
+        self.needs = needs
+        self._lacks: dict[str, dict[int, str]] = {}
+
+    def lacks_of(self, server: str) -> Mapping[int, str]:
+        """The segments that a server lacks something for, as far as it was checked, and what that is."""
+        return self._lacks.get(server, {})
+
+    def can_render(self, server: str, numbers: Iterable[int]) -> bool:
+        """Whether a server lacks nothing for one of these segments at least."""
+        lacks = self.lacks_of(server)
+        return any(number not in lacks for number in numbers)
+
+    def check(self, server: str, session: Session) -> None:
+        """Find out what a server can render.
+
+        Raises:
+            VideoGenError: why it can render nothing of the run, or that it cannot be asked.
+        """
+        lacks: dict[int, str] = {}
+        errors: list[VideoGenError] = []
+        for need in self.needs:
+            try:
+                need.check(session)
+            except VideoGenError as error:
+                if error.code not in UNFIT:
+                    raise
+                errors.append(error)
+                lacks |= dict.fromkeys(need.numbers, error.message)
+        # In one step: the threads of other servers read it.
+        self._lacks[server] = lacks
+        if len(errors) == len(self.needs):
+            raise join_errors(errors)
+
+    def leave_out_unfit(self, connections: ServerConnections) -> None:
+        """Leave out servers that can render nothing of the run, where there are several; all are checked again when they come
+        back. The reasons of those that can render a part are said.
+
+        Raises:
+            VideoGenError: `workflow-invalid`, when some segments could be rendered on none of them.
+        """
+        several = len(connections.servers) > 1
+        reasons: dict[str, VideoGenError] = {}
+        for server in list(connections.servers) if several else ():
+            try:
+                self.check(server.name, server.session)
+            except VideoGenError as error:
+                reasons[server.name] = error
+        if several and len(reasons) == len(connections.servers):
+            raise join_refusals(reasons)
+        for name, reason in reasons.items():
+            connections.leave_out(name, reason)
+        for server in connections.servers:
+            server.require = partial(self.check, server.name)
+        self._require_each(connections)
+
+    def _require_each(self, connections: ServerConnections) -> None:
+        for need in self.needs:
+            lacking = {server.name: self.lacks_of(server.name).get(need.numbers[0]) for server in connections.servers}
+            if all(lacking.values()):
+                text = "\n".join(dict.fromkeys(str(reason) for reason in lacking.values()))
+                raise VideoGenError("workflow-invalid", text, "Nothing was submitted.")
+        for server in connections.servers:
+            for reason in dict.fromkeys(self.lacks_of(server.name).values()):
+                connections.say(f"{server.name} renders other segments: {reason}")
+
+
+def prepare_on_first(servers: Sequence[Server], prepare: Callable[[Server], T]) -> T:
+    """Prepare a workflow with the first server that it fits.
 
     Args:
         prepare: raises the error of a server that the workflow does not fit.
@@ -66,32 +163,25 @@ def choose_first(connections: ServerConnections, prepare: Callable[[Server], T])
         VideoGenError: what `prepare` says of the only server, or the reasons of each.
     """
     refusals: dict[str, VideoGenError] = {}
-    for server in list(connections.servers):
+    for server in servers:
         try:
-            prepared = prepare(server)
+            return prepare(server)
         except VideoGenError as error:
             refusals[server.name] = error
-            continue
-        for name, reason in refusals.items():
-            connections.leave_out(name, reason)
-        return prepared
-    raise _join_refusals(refusals)
+    raise join_refusals(refusals)
 
 
-def leave_out_unfit(connections: ServerConnections, require: Requirement) -> None:
-    """Leave out servers that lack something; the first one was checked already. All are checked again when they come back."""
-    for server in connections.servers[1:]:
-        try:
-            require(server.session)
-        except VideoGenError as error:
-            connections.leave_out(server.name, error)
-    for server in connections.servers:
-        server.require = require
-
-
-def _join_refusals(refusals: Mapping[str, VideoGenError]) -> VideoGenError:
+def join_refusals(refusals: Mapping[str, VideoGenError]) -> VideoGenError:
     """One error for all servers; that of the user's own mistake, which all have found, is said once."""
-    errors = list(refusals.values())
-    if len({error.message for error in errors}) == 1:
-        return errors[0]
-    return VideoGenError(errors[0].code, "\n".join(error.message for error in errors), errors[0].hint)
+    return join_errors(list(refusals.values()))
+
+
+def join_errors(errors: Sequence[VideoGenError]) -> VideoGenError:
+    """One error with the code of the first one, and the messages of all, each once."""
+    messages = dict.fromkeys(error.message for error in errors)
+    return errors[0] if len(messages) == 1 else VideoGenError(errors[0].code, "\n".join(messages), errors[0].hint)
+
+
+def labeled(error: VideoGenError, label: str) -> VideoGenError:
+    """The error with the segments that it is about in front of its message; itself without a label."""
+    return VideoGenError(error.code, f"{label}: {error.message}", error.hint) if label else error

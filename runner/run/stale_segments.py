@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from custom_nodes.videogen.core.story.model import Story
 
-from ..rendering.jobs import JobMaker
+from ..rendering.per_segment.job_makers import JobMakers
 from ..state.journal import Journal
 
 
-def find_stale_keys(story: Story, journal: Journal, maker: JobMaker) -> dict[int, str]:
+def find_stale_keys(story: Story, journal: Journal, maker: JobMakers) -> dict[int, str]:
     """Number → key of the file of each segment that is done and would have another key now, wanted in this run or not.
 
     What continues such a segment is older than the story too.
     """
     stale: dict[int, str] = {}
+    told = journal.latest.get("segments-stale", {}).get("keys", {})
     for segment in story.segments:
         number = segment.number
         state, before = journal.segment(number), journal.segment(number - 1)
         if state.state != "done":
+            continue
+        if not maker.knows(number):
+            # Its workflow cannot be converted now, and none of this run's segments needs it.
+            stale |= {number: state.key} if told.get(str(number)) == state.key else {}
             continue
         continues = maker.continues(number)
         begins_from = str(before.result.get("sha256", "")) if continues else ""

@@ -300,7 +300,17 @@ def _explain_model(need: _Need) -> str:
     renamed = f", saved as {_bare(need.name)}" if url and _bare(url) != _bare(need.name) else ""
     source = f", from {url}{renamed}" if url else ""
     size = f" ({format_size(need.size)})" if need.size else ""
-    there = f" (there are: {_some(need.choices)})" if need.choices else " (the folder is empty)" if need.folder else ""
+    # By the names alone: all of them have the same ending.
+    stems = {_bare(choice).rpartition(".")[0]: choice for choice in need.choices}
+    close = stems.get(SimilarNames().find(_bare(need.name).rpartition(".")[0], stems, 0.75), "")
+    meant = f"did you mean {close!r}? " if close else ""
+    there = (
+        f" ({meant}there are: {_some(need.choices)})"
+        if need.choices
+        else " (the folder is empty)"
+        if need.folder
+        else ""
+    )
     return f"it is missing: {place}{source}{size}{there}"
 
 

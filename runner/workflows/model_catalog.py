@@ -89,6 +89,8 @@ MODELS = (
 
 MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".onnx")
 
+#: The folder of LoRAs.
+LORA_FOLDER = "loras"
 #: (class, input) → folder, where the input's name alone would say another one or nothing.
 _FOLDERS_BY_CLASS = {
     ("CLIPVisionLoader", "clip_name"): "clip_vision",
@@ -108,7 +110,7 @@ _FOLDERS_BY_INPUT = {
     "clip_name3": "text_encoders",
     "clip_name4": "text_encoders",
     "text_encoder": "text_encoders",
-    "lora_name": "loras",
+    "lora_name": LORA_FOLDER,
     "control_net_name": "controlnet",
     "clip_vision": "clip_vision",
     "style_model_name": "style_models",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ class HashedModels:
 
     def __init__(self, find: FindHash, known: Mapping[str, str]) -> None:
         self._find, self.found = find, dict(known)
+
+    def asked_by(self, find: FindHash) -> HashedModels:
+        """The same record, with other servers that are asked."""
+        other = HashedModels(find, {})
+        other.found = self.found
+        return other
 
     def __call__(self, folder: str, name: str) -> str:
         """The hash of a model file, or "" when it cannot be told."""
@@ -85,6 +91,24 @@ def hash_on_server(client: ComfyClient, say: Say, sleep: Callable[[float], None]
             tell(hashed, size)
             sleep(_POLL)
         return None
+
+    return find
+
+
+def hash_on_any(finds: Sequence[FindHash], anywhere: str) -> FindHash:
+    """Hashes of model files on the first of several servers; of one folder, on the first server that has a file.
+
+    Args:
+        anywhere: that folder.
+    """
+
+    def find(folder: str, name: str) -> str | None:
+        answers = [finds[0](folder, name)]
+        for other in finds[1:] if folder == anywhere else ():
+            if answers[-1]:
+                break
+            answers.append(other(folder, name))
+        return answers[-1] or answers[0]
 
     return find
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ _NO_METADATA = (
 )
 #: In a run directory: the converted workflow of the last run, and the versions that it was converted from and for.
 CONVERSION_FILE = "graph.json"
+#: In it: the same of the workflows that segments have of their own.
+OTHERS = "others"
 _AS_WRITTEN = "as written"
 
 
@@ -163,11 +165,19 @@ class Conversion:
 
 
 def describe_conversion(
-    workflow: Workflow, version: str, graph: Graph, object_info: dict[str, Any], drawn: Graph | None = None
+    workflow: Workflow,
+    version: str,
+    graph: Graph,
+    object_info: dict[str, Any],
+    drawn: Graph | None = None,
+    added: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The record of a conversion for a run directory, with the schemas of the nodes that it uses; see `Conversion`."""
-    # The runner may put loaders of pictures into it.
-    used = {node["class_type"] for node in graph.values()} | {IMAGE_LOADER}
+    """The record of a conversion for a run directory, with the schemas of the nodes that it uses; see `Conversion`.
+
+    Args:
+        added: classes of nodes that the runner may put into it, besides loaders of pictures.
+    """
+    used = {node["class_type"] for node in graph.values()} | {IMAGE_LOADER, *added}
     return {
         "workflow": digest(workflow.ui or workflow.api),
         "comfyui": version,
@@ -179,13 +189,15 @@ def describe_conversion(
 
 
 def load_conversion(folder: Path, workflow: Workflow) -> Conversion | None:
-    """The conversion of a run directory, if it is that of this workflow."""
+    """The conversion of this workflow in a run directory, if there is one."""
     try:
-        record = json.loads(read_bounded(folder / CONVERSION_FILE).decode("utf-8"))
-        if record["workflow"] != digest(workflow.ui or workflow.api):
+        first = json.loads(read_bounded(folder / CONVERSION_FILE).decode("utf-8"))
+        wanted = digest(workflow.ui or workflow.api)
+        record = next((one for one in (first, *first.get(OTHERS, ())) if one["workflow"] == wanted), None)
+        if record is None:
             return None
         graph, written = record["graph"], record.get("texts") == _AS_WRITTEN
         drawn = record.get("drawn") if written else graph
         return Conversion(graph, record["object_info"], record["comfyui"], drawn, written)
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, VideoGenError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError, VideoGenError):
         return None  # it is converted again

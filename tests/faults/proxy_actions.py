@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Callable
 
 from tests.faults.proxy import PATIENCE, Action, Exchange, HangUpError, Response
@@ -85,3 +86,13 @@ class Scrambler:
                 # Still a frame; what is in it is no JSON any more.
                 return [frame[:4] + bytes(byte ^ 0x15 for byte in frame[4:])]
         return [frame[: len(frame) // 2]]
+
+
+def has_hung_up(client: socket.socket) -> bool:
+    """Whether the runner that sent a request is gone."""
+    try:
+        return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -21,7 +21,6 @@ import platform
 import random
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,11 +34,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from custom_nodes.videogen.media.story_file import load_story_data
-from tests.faults.harness import PROJECT, Stage, call, make_stage, restart, running_fault_server
+from tests.faults.harness import PROJECT, Stage, call, restart, running_fault_server
 from tests.faults.proxy import Exchange, HangUpError, Proxy
+from tests.faults.proxy_actions import has_hung_up
 from tests.faults.soak_faults import KINDS
-from tests.faults.soak_outputs import add_second_saver, hash_frames, link_output
+from tests.faults.soak_outputs import hash_frames, link_output, make_soak_stage
 from tests.support.servers.comfy import ComfyServer
 
 #: Seconds without progress after which a server of the disturbed run counts as hung.
@@ -261,16 +260,6 @@ class Soak:
         return {"faults": dict(self.counts), "statuses": Counter(map(str, self.statuses))}
 
 
-def has_hung_up(client: socket.socket) -> bool:
-    """Whether the runner that sent a request is gone."""
-    try:
-        return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
 def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> dict[str, Any]:
     """Run the whole, twice: undisturbed and disturbed; return the summary.
 
@@ -281,7 +270,7 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
         AssertionError: what was promised does not hold.
     """
     began = time.monotonic()
-    calm = _make_stage(plan, folder / "calm")
+    calm = make_soak_stage(plan, folder / "calm")
     link_output(folder / "server", folder / "disk")
     with ExitStack() as stack:
         server = stack.enter_context(running_fault_server(folder / "server"))
@@ -295,7 +284,7 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
         if calm_server is None:
             restart(server)  # nothing comes out of its cache
             proxy.server_port = _port(server)
-        rough = _make_stage(plan, folder / "rough")
+        rough = make_soak_stage(plan, folder / "rough")
         rough.story = copy.deepcopy(calm.story)
         rough.options = ["--stall", f"{STALL:.0f}"]
         rough.write()
@@ -357,30 +346,6 @@ def soak(plan: Plan, folder: Path, calm_server: ComfyServer | None = None) -> di
         },
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
     }
-
-
-def _make_stage(plan: Plan, folder: Path) -> Stage:
-    # Most of the time a segment waits: so there is something to disturb, on a machine of any size.
-    faults = ("FaultSleep", {"seconds": plan.sleep}), ("FaultServer", {})
-    stage = make_stage(folder, *faults, segments=plan.segments)
-    stage.story["title"] = "Soak"
-    for number, segment in enumerate(stage.story["segments"], 1):
-        segment["seed"] = plan.seed * 10_000 + number
-    if plan.story:
-        stage.story = load_story_data(Path(plan.story)).data
-        stage.story = {
-            "title": stage.story["title"],
-            "fps": 3,
-            "frames": 24,
-            "size": stage.story["size"],
-            **stage.story,
-        }
-        stage.story.update(quality="draft", segments=stage.story["segments"][: plan.segments])
-    add_second_saver(stage.graph)
-    for node in ("10", "11"):
-        stage.graph[node]["inputs"]["record"] = ""  # part of the key: the same in both runs
-    stage.write()
-    return stage
 
 
 def _segment(stage: Stage, number: int) -> Path:

@@ -1,6 +1,14 @@
-"""What the soak test does to outputs, and how it compares them: a second saver, a link to another disk, files that get lost."""
+"""What the soak test renders and does to outputs, and how it compares them: a second saver, a linked disk, files that get lost."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from custom_nodes.videogen.media.story_file import load_story_data
+from tests.faults.harness import Stage, make_stage
+
+if TYPE_CHECKING:
+    from tests.faults.soak import Plan
 
 import hashlib
 import random
@@ -54,3 +62,28 @@ def hash_frames(path: Path) -> str:
                 hasher.update(f"{packet.pts} {packet.size}\n".encode())
                 hasher.update(bytes(packet))
     return hasher.hexdigest()
+
+
+def make_soak_stage(plan: Plan, folder: Path) -> Stage:
+    """The story and its workflow in a folder, written."""
+    # Most of the time a segment waits: so there is something to disturb, on a machine of any size.
+    faults = ("FaultSleep", {"seconds": plan.sleep}), ("FaultServer", {})
+    stage = make_stage(folder, *faults, segments=plan.segments)
+    stage.story["title"] = "Soak"
+    for number, segment in enumerate(stage.story["segments"], 1):
+        segment["seed"] = plan.seed * 10_000 + number
+    if plan.story:
+        stage.story = load_story_data(Path(plan.story)).data
+        stage.story = {
+            "title": stage.story["title"],
+            "fps": 3,
+            "frames": 24,
+            "size": stage.story["size"],
+            **stage.story,
+        }
+        stage.story.update(quality="draft", segments=stage.story["segments"][: plan.segments])
+    add_second_saver(stage.graph)
+    for node in ("10", "11"):
+        stage.graph[node]["inputs"]["record"] = ""  # part of the key: the same in both runs
+    stage.write()
+    return stage

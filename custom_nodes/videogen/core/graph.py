@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 #: Node id → ``{"class_type": …, "inputs": {name: value or link}}``.
@@ -31,3 +32,15 @@ def nodes_of(graph: Graph, class_type: str) -> list[str]:
 def is_link(value: Any) -> bool:
     """Whether an input's value is a link: [node id, output number]."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
+    """These nodes and all that depend on their outputs, directly or not."""
+    found = set(node_ids)
+    while more := {
+        key
+        for key, node in graph.items()
+        if key not in found and any(is_link(value) and value[0] in found for value in node["inputs"].values())
+    }:
+        found |= more
+    return found

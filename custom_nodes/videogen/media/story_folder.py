@@ -15,7 +15,13 @@ import stat
 from pathlib import Path
 
 from ..core.errors import VideoGenError
-from ..core.story.file_names import MASTER_PROMPT_SUFFIXES, PICTURE_SUFFIXES, SEGMENTS_SUFFIXES, explain_name
+from ..core.story.file_names import (
+    MASTER_PROMPT_SUFFIXES,
+    PICTURE_SUFFIXES,
+    SEGMENTS_SUFFIXES,
+    WORKFLOW_SUFFIXES,
+    explain_name,
+)
 from ..core.story.schema import MAX_MASTER_PROMPT
 from .foreign.pictures import require_picture
 from .foreign.verdict import decoding
@@ -70,6 +76,17 @@ class StoryFolder:
             return self._find(name, PICTURE_SUFFIXES)
         except ValueError as error:
             raise VideoGenError("path-invalid", f"the picture beside the story cannot be used: {error}") from None
+
+    def find_workflow(self, name: str) -> Path | None:
+        """The workflow file of that name, or None when there is no such file. It has not been opened.
+
+        Raises:
+            ValueError: with a sentence, for a name or file that is not allowed.
+        """
+        path = self._find(name, WORKFLOW_SUFFIXES)
+        if path is not None and not path.is_file():
+            raise ValueError(f"{name!r} is not a file")
+        return path
 
     def _find(self, name: str, suffixes: tuple[str, ...]) -> Path | None:
         problem = explain_name(name, suffixes)

@@ -17,7 +17,7 @@ from custom_nodes.videogen.core.roles.reader import grown_names
 from custom_nodes.videogen.core.roles.savers import find_savers
 from custom_nodes.videogen.core.roles.table import Place, Role, RoleTable
 from custom_nodes.videogen.core.segment.plan import plan_segment
-from custom_nodes.videogen.core.story.model import Story
+from custom_nodes.videogen.core.story.model import Segment, Story
 from custom_nodes.videogen.core.story.selection import format_selection
 
 from ...workflows.bindings import FIRST_FRAME, Binding, InputRef
@@ -79,6 +79,7 @@ def bind_roles(
     story: Story,
     profiles: Sequence[Profile],
     fixed: FixedInputs,
+    numbers: Collection[int] | None = None,
 ) -> BoundRoles:
     """Find what a segment decides in a graph without our nodes.
 
@@ -86,15 +87,18 @@ def bind_roles(
         object_info: schemas of the server's nodes.
         profiles: those of the user first.
         fixed: what the user has said of the graph's inputs.
+        numbers: of the segments that are rendered with the graph; None for all.
 
     Raises:
         VideoGenError: `binding-invalid` where several inputs could have a role that the story needs.
     """
     named = fixed.named
+    segments = [one for one in story.segments if numbers is None or one.number in numbers]
     model = read_model_workflow(
         graph,
         object_info,
         story,
+        segments,
         profiles,
         [NamedInput(one.value, one.target.node_id, one.target.name) for one in named],
         fixed.kept,
@@ -104,7 +108,7 @@ def bind_roles(
     table, places, profile, values = model.table, model.places, model.profile, model.values
     # An input that the user has named gets the story's own text, as ever, unless it is that of a video model.
     as_composed = frozenset() if values.is_known_video else model.exactly
-    first_frames = _first_frames(graph, story, places)
+    first_frames = _first_frames(graph, segments, places)
     references = _references(graph, object_info, story, places, profile)
     prompts = ModelPrompts(story, profile, references, bool(first_frames), values.read_seconds)
     bindings = [one for one in named if one.value not in {role.value for role in WRITTEN}]
@@ -114,9 +118,9 @@ def bind_roles(
             make, target = writer.make_value(role, place), InputRef(place.node, place.input)
             if make is not None and target not in fixed.settings:
                 bindings.append(Binding(role.value, target, make))
-    notes = _notes(model.recognized, values, story, table, bool(first_frames))
+    notes = _notes(model.recognized, values, segments, table, bool(first_frames))
     if any(binding.value in (Role.FRAMES.value, Role.DURATION.value) for binding in bindings):
-        notes += _note_lengths(values, story)
+        notes += _note_lengths(values, story, segments)
     return BoundRoles(
         bindings,
         first_frames,
@@ -132,8 +136,10 @@ def bind_roles(
 # ------------------------------------------------------------------ pictures
 
 
-def _first_frames(graph: Graph, story: Story, places: Mapping[Role, Sequence[Place]]) -> list[PictureInput]:
-    if not any(segment.continues for segment in story.segments):
+def _first_frames(
+    graph: Graph, segments: Sequence[Segment], places: Mapping[Role, Sequence[Place]]
+) -> list[PictureInput]:
+    if not any(segment.continues for segment in segments):
         return []
     name = _NODE.format(FIRST_FRAME)
     found = (make_picture_input(graph, place, name) for place in places.get(Role.FIRST_FRAME, ()))
@@ -172,7 +178,11 @@ def grow(graph: Graph, object_info: Mapping[str, Any], place: Place) -> list[Pla
 
 
 def _notes(
-    found: Recognized | None, values: ModelValues, story: Story, table: RoleTable, takes_first_frame: bool
+    found: Recognized | None,
+    values: ModelValues,
+    segments: Sequence[Segment],
+    table: RoleTable,
+    takes_first_frame: bool,
 ) -> list[str]:
     notes = [*table.notes]
     if found is None:
@@ -181,7 +191,7 @@ def _notes(
         notes.append(f"the model is {found.profile.title} ({found.how})")
     if Role.PROMPT not in values.places:
         notes.append("no prompt was found in the workflow: what a segment says is not rendered")
-    continuing = [segment.number for segment in story.segments if segment.continues]
+    continuing = [segment.number for segment in segments if segment.continues]
     if continuing and not takes_first_frame:
         notes.append(
             f"{_name_segments(continuing)} cannot begin from the last frame of the one before: the workflow takes no first"
@@ -194,13 +204,13 @@ def _name_segments(numbers: list[int]) -> str:
     return f"segment{'s' if len(numbers) > 1 else ''} {format_selection(numbers)}"
 
 
-def _note_lengths(values: ModelValues, story: Story) -> list[str]:
+def _note_lengths(values: ModelValues, story: Story, segments: Sequence[Segment]) -> list[str]:
     """What is unusual about the lengths of segments, and of which ones."""
     lengths: dict[Fraction, list[int]] = defaultdict(list)
-    for segment in story.segments:
+    for segment in segments:
         lengths[segment.duration].append(segment.number)
     said = {
         _name_segments(numbers): values.describe_length(plan_segment(story, numbers[0]))
         for numbers in islice(lengths.values(), _MOST_LENGTHS)
     }
-    return [f"{segments}: {note}" for segments, note in said.items() if note]
+    return [f"{names}: {note}" for names, note in said.items() if note]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -103,6 +104,17 @@ class Triage:
         self, failure: Failure, times: int, incident: Incident, others: bool = False, away: bool = False
     ) -> Remedy:
         return choose_remedy(failure, times, self._table, incident.size, others=others, away=away)
+
+
+def explain_no_server(reasons: Mapping[str, str]) -> VideoGenError:
+    """The error of a segment that no server of the run can render.
+
+    Args:
+        reasons: of each server, by its name.
+    """
+    lines = "".join(f"\n  - {server}: {reason}" for server, reason in reasons.items())
+    message = f"no server of this run can render it:{lines}" if len(reasons) > 1 else next(iter(reasons.values()))
+    return VideoGenError("server-unfit", message, "Add what is missing there; the same command renders what is left.")
 
 
 def _with_all_reasons(task: Task, error: VideoGenError) -> VideoGenError:

@@ -16,9 +16,20 @@ def locate_workflow(path: Path) -> Path:
     """The file that a path or a bare name means; the path itself where nothing has that name."""
     if path.exists() or len(path.parts) != 1:
         return path
-    name = f"{path.name.removesuffix('.json')}.json"
+    return find_named(path.name) or path
+
+
+def find_named(name: str) -> Path | None:
+    """The file of a shipped workflow or an installed template, by its name with or without ``.json``; None without one.
+
+    No other folder is looked at.
+
+    Args:
+        name: without folders.
+    """
+    file = f"{name.removesuffix('.json')}.json"
     places = (PROJECT / "workflows", *_template_folders())
-    return next((found for folder in places if (found := folder / name).is_file()), path)
+    return next((found for folder in places if (found := folder / file).is_file()), None)
 
 
 def list_shipped() -> list[str]:

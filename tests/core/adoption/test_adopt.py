@@ -135,7 +135,8 @@ def test_a_workflow_without_anything_to_decide_is_refused(schemas: dict[str, Any
 def test_the_first_story_of_a_workflow_without_a_prompt_or_a_rate(schemas: dict[str, Any]) -> None:
     graph = {"1": node("EmptyImage", width=63, height=1001, batch_size=3, color=0)}
     graph["2"] = node("SaveImage", images=["1", 0], filename_prefix="a")
-    model = read_model_workflow(graph, schemas, parse_story([{"prompt": "any"}]), shipped_profiles())
+    any_story = parse_story([{"prompt": "any"}])
+    model = read_model_workflow(graph, schemas, any_story, any_story.segments, shipped_profiles())
     story = parse_story_text(write_first_story(model, "Film"), "story")
     assert story.segments[0].prompt == "What happens in the first segment."
     assert all(side % 2 == 0 for side in story.size)

@@ -1,5 +1,7 @@
 """How large a story may be: each limit is told with the number found and the number allowed."""
 
+import time
+
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -7,6 +9,7 @@ from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.documents import parse_document
 from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.core.story.yaml_limits import MAX_NODES, MAX_YAML_CHARACTERS
+from tests.support.story_data import problems
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,21 @@ def test_a_prompt_that_overrides_is_as_long_as_a_prompt_may_be():
     with pytest.raises(VideoGenError, match="`prompt_override` has 20,001 characters, at most 20,000") as caught:
         plan_segment(story, 1, "y" * 20_001)
     assert caught.value.code == "widget-invalid"
+
+
+def test_a_million_loras_are_one_problem_and_take_no_time() -> None:
+    began = time.monotonic()
+    (found,) = problems([{"prompt": "x", "loras": [{"file": "a.pt"}] * 1_000_000}])
+    assert found.startswith("segments[1].loras: has 1,000,000 LoRAs, expected")
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_story_has_a_bounded_number_of_workflows_and_of_combinations() -> None:
+    (found,) = problems([{"prompt": "x", "workflow": f"w{number}.json"} for number in range(51)])
+    assert found == "segments: name 51 different workflows, at most 50 are allowed: split the film"
+    loras = [[{"file": "a.pt", "strength": number / 100}] for number in range(501)]
+    (found,) = problems([{"prompt": "x", "loras": one} for one in loras])
+    assert found.startswith(
+        "segments: have 501 different combinations of `workflow` and `loras`, at most 500 are allowed"
+    )
+    parse_story([{"prompt": "x", "workflow": "same.json", "loras": loras[0]}] * 10_000)

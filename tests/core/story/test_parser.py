@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from custom_nodes.videogen.core.segment.plan import plan_segment
-from custom_nodes.videogen.core.story.model import CAST_COLORS
+from custom_nodes.videogen.core.story.model import CAST_COLORS, Lora
 from custom_nodes.videogen.core.story.parser import parse_story, parse_story_text
 from tests.support.story_data import FOUR, ONE, segment, segments_with_timespans, story
 
@@ -142,3 +142,17 @@ def test_a_character_without_a_label_is_called_after_its_key():
 
 def test_a_number_that_jumps_out_of_the_data_is_harmless():
     assert parse_story(segment(seed=2**64 - 1)).segment(1).seed == 2**64 - 1
+
+
+def test_a_segment_has_its_own_workflow_and_loras() -> None:
+    loras = [{"file": "rain.safetensors", "strength": 0.6}, {"file": "wan/fog.pt", "model": "High"}]
+    first, second = parse_story([{"prompt": "x"}, {"prompt": "y", "workflow": " rain.json ", "loras": loras}]).segments
+    assert (first.workflow, first.loras) == ("", ())
+    assert second.workflow == "rain.json"
+    assert second.loras == (Lora("rain.safetensors", 0.6), Lora("wan/fog.pt", 1.0, "high"))
+
+
+def test_what_renders_a_segment_is_no_part_of_its_plan() -> None:
+    """Its graph tells it: the plan, which a key has too, is that of the same segment in any workflow."""
+    own = parse_story([{"prompt": "x", "workflow": "rain.json", "loras": [{"file": "a.pt"}]}])
+    assert plan_segment(own, 1) == plan_segment(parse_story([{"prompt": "x"}]), 1)

@@ -18,6 +18,7 @@ SELECTION = st.sampled_from(["1", "1,2", " 1 - 2 ", "1..2", "1–2", 1, 2.0, [1,
 IMAGE_NAME = st.sampled_from(["a.png", "b/c.WebP", " a.png ", "../a.png", "a..b.jpg", ".a.jpeg"]) | st.text(
     "ab./\\ ~:\n", max_size=8
 ).map(lambda name: f"{name}.png")
+LORA_NAME = IMAGE_NAME.map(lambda name: f"{name.removesuffix('.png')}.safetensors")
 SIDE = st.floats(0, 1) | st.sampled_from([0, 1, 0.5])
 ENTITY = st.fixed_dictionaries(
     {},
@@ -47,6 +48,10 @@ SEGMENT = st.fixed_dictionaries(
         "negative": TEXT,
         "continues": st.booleans(),
         "narration": TEXT,
+        "workflow": TEXT | NAME | st.just("rain.json"),
+        "loras": st.lists(
+            st.fixed_dictionaries({"file": LORA_NAME}, optional={"strength": NUMBER, "model": TEXT}), max_size=2
+        ),
         "dialogue": st.lists(st.fixed_dictionaries({"character": TEXT, "line": TEXT}), max_size=2),
     },
 )
@@ -100,10 +105,25 @@ def test_what_the_parser_accepts_the_schema_accepts(data):
         (lambda value: character(segments=value), SELECTION),
         (lambda value: character(reference=value), IMAGE_NAME),
         (lambda value: character(region=value), IMAGE_NAME),
+        (lambda value: segment(workflow=value), NAME | TEXT),
+        (lambda value: segment(workflow=value.replace(".png", ".json")), IMAGE_NAME),
+        (lambda value: segment(loras=[{"file": value}]), LORA_NAME),
         (lambda value: story(fps=value), NUMBER | st.text("0123456789./+- ", max_size=6)),
         (lambda value: segment(timespan=value), st.tuples(CLOCK, CLOCK).map(" - ".join)),
     ],
-    ids=["id", "prompt", "name", "segments", "reference", "region", "fps", "timespan"],
+    ids=[
+        "id",
+        "prompt",
+        "name",
+        "segments",
+        "reference",
+        "region",
+        "workflow",
+        "workflow file",
+        "lora",
+        "fps",
+        "timespan",
+    ],
 )
 def test_what_the_parser_accepts_in_a_field_the_schema_accepts(wrap, values):
     @given(values)

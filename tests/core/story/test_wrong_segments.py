@@ -1,5 +1,7 @@
 """What is said about a story whose segments, limits, keys or style break the format."""
 
+from typing import Any
+
 import pytest
 
 from custom_nodes.videogen.core.errors import ProblemList
@@ -263,3 +265,45 @@ def test_a_message_can_always_be_printed():
                 line.encode()
                 assert "\n" not in line
                 assert len(line) < 400
+
+
+# ------------------------------------------------------------------ what a segment is rendered with
+
+
+@pytest.mark.parametrize(
+    ("segment", "problem"),
+    [
+        (
+            {"workflow": "../rain.json"},
+            "segments[1].workflow: '../rain.json' is outside the story's folder; expected a name inside it",
+        ),
+        ({"workflow": "/etc/passwd"}, "segments[1].workflow: '/etc/passwd' is outside the story's folder"),
+        ({"workflow": ".hidden.json"}, "segments[1].workflow: '.hidden.json' is hidden"),
+        ({"workflow": "shots/rain.yaml"}, "segments[1].workflow: 'shots/rain.yaml' does not end in .json"),
+        ({"workflow": 7}, "segments[1].workflow: found 7, expected text; put it in quotes"),
+        ({"worklow": "rain"}, "segments[1].worklow: unknown key (did you mean 'workflow'?)"),
+        ({"lora": []}, "segments[1].lora: unknown key (did you mean 'loras'?)"),
+        ({"loras": "rain.pt"}, "segments[1].loras: found text ('rain.pt'), expected a list of up to 10 LoRAs"),
+        ({"loras": [{"file": "rain.pt"}] * 11}, "segments[1].loras: has 11 LoRAs, expected a list of up to 10 LoRAs"),
+        ({"loras": ["rain.pt"]}, "segments[1].loras[1]: found text ('rain.pt'), expected a mapping"),
+        (
+            {"loras": [{"strength": 1}]},
+            "segments[1].loras[1].file: is missing, expected the name of a file in models/loras",
+        ),
+        (
+            {"loras": [{"file": "rain.png"}]},
+            "segments[1].loras[1].file: 'rain.png' does not end in .safetensors, .sft,",
+        ),
+        ({"loras": [{"file": "../a.pt"}]}, "segments[1].loras[1].file: '../a.pt' is outside models/loras"),
+        (
+            {"loras": [{"file": "a.pt"}, {"file": "b.pt", "strength": 12}]},
+            "segments[1].loras[2].strength: found 12, expected a number from -10 to 10",
+        ),
+        ({"loras": [{"file": "a.pt", "strength": "much"}]}, "segments[1].loras[1].strength: found text ('much')"),
+        ({"loras": [{"file": "a.pt", "weight": 1}]}, "segments[1].loras[1].weight: unknown key"),
+        ({"loras": [{"path": "a.pt", "file": "a.pt"}]}, "segments[1].loras[1].path: unknown key"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(segment: dict[str, Any], problem: str) -> None:
+    (found,) = problems([{"prompt": "x", **segment}])
+    assert found.startswith(problem)

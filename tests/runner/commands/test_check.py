@@ -229,3 +229,21 @@ def test_a_workflow_that_cannot_be_read_starts_no_server(call: Call, starts: Ser
 def test_the_editor_s_format_needs_a_server(call: Call, starts: ServerStarts) -> None:
     assert call("convert", "editor.json")[0] == 3
     assert len(starts) == 1
+
+
+def test_the_workflows_that_segments_bring_are_listed_and_what_is_wrong_with_them_is_told(
+    call: Call, starts: ServerStarts, tmp_path: Path
+) -> None:
+    story = small_story("Tiny", segments=3)
+    story["segments"][1]["workflow"] = story["segments"][2]["workflow"] = "rain.json"
+    (tmp_path / "story.json").write_text(json.dumps(story))
+    status, out, _ = call("check", "story.json", "--workflow", "film.json")
+    assert status == 2
+    assert "segments[2].workflow: there is no workflow 'rain.json'" in out
+    assert starts == []
+    (tmp_path / "rain.json").write_text(json.dumps(segment_graph("")))
+    status, out, _ = call("check", "story.json", "--workflow", "film.json", "--references", "none")
+    assert status == 3
+    assert [line for line in out.splitlines() if line.startswith("Reads")] == [
+        f"Reads    {tmp_path / name}" for name in ("story.json", "film.json", "rain.json")
+    ]

@@ -165,3 +165,18 @@ def test_options_that_do_not_fit(
 ) -> None:
     assert call(*options) == 2
     assert message in capsys.readouterr().err
+
+
+def test_each_segment_is_written_for_the_model_of_its_own_workflow(
+    call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segments = [STORY["segments"][0], {**STORY["segments"][1], "workflow": "other.json"}]
+    Path("story.json").write_text(json.dumps({**STORY, "segments": segments}))
+    Path("other.json").write_text(json.dumps(image_graph()))
+    assert call("--json", "--bind", "seed=keep", graph=wan()) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["model"]["name"] == "wan-t2v"
+    assert "model" not in said["segments"][0]
+    assert said["segments"][1]["model"]["name"] != "wan-t2v"
+    assert call("--segments", "2", graph=wan()) == 0
+    assert "Wan text to video" not in capsys.readouterr().out

@@ -211,3 +211,17 @@ def test_failed_segments_are_named_with_status_1(
     said = capsys.readouterr().err
     assert "Segment 2 failed: node 3 (KSampler): oh" in said
     assert "1 segments rendered, 0 kept, 1 failed" in said
+
+
+def test_the_workflows_that_segments_name_are_read_before_anything_starts(
+    ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = small_story("My Film", segments=3)
+    story["segments"][1]["workflow"] = "rain.json"
+    (tmp_path / "story.json").write_text(json.dumps(story))
+    assert main(["run", "story.json", "--workflow", "workflow.json"]) == 2
+    assert "segments[2].workflow: there is no workflow 'rain.json'" in capsys.readouterr().err
+    (tmp_path / "rain.json").write_text(json.dumps(segment_graph("")))
+    request = ask("story.json")
+    assert {number: workflow.path.name for number, workflow in request.own.items()} == {2: "rain.json"}
+    assert [(use.numbers, use.is_own) for use in request.uses] == [((1, 3), False), ((2,), True)]

@@ -21,9 +21,10 @@ from runner.state.journal import Journal
 from runner.workflows.workflow import Workflow
 from tests.runner.property.child import POWER_CUT, CrashPoint, RunEnded, ServerClocks, Surroundings, run_in_child
 from tests.runner.rendering.takes.scripted_run import make_score
+from tests.support.graphs.loras import with_loras
 from tests.support.servers.fake_server import FakeServer
 from tests.support.servers.model.chronicle import Chronicle
-from tests.support.servers.model.graphs import CHECKPOINT, IMPOSSIBLE
+from tests.support.servers.model.graphs import CHECKPOINT, FOG, IMPOSSIBLE, LORA
 from tests.support.servers.model.prompt_faults import PROMPT_FAULTS
 from tests.support.servers.model.server import ModelServer
 from tests.support.servers.model.tiny_segments import read_content, render_clip
@@ -105,6 +106,9 @@ class World:
         #: Instead of `graph`.
         self.workflow: Workflow | None = None
         self.adopt = False
+        #: What some segments have of their own: fields of the story, and workflows.
+        self.fields: dict[int, dict[str, Any]] = {}
+        self.own: dict[int, Workflow] = {}
         self.runs: list[RunRecord] = []
         #: Segments whose file was lost: number, and how many prompts had been submitted by then.
         self.losses: list[tuple[int, int]] = []
@@ -129,6 +133,7 @@ class World:
                     "prompt": self.prompts[number - 1],
                     "seed": self.seed_of(number),
                     **({"continues": True} if number in self.continues else {}),
+                    **self.fields.get(number, {}),
                 }
                 for number in self.numbers
             ],
@@ -151,6 +156,16 @@ class World:
             inputs = {"images": ["3", 0], "segment": ["2", 0], "when_below": self.when_below}
             graph["5"] = {"class_type": "VideoGenContinuity", "inputs": inputs}
         return graph
+
+    def render_with_fog(self, *numbers: int, density: float = 0.5) -> None:
+        """Give some segments another workflow, in which a node fogs their frames."""
+        graph = self.graph
+        graph["7"] = {"class_type": FOG, "inputs": {"images": ["3", 0], "density": density}}
+        graph["4"]["inputs"]["images"] = ["7", 0]
+        workflow = Workflow(Path("fog.json"), None, graph)
+        for number in numbers:
+            self.own[number] = workflow
+            self.fields.setdefault(number, {})["workflow"] = "fog.json"
 
     def _score(self, number: int, seed: int) -> dict[str, Any]:
         assert self.shortfalls is not None
@@ -290,6 +305,7 @@ class World:
             patience=PATIENCE,
             film=film,
             adopt=self.adopt,
+            own=self.own,
         )
 
     # ------------------------------------------------------------------ what is left
@@ -352,6 +368,13 @@ def describe_nodes(object_info: dict[str, Any]) -> dict[str, Any]:
         "output_name": ["images"],
         "output_node": False,
     }
+    schemas[FOG] = {
+        "input": {"required": {"images": ["IMAGE", {}], "density": ["FLOAT", {"min": 0.0, "max": 1.0}]}},
+        "output": ["IMAGE"],
+        "output_name": ["images"],
+        "output_node": False,
+    }
+    schemas[LORA] = with_loras({})[LORA]
     schemas["VideoGenContinuity"] = {
         "input": {
             "required": {"images": ["IMAGE", {}], "segment": ["SEGMENT", {}]},

@@ -23,7 +23,7 @@ def prompts(name: str) -> ModelPrompts:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    write_prompts(tmp_path, STORY, prompts("ltx-2.5"))
+    write_prompts(tmp_path, STORY, dict.fromkeys((1, 2), prompts("ltx-2.5")))
     found = read_prompts(tmp_path)
     assert list(found) == [1, 2]
     assert found[1]["prompt"] == "A field, wide."
@@ -32,9 +32,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_prompts_of_an_earlier_workflow_are_removed(tmp_path: Path) -> None:
-    write_prompts(tmp_path, STORY, prompts("wan-t2v"))
-    write_prompts(tmp_path, STORY, None)
-    write_prompts(tmp_path, STORY, None)
+    write_prompts(tmp_path, STORY, dict.fromkeys((1, 2), prompts("wan-t2v")))
+    write_prompts(tmp_path, STORY, {})
+    write_prompts(tmp_path, STORY, {})
     assert not (tmp_path / PROMPTS_FILE).exists()
     assert read_prompts(tmp_path) == {}
 
@@ -62,7 +62,7 @@ def test_the_report_has_what_the_model_read_and_what_was_cut(run: Run) -> None:
     run.add_segment(2)
     profile = next(one for one in shipped_profiles() if one.name == "sdxl")
     story = parse_story({"style": {"negative": "text"}, "segments": [{"prompt": "x"}, {"prompt": "word <b> " * 100}]})
-    write_prompts(run.path, story, ModelPrompts(story, profile))
+    write_prompts(run.path, story, {one.number: ModelPrompts(story, profile) for one in story.segments})
     segment = report_directory(run.path)["segments"][1]
     assert segment["prompt"].startswith("word <b> word")
     assert segment["negative"] == "text"

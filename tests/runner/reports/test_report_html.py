@@ -225,3 +225,19 @@ def test_headings_have_no_gaps_and_images_have_descriptions(run: Run) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text.replace(" ", "\u00a0")
+
+
+def test_a_segment_shows_the_workflow_and_the_loras_that_are_its_own(tmp_path: Path) -> None:
+    story = small_story("Film", segments=2)
+    loras = [{"file": "rain.safetensors", "strength": 0.6}, {"file": f"{EVIL}.pt".replace("/", ""), "model": "High"}]
+    story["segments"][1] |= {"workflow": "rain.json", "loras": loras}
+    run = Run(tmp_path / "run", story)
+    submit(run.journal, 1)
+    finish(run.journal, 1)
+    submit(run.journal, 2)
+    page = Page(run.write())
+    run.journal.close()
+    assert page.words.count("Workflow rain.json") == 1
+    assert page.words.count("LoRA rain.safetensors, strength 0.6") == 1
+    assert "strength 1, for high" in page.words
+    assert page.all("script") == []

@@ -10,7 +10,7 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.session import Session
-from runner.run.server_connections import require_pack
+from runner.run.server_connections import require_pack, require_pack_for_any
 from runner.workflows.workflow import Workflow
 
 OURS = Workflow(Path("w.json"), None, {"1": {"class_type": "VideoGenStory", "inputs": {}}})
@@ -47,3 +47,14 @@ def test_a_server_without_the_pack_is_told_how_to_get_it() -> None:
 
 def test_a_workflow_of_core_nodes_needs_no_pack() -> None:
     require_pack(session("0.3.75", "EmptyImage"), CORE)
+
+
+def test_a_server_without_the_pack_is_taken_for_workflows_that_do_not_use_it() -> None:
+    without = session("0.33.0", "EmptyImage")
+    require_pack_for_any(without, [OURS, CORE])
+    with pytest.raises(VideoGenError) as raised:
+        require_pack_for_any(without, [OURS, OURS])
+    assert raised.value.code == "server-lacks-pack"
+    with pytest.raises(VideoGenError) as raised:
+        require_pack_for_any(session("0.3.1", "EmptyImage"), [CORE])
+    assert raised.value.code == "server-too-old"

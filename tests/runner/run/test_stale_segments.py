@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from custom_nodes.videogen.media.probe import hash_file
 from custom_nodes.videogen.media.story_file import LoadedStory
 from runner.rendering.film import find_stale, update_film
 from runner.rendering.jobs import ConvertedWorkflow, JobMaker, WorkflowChoices
+from runner.rendering.per_segment.job_makers import JobMakers
 from runner.rendering.run_log import RunLog
 from runner.run.pending_segments import find_pending
 from runner.run.request import RunRequest
@@ -57,9 +59,11 @@ def render_all(directory: RunDirectory, data: dict[str, Any], numbers: tuple[int
         finish(directory.journal, number, maker.key(number, begins_from), **result)
 
 
-def survey(data: dict[str, Any], directory: RunDirectory) -> dict[int, str]:
+def survey(data: dict[str, Any], directory: RunDirectory, unknown: Collection[int] = ()) -> dict[int, str]:
     """What is older than this story."""
-    return find_stale_keys(parse_story(copy.deepcopy(data)), directory.journal, make_maker(data))
+    story, maker = parse_story(copy.deepcopy(data)), make_maker(data)
+    makers = JobMakers(story, {segment.number: maker for segment in story.segments if segment.number not in unknown})
+    return find_stale_keys(story, directory.journal, makers)
 
 
 @pytest.fixture

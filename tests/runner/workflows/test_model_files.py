@@ -18,6 +18,7 @@ from runner.workflows.model_files import (
     HashedModels,
     find_differences,
     find_places,
+    hash_on_any,
     hash_on_server,
     hash_on_this_machine,
 )
@@ -144,3 +145,23 @@ def test_a_file_that_another_server_has_otherwise_is_named() -> None:
     )
     assert len(sentences) == 1
     assert sentences[0].startswith("sub/m.safetensors is not the same file on http://b")
+
+
+def test_a_file_that_only_another_server_has_is_hashed_there() -> None:
+    first = {"m.safetensors": "ab", "silent.pt": None}
+    second = {"m.safetensors": "cd", "rain.pt": "ef", "silent.pt": "12"}
+    find = hash_on_any([lambda folder, name: first.get(name, ""), lambda folder, name: second.get(name, "")], "loras")
+    assert find("checkpoints", "m.safetensors") == "ab", "the first server comes first"
+    assert find("loras", "rain.pt") == "ef"
+    assert find("loras", "silent.pt") == "12", "a pack that cannot tell is no answer"
+    assert find("loras", "gone.pt") == ""
+    assert find("embeddings", "rain.pt") == "", "of other folders the first server tells"
+    alone = hash_on_any([lambda folder, name: first.get(name, "")], "loras")
+    assert alone("loras", "silent.pt") is None
+
+
+def test_workflows_of_a_run_share_the_record_of_hashes() -> None:
+    models = HashedModels(lambda folder, name: "ab", {})
+    other = models.asked_by(lambda folder, name: "cd")
+    assert (models("vae", "a.pt"), other("vae", "b.pt")) == ("ab", "cd")
+    assert models.found == {"vae/a.pt": "ab", "vae/b.pt": "cd"}

@@ -11,7 +11,14 @@ import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.graph import is_link, nodes_of
-from runner.workflows.workflow import Workflow, convert_workflow, describe_conversion, load_conversion, load_workflow
+from runner.workflows.workflow import (
+    OTHERS,
+    Workflow,
+    convert_workflow,
+    describe_conversion,
+    load_conversion,
+    load_workflow,
+)
 from tests.support.graphs.plain import editor_workflow, image_graph
 from tests.support.stories import segment_graph
 
@@ -208,3 +215,19 @@ def test_nodes_are_found_by_their_class() -> None:
 )
 def test_a_link_is_a_node_s_id_and_an_output(value: Any, link: bool) -> None:
     assert is_link(value) is link
+
+
+def test_the_conversions_of_all_workflows_of_a_run_are_found(tmp_path: Path, object_info: dict[str, Any]) -> None:
+    film = Workflow(Path("film.json"), None, image_graph())
+    rain = Workflow(Path("rain.json"), None, image_graph() | {"9": {"class_type": "SaveVideo", "inputs": {}}})
+    first, second = (
+        describe_conversion(one, "0.33.0", one.api or {}, object_info, added=["EmptyImage"]) for one in (film, rain)
+    )
+    (tmp_path / "graph.json").write_text(json.dumps({**first, OTHERS: [second]}))
+    for one in (film, rain):
+        found = load_conversion(tmp_path, one)
+        assert found is not None
+        assert found.graph == one.api
+        assert "EmptyImage" in found.object_info
+    (tmp_path / "graph.json").write_text(json.dumps({**first, OTHERS: 7}))
+    assert load_conversion(tmp_path, rain) is None

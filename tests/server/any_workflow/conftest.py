@@ -25,7 +25,7 @@ MODELS = {
     "umt5_xxl_fp16.safetensors": "text",
     "clip_vision_h.safetensors": "vision",
 }
-LORAS = ("Wan21_CausVid_14B_T2V_lora_rank32.safetensors",)
+LORAS = ("Wan21_CausVid_14B_T2V_lora_rank32.safetensors", "rain.safetensors")
 #: The pictures that the templates begin from; what they show as a reference is replaced by the story's.
 PICTURES = (
     "image_to_video_wan_start_image.png",

@@ -242,12 +242,12 @@ def write_model(models: Path, kind: str, name: str) -> None:
 
 
 def write_lora(models: Path, name: str) -> None:
-    """Write a LoRA that changes the first block a little."""
+    """Write a LoRA that changes the first block a little, and what the model makes of it visibly."""
     generator = torch.Generator().manual_seed(1)
-    key = "diffusion_model.blocks.0.self_attn.q.lora_{}.weight"
-    weights = {
-        key.format("down"): torch.randn(4, WIDTH, generator=generator) * 0.02,
-        key.format("up"): torch.randn(WIDTH, 4, generator=generator) * 0.02,
-    }
+    weights = {}
+    for layer, outputs, deviation in (("blocks.0.self_attn.q", WIDTH, 0.02), ("head.head", 16 * 4, 0.2)):
+        key = f"diffusion_model.{layer}.lora_{{}}.weight"
+        weights[key.format("down")] = torch.randn(4, WIDTH, generator=generator) * deviation
+        weights[key.format("up")] = torch.randn(outputs, 4, generator=generator) * deviation
     (models / "loras").mkdir(parents=True, exist_ok=True)
     save_file(weights, models / "loras" / name)

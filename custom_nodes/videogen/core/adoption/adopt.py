@@ -100,7 +100,9 @@ def adopt(
             "Run it as it is.",
         )
     story = wishes.story[0] if wishes.story else parse_story([{"prompt": "any"}])
-    model = read_model_workflow(graph, object_info, story, profiles, wishes.named, wishes.kept, wishes.output_node)
+    model = read_model_workflow(
+        graph, object_info, story, story.segments, profiles, wishes.named, wishes.kept, wishes.output_node
+    )
     if not any(model.places.get(role) for role in WRITTEN):
         raise VideoGenError(
             "workflow-invalid",

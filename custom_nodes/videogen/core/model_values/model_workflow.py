@@ -14,7 +14,7 @@ from ..model_profiles.recognition import recognize
 from ..roles.finder import find_roles
 from ..roles.reader import GraphReader
 from ..roles.table import Place, Role, RoleTable
-from ..story.model import Story
+from ..story.model import Segment, Story
 from .values import ModelValues
 
 #: Roles that segments write texts and numbers into.
@@ -87,6 +87,7 @@ def read_model_workflow(
     graph: Graph,
     object_info: Mapping[str, Any],
     story: Story,
+    segments: Sequence[Segment],
     profiles: Sequence[Profile],
     named: Sequence[NamedInput] = (),
     kept: Collection[str] = (),
@@ -97,6 +98,7 @@ def read_model_workflow(
 
     Args:
         object_info: schemas of the server's nodes.
+        segments: those of the story that the graph renders.
         profiles: what is known of models; those of the user first.
         named: inputs whose role somebody has named.
         kept: names of roles that stay as the workflow has them.
@@ -110,7 +112,7 @@ def read_model_workflow(
     reader = GraphReader(graph, object_info)
     places = _settle(table, reader, named, kept, decided)
     own = {*(one.role for one in named), *kept}
-    _require_clear(table, story, own | ({role.value for role in WRITTEN} if decided else set()))
+    _require_clear(table, story, segments, own | ({role.value for role in WRITTEN} if decided else set()))
     found = recognize(graph, object_info, profiles, reader.upstream(table.output) or None)
     if decided is not None:
         found = Recognized(decided.profile, "", decided.how) if decided.profile else None
@@ -159,11 +161,11 @@ def _places_of(reader: GraphReader, named: Sequence[NamedInput]) -> dict[Role, t
     return places
 
 
-def _require_clear(table: RoleTable, story: Story, settled: set[str]) -> None:
+def _require_clear(table: RoleTable, story: Story, segments: Sequence[Segment], settled: set[str]) -> None:
     wanted = {*WRITTEN}
-    if not _has_negative(story):
+    if not story.style.negative and not any(segment.negative for segment in segments):
         wanted.discard(Role.NEGATIVE)
-    if any(segment.continues for segment in story.segments):
+    if any(segment.continues for segment in segments):
         wanted.add(Role.FIRST_FRAME)
     problems: list[str] = []
     for role, candidates in table.ambiguous.items():
@@ -188,7 +190,3 @@ def _shorten(value: Any) -> str:
         return ""
     text = " ".join(str(value).split())
     return f"“{text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + '…'}”"
-
-
-def _has_negative(story: Story) -> bool:
-    return any(segment.negative for segment in story.segments) or bool(story.style.negative)

@@ -11,6 +11,9 @@ PICTURE_SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", "
 MASK_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
 MASTER_PROMPT_SUFFIXES = (".md", ".txt")
 SEGMENTS_SUFFIXES = (".json", ".yaml", ".yml")
+WORKFLOW_SUFFIXES = (".json",)
+#: What ComfyUI loads from ``models/loras``.
+LORA_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin")
 MAX_NAME = 255
 
 

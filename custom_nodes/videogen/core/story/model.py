@@ -99,6 +99,21 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """A LoRA that a segment is rendered with.
+
+    Attributes:
+        file: its name in a server's ``models/loras``.
+        strength: −10 to 10; 0 changes nothing.
+        model: part of the name of the model file that it is for, in lower case; "" for all models of the workflow.
+    """
+
+    file: str
+    strength: float = 1.0
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class Segment:
     """One shot.
 
@@ -110,6 +125,8 @@ class Segment:
         continues: whether it begins with the last frame of the segment before it (chained video).
         narration: what the narrator says.
         dialogue: what the characters say, in this order.
+        workflow: name of the workflow that renders it; "" for that of the run.
+        loras: applied in this order.
     """
 
     number: int
@@ -126,6 +143,8 @@ class Segment:
     continues: bool = False
     narration: str = ""
     dialogue: tuple[Line, ...] = ()
+    workflow: str = ""
+    loras: tuple[Lora, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from .schema import (
 from .speech_parser import check_speakers, parse_dialogue, parse_language
 from .transition_parser import parse_transitions
 from .validation import Fields, Range, TooManyProblems, Validator, did_you_mean, found, whole_number
+from .workflow_parser import check_combinations, parse_loras, parse_workflow
 
 ReadFile = Callable[[str], str]
 
@@ -112,6 +113,7 @@ class _StoryParser:
         locations = parse_entities(check, fields, "locations", "location", count, len(characters) + len(objects))
         check_one_location(check, locations)
         check_speakers(check, segments, characters)
+        check_combinations(check, segments)
         self.warnings += find_shared_names([*characters, *objects, *locations])
         self._check_composed(count, style, (*characters, *objects, *locations))
         return Story(
@@ -269,6 +271,8 @@ class _StoryParser:
                 continues=self._continues(fields, number),
                 narration=fields.text("narration", longest=2000),
                 dialogue=parse_dialogue(check, fields.get("dialogue", []), f"{where}.dialogue"),
+                workflow=parse_workflow(fields),
+                loras=parse_loras(check, fields.get("loras", []), f"{where}.loras"),
             ),
             timespan,
         )

@@ -35,8 +35,11 @@ SEGMENT_KEYS = (
     "continues",
     "narration",
     "dialogue",
+    "workflow",
+    "loras",
 )
 LINE_KEYS = ("character", "line")
+LORA_KEYS = ("file", "strength", "model")
 TRANSITION_KEYS = ("after", "type", "seconds")
 AUDIO_KEYS = ("music", "narration", "language")
 REGIONS = ("left", "centre", "center", "right")
@@ -51,6 +54,12 @@ MIN_SIDE, MAX_SIDE = 16, 8192
 MAX_PROMPT = 20_000
 #: Lines of dialogue in one segment.
 MAX_LINES = 50
+#: LoRAs of one segment, and how strong each may be, in either direction.
+MAX_LORAS, MAX_LORA_STRENGTH = 10, 10
+#: Different workflows of segments: each is read, converted and checked against every server.
+MAX_WORKFLOWS = 50
+#: Different combinations of a workflow and LoRAs: each is checked against every server.
+MAX_COMBINATIONS = 500
 #: Characters of all prompts of a film together, with what its segments share: 1,000 segments with 200,000 each.
 MAX_COMPOSED = 200_000_000
 #: A master prompt is a whole document.

@@ -22,6 +22,7 @@ from runner.comfyui.servers import Server, require_nothing
 from runner.rendering.collect import Fetched, VerifiedFile
 from runner.rendering.jobs import JobMaker
 from runner.rendering.renderer import Renderer
+from runner.rendering.scheduler import Lacks, lack_nothing
 from runner.rendering.worker import RenderSettings
 from runner.state.progress import LineDisplay
 from runner.state.run_directory import RunDirectory
@@ -166,13 +167,21 @@ class Run:
         self.failed: dict[int, VideoGenError] = {}
         self.error: VideoGenError | None = None
 
-    def render(self, *servers: ScriptedServer, retries: int = 2, numbers: Sequence[int] = ()) -> Run:
+    def render(
+        self,
+        *servers: ScriptedServer,
+        retries: int = 2,
+        numbers: Sequence[int] = (),
+        lacks: Lacks = lack_nothing,
+    ) -> Run:
         """Render everything that is not done, or these segments; it must come to an end."""
         with RunDirectory(self.folder, self.maker.story.title) as directory:
             record = {"format": 1, "run_id": directory.run_id, "title": self.maker.story.title, "story": {}}
             directory.write_json("run.json", record)
-            settings = RenderSettings(QUALITIES["draft"], retries=retries)
-            renderer = Renderer(cast("list[Server]", servers), self.maker, directory, LineDisplay(), settings)
+            settings = RenderSettings(QUALITIES["draft"], retries=retries, one_graph=lacks is lack_nothing)
+            renderer = Renderer(
+                cast("list[Server]", servers), self.maker, directory, LineDisplay(), settings, lacks=lacks
+            )
             states = directory.journal.segments
             every = [segment.number for segment in self.maker.story.segments]
             todo = numbers or [number for number in every if number not in states or states[number].state != "done"]

@@ -16,6 +16,9 @@ CHECKPOINT = "dream.safetensors"
 #: The prompt of a segment that no server can render.
 IMPOSSIBLE = "the impossible"
 
+#: A node that only some servers have, and that for LoRAs.
+FOG, LORA = "TestFog", "LoraLoaderModelOnly"
+
 Graph = dict[str, dict[str, Any]]
 
 
@@ -37,7 +40,17 @@ def read_graph(graph: Graph, inputs: Mapping[str, bytes]) -> dict[str, Any]:
         "size": story["size"],
         # The runner names the image after the file whose last frame it is.
         "begins from": first if first in inputs else "",
+        **({"look": look} if (look := _read_look(graph)) else {}),
     }
+
+
+def _read_look(graph: Graph) -> list[list[Any]]:
+    """What else changes the frames: nodes of a segment's own workflow, and its LoRAs."""
+    return [
+        [node["class_type"], *(value for value in node["inputs"].values() if not isinstance(value, list))]
+        for _, node in sorted(graph.items())
+        if node["class_type"] in (FOG, LORA)
+    ]
 
 
 def render_graph(graph: Graph, content: Mapping[str, Any]) -> tuple[str, bytes, dict[str, Any]]:

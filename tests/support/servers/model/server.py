@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.servers.fake_server import HANG_UP, STATS, Answer, FakeServer, Request
 from tests.support.servers.model.chronicle import Chronicle
-from tests.support.servers.model.graphs import CHECKPOINT, name_content, read_graph
+from tests.support.servers.model.graphs import CHECKPOINT, LORA, name_content, read_graph
 from tests.support.servers.model.prompts import Prompt, PromptRunner
 
 
@@ -24,6 +24,8 @@ class ModelServer(PromptRunner):
 
     Attributes:
         has_model: it has that checkpoint.
+        lacking: classes of nodes that it does not have.
+        loras: names of the files in its folder.
         unreachable: how many requests it does not answer before it is there again.
         has_jobs: it has the jobs API.
         hot: how many readings of its card's temperature are above its guard's limit, before it has cooled down.
@@ -41,6 +43,8 @@ class ModelServer(PromptRunner):
         super().__init__(name, front, chronicle, tick, score)
         self._object_info = object_info
         self.has_model = True
+        self.lacking: set[str] = set()
+        self.loras: list[str] = []
         self.has_jobs = False
         self.unreachable: float = 0
         self.hot = 0
@@ -153,7 +157,9 @@ class ModelServer(PromptRunner):
     def _schemas(self) -> dict[str, Any]:
         schemas = copy.deepcopy(self._object_info)
         schemas["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0] = [CHECKPOINT] if self.has_model else []
-        return schemas
+        if LORA in schemas:
+            schemas[LORA]["input"]["required"]["lora_name"][0] = list(self.loras)
+        return {kind: schema for kind, schema in schemas.items() if kind not in self.lacking}
 
     def _show_queue(self, request: Request) -> Any:
         def line(prompt: Prompt) -> list[Any]:
@@ -230,6 +236,9 @@ class ModelServer(PromptRunner):
             error = {"message": "Value not in list", "details": f"ckpt_name: '{CHECKPOINT}' not in []"}
             node = {"errors": [error], "class_type": "CheckpointLoaderSimple", "dependent_outputs": ["4"]}
             return Answer(400, {"error": {"message": "Prompt outputs failed validation"}, "node_errors": {"6": node}})
+        if refusal := self._refuse_nodes(graph):
+            self.say(f"refuses {name_content(content)}: it lacks a node or a LoRA")
+            return refusal
         take = str(graph["4"]["inputs"].get("take", ""))
         execution = self.chronicle.submitted(self.name, prompt_id, content, take)
         prompt = Prompt(prompt_id, graph, body.get("client_id", ""), execution)
@@ -241,6 +250,23 @@ class ModelServer(PromptRunner):
             self.trouble.append(prompt.fault.name)
             return HANG_UP
         return {"prompt_id": prompt_id, "number": 1, "node_errors": {}}
+
+    def _refuse_nodes(self, graph: dict[str, Any]) -> Answer | None:
+        for node_id, node in graph.items():
+            kind = node["class_type"]
+            if kind in self.lacking:
+                error = {
+                    "type": "missing_node_type",
+                    "message": f"Node '{kind}' not found.",
+                    "details": f"Node ID '#{node_id}'",
+                }
+                return Answer(400, {"error": error, "node_errors": {}})
+            name = node["inputs"].get("lora_name", "")
+            if kind == LORA and name not in self.loras:
+                errors = [{"message": "Value not in list", "details": f"lora_name: {name!r} not in {self.loras}"}]
+                wrong = {node_id: {"errors": errors, "class_type": kind, "dependent_outputs": ["4"]}}
+                return Answer(400, {"error": {"message": "Prompt outputs failed validation"}, "node_errors": wrong})
+        return None
 
     def _delete(self, request: Request) -> Any:
         self._remove(request.json()["delete"])

@@ -40,7 +40,7 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("scene_id", "scene_number", "scene_num", "segment", "segment_id", "number", "index", "idx"), ("id",)
     ),
-    **dict.fromkeys(("name", "film", "story_name", "project"), ("title", "label")),
+    **dict.fromkeys(("name", "film", "story_name", "project"), ("title", "label", "file")),
     **dict.fromkeys(("resolution", "width", "height", "aspect_ratio", "dimensions"), ("size",)),
     **dict.fromkeys(("frame_rate", "framerate", "frames_per_second", "rate"), ("fps",)),
     **dict.fromkeys(("num_frames", "frame_count", "frame_num"), ("frames",)),
@@ -53,6 +53,8 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "music": ("audio.music",),
     **dict.fromkeys(("narration", "voiceover", "voice_over", "narrator"), ("narration", "audio.narration")),
     **dict.fromkeys(("dialog", "dialogs", "dialogues", "lines", "speech", "spoken"), ("dialogue",)),
+    **dict.fromkeys(("lora_name", "filename", "file_name", "path"), ("file",)),
+    **dict.fromkeys(("weight", "scale", "lora_scale", "strength_model"), ("strength",)),
     **dict.fromkeys(("continue", "continue_from", "from_previous"), ("continues",)),
 }
 
