@@ -1,4 +1,4 @@
-"""What the soak test renders and does to outputs, and how it compares them: a second saver, a linked disk, files that get lost."""
+"""What the soak test renders and does to outputs, and how it compares them: a second saver, a linked disk, lost files."""
 
 from __future__ import annotations
 
