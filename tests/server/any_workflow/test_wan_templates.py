@@ -49,6 +49,13 @@ SIZE_NODES = {
 
 
 def run(server: ComfyServer, folder: Path, template: str, story: dict[str, Any], *options: object) -> Ended:
+    return run_workflow(server, folder, template, find_template_files()[template], story, *options)
+
+
+def run_workflow(
+    server: ComfyServer, folder: Path, template: str, workflow: Path, story: dict[str, Any], *options: object
+) -> Ended:
+    """Run a file that was made of a template, in small."""
     node = SIZE_NODES[template]
     settings = [*SMALL[template], f"{node}.width=64", f"{node}.height=32"]
     Image.new("RGB", (64, 96), "blue").save(folder / "ben.png")
@@ -56,7 +63,7 @@ def run(server: ComfyServer, folder: Path, template: str, story: dict[str, Any],
         "run",
         write_json(folder / "story.json", story),
         "--workflow",
-        find_template_files()[template],
+        workflow,
         "--server",
         server.url,
         "--out",
@@ -150,3 +157,21 @@ def test_a_check_does_not_ask_for_what_segments_replace(wan_server: ComfyServer,
     ended = videogen("check", story, *where)
     assert ended.status == 2, "this server has no models for it"
     assert "missing reference pictures are drawn first, with character_references.json: ben" in ended.out
+
+
+def test_an_adopted_template_renders_nothing_that_the_bound_one_has(wan_server: ComfyServer, tmp_path: Path) -> None:
+    """`videogen adopt`, and a run of its file without --bind: the same keys, and the same frames where it renders anew."""
+    template = "text_to_video_wan"
+    adopted = tmp_path / "adopted.json"
+    ended = videogen("adopt", find_template_files()[template], "-o", adopted, "--server", wan_server.url)
+    assert ended.status == 0, ended.err
+    assert run(wan_server, tmp_path, template, STORY, "--segments", "1,2", "--no-film").status == 0
+    again = run_workflow(wan_server, tmp_path, template, adopted, STORY, "--no-film")
+    assert again.status == 0, again.err
+    assert segments_with(tmp_path / "run", "segment-done") == [1, 2, 3]
+    assert [event["todo"] for event in read_journal(tmp_path / "run") if event["event"] == "run-started"] == [
+        [1, 2],
+        [3],
+    ]
+    for graph in submitted(wan_server, tmp_path):
+        assert not [node for node in graph.values() if node["class_type"].startswith("VideoGen")]
