@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ require_comfy()
 from runner.bench.programs.frames import VARIANTS, format_tables, measure
 from runner.bench.programs.shipped_graphs import NAMES, TEMPLATES, UNETS, read_shipped
 from runner.comfyui.installation import PROJECT
+
+#: `VIDEOGEN_BENCH=full` times whole segments of all workflows.
+FULL = os.environ.get("VIDEOGEN_BENCH") == "full"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,11 @@ def ui_nodes(name: str) -> dict[str, list[Any]]:
     return {node["type"]: node["widgets_values"] for node in data["nodes"]}
 
 
-@pytest.mark.parametrize("workflow", ["sd15_frames", "sd21_frames", "sdxl_frames", "sdxl_turbo_frames"])
+#: SDXL's take half a minute each, and differ from SD 1.5's in numbers only.
+TIMED = ("sd15_frames", "sd21_frames", *(("sdxl_frames", "sdxl_turbo_frames") if FULL else ()))
+
+
+@pytest.mark.parametrize("workflow", TIMED)
 def test_whole_segments_with_our_nodes_without_them_and_with_diffusers(workflow: str) -> None:
     require_diffusers()
     result = measure("cpu", ("segments",), 1, (workflow,), tiny=True)
