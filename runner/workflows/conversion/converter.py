@@ -24,6 +24,8 @@ from .unknown_nodes import drop_unused
 
 _EXPORT = "Open it in the editor and export it with File → Export (API); that file works too."
 _SHOWN = 8
+#: Stands for an object among the values of widgets.
+_OBJECT = "videogen object "
 #: How the converter's warning of an unknown choice begins.
 _OF_CHOICES = "Dynamic-combo input"
 
@@ -59,11 +61,13 @@ def convert_ui(path: Path, ui: dict[str, Any], object_info: Mapping[str, Any]) -
     flat = flatten(root, object_info)
     notes += drop_unused(flat, object_info)
     unknown = list(_prepare(flat, object_info))
+    objects = _hide_objects(flat)
     schemas = adapt_schemas(object_info, {str(node.get("type")) for node in flat.ui["nodes"]} | set(ALIASES))
     graph, said = _read_widgets(path, flat.ui, schemas)
     names = {alias: kind for kind, alias in ALIASES.items()}
     for node in graph.values():
         node["class_type"] = names.get(node["class_type"], node["class_type"])
+    _show_objects(graph, objects)
     for (node_id, name), value in flat.values.items():
         if node_id in graph:
             # A list is a value here, not a link.
@@ -85,6 +89,34 @@ def _prepare(flat: FlatWorkflow, object_info: Mapping[str, Any]) -> Iterator[str
             node["properties"] = {name: value for name, value in properties.items() if name != ALIAS}
         if schema is not None:
             node["type"] = ALIASES.get(node["type"], node["type"])
+
+
+def _hide_objects(flat: FlatWorkflow) -> dict[str, dict[str, Any]]:
+    """Put a text in the place of each object among the values of widgets, such as a curve: the converter drops a node's values
+    where one of them is an object.
+
+    Returns:
+        Text → object.
+    """
+    objects: dict[str, dict[str, Any]] = {}
+    for node in flat.ui["nodes"]:
+        values = node.get("widgets_values")
+        if not isinstance(values, list):
+            continue
+        for place, value in enumerate(values):
+            if isinstance(value, dict):
+                name = f"{_OBJECT}{len(objects)}"
+                objects[name] = value
+                values = [*values[:place], name, *values[place + 1 :]]
+        node["widgets_values"] = values
+    return objects
+
+
+def _show_objects(graph: Graph, objects: Mapping[str, dict[str, Any]]) -> None:
+    for node in graph.values() if objects else ():
+        for name, value in node["inputs"].items():
+            if isinstance(value, str) and value in objects:
+                node["inputs"][name] = objects[value]
 
 
 def _read_widgets(path: Path, ui: dict[str, Any], object_info: dict[str, Any]) -> tuple[Graph, list[str]]:

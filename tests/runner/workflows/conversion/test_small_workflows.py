@@ -167,3 +167,29 @@ def test_without_a_list_the_user_is_told_that_inputs_get_nothing() -> None:
         "node 90 (Anything Everywhere) links inputs in the browser only, and the workflow has no list of these links; draw them"
         " in the editor"
     ]
+
+
+def test_an_object_among_the_values_costs_none_of_the_others() -> None:
+    """Older editors have saved the button for uploads as one; a curve is one."""
+    workflow = ui_of("load_image_elsewhere")
+    loaders = [node for node in workflow["nodes"] if node["type"] == "LoadImage"]
+    for loader in loaders:
+        loader["widgets_values"] = [loader["widgets_values"][0], {"name": "upload", "options": {"serialize": False}}]
+    graph, _ = convert(workflow)
+    assert executed(graph, INFO) == executed(SMALL["load_image_elsewhere"].graph, INFO)
+    assert loaders[0]["widgets_values"][1] == {"name": "upload", "options": {"serialize": False}}
+
+
+def test_a_value_that_is_an_object_is_sent() -> None:
+    info = {
+        "CurveEditor": {
+            "input": {"required": {"curve": ["CURVE", {"socketless": True}]}},
+            "input_order": {"required": ["curve"]},
+            "output": ["CURVE"],
+            "output_node": True,
+        }
+    }
+    curve = {"points": [[0, 0], [1, 1]], "interpolation": "linear"}
+    node = {"id": 1, "type": "CurveEditor", "mode": 0, "inputs": [], "outputs": [], "widgets_values": [curve]}
+    graph, _ = convert({"nodes": [node], "links": []}, info)
+    assert graph["1"]["inputs"] == {"curve": curve}
