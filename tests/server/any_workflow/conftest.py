@@ -19,13 +19,22 @@ MODELS = {
     "wan2.1_flf2v_720p_14B_fp16.safetensors": "flf2v",
     "wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors": "i2v 2.2",
     "wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors": "i2v 2.2",
+    "wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors": "t2v",
+    "wan2.2_t2v_low_noise_14B_fp8_scaled.safetensors": "t2v",
     "wan2.1_vace_14B_fp16.safetensors": "vace",
     "wan_2.1_vae.safetensors": "vae",
     "umt5_xxl_fp8_e4m3fn_scaled.safetensors": "text",
     "umt5_xxl_fp16.safetensors": "text",
     "clip_vision_h.safetensors": "vision",
 }
-LORAS = ("Wan21_CausVid_14B_T2V_lora_rank32.safetensors", "rain.safetensors")
+LORAS = (
+    "Wan21_CausVid_14B_T2V_lora_rank32.safetensors",
+    "rain.safetensors",
+    "wan2.2_i2v_lightx2v_4steps_lora_v1_high_noise.safetensors",
+    "wan2.2_i2v_lightx2v_4steps_lora_v1_low_noise.safetensors",
+    "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors",
+    "wan2.2_t2v_lightx2v_4steps_lora_v1.1_low_noise.safetensors",
+)
 #: The pictures that the templates begin from; what they show as a reference is replaced by the story's.
 PICTURES = (
     "image_to_video_wan_start_image.png",
@@ -33,6 +42,7 @@ PICTURES = (
     "wan2.1_flf2v_720_f16_end_image.png",
     "video_wan2_2_14B_flf2v_start_image.png",
     "video_wan2_2_14B_flf2v_end_image.png",
+    "video_wan2_2_14B_i2v_input_image.jpg",
 )
 
 

@@ -160,9 +160,11 @@ def lay_out_text_encoder() -> Layout:
     for name in ("wi_0", "wi_1"):
         layout.linear(f"encoder.block.0.layer.1.DenseReluDense.{name}", 8, TEXT_WIDTH, bias=False)
     layout.linear("encoder.block.0.layer.1.DenseReluDense.wo", TEXT_WIDTH, 8, bias=False)
-    # The only key that ComfyUI recognizes the encoder by.
-    layout.linear("encoder.block.23.layer.1.DenseReluDense.wi_1", 1, TEXT_WIDTH, bias=False)
     return layout
+
+
+#: The only key that ComfyUI recognizes the text encoder by, and its shape: 0.3.75 looks at the second number, 0.33 at the first.
+TEXT_SIGN = ("encoder.block.23.layer.1.DenseReluDense.wi_1.weight", (10240, TEXT_WIDTH))
 
 
 def lay_out_image_encoder() -> Layout:
@@ -237,6 +239,8 @@ def write_model(models: Path, kind: str, name: str) -> None:
     weights = draw_weights(lay_out(), name=name, dtype=torch.float16)
     if kind == "text":
         weights["spiece_model"] = make_tokenizer()
+        name_of_sign, shape = TEXT_SIGN
+        weights[name_of_sign] = torch.zeros(shape, dtype=torch.float16)
     (models / folder).mkdir(parents=True, exist_ok=True)
     save_file(weights, models / folder / name)
 
