@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
-from custom_nodes.videogen.core.graph import SEGMENT_NODE, STORY_NODE, Graph, nodes_of
+from custom_nodes.videogen.core.graph import FIT_NODE, SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from custom_nodes.videogen.core.roles.describe import find_unclear, summarize
 from custom_nodes.videogen.core.roles.finder import find_roles
 from custom_nodes.videogen.core.segment.references import reference_names
@@ -111,7 +111,8 @@ class _WorkflowCheck:
             problems += (
                 find_output_problems(graph, info) if chosen else _check_roles(graph, info, self.bindings, result)
             )
-            if self.loaded is not None and (not chosen or self.with_loras) and not problems:
+            bound = not chosen or self.with_loras or bool(nodes_of(graph, FIT_NODE))
+            if self.loaded is not None and bound and not problems:
                 maker = self._bind(self.loaded, ConvertedWorkflow(graph, info), result)
         found = [*self._check_graphs(graph, maker), *problems]
         lacking: list[Problem] = []

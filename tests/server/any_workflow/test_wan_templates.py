@@ -157,11 +157,17 @@ def test_a_picture_that_nobody_has_is_named_before_anything_is_rendered(
     assert segments_with(tmp_path / "run", "segment-submitted") == []
 
 
-def test_a_check_does_not_ask_for_what_segments_replace(wan_server: ComfyServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("adopted", [False, True], ids=["the template", "adopted"])
+def test_a_check_does_not_ask_for_what_segments_replace(wan_server: ComfyServer, tmp_path: Path, adopted: bool) -> None:
     """The template's own picture is not on the server."""
+    workflow = find_template_files()["video_wan_vace_14B_ref2v"]
+    if adopted:
+        adopting = videogen("adopt", workflow, "-o", tmp_path / "adopted.json", "--server", wan_server.url)
+        assert adopting.status == 0, adopting.err
+        workflow = tmp_path / "adopted.json"
     Image.new("RGB", (64, 96), "blue").save(tmp_path / "ben.png")
     story = write_json(tmp_path / "story.json", STORY)
-    where = ("--workflow", find_template_files()["video_wan_vace_14B_ref2v"], "--server", wan_server.url)
+    where = ("--workflow", workflow, "--server", wan_server.url)
     ended = videogen("check", story, *where)
     assert ended.status == 0, ended.out + ended.err
     assert "the model is Wan VACE" in ended.out + ended.err
