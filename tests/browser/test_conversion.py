@@ -65,8 +65,11 @@ _OF_PACKS = (
 #: Opens workflows one after the other, and returns the graph of each, or what the editor says instead.
 _PROMPTS = """async workflows => {
     const found = {};
+    // A list that comes from the server later.
+    const waits = () => app.graph.nodes.some(node => node.widgets?.some(widget => widget.value === 'Loading...'));
     for (const [name, workflow] of Object.entries(workflows)) {
         await app.loadGraphData(workflow);
+        for (let tries = 0; tries < 50 && waits(); tries++) await new Promise(done => setTimeout(done, 100));
         try {
             found[name] = (await app.graphToPrompt()).output;
         } catch (error) {
