@@ -15,12 +15,10 @@ from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.graph import FIT_NODE, SEGMENT_NODE, STORY_NODE, Graph, is_link, nodes_of
 from custom_nodes.videogen.core.model_profiles.model import Profile
 from custom_nodes.videogen.core.model_profiles.parser import parse_profiles
-from custom_nodes.videogen.core.model_values.fit import FITTED, UNKNOWN, Takes
+from custom_nodes.videogen.core.model_values.fit import OUTPUTS, UNKNOWN, Takes
 from custom_nodes.videogen.core.model_values.model_workflow import Decided, NamedInput
 from custom_nodes.videogen.core.roles.table import Role
 
-#: The node's outputs in their order.
-OUTPUTS = (Role.PROMPT, Role.NEGATIVE, *FITTED)
 #: What stands in an input that a segment decides until it does; the right type is enough.
 _EMPTY: dict[Role, Any] = {Role.PROMPT: "", Role.SEED: 0, Role.FRAMES: 1, Role.FPS: 1}
 
@@ -82,11 +80,11 @@ def resolve_fit(graph: Graph, profiles: Sequence[Profile]) -> AdoptedGraph | Non
                 node["inputs"][name] = former.get(role)
                 inputs.append(NamedInput(role.value, node_id, name))
     decided = Decided(tuple(inputs), *_find_profile(fit, profiles))
-    index, override = _remove_unused(graph, fit)
+    index, override = _remove_unused(graph)
     return AdoptedGraph(graph, decided, index, override)
 
 
-def _remove_unused(graph: Graph, fit: Mapping[str, Any]) -> tuple[int | None, str]:
+def _remove_unused(graph: Graph) -> tuple[int | None, str]:
     """Take away VideoGenSegment and VideoGenStory, where no other node reads them."""
     segments = nodes_of(graph, SEGMENT_NODE)
     if len(segments) != 1 or _is_read(graph, segments[0]):

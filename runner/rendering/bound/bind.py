@@ -11,7 +11,13 @@ from typing import Any
 
 from custom_nodes.videogen.core.graph import Graph
 from custom_nodes.videogen.core.model_profiles.model import Profile, Recognized
-from custom_nodes.videogen.core.model_values.model_workflow import WRITTEN, Decided, NamedInput, read_model_workflow
+from custom_nodes.videogen.core.model_values.model_workflow import (
+    WRITTEN,
+    Decided,
+    NamedInput,
+    describe_gaps,
+    read_model_workflow,
+)
 from custom_nodes.videogen.core.model_values.values import ModelValues
 from custom_nodes.videogen.core.roles.reader import grown_names
 from custom_nodes.videogen.core.roles.savers import find_savers
@@ -185,12 +191,9 @@ def _notes(
     takes_first_frame: bool,
 ) -> list[str]:
     notes = [*table.notes]
-    if found is None:
-        notes.append("no profile knows the model of this workflow: it gets what its nodes say that they take")
-    else:
+    if found is not None:
         notes.append(f"the model is {found.profile.title} ({found.how})")
-    if Role.PROMPT not in values.places:
-        notes.append("no prompt was found in the workflow: what a segment says is not rendered")
+    notes += describe_gaps(found, values.places)
     continuing = [segment.number for segment in segments if segment.continues]
     if continuing and not takes_first_frame:
         notes.append(

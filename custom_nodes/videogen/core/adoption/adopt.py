@@ -13,8 +13,8 @@ from ..errors import VideoGenError
 from ..graph import FIT_NODE, SEGMENT_NODE, STORY_NODE, Graph, nodes_of
 from ..model_profiles.model import Profile
 from ..model_values.choices import choose_aspect_ratio, choose_size
-from ..model_values.fit import FITTED, UNKNOWN, Takes
-from ..model_values.model_workflow import WRITTEN, ModelWorkflow, NamedInput, read_model_workflow
+from ..model_values.fit import FITTED, OUTPUTS, UNKNOWN, Takes
+from ..model_values.model_workflow import WRITTEN, ModelWorkflow, NamedInput, describe_gaps, read_model_workflow
 from ..model_values.values import read_choices_of
 from ..roles.table import IMAGE_ROLES, Place, Role
 from ..story.model import Story
@@ -23,7 +23,6 @@ from .editing import EditedWorkflow, Node
 from .first_story import write_first_story
 from .layout import Layout
 
-_OUTPUTS = (Role.PROMPT, Role.NEGATIVE, *FITTED)
 #: Types of the outputs; the numbers go into inputs of any type.
 _TYPES = {Role.PROMPT: "STRING", Role.NEGATIVE: "STRING"}
 _SEGMENT_OUTPUTS = (
@@ -141,7 +140,7 @@ def adopt_workflow(
             FIT_NODE,
             layout.fit,
             _fit_widgets(model, decided, profile_text),
-            [(role.value, _TYPES.get(role, "*")) for role in _OUTPUTS],
+            [(role.value, _TYPES.get(role, "*")) for role in OUTPUTS],
             [("story", "STORY"), ("segment", "SEGMENT")],
         )
     )
@@ -150,7 +149,7 @@ def adopt_workflow(
     edited.connect(segment, 0, fit, "segment")
     for role, place in decided:
         kind = str((model.values.read_spec(place) or ["*"])[0])
-        edited.connect_inside(fit, _OUTPUTS.index(role), place.node, place.input, kind, place.value)
+        edited.connect_inside(fit, OUTPUTS.index(role), place.node, place.input, kind, place.value)
     note = edited.add_node(_make_note(layout.note, decided, model))
     note.pop("inputs", None)
     data.setdefault("groups", []).append(layout.group(_next_group(data)))
@@ -263,10 +262,7 @@ def _next_group(data: Mapping[str, Any]) -> int:
 
 def _notes(model: ModelWorkflow, decided: list[tuple[Role, Place]]) -> Iterator[str]:
     yield from model.table.notes
-    if model.recognized is None:
-        yield "no profile knows the model of this workflow: it gets what its nodes say that they take"
-    if not any(role is Role.PROMPT for role, _ in decided):
-        yield "no prompt was found in the workflow: what a segment says is not rendered"
+    yield from describe_gaps(model.recognized, model.places)
     for role, candidates in model.table.ambiguous.items():
         if role not in model.exactly:
             inputs = ", ".join(f"{place.node}.{place.input}" for one in candidates for place in one.places)

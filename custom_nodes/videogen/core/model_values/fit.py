@@ -32,6 +32,9 @@ FITTED = (
     Role.ASPECT_RATIO,
     Role.RESOLUTION,
 )
+#: All outputs of the node.
+OUTPUTS = (Role.PROMPT, Role.NEGATIVE, *FITTED)
+_CHOICES = (Role.DURATION, Role.ASPECT_RATIO, Role.RESOLUTION)
 #: Of an input's spec, the value that it had before the story decided it.
 FORMER = "is"
 _KIND = "type"
@@ -160,6 +163,3 @@ def fit_segment(
     return FittedSegment(
         compile_prompt(story, plan.number, profile, given, plan.text), found, (length,) if length else ()
     )
-
-
-_CHOICES = (Role.DURATION, Role.ASPECT_RATIO, Role.RESOLUTION)

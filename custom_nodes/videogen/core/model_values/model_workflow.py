@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +134,14 @@ def read_model_workflow(
         chosen = {one.role for one in (*decided.inputs, *named)} - {*kept}
         written = tuple(role for role in WRITTEN if role.value in chosen)
     return ModelWorkflow(table, places, found, profile, values, exactly, written)
+
+
+def describe_gaps(recognized: Recognized | None, places: Mapping[Role, tuple[Place, ...]]) -> Iterator[str]:
+    """What is not known of a workflow, and what that means, in sentences."""
+    if recognized is None:
+        yield "no profile knows the model of this workflow: it gets what its nodes say that they take"
+    if Role.PROMPT not in places:
+        yield "no prompt was found in the workflow: what a segment says is not rendered"
 
 
 def _settle(
