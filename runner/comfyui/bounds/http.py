@@ -46,10 +46,17 @@ class Allowance:
         earned = self._received / self.limit.rate if self.limit.rate else 0.0
         return self._began + self.limit.seconds + earned - time.monotonic()
 
-    def require_time(self) -> None:
-        if self.left <= 0:
+    def require_time(self) -> float:
+        """The seconds that are left, always more than none: looked at once, as time goes on between two looks.
+
+        Raises:
+            LimitExceededError: none are left.
+        """
+        left = self.left
+        if left <= 0:
             more = f" and brings less than {self.limit.rate:,} bytes a second" if self.limit.rate else ""
             raise LimitExceededError(f"has not answered in full after {self.limit.seconds:g} s{more}")
+        return left
 
     def note(self, count: int) -> None:
         """Note bytes that came, of headers, body, and what frames them."""
@@ -86,9 +93,9 @@ class _BoundedReader(io.RawIOBase):
         allowance: Allowance | None = getattr(_current, "allowance", None)
         if allowance is None:
             return self._raw.readinto(buffer)
-        allowance.require_time()
+        left = allowance.require_time()
         before = self._sock.gettimeout()
-        self._sock.settimeout(min(allowance.left, before) if before is not None else allowance.left)
+        self._sock.settimeout(min(left, before) if before is not None else left)
         try:
             count = self._raw.readinto(buffer)
         except TimeoutError:

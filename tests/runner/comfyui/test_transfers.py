@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from runner.comfyui.answers import SavedFile
+from runner.comfyui.bounds import http, limits
 from runner.comfyui.bounds.limits import MAX_HEADING, MAX_RATIO, SMALL
 from runner.comfyui.client import ComfyClient
 from tests.runner.comfyui.server_doubles import error_of
 from tests.support.disks import fill, mount_small_disk
 from tests.support.servers.fake_server import STATS, Answer, FakeServer, Raw, Request
+from tests.support.servers.hostile_server import LARGE
 
 FILE = SavedFile("segment_01.mp4", "videogen/tiny", "output")
 GRAPH = {"6": {"class_type": "CLIPTextEncode", "inputs": {}}}
@@ -193,3 +198,14 @@ def test_the_hash_of_an_input_file(server: FakeServer, client: ComfyClient) -> N
     server.routes["GET /view"] = lambda request: b"png" if request.query["filename"] == "man.png" else Answer(404)
     assert client.hash_input_file("cast/man.png") == hashlib.sha256(b"png").hexdigest()
     assert client.hash_input_file("gone.png") == ""
+
+
+@pytest.mark.parametrize("tick", [0.9, 1.0, 1.1, 1.3])
+def test_time_that_ends_between_two_looks_at_the_clock_ends_the_answer(
+    tick: float, server: FakeServer, client: ComfyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.routes["GET /history/p"] = LARGE["dripping history"].answer
+    monkeypatch.setattr(limits, "HISTORY", replace(limits.HISTORY, seconds=10.0))
+    looks = itertools.count()
+    monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: next(looks) * tick))
+    assert error_of(lambda: client.history("p")).code in ("server-refused", "server-unreachable")
