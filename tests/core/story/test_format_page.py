@@ -10,7 +10,7 @@ from custom_nodes.videogen.core.segment.shots import SHOT_SIZES, parse_shot
 from custom_nodes.videogen.core.story import schema as story_format
 from custom_nodes.videogen.core.story.documents import parse_document
 from custom_nodes.videogen.core.story.parser import parse_story, parse_story_text
-from custom_nodes.videogen.core.story.transitions import TRANSITIONS
+from custom_nodes.videogen.core.story.transition_parser import TRANSITIONS
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.story_file import load_story
 from tests.support.story_schema import STORIES, VALIDATOR

@@ -103,6 +103,23 @@ def test_a_timespan_gives_the_length_and_frames_are_spread_over_it():
 def test_a_segment_can_continue_the_one_before_it():
     film = parse_story([{"prompt": "x"}, {"prompt": "y", "continues": True}])
     assert [segment.continues for segment in film.segments] == [False, True]
+    said = parse_story([{"prompt": "x"}, {"prompt": "y", "start": "continue"}, {"prompt": "z", "continue_from": 1}])
+    assert [segment.continues_from for segment in said.segments] == [None, 1, 1]
+    assert said.continued == {1}
+
+
+def test_a_picture_that_ends_a_segment_can_begin_the_next():
+    film = parse_story(
+        [
+            {"prompt": "x", "keyframes": {"first": "a.png", "last": "b.png"}},
+            {"prompt": "y", "start": "keyframe", "keyframes": {"last": "c.png"}},
+            {"prompt": "z", "keyframes": {"first": "d.png"}},
+            {"prompt": "a cut"},
+        ]
+    )
+    pictures = [(segment.first_frame, segment.last_frame) for segment in film.segments]
+    assert pictures == [("a.png", "b.png"), ("b.png", "c.png"), ("d.png", ""), ("", "")]
+    assert [segment.begins_with_picture for segment in film.segments] == [True, True, True, False]
 
 
 def test_a_gap_is_a_warning():

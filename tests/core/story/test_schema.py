@@ -9,8 +9,9 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.story import schema as story_format
 from custom_nodes.videogen.core.story.parser import parse_story
-from custom_nodes.videogen.core.story.transitions import TRANSITIONS
+from custom_nodes.videogen.core.story.transition_parser import TRANSITIONS
 from custom_nodes.videogen.core.video.quality import QUALITIES
+from tests.support import border_stories as borders
 from tests.support.story_schema import (
     SCHEMA,
     VALIDATOR,
@@ -69,6 +70,7 @@ GOOD = [
     segment(timespan="1:005:00 - 1:06:00"),
     segment(**{"x-mood": None}, continues=False),
     [{"prompt": "x"}, {"prompt": "y", "continues": True}],
+    *borders.GOOD,
     segment(workflow="rain.json"),
     segment(workflow=" shots/Rain.JSON "),
     segment(workflow="text_to_video_wan"),
@@ -280,6 +282,7 @@ BAD = [
     segment(loras=[{"file": "rain.safetensors", "weight": 1}]),
     segment(loras=[{"file": "rain.safetensors", "model": ""}]),
     segment(loras=[{"file": "rain.safetensors"}] * 11),
+    *borders.BAD,
     segment(continues="true"),
     segment(continues=1),
     segment(continues=None),
@@ -307,7 +310,7 @@ PARSER_ONLY = {
     "… and do not divide by zero": story(fps="1/0"),
     "seeds are exact": segment(seed=1e19),
     "NaN is no number": story(fps=float("nan")),
-    "the first segment continues nothing": segment(continues=True),
+    **borders.PARSER_ONLY,
     "after a segment that is there": story(transitions=[{"after": 7}]),
     "not after the last one": story(transitions=[{"after": 3}]),
     "one transition a cut": story(transitions=[{"after": 1}, {"after": 1}]),
@@ -352,6 +355,7 @@ def test_the_schema_knows_the_same_keys():
         (definitions["style"]["properties"], story_format.STYLE_KEYS),
         (definitions["entity"]["properties"], story_format.ENTITY_KEYS),
         (definitions["segment"]["properties"], story_format.SEGMENT_KEYS),
+        (definitions["segment"]["properties"]["keyframes"]["properties"], story_format.KEYFRAME_KEYS),
         (definitions["transition"]["properties"], story_format.TRANSITION_KEYS),
         (definitions["lora"]["properties"], story_format.LORA_KEYS),
         (definitions["audio"]["properties"], story_format.AUDIO_KEYS),
@@ -361,6 +365,7 @@ def test_the_schema_knows_the_same_keys():
 
 def test_the_schema_knows_the_same_words():
     assert SCHEMA["properties"]["quality"]["enum"] == list(QUALITIES)
+    assert SCHEMA["$defs"]["segment"]["properties"]["start"]["enum"] == list(story_format.STARTS)
     assert SCHEMA["$defs"]["transition"]["properties"]["type"]["enum"] == list(TRANSITIONS)
 
 

@@ -47,6 +47,9 @@ SEGMENT = st.fixed_dictionaries(
         "frames": FRAMES,
         "negative": TEXT,
         "continues": st.booleans(),
+        "start": st.sampled_from(["cut", "continue", "keyframe", "fade"]),
+        "continue_from": st.sampled_from([1, 2, 0, 1.0]),
+        "keyframes": st.fixed_dictionaries({}, optional={"first": IMAGE_NAME, "last": IMAGE_NAME, "x-": TEXT}),
         "narration": TEXT,
         "workflow": TEXT | NAME | st.just("rain.json"),
         "loras": st.lists(

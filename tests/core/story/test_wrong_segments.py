@@ -134,6 +134,43 @@ WRONG = [
     (story(frames=10_001), ["frames: found 10001, expected a whole number from 1 to 10,000"]),
     (segment(continues="sure"), ["segments[1].continues: found text ('sure'), expected true or false"]),
     (segment(continues=True), ["segments[1].continues: is true, but there is no segment before the first one"]),
+    # how segments begin and end
+    (segment(start="fade"), ["segments[1].start: found text ('fade'), expected one of cut, continue, keyframe"]),
+    (
+        segment(start="continue"),
+        ["segments[1].start: is 'continue', but there is no segment before the first one"],
+    ),
+    (segment(continue_from=1), ["segments[1].continue_from: is 1, but there is no segment before the first one"]),
+    (
+        [*ONE, {"prompt": "y", "continue_from": 2}],
+        ["segments[2].continue_from: found 2, expected a whole number from 1 to 1"],
+    ),
+    (
+        [*ONE, {"prompt": "y", "start": "cut", "continues": True}],
+        ["segments[2].start: is 'cut', but `continues` is true: leave one of them out"],
+    ),
+    (
+        [*ONE, {"prompt": "y", "start": "keyframe", "continue_from": 1}],
+        ["segments[2].start: is 'keyframe', but `continue_from` names segment 1: leave one of them out"],
+    ),
+    (
+        [*ONE, {"prompt": "y", "start": "keyframe"}],
+        ["segments[2].start: is 'keyframe', but `keyframes.first` is not given, nor has segment 1 `keyframes.last`"],
+    ),
+    (
+        [*ONE, {"prompt": "y", "continues": True, "keyframes": {"first": "a.png"}}],
+        [
+            "segments[2].keyframes.first: is given, but the segment continues another one, whose last frame is its first",
+        ],
+    ),
+    (
+        segment(keyframes={"first": "../a.png", "last": "a tree", "3.5": "a.png"}),
+        [
+            "segments[1].keyframes.3.5: unknown key; known are first, last",
+            "segments[1].keyframes.first: '../a.png' is outside the story's folder; expected a name inside it",
+            "segments[1].keyframes.last: 'a tree' does not end in .png, .apng, .jpg, .jpeg, .webp, .gif, .bmp, .tif, .tiff",
+        ],
+    ),
     # fps, size, quality
     (story(fps=0), ["fps: found 0, expected a number from 0.001 to 240 frames a second"]),
     (story(fps=-3), ["fps: found -3, expected a number from 0.001 to 240 frames a second"]),

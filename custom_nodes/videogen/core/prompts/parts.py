@@ -80,7 +80,7 @@ class PromptParts:
         spoken: in the order in which it is heard: the narrator first.
         language: in English; "" where the story does not say it.
         seconds: of the segment.
-        held: the next segment begins from this one's last frame.
+        held: another segment begins from this one's last frame.
     """
 
     text: str
@@ -110,7 +110,6 @@ class PromptParts:
         segment = story.segment(number)
         own = text.strip() or segment.prompt
         locations = entities_in(story.locations, number)
-        following = story.segments[number] if number < len(story.segments) else None
         return cls(
             text=own,
             prefix=story.style.prefix,
@@ -123,7 +122,7 @@ class PromptParts:
             spoken=_spoken(story, segment.narration, segment.dialogue),
             language=name_language(story.audio.language),
             seconds=segment.duration,
-            held=following is not None and following.continues,
+            held=number in story.continued,
         )
 
     @cached_property

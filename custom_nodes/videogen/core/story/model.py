@@ -122,7 +122,8 @@ class Segment:
         start: seconds from the film's start (the sum of the durations before it).
         duration: seconds.
         frames: number of rendered frames; they are spread evenly over the duration.
-        continues: whether it begins with the last frame of the segment before it (chained video).
+        continues_from: number of an earlier segment whose last frame it begins with (chained video), or None.
+        first_frame, last_frame: files of the pictures that it begins and ends with, or "".
         narration: what the narrator says.
         dialogue: what the characters say, in this order.
         workflow: name of the workflow that renders it; "" for that of the run.
@@ -140,11 +141,23 @@ class Segment:
     technical: str = ""
     continuity: str = ""
     negative: str = ""
-    continues: bool = False
+    continues_from: int | None = None
+    first_frame: str = ""
+    last_frame: str = ""
     narration: str = ""
     dialogue: tuple[Line, ...] = ()
     workflow: str = ""
     loras: tuple[Lora, ...] = ()
+
+    @property
+    def continues(self) -> bool:
+        """Whether it begins with the last frame of another segment."""
+        return self.continues_from is not None
+
+    @property
+    def begins_with_picture(self) -> bool:
+        """Whether its first frame is given: that of another segment, or a picture."""
+        return self.continues or bool(self.first_frame)
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,11 @@ class Story:
     def duration(self) -> Fraction:
         """Seconds of the whole film."""
         return sum((segment.duration for segment in self.segments), Fraction(0))
+
+    @cached_property
+    def continued(self) -> frozenset[int]:
+        """Numbers of the segments whose last frames others begin with."""
+        return frozenset(one.continues_from for one in self.segments if one.continues_from is not None)
 
     @property
     def slug(self) -> str:

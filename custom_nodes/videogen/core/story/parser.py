@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 from ..errors import ProblemList, VideoGenError
 from ..timing import count_rendered_frames, format_seconds, parse_timespan
 from ..video.quality import QUALITIES
+from .border_parser import parse_borders
 from .cast_parser import check_one_location, find_shared_names, parse_entities
 from .documents import parse_document
 from .file_names import MASTER_PROMPT_SUFFIXES, SEGMENTS_SUFFIXES, explain_name
@@ -178,7 +180,8 @@ class _StoryParser:
         previous: tuple[int, Fraction] | None = None
         for number, item in enumerate(value, 1):
             where = f"segments[{number}]"
-            segment, timespan = self._segment(item, number, where, start, fps, frames)
+            before = segments[-1] if segments else None
+            segment, timespan = self._segment(item, number, where, start, fps, frames, before)
             if segment.id in ids:
                 check.report(
                     f"{where}.id", f"{segment.id!r} is the id of segment {ids[segment.id]} too; ids must differ"
@@ -229,7 +232,14 @@ class _StoryParser:
             return None
 
     def _segment(
-        self, item: Any, number: int, where: str, start: Fraction, fps: Fraction, story_frames: int
+        self,
+        item: Any,
+        number: int,
+        where: str,
+        start: Fraction,
+        fps: Fraction,
+        story_frames: int,
+        before: Segment | None,
     ) -> tuple[Segment, tuple[Fraction, Fraction] | None]:
         check = self.check
         fields = check.mapping(item, where, SEGMENT_KEYS, lambda key, value: explain_length(key, value, fps))
@@ -268,20 +278,14 @@ class _StoryParser:
                 technical=fields.text("technical", longest=2000),
                 continuity=fields.text("continuity", longest=2000),
                 negative=fields.text("negative", longest=2000),
-                continues=self._continues(fields, number),
                 narration=fields.text("narration", longest=2000),
                 dialogue=parse_dialogue(check, fields.get("dialogue", []), f"{where}.dialogue"),
                 workflow=parse_workflow(fields),
                 loras=parse_loras(check, fields.get("loras", []), f"{where}.loras"),
+                **dataclasses.asdict(parse_borders(check, fields, number, before)),
             ),
             timespan,
         )
-
-    def _continues(self, fields: Fields, number: int) -> bool:
-        continues = fields.flag("continues")
-        if continues and number == 1:
-            fields.report("continues", "is true, but there is no segment before the first one")
-        return continues
 
     def _segment_id(self, fields: Fields, number: int) -> str:
         default = f"segment_{number:02d}"

@@ -33,11 +33,17 @@ SEGMENT_KEYS = (
     "frames",
     "negative",
     "continues",
+    "start",
+    "continue_from",
+    "keyframes",
     "narration",
     "dialogue",
     "workflow",
     "loras",
 )
+#: How a segment may begin.
+STARTS = ("cut", "continue", "keyframe")
+KEYFRAME_KEYS = ("first", "last")
 LINE_KEYS = ("character", "line")
 LORA_KEYS = ("file", "strength", "model")
 TRANSITION_KEYS = ("after", "type", "seconds")

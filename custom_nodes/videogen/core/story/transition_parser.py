@@ -8,8 +8,12 @@ from typing import Any
 from ..timing import format_seconds
 from .model import Segment, Transition
 from .schema import TRANSITION_KEYS
-from .transitions import TRANSITIONS
 from .validation import Range, Validator, found
+
+#: type → description
+TRANSITIONS: dict[str, str] = {
+    "dissolve": "the last frames of one segment fade into the first of the next",
+}
 
 
 def parse_transitions(check: Validator, value: Any, segments: list[Segment]) -> tuple[Transition, ...]:

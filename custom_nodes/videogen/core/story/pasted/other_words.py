@@ -55,7 +55,7 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dialog", "dialogs", "dialogues", "lines", "speech", "spoken"), ("dialogue",)),
     **dict.fromkeys(("lora_name", "filename", "file_name", "path"), ("file",)),
     **dict.fromkeys(("weight", "scale", "lora_scale", "strength_model"), ("strength",)),
-    **dict.fromkeys(("continue", "continue_from", "from_previous"), ("continues",)),
+    **dict.fromkeys(("continue", "from_previous"), ("continues",)),
 }
 
 
