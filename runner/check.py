@@ -92,6 +92,7 @@ class _WorkflowCheck:
         self.use, self.workflow, self.loaded, self.bindings = use, use.workflow, loaded, bindings
         segments = [] if loaded is None else [loaded.story.segment(number) for number in use.numbers]
         self.with_loras = any(segment.loras for segment in segments)
+        self.with_keyframes = any(segment.first_frame or segment.last_frame for segment in segments)
 
     def run(self, references: Workflow | None, result: CheckResult) -> None:
         """Add what is found to a result.
@@ -111,7 +112,7 @@ class _WorkflowCheck:
             problems += (
                 find_output_problems(graph, info) if chosen else _check_roles(graph, info, self.bindings, result)
             )
-            bound = not chosen or self.with_loras or bool(nodes_of(graph, FIT_NODE))
+            bound = not chosen or self.with_loras or self.with_keyframes or bool(nodes_of(graph, FIT_NODE))
             if self.loaded is not None and bound and not problems:
                 maker = self._bind(self.loaded, ConvertedWorkflow(graph, info), result)
         found = [*self._check_graphs(graph, maker), *problems]
@@ -126,6 +127,7 @@ class _WorkflowCheck:
                 maker.image_inputs if maker else find_image_inputs(graph),
                 StoryImages(self.loaded.folder, story.slug),
                 {client.url: hide_foreign(story, client.hash_input_file, client.read_input_file)},
+                {number: maker.keyframes_of(number) for number in self.use.numbers} if maker else {},
             )
             drawn = find_drawable(story, missing) if references else []
             if drawn and references:

@@ -116,8 +116,12 @@ def _for_model(name: str, story: Story) -> _Written:
 
     def compile_segment(plan: SegmentPlan) -> CompiledPrompt:
         files = [role.names[0] for role in cast_roles(plan) if role.names][:most]
-        continues = story.segment(plan.number).continues and profile.inputs.first_frame is True
-        given = Given(first_frame=continues, references=name_pictures(plan, files))
+        segment, takes = story.segment(plan.number), profile.inputs
+        given = Given(
+            first_frame=segment.begins_with_picture and takes.first_frame is True,
+            last_frame=bool(segment.last_frame) and takes.last_frame is True,
+            references=name_pictures(plan, files),
+        )
         return compile_prompt(story, plan.number, profile, given)
 
     return _Written(_describe(profile, ""), compile_segment)

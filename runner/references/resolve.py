@@ -73,7 +73,8 @@ class CastImages:
         folders |= {
             client.url: self.hide_stale(client.hash_input_file, client.read_input_file) for client in clients[1:]
         }
-        return find_missing(self.story, todo, maker.image_inputs, maker.images, folders)
+        keyframes = {number: maker.keyframes_of(number) for number in todo}
+        return find_missing(self.story, todo, maker.image_inputs, maker.images, folders, keyframes)
 
     def share(self, missing: Sequence[Missing], servers: Sequence[Server]) -> bool:
         """Fetch images that some servers have and others lack.

@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.server_address import hide_in_server
-from custom_nodes.videogen.media.images.last_frame import read_last_frame
 
 from ..comfyui.servers import Server
 from ..comfyui.session import Session
@@ -21,6 +20,7 @@ from ..state.run_directory import RunDirectory
 from ..workflows.conversion.prefixes import fill_dates
 from ..workflows.output_node import force_execution
 from ..workflows.story_images import read_unchanged
+from .borders.handed_over import read_handed_over
 from .failures import PASSING_FAILURES, classify_outcome
 from .jobs import Job
 from .kept_results import settle_result
@@ -64,12 +64,11 @@ class Attempts:
         Args:
             todo: numbers of all segments to render: what begins from one of them has no key yet.
         """
-        depends_on = number - 1 if self.maker.continues(number) else None
+        depends_on = self.maker.source(number)
         task = Task(number, "", depends_on)
-        before = self._directory.journal.segment(number - 1)
         if depends_on is None:
             self._adopt(task, self.maker.key(number))
-        elif depends_on not in todo and before.state == "done":
+        elif depends_on not in todo and (before := self._directory.journal.segment(depends_on)).state == "done":
             self._adopt(task, self.maker.key(number, begins_from=before.result["sha256"]))
         return task
 
@@ -135,8 +134,7 @@ class Attempts:
                     f"Render segment {task.depends_on} first.",
                 )
             require_verified(find_replaced(self._directory.path, {task.depends_on: state}))
-            image = read_last_frame(self._directory.path / state.result["file"])
-            first_frame = session.client.upload_image(f"{state.result['sha256'][:24]}.png", image)
+            first_frame = session.client.upload_image(*read_handed_over(self._directory.path, state.result))
             key = self.maker.key(task.number, begins_from=state.result["sha256"])
             if key != task.key:
                 self._adopt(task, key)

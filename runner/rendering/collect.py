@@ -33,6 +33,7 @@ from ..comfyui.client import ComfyClient
 from ..comfyui.outcome import Outcome
 from ..comfyui.outputs import PICTURES, ClipFiles, choose_clip, suffix_of
 from ..workflows.output_node import count_frames_of
+from .borders.handed_over import fetch_handed_over, without_handed_over
 from .jobs import Job
 
 #: Containers that are kept as they are; the film reads them all.
@@ -46,12 +47,14 @@ class Fetched:
     Attributes:
         clip: where they come from.
         sounds: the sound files next to them, which have their names already: file (relative to the run directory), bytes, sha256.
+        handed_over: the pictures that another segment begins with, in the same form.
     """
 
     paths: tuple[Path, ...]
     clip: ClipFiles
     bytes: int
     sounds: tuple[dict[str, Any], ...] = ()
+    handed_over: tuple[dict[str, Any], ...] = ()
 
 
 def fetch_outputs(
@@ -61,18 +64,20 @@ def fetch_outputs(
     stem: str,
     output_node: str = "",
     most: int = limits.MAX_SEGMENT,
+    pixels: int = limits.PICTURE_BASE,
 ) -> Fetched:
     """Download the video of a prompt, or its images, under names of our own: the server's names are never used as paths.
 
     Args:
         output_node: the node whose files they are, see `choose_clip`.
         most: bytes that all of them may have together, see `limits.limit_for_segment`.
+        pixels: that a picture which is handed over may have.
 
     Raises:
         VideoGenError: `output-missing`, `media-broken` when the bytes are not those that the server's node hashed, or what
             `choose_clip` raises.
     """
-    clip = choose_clip(outcome, output_node)
+    clip = choose_clip(without_handed_over(outcome), output_node)
     paths = []
     if len(clip.files) + len(clip.sounds) > MAX_FRAMES:
         raise VideoGenError(
@@ -87,7 +92,8 @@ def fetch_outputs(
         paths.append(path)
     if clip.record is not None and hash_file(paths[0]) != clip.record.sha256:
         raise VideoGenError("media-broken", f"{clip.files[0].filename} arrived with other bytes than the server wrote")
-    return Fetched(tuple(paths), clip, total, sounds)
+    handed_over = fetch_handed_over(client, outcome, folder, stem, pixels, most)
+    return Fetched(tuple(paths), clip, total, sounds, handed_over)
 
 
 def require_all_pictures(fetched: Fetched, job: Job, outcome: Outcome) -> None:
@@ -134,7 +140,7 @@ class VerifiedFile:
     """A segment's file that decodes and is as expected, still under its temporary name; `target` is its final one.
 
     Attributes:
-        sounds: see `Fetched`.
+        sounds, handed_over: see `Fetched`.
     """
 
     path: Path
@@ -143,6 +149,7 @@ class VerifiedFile:
     bytes: int
     sha256: str
     sounds: tuple[dict[str, Any], ...] = ()
+    handed_over: tuple[dict[str, Any], ...] = ()
 
 
 def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder: Path) -> VerifiedFile:
@@ -183,7 +190,7 @@ def verify_output(fetched: Fetched, plan: SegmentPlan, quality: Quality, folder:
         suffix = ".mp4"
         info = verify_video(path)
     target = folder / f"{plan.file_stem}{suffix}"
-    return VerifiedFile(path, target, info, path.stat().st_size, hash_file(path), fetched.sounds)
+    return VerifiedFile(path, target, info, path.stat().st_size, hash_file(path), fetched.sounds, fetched.handed_over)
 
 
 def _encode_images(paths: tuple[Path, ...], plan: SegmentPlan, most: int, quality: Quality, target: Path) -> Path:

@@ -12,7 +12,6 @@ from typing import Any
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
 from custom_nodes.videogen.core.graph import (
     FILM_NODE,
-    IMAGE_LOADER,
     RENDER_SIZE_NODE,
     SAVE_NODE,
     SEGMENT_NODE,
@@ -23,15 +22,13 @@ from custom_nodes.videogen.core.graph import (
     nodes_of,
 )
 from custom_nodes.videogen.core.model_profiles.model import Profile
-from custom_nodes.videogen.core.redaction import SECRETS, find_address_secrets, hide_in_workflow, is_secret_name
+from custom_nodes.videogen.core.redaction import SECRETS, find_address_secrets, hide_in_workflow
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.media.story_file import LoadedStory
 
 from ..workflows.automatic_choices import forget_choices
 from ..workflows.bindings import (
-    FIRST_FRAME,
     Binding,
-    InputRef,
     apply_setting,
     find_bindings,
     find_input,
@@ -41,14 +38,15 @@ from ..workflows.bindings import (
 )
 from ..workflows.dynamic_prompts import draw_in_workflow, draw_prompts, find_dynamic_texts
 from ..workflows.image_inputs import find_image_inputs, find_needs
-from ..workflows.missing_parts import read_choices
 from ..workflows.output_node import find_output_problems
 from ..workflows.own_workflows import without_own_workflows
 from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
+from .borders.pictures import find_border_pictures
+from .borders.shared_frames import SHARED, find_clip_frames, index_of_last_shown
 from .bound.adopted import resolve_fit
 from .bound.bind import BoundRoles, FixedInputs, bind_roles
-from .bound.pictures import PictureInput
 from .keys.key_sources import HashFile, HashModel, KeySources
+from .keys.secret_inputs import find_secret_inputs
 from .keys.segment_key import SegmentKeyMaker
 from .per_segment.loras import ModelLoaders, find_model_loaders
 from .retries import Variant
@@ -101,6 +99,7 @@ class WorkflowChoices:
         quality: sets the quality of VideoGenSaveSegment, when given.
         profiles: what is known of models, for workflows without VideoGenSegment.
         find_roles: find the inputs that a segment decides in these; otherwise nothing but what `bindings` name is set.
+        drop_shared: leave the frame out of a segment that the one it continues has shown; earlier releases did not.
     """
 
     bindings: Sequence[str] = ()
@@ -108,6 +107,7 @@ class WorkflowChoices:
     quality: str | None = None
     profiles: Sequence[Profile] = ()
     find_roles: bool = True
+    drop_shared: bool = True
 
 
 class JobMaker:
@@ -165,6 +165,7 @@ class JobMaker:
                 f"the workflow has {len(self.segment_nodes)} VideoGenSegment nodes ({', '.join(self.segment_nodes)}),"
                 " expected one: the runner sets its index for each segment",
             )
+        self.clip_frames = find_clip_frames(self.graph, workflow.object_info, self.output_node)
         self.roles = BoundRoles(named)
         if (not self.segment_nodes or self.adopted) and choices.find_roles:
             self.roles = bind_roles(
@@ -174,6 +175,7 @@ class JobMaker:
                 choices.profiles,
                 self._find_fixed(named, choices),
                 numbers,
+                SHARED if self.clip_frames and choices.drop_shared else 0,
             )
         self.bindings = self.roles.bindings
         self.output_node = self.output_node or self.roles.output_node
@@ -185,7 +187,7 @@ class JobMaker:
                 "Add the node, or say what to set with --bind, such as --bind prompt=6.text --bind seed=3.seed;"
                 " `videogen roles` shows what was found.",
             )
-        self.first_frames = self._find_first_frames()
+        self.borders = find_border_pictures(self.graph, self.ui_workflow, self.bindings, self.roles)
         self.model_loaders = self._find_model_loaders(numbers)
         self.images = images or StoryImages(None, self.story.slug)
         self.image_inputs = find_image_inputs(self.graph)
@@ -203,7 +205,7 @@ class JobMaker:
                 story_data=without_own_workflows(story.data),
                 bindings=self.bindings,
                 # A loader that is put in is in the graph of segments that begin from an image only.
-                first_frame_inputs=[one.target for one in self.first_frames if one.socket is None],
+                first_frame_inputs=[one.target for one in self.borders.first if one.socket is None],
                 image_inputs=self.image_inputs,
                 object_info=workflow.object_info,
                 hash_input=self.hash_input,
@@ -213,9 +215,13 @@ class JobMaker:
             )
         )
 
-    def continues(self, number: int) -> bool:
-        """Whether a segment begins from the last frame of the one before it, and the workflow can take that."""
-        return self.story.segment(number).continues and bool(self.first_frames)
+    def source(self, number: int) -> int | None:
+        """Number of the segment whose last frame a segment begins with; None where it, or the workflow, takes none."""
+        return self.story.segment(number).continues_from if self.borders.first else None
+
+    def shares_frames(self, number: int) -> bool:
+        """Whether the first frames of a segment are left out, as the segment that it continues shows them."""
+        return self.roles.values is not None and number in self.roles.values.shared
 
     def key(self, number: int, begins_from: str = "") -> str:
         """The key of a segment.
@@ -229,6 +235,7 @@ class JobMaker:
         graph, plan = self._prepare(number, Variant())
         if self.roles.references is not None:
             self.roles.references.write(graph, plan, lambda name: {"sha256": self.hash_image(name)})
+        self.borders.write(graph, self.story.segment(number), lambda name: {"sha256": self.hash_image(name)})
         for found in self.secret_inputs:
             # It changes no frame, and a hash of few possible values can be turned back.
             found.remove(graph)
@@ -279,9 +286,8 @@ class JobMaker:
                 if not is_link(scale):
                     step = min(variant.size) / min(self.story.size)
                     graph[node_id]["inputs"]["scale"] = max(MIN_SCALE, round(scale * step, 3))
-        if first_frame:
-            for place in self.first_frames:
-                place.write(graph, first_frame)
+        self.borders.write(graph, self.story.segment(number), self._name_on_servers, first_frame)
+        self._keep_last_frame(graph, plan)
         return Job(plan, graph, key, self._workflow_for(number, graph), self.output_node, self.object_info)
 
     def find_output_problems(self) -> list[Problem]:
@@ -291,8 +297,13 @@ class JobMaker:
     def images_of(self, number: int) -> list[StoryImage]:
         """The images next to the story that a segment reads: they have to be on the server before it is rendered."""
         needs = find_needs(plan_segment(self.story, number), self.image_inputs) if self.image_inputs else []
-        found = {name: self.images.find(name) for need in needs for name in need.names}
+        names = [*(name for need in needs for name in need.names), *self.keyframes_of(number)]
+        found = {name: self.images.find(name) for name in names}
         return [image for image in found.values() if image is not None]
+
+    def keyframes_of(self, number: int) -> list[str]:
+        """The story's names of the pictures that a segment begins and ends with, where the workflow takes them."""
+        return self.borders.given_to(self.story.segment(number))
 
     def brought_for(self, number: int) -> set[str]:
         """Names of the files that are uploaded before a segment is submitted."""
@@ -322,7 +333,23 @@ class JobMaker:
         # By the segment's own seed: another take is another try at the same text.
         draw_prompts(graph, self.dynamic_texts, plan.seed)
         plan = replace(plan, seed=(plan.seed + variant.seed_offset) % 2**64, size=variant.size or plan.size)
+        self._drop_shared_frames(graph, plan)
         return graph, plan
+
+    def _drop_shared_frames(self, graph: Graph, plan: SegmentPlan) -> None:
+        values = self.roles.values
+        if values is not None and self.clip_frames is not None and (count := values.shared.get(plan.number)):
+            clip = values.plan_frames(plan)
+            self.clip_frames.drop_first(graph, count, (clip.frames - count) / clip.fps, count / clip.fps)
+
+    def _keep_last_frame(self, graph: Graph, plan: SegmentPlan) -> None:
+        """Have the frame kept that another segment begins with."""
+        values = self.roles.values
+        if self.clip_frames is None or plan.number not in self.story.continued:
+            return
+        known = values is not None and values.counts_frames and values.knows_rate
+        index = index_of_last_shown(plan.duration, values.rate(plan)) if known and values else None
+        self.clip_frames.keep_last(graph, index)
 
     def _story_text(self, number: int, plan: SegmentPlan, variant: Variant) -> str:
         data = self._submitted_data
@@ -370,31 +397,3 @@ class JobMaker:
         if problems := list(loaders.explain_unfit(segments)):
             raise ProblemList("workflow-invalid", self.story.title, problems)
         return loaders
-
-    def _find_first_frames(self) -> list[PictureInput]:
-        """Where the image goes that a segment begins from: what --bind names or was found, else LoadImage nodes of that title."""
-        bound = [PictureInput(binding.target) for binding in self.bindings if binding.value == FIRST_FRAME]
-        titles = {str(node.get("id")): node.get("title") for node in (self.ui_workflow or {}).get("nodes", [])}
-        titled = [
-            PictureInput(InputRef(node_id, "image"))
-            for node_id in nodes_of(self.graph, IMAGE_LOADER)
-            if str((self.graph[node_id].get("_meta") or {}).get("title") or titles.get(node_id)).lower()
-            == "first frame"
-        ]
-        return bound or list(self.roles.first_frame) or titled
-
-
-def find_secret_inputs(graph: Graph, object_info: Mapping[str, Any]) -> set[InputRef]:
-    """The inputs of a graph that have a text of the user's and a secret's name."""
-
-    def is_choice(kind: str, name: str) -> bool:
-        inputs = object_info.get(kind, {}).get("input", {})
-        spec = {**(inputs.get("required") or {}), **(inputs.get("optional") or {})}.get(name)
-        return bool(spec) and read_choices(spec) is not None
-
-    return {
-        InputRef(node_id, name)
-        for node_id, node in graph.items()
-        for name, value in node["inputs"].items()
-        if isinstance(value, str) and value and is_secret_name(name) and not is_choice(node["class_type"], name)
-    }

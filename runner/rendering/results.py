@@ -61,6 +61,7 @@ class RenderedFile:
             "encoder": self.clip.record.encoder if self.clip.record is not None else None,
             "seconds": dict(self.seconds),
             **({"sounds": list(file.sounds)} if file.sounds else {}),
+            **({"handed_over": list(file.handed_over)} if file.handed_over else {}),
             **summarize_telemetry(self.clip.telemetry or {}),
         }
 

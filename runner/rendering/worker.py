@@ -12,7 +12,7 @@ from custom_nodes.videogen.core.thermal.guard import Action, Decision
 from custom_nodes.videogen.core.thermal.wait import wait_while_hot
 from custom_nodes.videogen.core.video.quality import Quality
 
-from ..comfyui.bounds.limits import limit_for_segment
+from ..comfyui.bounds.limits import limit_for_picture, limit_for_segment
 from ..comfyui.outcome import Outcome
 from ..comfyui.servers import Server
 from .attempts import Attempts
@@ -247,17 +247,17 @@ class Worker(threading.Thread):
     def _accept(self, task: Task, job: Job, outcome: Outcome, times: dict[str, float]) -> bool:
         """Fetch, verify and take in the outputs of a prompt; whether the segment is done, see `SegmentResults.accept`."""
         began = time.monotonic()
-        folder = self.attempts.segments_folder
-        most = limit_for_segment(job.plan.size, job.plan.frames)
-        fetched = fetch_outputs(self.server.session.client, outcome, folder, job.plan.file_stem, job.output_node, most)
+        folder, most = self.attempts.segments_folder, limit_for_segment(job.plan.size, job.plan.frames)
+        names, pixels = (job.plan.file_stem, job.output_node), limit_for_picture(job.plan.size)
+        fetched = fetch_outputs(self.server.session.client, outcome, folder, *names, most, pixels)
         times["transferred"] = time.monotonic() - began
         self.log.note_fetched(task, fetched.bytes)
         require_all_pictures(fetched, job, outcome)
         file = verify_output(fetched, job.plan, self.settings.quality, folder)
         times["verified"] = time.monotonic() - began - times["transferred"]
         seconds = {name: round(value, 3) for name, value in times.items()}
-        rendered = RenderedFile(file, job, fetched.clip, seconds, self.server.name, read_measurement(outcome))
-        return self.results.accept(task, rendered)
+        measured = read_measurement(outcome)
+        return self.results.accept(task, RenderedFile(file, job, fetched.clip, seconds, self.server.name, measured))
 
     def _fail_collecting(self, task: Task, job: Job, error: VideoGenError) -> None:
         # The worker itself finds out that a server is gone, and brings it back; two threads must not do that at once.

@@ -58,12 +58,12 @@ def make_jobs(
     bindings, settings = ([], []) if use.is_own else (request.bindings, request.settings)
     profiles = load_profiles(profile_folders(request.workflow.path))
 
-    def make(graph: Graph, written: bool, find_roles: bool = True) -> JobMaker:
+    def make(graph: Graph, written: bool, find_roles: bool = True, drop_shared: bool = True) -> JobMaker:
         ui = use.workflow.ui
         return JobMaker(
             request.loaded,
             ConvertedWorkflow(graph, object_info, ui, written=written and ui is not None),
-            WorkflowChoices(bindings, settings, request.quality, profiles, find_roles),
+            WorkflowChoices(bindings, settings, request.quality, profiles, find_roles, drop_shared),
             hash_input,
             cast.local_images(),
             hash_model,
@@ -78,10 +78,13 @@ def make_jobs(
             raise VideoGenError(error.code, f"{where}: {error.message}", _HINT_FOR_OWN) from None
         raise
     if drawn is not None and maker.dynamic_texts:
-        maker.before = make(drawn, False)
+        maker.before = make(drawn, False, drop_shared=False)
     elif not maker.segment_nodes and any(parse_binding(text).input for text in bindings):
         # Earlier releases set nothing but what was bound.
         maker.before = make(graph, written, find_roles=False)
+    if any(map(maker.shares_frames, use.numbers)):
+        with_shared = make(graph, written, drop_shared=False)
+        with_shared.before, maker.before = maker.before, with_shared
     return maker
 
 
@@ -92,11 +95,11 @@ def find_pending(request: RunRequest, directory: RunDirectory, maker: SegmentJob
     """
     pending: list[int] = []
     for number in request.wanted:
-        before = directory.journal.segment(number - 1)
-        continues = maker.continues(number)
+        source = maker.source(number)
+        before = directory.journal.segment(source or 0)
         # A segment that begins from one that is rendered again is rendered again too.
-        stale = continues and (number - 1 in pending or before.state != "done")
-        begins_from = str(before.result.get("sha256", "")) if continues and not stale else ""
+        stale = source is not None and (source in pending or before.state != "done")
+        begins_from = str(before.result.get("sha256", "")) if source is not None and not stale else ""
         if stale or not settle_result(directory, maker, number, begins_from, log):
             pending.append(number)
     return pending

@@ -17,16 +17,17 @@ def find_stale_keys(story: Story, journal: Journal, maker: JobMakers) -> dict[in
     told = journal.latest.get("segments-stale", {}).get("keys", {})
     for segment in story.segments:
         number = segment.number
-        state, before = journal.segment(number), journal.segment(number - 1)
+        state = journal.segment(number)
         if state.state != "done":
             continue
         if not maker.knows(number):
             # Its workflow cannot be converted now, and none of this run's segments needs it.
             stale |= {number: state.key} if told.get(str(number)) == state.key else {}
             continue
-        continues = maker.continues(number)
-        begins_from = str(before.result.get("sha256", "")) if continues else ""
+        source = maker.source(number)
+        before = journal.segment(source or 0)
+        begins_from = str(before.result.get("sha256", "")) if source is not None else ""
         is_current = state.key == maker.key(number, begins_from) or state.key in maker.former_keys(number, begins_from)
-        if not is_current or (continues and (number - 1 in stale or before.state != "done")):
+        if not is_current or (source is not None and (source in stale or before.state != "done")):
             stale[number] = state.key
     return stale

@@ -23,6 +23,8 @@ RESULT_TYPES: dict[str, Any] = {
     "seconds": dict[str, float],
     "takes": list[dict[str, Any]],
     "audio": list[dict[str, Any]],
+    "sounds": list[dict[str, Any]],
+    "handed_over": list[dict[str, Any]],
     "temperature": float | dict[str, float],
     "vram": float | dict[str, float],
     "continuity": dict[str, Any],

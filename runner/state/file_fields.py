@@ -75,14 +75,21 @@ def _result(record: Record) -> None:
     for check in (_SEGMENT_FILE, _hash, _keys):
         check(record)
     _SCORES(_mapping(record, "continuity"))
-    takes = record.get("takes")
-    if takes is not None and not (isinstance(takes, list) and all(isinstance(take, dict) for take in takes)):
-        raise ValueError(f"its takes are {takes!r}, expected a list of objects")
-    for take in takes or ():
-        _TAKE_FILE(take)
+    for field, check_file in (("takes", _TAKE_FILE), ("sounds", _SEGMENT_FILE), ("handed_over", _HANDED_OVER)):
+        for item in _objects(record, field):
+            check_file(item)
+            _hash(item)
+
+
+def _objects(record: Record, field: str) -> list[Record]:
+    found = record.get(field)
+    if found is not None and not (isinstance(found, list) and all(isinstance(item, dict) for item in found)):
+        raise ValueError(f"its {field} are {found!r}, expected a list of objects")
+    return found or []
 
 
 _SEGMENT_FILE = _in_folders("file", "segments/")
+_HANDED_OVER = _in_folders("file", "segments/handed_over/")
 _TAKE_FILE = _in_folders("file", "segments/", "takes/")
 _SCORES = _in_folders("file", "scores/")
 _PART = _in_folders("part", "", "../takes/", "../results/")

@@ -21,10 +21,10 @@ from custom_nodes.videogen.core.redaction import HIDDEN, SECRETS, hide_in_settin
 from custom_nodes.videogen.core.segment.plan import SegmentPlan
 from custom_nodes.videogen.core.segment.plan_values import BINDABLE
 
-#: Takes the last frame of the segment before, for segments that continue it.
-FIRST_FRAME = "first_frame"
+#: Take the pictures that a segment begins and ends with; the first one is the last frame of a segment that it continues.
+FIRST_FRAME, LAST_FRAME = "first_frame", "last_frame"
 #: What a workflow without our nodes can have as well; which inputs these are is found, see `core/roles`.
-FOUND_ROLES = ("duration", "resolution", "aspect_ratio", "last_frame", "reference", "input_video", "input_sound")
+FOUND_ROLES = ("duration", "resolution", "aspect_ratio", LAST_FRAME, "reference", "input_video", "input_sound")
 #: Names the node whose file is the segment, instead of an input.
 OUTPUT = "output"
 _NODES_LISTED = 50

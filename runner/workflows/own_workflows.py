@@ -20,7 +20,8 @@ from .workflow import Workflow, load_workflow
 #: Bytes of all workflow files next to a story together. In memory they have ten times as many.
 MAX_TOTAL_BYTES = 100_000_000
 _SUFFIX = ".json"
-_OWN_KEYS = ("workflow", "loras")
+#: Of a segment: what it is rendered with, and what the runner brings it.
+_OWN_KEYS = ("workflow", "loras", "start", "continue_from", "keyframes")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,7 @@ class StoryImages:
         names = {
             name for entity in story_cast(story) for name in (*reference_names(story.slug, entity), mask_name(entity))
         }
+        names |= {name for segment in story.segments for name in (segment.first_frame, segment.last_frame)}
         found = {name: self.find(name) for name in sorted(names) if name}
         return {name: image for name, image in found.items() if image is not None}
 
@@ -175,7 +176,7 @@ class Missing:
     """An image or mask that segments require, or that some servers have and others lack.
 
     Attributes:
-        entity: the one that it shows; None for the location of segments that have none.
+        entity: the one that it shows; None for a keyframe, and, without a name, for the location of segments that have none.
         segments: numbers of those that need it.
         lacking: addresses of the servers that do not have it; none when they have different ones.
         servers: addresses of all servers.
@@ -192,15 +193,29 @@ class Missing:
     def explain(self) -> Problem:
         """The problem, for people."""
         segments = format_selection(self.segments)
-        if self.entity is None:
+        if self.entity is None and not self.name:
             message = f"segments {segments} have no location, and a node of the workflow shows its picture"
             return Problem(SECTION_OF_KIND["location"], message)
         if not self.lacking:
             message = f"{self.name!r} is not the same file on {' and '.join(self.servers)}"
-            return Problem(story_place(self.entity), message)
+            return Problem(self._place, message)
         where = f"the input folder of {' and '.join(self.lacking)}, nor next to the story"
+        if self.entity is None:
+            return Problem(self._place, f"the picture {self.name!r} is not in {where} (segments {segments})")
         problem = missing_image(self.entity, self.name, where)
         return Problem(problem.where, f"{problem.message} (segments {segments})")
+
+    @property
+    def _place(self) -> str:
+        """Where the story names it."""
+        return f"segments[{self.segments[0]}].keyframes" if self.entity is None else story_place(self.entity)
+
+    @property
+    def kind(self) -> str:
+        """``keyframe``, ``location``, or ``cast``."""
+        if self.entity is None:
+            return "keyframe" if self.name else "location"
+        return "location" if self.entity.kind == "location" else "cast"
 
 
 def find_missing(
@@ -209,6 +224,7 @@ def find_missing(
     image_inputs: Sequence[ImageInput],
     images: StoryImages,
     servers: Mapping[str, HashInput],
+    keyframes: Mapping[int, Sequence[str]] | None = None,
 ) -> list[Missing]:
     """The missing images and masks that segments require, in the order of the story; and optional ones that only some of the
     servers have, which would make their segments inconsistent.
@@ -216,6 +232,7 @@ def find_missing(
     Args:
         numbers: of the segments that are to be rendered.
         servers: address → its input folder. Each must have the files that are not next to the story, and the same ones.
+        keyframes: number of a segment → the pictures that it begins and ends with.
     """
     wanted: dict[tuple[str, str, tuple[str, ...]], tuple[Need, list[int]]] = {}
     nowhere: list[int] = []
@@ -236,6 +253,7 @@ def find_missing(
         if (need.required and len(set(hashes.values())) > 1) or (lacking and (need.required or any(hashes.values()))):
             how = need.remedies if need.required else ()
             missing.append(Missing(need.entity, name, tuple(segments), lacking, tuple(hashes), how))
+    missing += _find_missing_keyframes(keyframes or {}, images, servers)
     if nowhere:
         stopping = [node for node in image_inputs if isinstance(node, LocationImageInput) and node.must_be_there]
         how = tuple(dict.fromkeys(node.remedy for node in stopping))
@@ -243,16 +261,34 @@ def find_missing(
     return missing
 
 
+def _find_missing_keyframes(
+    keyframes: Mapping[int, Sequence[str]], images: StoryImages, servers: Mapping[str, HashInput]
+) -> Iterator[Missing]:
+    users: dict[str, list[int]] = {}
+    for number, names in keyframes.items():
+        for name in names:
+            users.setdefault(name, []).append(number)
+    for name, numbers in users.items():
+        _, hashes = _look_up((name,), images, servers)
+        if len(set(hashes.values())) > 1 or not all(hashes.values()):
+            lacking = tuple(url for url, found in hashes.items() if not found)
+            yield Missing(None, name, tuple(numbers), lacking, tuple(servers))
+
+
 def explain_missing(missing: Iterable[Missing]) -> tuple[list[Problem], str]:
     """The problems, and a hint on how to solve them."""
     every = list(missing)
-    of_place = {True: how_to_show_place, False: how_to_make}
     hints = []
-    for is_place in (False, True):
-        group = [one for one in every if (one.entity is None or one.entity.kind == "location") == is_place]
+    for kind, hint in (("cast", how_to_make), ("location", how_to_show_place), ("keyframe", _how_to_bring)):
+        group = [one for one in every if one.kind == kind]
         if group:
-            hints.append(of_place[is_place](tuple(dict.fromkeys(how for one in group for how in one.remedies))))
+            hints.append(hint(tuple(dict.fromkeys(how for one in group for how in one.remedies))))
     return [one.explain() for one in every], "\n".join(hints)
+
+
+def _how_to_bring(remedies: Sequence[str]) -> str:
+    """The hint for missing keyframes."""
+    return "Put the keyframes next to the story, or into ComfyUI's input folder."
 
 
 def _look_up(names: Sequence[str], images: StoryImages, servers: Mapping[str, HashInput]) -> tuple[str, dict[str, str]]:

@@ -15,8 +15,8 @@ from runner.comfyui.outcome import read_outcome
 from runner.comfyui.outputs import choose_clip
 from runner.comfyui.session import _report, _says_ended
 from runner.rendering.failures import classify_outcome, explain_outcome, sign_failure
-from runner.rendering.jobs import find_secret_inputs
 from runner.rendering.keys.dataflow import Dataflow
+from runner.rendering.keys.secret_inputs import find_secret_inputs
 from runner.rendering.takes.measurement import read_measurement
 from runner.rendering.thermal import summarize_telemetry
 from runner.reports.report import report_directory

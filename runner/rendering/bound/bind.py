@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
@@ -21,12 +21,12 @@ from custom_nodes.videogen.core.model_values.model_workflow import (
 from custom_nodes.videogen.core.model_values.values import ModelValues
 from custom_nodes.videogen.core.roles.reader import grown_names
 from custom_nodes.videogen.core.roles.savers import find_savers
-from custom_nodes.videogen.core.roles.table import Place, Role, RoleTable
+from custom_nodes.videogen.core.roles.table import Place, Role
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.model import Segment, Story
 from custom_nodes.videogen.core.story.selection import format_selection
 
-from ...workflows.bindings import FIRST_FRAME, Binding, InputRef
+from ...workflows.bindings import Binding, InputRef
 from .pictures import CastPictures, PictureInput, make_picture_input
 from .prompts import ModelPrompts
 
@@ -60,7 +60,7 @@ class BoundRoles:
 
     Attributes:
         bindings: texts and numbers, those that the user has named included.
-        first_frame: for the image that a segment begins from.
+        first_frame, last_frame: for the images that a segment begins and ends with.
         references: for the pictures of its cast; None where the workflow takes none.
         recognized: the model, or None for an unknown one.
         values: the numbers that its model gets.
@@ -71,6 +71,7 @@ class BoundRoles:
 
     bindings: Sequence[Binding] = ()
     first_frame: Sequence[PictureInput] = ()
+    last_frame: Sequence[PictureInput] = ()
     references: CastPictures | None = None
     recognized: Recognized | None = None
     values: ModelValues | None = None
@@ -86,6 +87,7 @@ def bind_roles(
     profiles: Sequence[Profile],
     fixed: FixedInputs,
     numbers: Collection[int] | None = None,
+    shared: int = 0,
 ) -> BoundRoles:
     """Find what a segment decides in a graph without our nodes.
 
@@ -94,6 +96,7 @@ def bind_roles(
         profiles: those of the user first.
         fixed: what the user has said of the graph's inputs.
         numbers: of the segments that are rendered with the graph; None for all.
+        shared: frames at the beginning of a segment that continues another, which that one shows already.
 
     Raises:
         VideoGenError: `binding-invalid` where several inputs could have a role that the story needs.
@@ -114,9 +117,19 @@ def bind_roles(
     table, places, profile, values = model.table, model.places, model.profile, model.values
     # An input that the user has named gets the story's own text, as ever, unless it is that of a video model.
     as_composed = frozenset() if values.is_known_video else model.exactly
-    first_frames = _first_frames(graph, segments, places)
+    first_frames = _border(graph, places, Role.FIRST_FRAME, segments, lambda one: one.begins_with_picture)
+    last_frames = _border(graph, places, Role.LAST_FRAME, segments, lambda one: one.last_frame)
+    counted = {InputRef(place.node, place.input) for place in places.get(Role.FRAMES, ())}
+    if (
+        shared
+        and first_frames
+        and values.counts_frames
+        and Role.FRAMES in model.written
+        and not counted & {*fixed.settings}
+    ):
+        values = replace(values, shared={one.number: shared for one in segments if one.continues})
     references = _references(graph, object_info, story, places, profile)
-    prompts = ModelPrompts(story, profile, references, bool(first_frames), values.read_seconds)
+    prompts = ModelPrompts(story, profile, references, bool(first_frames), bool(last_frames), values.read_seconds)
     bindings = [one for one in named if one.value not in {role.value for role in WRITTEN}]
     for role in model.written:
         writer = prompts if role in (Role.PROMPT, Role.NEGATIVE) and role not in as_composed else values
@@ -124,12 +137,14 @@ def bind_roles(
             make, target = writer.make_value(role, place), InputRef(place.node, place.input)
             if make is not None and target not in fixed.settings:
                 bindings.append(Binding(role.value, target, make))
-    notes = _notes(model.recognized, values, segments, table, bool(first_frames))
+    notes = [*table.notes, *_describe_model(model.recognized, values)]
+    notes += describe_borders(segments, bool(first_frames), bool(last_frames))
     if any(binding.value in (Role.FRAMES.value, Role.DURATION.value) for binding in bindings):
         notes += _note_lengths(values, story, segments)
     return BoundRoles(
         bindings,
         first_frames,
+        last_frames,
         references,
         model.recognized,
         values,
@@ -142,13 +157,18 @@ def bind_roles(
 # ------------------------------------------------------------------ pictures
 
 
-def _first_frames(
-    graph: Graph, segments: Sequence[Segment], places: Mapping[Role, Sequence[Place]]
+def _border(
+    graph: Graph,
+    places: Mapping[Role, Sequence[Place]],
+    role: Role,
+    segments: Sequence[Segment],
+    has: Callable[[Segment], object],
 ) -> list[PictureInput]:
-    if not any(segment.continues for segment in segments):
+    """The places for the pictures that segments begin or end with; none where no segment has one."""
+    if not any(map(has, segments)):
         return []
-    name = _NODE.format(FIRST_FRAME)
-    found = (make_picture_input(graph, place, name) for place in places.get(Role.FIRST_FRAME, ()))
+    name = _NODE.format(role.value)
+    found = (make_picture_input(graph, place, name) for place in places.get(role, ()))
     return [one for one in found if one is not None]
 
 
@@ -183,24 +203,33 @@ def grow(graph: Graph, object_info: Mapping[str, Any], place: Place) -> list[Pla
 # ------------------------------------------------------------------ what a user should know
 
 
-def _notes(
-    found: Recognized | None,
-    values: ModelValues,
-    segments: Sequence[Segment],
-    table: RoleTable,
-    takes_first_frame: bool,
-) -> list[str]:
-    notes = [*table.notes]
+def _describe_model(found: Recognized | None, values: ModelValues) -> Iterator[str]:
     if found is not None:
-        notes.append(f"the model is {found.profile.title} ({found.how})")
-    notes += describe_gaps(found, values.places)
+        yield f"the model is {found.profile.title} ({found.how})"
+    yield from describe_gaps(found, values.places)
+
+
+def describe_borders(segments: Sequence[Segment], takes_first: bool, takes_last: bool) -> Iterator[str]:
+    """What a workflow cannot take of what segments begin and end with, and what it keeps of its own, in sentences.
+
+    Args:
+        takes_first, takes_last: whether it takes a picture to begin, or to end with.
+    """
     continuing = [segment.number for segment in segments if segment.continues]
-    if continuing and not takes_first_frame:
-        notes.append(
-            f"{_name_segments(continuing)} cannot begin from the last frame of the one before: the workflow takes no first"
+    if continuing and not takes_first:
+        yield (
+            f"{_name_segments(continuing)} cannot begin from the last frame of another segment: the workflow takes no first"
             " frame"
         )
-    return notes
+    given = [segment.number for segment in segments if segment.first_frame]
+    if given and not takes_first:
+        yield f"{_name_segments(given)} cannot begin with a picture: the workflow takes no first frame"
+    ending = [segment.number for segment in segments if segment.last_frame]
+    if ending and not takes_last:
+        yield f"{_name_segments(ending)} cannot end with a picture: the workflow takes no last frame"
+    others = [segment.number for segment in segments if not segment.last_frame]
+    if ending and others and takes_last:
+        yield f"{_name_segments(others)} have no `keyframes.last`: the workflow's own last frame stays there"
 
 
 def _name_segments(numbers: list[int]) -> str:
@@ -209,9 +238,9 @@ def _name_segments(numbers: list[int]) -> str:
 
 def _note_lengths(values: ModelValues, story: Story, segments: Sequence[Segment]) -> list[str]:
     """What is unusual about the lengths of segments, and of which ones."""
-    lengths: dict[Fraction, list[int]] = defaultdict(list)
+    lengths: dict[tuple[Fraction, int], list[int]] = defaultdict(list)
     for segment in segments:
-        lengths[segment.duration].append(segment.number)
+        lengths[segment.duration, values.shared.get(segment.number, 0)].append(segment.number)
     said = {
         _name_segments(numbers): values.describe_length(plan_segment(story, numbers[0]))
         for numbers in islice(lengths.values(), _MOST_LENGTHS)

@@ -24,7 +24,7 @@ class ModelPrompts:
 
     Attributes:
         references: the pictures of the cast that the model gets; None where the workflow takes none.
-        takes_first_frame: whether the workflow takes the image that a segment begins from.
+        takes_first_frame, takes_last_frame: whether the workflow takes the picture that a segment begins, or ends with.
         read_seconds: the length of the clip that the model makes for a segment; None where it is not known.
     """
 
@@ -32,6 +32,7 @@ class ModelPrompts:
     profile: Profile
     references: CastPictures | None = None
     takes_first_frame: bool = False
+    takes_last_frame: bool = False
     read_seconds: Callable[[SegmentPlan], Fraction | None] = lambda plan: None
     # Its key, its prompts and its record ask for the same segment, and reading a shot takes a millisecond.
     _compiled: dict[tuple[int, str], CompiledPrompt] = field(default_factory=dict, compare=False, repr=False)
@@ -44,9 +45,11 @@ class ModelPrompts:
         return known
 
     def _compile(self, plan: SegmentPlan) -> CompiledPrompt:
+        segment = self.story.segment(plan.number)
         files = self.references.names(plan) if self.references else []
         given = Given(
-            first_frame=self.takes_first_frame and self.story.segment(plan.number).continues,
+            first_frame=self.takes_first_frame and segment.begins_with_picture,
+            last_frame=self.takes_last_frame and bool(segment.last_frame),
             references=name_pictures(plan, files),
             seconds=self.read_seconds(plan),
         )

@@ -20,7 +20,7 @@ class SegmentJobs(Keys, Protocol):
     @property
     def story(self) -> Story: ...
 
-    def continues(self, number: int) -> bool: ...
+    def source(self, number: int) -> int | None: ...
 
     def make(self, number: int, key: str = "", variant: Variant | None = None, first_frame: str = "") -> Job: ...
 
@@ -54,9 +54,9 @@ class JobMakers:
         """Whether a segment has jobs."""
         return number in self._makers
 
-    def continues(self, number: int) -> bool:
-        """See `JobMaker.continues`."""
-        return self.of(number).continues(number)
+    def source(self, number: int) -> int | None:
+        """See `JobMaker.source`."""
+        return self.of(number).source(number)
 
     def key(self, number: int, begins_from: str = "") -> str:
         """See `JobMaker.key`."""

@@ -103,7 +103,7 @@ def adopt(folder: Path, events: list[Event]) -> Task:
         for event in events:
             directory.journal.append(event)
         story = SimpleNamespace(size=(1920, 1080))
-        maker = SimpleNamespace(continues=lambda number: False, key=lambda number: "k", story=story)
+        maker = SimpleNamespace(source=lambda number: None, key=lambda number: "k", story=story)
         return Attempts(cast(JobMaker, maker), directory, RunLog(directory.journal)).make_task(1)
 
 

@@ -142,7 +142,7 @@ LOADER = {"class_type": "LoadImage", "inputs": {"image": "example.png"}, "_meta"
 
 def test_a_load_image_of_that_title_takes_the_first_frame(make_jobs: MakeJobs) -> None:
     maker = make_jobs(segment_graph(CHAIN) | {"9": LOADER}, CHAIN)
-    assert [number for number in (1, 2, 3) if maker.continues(number)] == [2]
+    assert [number for number in (1, 2, 3) if maker.source(number)] == [2]
     graph = maker.make(2, "key", first_frame="videogen/last.png").graph
     assert graph["9"]["inputs"]["image"] == "videogen/last.png"
 
@@ -155,4 +155,4 @@ def test_a_bound_input_takes_the_first_frame(make_jobs: MakeJobs) -> None:
 
 
 def test_a_workflow_that_takes_no_image_continues_nothing(make_jobs: MakeJobs) -> None:
-    assert not make_jobs(story=CHAIN).continues(2)
+    assert make_jobs(story=CHAIN).source(2) is None

@@ -158,7 +158,7 @@ def test_a_prompt_of_an_earlier_release_is_found_under_its_id(pending: list[list
     before = {event["segment"]: event["prompt_id"] for event in events_of(directory, "segment-submitted")}
     (rekeyed,) = [event for event in events_of(directory, "segment-rekeyed") if event["segment"] == 2]
     with RunDirectory(directory, json.loads((directory / "run.json").read_text("utf-8"))["title"]) as opened:
-        maker = SimpleNamespace(continues=lambda number: False, key=lambda number: rekeyed["key"])
+        maker = SimpleNamespace(source=lambda number: None, key=lambda number: rekeyed["key"])
         attempts = Attempts(cast(JobMaker, maker), opened, RunLog(opened.journal))
         task = attempts.make_task(2)
         assert task.may_be_on_server

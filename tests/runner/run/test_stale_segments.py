@@ -51,7 +51,7 @@ def render_all(directory: RunDirectory, data: dict[str, Any], numbers: tuple[int
     for number in numbers:
         path = write_segment(directory.segments, number, 4)
         begins_from = (
-            str(directory.journal.segment(number - 1).result.get("sha256", "")) if maker.continues(number) else ""
+            str(directory.journal.segment(number - 1).result.get("sha256", "")) if maker.source(number) else ""
         )
         size = path.stat().st_size
         result = {"file": f"segments/{path.name}", "bytes": size, "sha256": hash_file(path)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -27,6 +28,8 @@ MODELS = {
     "umt5_xxl_fp16.safetensors": "text",
     "clip_vision_h.safetensors": "vision",
 }
+#: A model of videos whose frames carry numbers.
+NUMBERED_FRAMES = Path(__file__).parents[2] / "support" / "models" / "numbered_frames_node"
 LORAS = (
     "Wan21_CausVid_14B_T2V_lora_rank32.safetensors",
     "rain.safetensors",
@@ -43,6 +46,8 @@ PICTURES = (
     "video_wan2_2_14B_flf2v_start_image.png",
     "video_wan2_2_14B_flf2v_end_image.png",
     "video_wan2_2_14B_i2v_input_image.jpg",
+    "first.png",
+    "last.png",
 )
 
 
@@ -57,9 +62,10 @@ def wan_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer
     (folder / "input").mkdir()
     for number, name in enumerate(PICTURES):
         Image.new("RGB", (96, 64), (40 * number, 120, 200 - 30 * number)).save(folder / "input" / name)
+    Image.new("RGB", (256, 144)).save(folder / "input" / "first.png")
     with contextlib.ExitStack() as stack:
         try:
-            server = stack.enter_context(running_server(folder, node_packs=[NODE_PACK]))
+            server = stack.enter_context(running_server(folder, node_packs=[NODE_PACK, NUMBERED_FRAMES]))
         except VideoGenError as error:
             if error.code != "not-installed":
                 raise

@@ -134,7 +134,7 @@ def fit_segment(
         takes: what the workflow's inputs take.
         size: width and height in pixels: as many are rendered, in the film's shape. 0: the model's native size, or the film's.
         references: how many pictures of the cast the model gets.
-        first_frame: whether a segment that continues the one before begins from its last frame.
+        first_frame: whether the model gets the picture that a segment begins with, where it has one.
     """
     former = {**takes.former}
     if all(size):
@@ -155,7 +155,7 @@ def fit_segment(
     if found[Role.FPS] is None:
         found[Role.FPS] = float(values.rate(plan))
     given = Given(
-        first_frame=first_frame and story.segment(plan.number).continues,
+        first_frame=first_frame and story.segment(plan.number).begins_with_picture,
         references=name_pictures(plan, picture_names(plan, references)),
         seconds=values.read_seconds(plan) if Role.FRAMES in specs else None,
     )

@@ -173,8 +173,10 @@ def _require_clear(table: RoleTable, story: Story, segments: Sequence[Segment], 
     wanted = {*WRITTEN}
     if not story.style.negative and not any(segment.negative for segment in segments):
         wanted.discard(Role.NEGATIVE)
-    if any(segment.continues for segment in segments):
+    if any(segment.begins_with_picture for segment in segments):
         wanted.add(Role.FIRST_FRAME)
+    if any(segment.last_frame for segment in segments):
+        wanted.add(Role.LAST_FRAME)
     problems: list[str] = []
     for role, candidates in table.ambiguous.items():
         if role in wanted and role.value not in settled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -35,6 +35,7 @@ class ModelValues:
         read_spec: of an input.
         story_size: width and height of the film in pixels.
         exactly: roles that the user has bound: unless the model is a known one of videos, they get the story's own value.
+        shared: number of a segment → frames at its beginning that the segment that it continues shows already.
     """
 
     profile: Profile
@@ -42,6 +43,7 @@ class ModelValues:
     read_spec: ReadSpec
     story_size: tuple[int, int]
     exactly: frozenset[Role] = frozenset()
+    shared: Mapping[int, int] = field(default_factory=dict)
 
     def make_value(self, role: Role, place: Place) -> MakeValue | None:
         """The function that makes the value of an input; None where it stays as the workflow has it."""
@@ -50,7 +52,7 @@ class ModelValues:
         if role is Role.SEED:
             return self._seed(place)
         if role in self.exactly and role.value in BINDABLE and not self.is_known_video:
-            return BINDABLE[role.value]
+            return BINDABLE[role.value]  # see `_keeps_count`
         if role is Role.FRAMES:
             return lambda plan: self.plan_frames(plan).frames
         if role is Role.DURATION:
@@ -62,6 +64,20 @@ class ModelValues:
         if role is Role.HEIGHT:
             return (lambda plan: self.size(plan)[1]) if self._has_both_sides else None
         return self._choice(role, place)
+
+    @property
+    def counts_frames(self) -> bool:
+        """Whether a segment decides how many frames are rendered, of a video."""
+        return self.profile.video and bool(self.places.get(Role.FRAMES)) and not self._keeps_count
+
+    @property
+    def _keeps_count(self) -> bool:
+        return Role.FRAMES in self.exactly and not self.is_known_video
+
+    @property
+    def knows_rate(self) -> bool:
+        """Whether the frames a second of the clip are known: `rate` is a guess otherwise."""
+        return self.profile.rate is not None or bool(self.places.get(Role.FPS))
 
     @property
     def is_known_video(self) -> bool:
@@ -93,7 +109,8 @@ class ModelValues:
         """How many frames are rendered, and what is cut or held of them."""
         if not self.profile.video:
             return FramePlan(plan.frames, plan.frames, plan.fps)
-        return plan_frames(self.profile, plan.duration, self.rate(plan))
+        rate = self.rate(plan)
+        return plan_frames(self.profile, plan.duration + self.shared.get(plan.number, 0) / rate, rate)
 
     def read_seconds(self, plan: SegmentPlan) -> Fraction | None:
         """The length of the clip that is made for a segment; None where nothing says how many frames it has."""

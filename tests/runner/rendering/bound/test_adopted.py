@@ -61,7 +61,7 @@ def test_a_template_submits_the_same(
             expected = bound.make(number, first_frame=first_frame).graph
             assert told.make(number, first_frame=first_frame).graph == expected
         assert told.key(number) == bound.key(number)
-        assert told.continues(number) == bound.continues(number)
+        assert told.source(number) == bound.source(number)
         prompts = (bound.roles.prompts, told.roles.prompts)
         texts = [one.compile(bound.make(number).plan).text for one in prompts if one is not None]
         assert len({*texts}) <= 1

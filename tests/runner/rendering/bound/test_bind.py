@@ -152,14 +152,14 @@ def test_a_segment_begins_from_the_one_before(make_bound: MakeBound) -> None:
     graph = image_to_video(start_image=["picture", 0])
     graph["picture"] = node("LoadImage", image="mine.png")
     maker = make_bound(graph)
-    assert [maker.continues(number) for number in (1, 2, 3)] == [False, False, True]
+    assert [maker.source(number) for number in (1, 2, 3)] == [None, None, 2]
     assert maker.make(1).graph["picture"]["inputs"]["image"] == "mine.png"
     assert maker.make(3, first_frame="last.png").graph["picture"]["inputs"]["image"] == "last.png"
 
 
 def test_a_free_socket_gets_a_loader_where_a_picture_is_there(make_bound: MakeBound) -> None:
     maker = make_bound(image_to_video())
-    assert maker.continues(3)
+    assert maker.source(3) == 2
     assert not any("cannot begin" in note for note in maker.roles.notes)
     assert "start_image" not in maker.make(1).graph["i2v"]["inputs"]
     graph = maker.make(3, first_frame="last.png").graph

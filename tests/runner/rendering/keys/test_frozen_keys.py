@@ -163,7 +163,7 @@ def test_a_workflow_that_measures_continuity(object_info: dict[str, Any]) -> Non
 
 def test_a_segment_that_begins_from_the_one_before(object_info: dict[str, Any]) -> None:
     maker = make_maker(segment_graph(STORY) | FIRST_FRAME, object_info)
-    assert maker.continues(2)
+    assert maker.source(2) == 1
     assert [former_key(maker, 2), former_key(maker, 2, "ab" * 32)] == CONTINUED
 
 
