@@ -14,6 +14,7 @@ from custom_nodes.videogen.core.timing import format_timecode
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from custom_nodes.videogen.media.film.assemble import assemble_film
 from custom_nodes.videogen.media.film.compile import FilmReport
+from custom_nodes.videogen.media.film.sound import has_sound
 from custom_nodes.videogen.media.os_errors import explain_os_error
 from custom_nodes.videogen.media.probe import hash_file, verify_video
 
@@ -48,6 +49,7 @@ def update_film(
     if stale:
         display.say(f"Note: {describe_stale(stale)}. {HOW_TO_RENDER_STALE}")
     inputs = film_inputs(story, journal.segments)
+    sounds = done_sounds(directory.path, journal.segments)
     if not again and _is_up_to_date(directory, journal, inputs):
         display.say(f"The film is up to date: {directory.film}")
         return None
@@ -69,6 +71,7 @@ def update_film(
         files,
         directory.film,
         quality=QUALITIES[story.quality],
+        sounds=sounds,
         slates=not strict,
         metadata={"title": story.title},
         reasons=reasons,
@@ -80,7 +83,7 @@ def update_film(
     display.say(
         f"Film {format_timecode(film.duration, tenths=True)}, {film.size[0]}×{film.size[1]},"
         f" {film.path.stat().st_size / 1e6:.1f} MB: {film.copied} frames copied, {film.encoded} encoded,"
-        f" in {time.monotonic() - began:.1f} s"
+        f" in {time.monotonic() - began:.1f} s{', with the sound of its segments' if film.sound else ''}"
     )
     for note in film.notes:
         display.say(f"Note: {note}")
@@ -127,13 +130,31 @@ def done_files(directory: Path, states: States) -> dict[int, Path]:
     }
 
 
+def done_sounds(directory: Path, states: States) -> dict[int, Path]:
+    """The sound files that the segments' workflows have saved beside their videos or pictures, the first of each, by number."""
+    return {
+        number: path
+        for number, state in states.items()
+        if state.state == "done" and (saved := state.result.get("sounds"))
+        if (path := directory / saved[0]["file"]).is_file()
+    }
+
+
 def _is_up_to_date(directory: RunDirectory, journal: Journal, inputs: list[Any]) -> bool:
     last = journal.latest.get("film-done")
     film = directory.film
     if last is None or last["inputs"] != inputs or not film.is_file() or film.stat().st_size != last["bytes"]:
         return False
+    # Those of earlier releases were silent.
+    if last.get("sound") is None and _has_sound(directory, journal.segments):
+        return False
     # Earlier releases did not write the hash.
     return not last.get("sha256") or hash_file(film) == last["sha256"]
+
+
+def _has_sound(directory: RunDirectory, states: States) -> bool:
+    files = done_files(directory.path, states)
+    return bool(done_sounds(directory.path, states)) or any(map(has_sound, files.values()))
 
 
 def _sign(path: Path) -> tuple[int, ...]:

@@ -213,6 +213,7 @@ class RunLog:
                 notes=list(film.notes),
                 stale=list(stale),
                 sha256=hash_file(film.path),
+                sound=film.sound,
             )
         )
 

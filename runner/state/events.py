@@ -88,9 +88,10 @@ class RunnerError(Event, event="runner-error"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmDone(Event, event="film-done", durable=True, optional=("notes", "stale", "sha256")):
+class FilmDone(Event, event="film-done", durable=True, optional=("notes", "stale", "sha256", "sound")):
     """The film was made. `inputs`: everything it depends on; `seconds`: its length; `missing`: segments shown as slates;
-    `notes`: sentences on colors that were converted; `stale`: segments that are older than the story; `sha256`: of the file."""
+    `notes`: sentences on colors that were converted, and sound that broke off; `stale`: segments that are older than the story;
+    `sha256`: of the file; `sound`: whether it has any."""
 
     inputs: list[Any]
     file: str
@@ -106,6 +107,7 @@ class FilmDone(Event, event="film-done", durable=True, optional=("notes", "stale
     notes: list[str] | None = None
     stale: list[int] | None = None
     sha256: str | None = None
+    sound: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,32 @@ def write_segment(
     return write_video(folder / f"segment_{segment:02d}.mp4", images, count=frames, size=size, quality=quality)
 
 
+def with_sound(
+    video: Path,
+    sound: np.ndarray,
+    *,
+    rate: int = 48_000,
+    layout: str = "stereo",
+    codec: str = "flac",
+    suffix: str = ".mkv",
+) -> Path:
+    """A copy of a silent video beside sound, float32, shape (channels, n)."""
+    target = video.with_name(f"{video.stem}_{codec}{suffix}")
+    with av.open(str(video)) as source, av.open(str(target), "w") as made:
+        track = made.add_stream_from_template(source.streams.video[0])
+        voice = made.add_stream(codec, rate=rate, layout=layout)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = track
+                made.mux(packet)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        for part in av.AudioResampler(format=voice.codec_context.format, layout=layout, rate=rate).resample(frame):
+            made.mux(voice.encode(part))
+        made.mux(voice.encode(None))
+    return target
+
+
 def write_with_av(
     path: Path,
     images: Sequence[np.ndarray],

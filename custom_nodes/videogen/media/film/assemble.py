@@ -34,6 +34,7 @@ def assemble_film(
     output: Path,
     *,
     quality: Quality,
+    sounds: Mapping[int, Path] | None = None,
     slates: bool = True,
     reasons: Mapping[int, str] | None = None,
     metadata: dict[str, str] | None = None,
@@ -43,6 +44,7 @@ def assemble_film(
 
     Args:
         files: the video of each segment, by its number.
+        sounds: segment number → a file with its sound, for videos that have none.
         slates: with False a missing segment is an error.
         reasons: segment number → why it is missing, for its slate.
 
@@ -66,7 +68,8 @@ def assemble_film(
         if path is None:
             reason = (reasons or {}).get(segment.number, "It has not been rendered yet.")
             slate = draw_slate(plan_segment(story, segment.number), reason)
-        segments.append(FilmSegment(path, frames, slate))
+        goes_on = segment.continues_from == segment.number - 1 and segment.number - 1 in files
+        segments.append(FilmSegment(path, frames, slate, (sounds or {}).get(segment.number), goes_on))
     blends = []
     for transition in story.transitions:
         # A transition belongs to a cut, and a slate is cut hard: it must not look like part of the film.

@@ -23,6 +23,7 @@ from ..os_errors import disk_full, explain_os_error
 from ..writer import VideoWriter
 from .clips import Clip, ImageClip, VideoClip
 from .remux import PacketSource, join_packets
+from .sound import FilmSound, SoundClip, has_sound
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +38,21 @@ class FilmSegment:
         path: its video file, or None to show `slate` instead.
         frames: its number of frames in the film.
         slate: an RGB image, uint8, shape (height, width, 3), for a segment that is missing.
+        sound: file with its sound, for a video that has none; or None.
+        goes_on: it goes on where the segment before it ends: its sound is not faded there.
     """
 
     path: Path | None
     frames: int
     slate: np.ndarray | None = None
+    sound: Path | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
 class FilmReport:
-    """A compiled film: its frames in all, how many of them were copied and re-encoded, and sentences on converted colors."""
+    """A compiled film: its frames in all, how many of them were copied and re-encoded, whether it has sound, and sentences on
+    converted colors and broken sound."""
 
     path: Path
     size: tuple[int, int]
@@ -56,6 +62,7 @@ class FilmReport:
     encoded: int
     encoder: str
     notes: tuple[str, ...] = ()
+    sound: bool = False
 
     @property
     def duration(self) -> Fraction:
@@ -74,7 +81,8 @@ def compile_film(
     """Join segments into a film of exactly the sum of their frames.
 
     Segments in the film's format are stream-copied; other segments, slates, and the groups of pictures that a transition
-    touches are encoded. A transition blends into held edge frames, so that it never shortens the film.
+    touches are encoded. A transition blends into held edge frames, so that it never shortens the film. The film has the sound of
+    its segments' files, if any of them has sound.
 
     Args:
         video: the film's format; the bit rate applies to the encoded parts.
@@ -101,8 +109,19 @@ def compile_film(
             )
             sources, report = film.make(output, None)
             assert sources is not None
-        join_packets(sources, output, video.fps, metadata or {})
-    return replace(report, notes=tuple(_describe_colors(clips)))
+        sound = _find_sound(segments, blends, video.fps)
+        join_packets(sources, output, video.fps, metadata or {}, sound.read() if sound else None)
+    notes = [*_describe_colors(clips), *(sound.notes if sound else ())]
+    return replace(report, notes=tuple(notes), sound=sound is not None)
+
+
+def _find_sound(segments: Sequence[FilmSegment], blends: Sequence[Blend], fps: int) -> FilmSound | None:
+    """The sound of the film; None where no segment has any."""
+    clips = [
+        SoundClip(one.path if one.path is not None and has_sound(one.path) else one.sound, one.frames, one.goes_on)
+        for one in segments
+    ]
+    return FilmSound(clips, blends, fps) if any(clip.path for clip in clips) else None
 
 
 @dataclass
