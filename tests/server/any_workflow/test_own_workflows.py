@@ -121,8 +121,13 @@ def test_a_lora_changes_the_frames_of_its_segment(wan_server: ComfyServer, tmp_p
     ended = command("run", wan_server, tmp_path, story, "--out", tmp_path / "run", *SMALL)
     assert ended.status == 0, ended.err
     first, second, third = (read_frames(tmp_path / "run" / "segments" / f"segment_0{n}.mp4") for n in (1, 2, 3))
-    assert np.array_equal(first, third)
-    assert not np.array_equal(first, second)
+    # Where weights lie in memory changes in which order sums are rounded; an encoder makes several steps of 8 bits of one.
+    assert distance(first, third) < 25 < 100 < distance(first, second)
+
+
+def distance(frames: list[np.ndarray], others: list[np.ndarray]) -> int:
+    """The largest difference between two clips, in steps of 8 bits."""
+    return int(np.abs(np.stack(frames).astype(int) - np.stack(others)).max())
 
 
 def test_a_lora_that_is_not_there_is_named_with_one_that_is_meant(wan_server: ComfyServer, tmp_path: Path) -> None:
