@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.story.parser import parse_story
 from runner.comfyui.installation import DEFAULT_WORKFLOW
 from tests.support.editor import Editor
 from tests.support.stories import small_story
@@ -66,7 +68,7 @@ def measured(editor: Editor) -> Iterator[tuple[Editor, int, int]]:
     continuity, frame_check = editor.page.evaluate(_INSERT)
     editor.wait_for_drawing()
     views = editor.page.locator(".videogen-result")
-    assert views.count() == 2
+    assert views.count() == 3, "with the one of the Segment node"
     for number in (continuity, frame_check):
         assert_shown(editor, number, views.filter(has_text="No result yet: run the workflow."))
     before = editor.boxes()
@@ -111,6 +113,18 @@ def test_score_and_curve_are_shown_after_a_run(measured: tuple[Editor, int, int]
     assert_shown(editor, frame_check, checked)
     editor.screenshot(tmp_path / "frame_check.png")
     assert checked.inner_text().splitlines() == ["ok", "4 frames, nothing wrong with them"]
+
+
+def test_the_segment_shows_the_prompt_as_it_was_sent(measured: tuple[Editor, int, int], tmp_path: Path) -> None:
+    editor, *_ = measured
+    view = editor.page.locator(".videogen-result").filter(has_text="Segment 1 of 2")
+    number = editor.page.evaluate("() => app.graph.nodes.find(node => node.type === 'VideoGenSegment').id")
+    assert_shown(editor, number, view)
+    editor.screenshot(tmp_path / "segment.png")
+    lines = view.inner_text().splitlines()
+    sent = plan_segment(parse_story(small_story("Seen in the editor", characters={"man": {"segments": "1-2"}})), 1)
+    assert sent.prompt in lines
+    assert lines[-1] == f"{sent.frames} frames, {sent.size[0]} × {sent.size[1]} pixels, seed {sent.seed}"
 
 
 def test_it_is_neither_saved_nor_submitted(measured: tuple[Editor, int, int]) -> None:

@@ -1,7 +1,7 @@
 // Shows the result of the last run on nodes that measure or tell something: a score and its curve, or lines of text.
 import { app } from "../../scripts/app.js";
 
-const NODES = new Set(["VideoGenContinuity", "VideoGenFrameCheck", "VideoGenFitModel"]);
+const NODES = new Set(["VideoGenContinuity", "VideoGenFrameCheck", "VideoGenFitModel", "VideoGenSegment"]);
 const HEIGHT = 84;
 const MARGIN = 6;
 const WIDTH = 240;
@@ -59,7 +59,7 @@ function showResult(view, result) {
     result.title ? result.title : result.score === null ? ({ pass: "ok", warn: "odd", fail: "fails" }[result.level] ?? "–") : result.score.toFixed(2);
   const head = make(
     "div",
-    { flex: "none", whiteSpace: "nowrap" },
+    { flex: "none", whiteSpace: "nowrap", overflow: "hidden", textOverflow: "ellipsis" },
     {},
     make("b", { color: COLORS[result.level] ?? COLORS.none, fontSize: "17px", marginRight: "6px" }, {}, headline), " ",
     words.filter(Boolean).join(" · "),

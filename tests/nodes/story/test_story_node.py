@@ -75,6 +75,22 @@ def test_hidden_files_are_not_in_the_list(folder: Path) -> None:
     assert len(read_story("films/story.json", "").segments) == 1
 
 
+def test_the_segment_tells_what_is_sent() -> None:
+    data = {
+        "style": {"prefix": "Warm light", "negative": "cars"},
+        "segments": [{"prompt": "a cat", "description": "The cat"}],
+    }
+    output = VideoGenSegment.execute(parse_story(data), 1, "a dog", with_master_prompt=False)
+    (told,) = output.ui["videogen"]
+    assert told["title"] == "Segment 1 of 1: The cat"
+    assert told["report"] == [
+        output.args[1],
+        "Negative: cars",
+        "24 frames, 1920 × 1080 pixels, seed 1001",
+    ]
+    assert "a dog" in told["report"][0]
+
+
 def test_a_prompt_override_is_as_long_as_a_prompt_may_be() -> None:
     with pytest.raises(VideoGenError, match="`prompt_override` has 40,004 characters, at most 20,000"):
         VideoGenSegment.execute(parse_story([{"prompt": "x"}]), 1, "wide" + "-" * 40_000)

@@ -12,7 +12,7 @@ _TITLE = 30.0
 _GAP = 60.0
 _MARGIN = 20.0
 #: Width and height; the editors of 0.3.75 and 0.33 need less for all widgets.
-_STORY, _SEGMENT, _FIT = (400.0, 520.0), (320.0, 330.0), (400.0, 860.0)
+_STORY, _SEGMENT, _FIT = (400.0, 520.0), (320.0, 430.0), (400.0, 860.0)
 _NOTE_HEIGHT = 460.0
 _COLOR = "#3f789e"
 

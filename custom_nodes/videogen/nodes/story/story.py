@@ -11,7 +11,7 @@ from ...comfyui.sockets import SegmentSocket, StorySocket, need_story
 from ...comfyui.widgets import validate
 from ...core.digest import digest
 from ...core.errors import VideoGenError
-from ...core.segment.plan import plan_segment
+from ...core.segment.plan import SegmentPlan, plan_segment
 from ...core.story.file_names import SEGMENTS_SUFFIXES, explain_name
 from ...core.story.model import Story
 from ...core.story.parser import parse_story_text
@@ -119,7 +119,26 @@ class VideoGenSegment(io.ComfyNode):
     ) -> io.NodeOutput:
         plan = plan_segment(need_story(story), index, prompt_override)
         prompt = f"{plan.context}\n\n{plan.prompt}" if with_master_prompt and plan.context else plan.prompt
-        return io.NodeOutput(plan, prompt, plan.negative, plan.seed, plan.frames, float(plan.fps), *plan.size)
+        width, height = plan.size
+        lines = [prompt, *([f"Negative: {plan.negative}"] if plan.negative else [])]
+        lines.append(f"{plan.frames} frames, {width} × {height} pixels, seed {plan.seed}")
+        return io.NodeOutput(
+            plan,
+            prompt,
+            plan.negative,
+            plan.seed,
+            plan.frames,
+            float(plan.fps),
+            width,
+            height,
+            ui={"videogen": [{"title": _name(plan), "report": lines}]},
+        )
+
+
+def _name(plan: SegmentPlan) -> str:
+    """``Segment 7 of 33: The sapling``; the node shows as much of it as it has room for."""
+    title = f"Segment {plan.number} of {plan.count}"
+    return f"{title}: {plan.description}" if plan.description else title
 
 
 def list_story_files() -> list[str]:
