@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem, ProblemList, VideoGenError
-from custom_nodes.videogen.core.graph import Graph, is_link
+from custom_nodes.videogen.core.graph import Graph, find_upstream, is_link
 from custom_nodes.videogen.core.similar_names import SimilarNames
 
 from .missing_parts import AskSizes, ListModels, find_missing_models, find_missing_nodes, is_model_input, read_choices
@@ -37,15 +37,19 @@ def check_graph(
 ) -> list[Problem]:
     """All problems of a graph in API format: nodes, models, links, required inputs, choices, ranges.
 
+    As on the server, every node must be a known one, and all else matters only for nodes that an output depends on: official
+    templates have nodes that are left over, with nothing connected to them.
+
     Args:
         list_models, ask_sizes: see `find_missing_models`.
         brought: names of files that the run uploads before it submits the graph.
         has_file: asked for files that no list of choices contains: those in subfolders and of the server's output folder.
     """
+    used = _used_nodes(graph, object_info)
     found = chain(
         find_missing_nodes(graph, object_info, workflow),
-        find_missing_models(graph, object_info, workflow, list_models, ask_sizes),
-        _check_nodes(graph, object_info, brought, has_file),
+        find_missing_models(used, object_info, workflow, list_models, ask_sizes),
+        _check_nodes(used, object_info, brought, has_file),
     )
     problems = list(islice(found, _MAX_PROBLEMS))
     if len(problems) == _MAX_PROBLEMS and next(found, None) is not None:
@@ -104,6 +108,17 @@ def together(also: Callable[[], None]) -> Iterator[None]:
             raise VideoGenError(error.code, f"{error.message}\n{other.message}", "\n".join(hints)) from None
         raise
     also()
+
+
+def _used_nodes(graph: Graph, object_info: dict[str, Any]) -> Graph:
+    """The nodes that outputs depend on; all of them where there is no output, or none that is known."""
+    outputs = [
+        key
+        for key, node in graph.items()
+        if object_info.get(node["class_type"], {"output_node": True}).get("output_node")
+    ]
+    used = find_upstream(graph, outputs or graph)
+    return {key: node for key, node in graph.items() if key in used}
 
 
 def _check_nodes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -131,6 +132,23 @@ def read_frames(path: Path) -> list[np.ndarray]:
     """All frames of a video as RGB, in the order in which they are shown."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound of a video: samples of each channel, -1 to 1, as many as its decoder makes, and its length by the file."""
+
+    samples: np.ndarray
+    rate: int
+    seconds: float
+
+
+def read_sound(path: Path) -> Sound:
+    with av.open(str(path)) as container:
+        (stream,) = container.streams.audio
+        blocks = [frame.to_ndarray() for frame in container.decode(stream)]
+        seconds = float((stream.duration or 0) * stream.time_base)
+        return Sound(np.concatenate(blocks, axis=-1), stream.rate, seconds)
 
 
 def read_codes(path: Path) -> list[int]:

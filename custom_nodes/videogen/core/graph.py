@@ -44,3 +44,15 @@ def find_downstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
     }:
         found |= more
     return found
+
+
+def find_upstream(graph: Graph, node_ids: Iterable[str]) -> set[str]:
+    """These nodes and all that their inputs depend on, directly or not; links to nodes that are not there lead nowhere."""
+    found: set[str] = set()
+    queue = [key for key in node_ids if key in graph]
+    while queue:
+        key = queue.pop()
+        if key not in found:
+            found.add(key)
+            queue += [value[0] for value in graph[key]["inputs"].values() if is_link(value) and value[0] in graph]
+    return found

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from custom_nodes.videogen.core.graph import Graph
+from custom_nodes.videogen.core.graph import Graph, is_link
 from custom_nodes.videogen.core.model_profiles.model import Profile, Recognized
 from custom_nodes.videogen.core.model_values.model_workflow import (
     WRITTEN,
@@ -129,7 +129,9 @@ def bind_roles(
     ):
         values = replace(values, shared={one.number: shared for one in segments if one.continues})
     references = _references(graph, object_info, story, places, profile)
-    prompts = ModelPrompts(story, profile, references, bool(first_frames), bool(last_frames), values.read_seconds)
+    prompts = ModelPrompts(
+        story, profile, references, bool(first_frames), bool(last_frames), model.own_frames, values.read_seconds
+    )
     bindings = [one for one in named if one.value not in {role.value for role in WRITTEN}]
     for role in model.written:
         writer = prompts if role in (Role.PROMPT, Role.NEGATIVE) and role not in as_composed else values
@@ -184,20 +186,57 @@ def _references(
     every = [
         grown for place in places.get(Role.REFERENCE, ()) for grown in (grow(graph, object_info, place) or [place])
     ]
-    found = [make_picture_input(graph, place, _NODE.format(f"reference_{n}")) for n, place in enumerate(every, 1)]
+    consumers = _find_consumers(graph)
+    found = [
+        make_picture_input(
+            graph,
+            place,
+            _NODE.format(f"reference_{n}"),
+            () if place.free else _grown_sockets(graph, object_info, consumers[place.node]),
+        )
+        for n, place in enumerate(every, 1)
+    ]
     inputs = [one for one in found if one is not None]
     return CastPictures(inputs, profile.inputs.references) if inputs else None
 
 
 def grow(graph: Graph, object_info: Mapping[str, Any], place: Place) -> list[Place]:
     """The free places of an input that grows, beginning with a free one of it; none for other inputs."""
-    base = place.input.rpartition(".")[0]
-    schema = (object_info.get(place.class_type) or {}).get("input") or {}
-    spec = {**(schema.get("required") or {}), **(schema.get("optional") or {})}.get(base)
-    if not place.free or not isinstance(spec, list) or len(spec) < 2 or not isinstance(spec[1], dict):
+    options = _growth(object_info, place.class_type, base := place.input.rpartition(".")[0])
+    if not place.free or options is None:
         return []
     taken = graph[place.node]["inputs"]
-    return [replace(place, input=f"{base}.{name}") for name in grown_names(spec[1]) if f"{base}.{name}" not in taken]
+    return [replace(place, input=f"{base}.{name}") for name in grown_names(options) if f"{base}.{name}" not in taken]
+
+
+def _growth(object_info: Mapping[str, Any], class_type: str, name: str) -> dict[str, Any] | None:
+    """The options of an input that grows; None for other inputs."""
+    schema = (object_info.get(class_type) or {}).get("input") or {}
+    spec = {**(schema.get("required") or {}), **(schema.get("optional") or {})}.get(name)
+    return spec[1] if isinstance(spec, list) and len(spec) > 1 and isinstance(spec[1], dict) else None
+
+
+def _find_consumers(graph: Graph) -> dict[str, list[InputRef]]:
+    """Node → the inputs that are linked to it."""
+    found: dict[str, list[InputRef]] = defaultdict(list)
+    for key, node in graph.items():
+        for name, value in node["inputs"].items():
+            if is_link(value):
+                found[value[0]].append(InputRef(key, name))
+    return found
+
+
+def _grown_sockets(graph: Graph, object_info: Mapping[str, Any], sockets: Sequence[InputRef]) -> tuple[InputRef, ...]:
+    """The sockets that a picture goes to, where all of them belong to inputs that grow and need none; else none."""
+
+    def may_be_empty(socket: InputRef) -> bool:
+        base, _, name = socket.name.rpartition(".")
+        options = _growth(object_info, graph[socket.node_id]["class_type"], base) or {}
+        names, template = grown_names(options), options.get("template")
+        least = template.get("min") if isinstance(template, dict) else None
+        return name in names and isinstance(least, int) and names.index(name) >= least
+
+    return tuple(sockets) if all(map(may_be_empty, sockets)) else ()
 
 
 # ------------------------------------------------------------------ what a user should know

@@ -25,10 +25,12 @@ class PictureInput:
     Attributes:
         target: the input for the file's name.
         socket: where the loader was put by us, and is left out without a picture; None for a loader of the workflow's own.
+        grown: of a loader of the workflow's own the sockets that it is connected to, where all of them need no picture.
     """
 
     target: InputRef
     socket: InputRef | None = None
+    grown: tuple[InputRef, ...] = ()
 
     def write(self, graph: Graph, picture: Any) -> None:
         """Let the graph load a picture."""
@@ -37,19 +39,26 @@ class PictureInput:
             self.socket.set(graph, [self.target.node_id, 0])
         self.target.set(graph, picture)
 
+    def leave_out(self, graph: Graph) -> None:
+        """Let the graph load no picture here."""
+        for socket in self.grown:
+            socket.remove(graph)
+        graph.pop(self.target.node_id, None)
 
-def make_picture_input(graph: Graph, place: Place, name: str) -> PictureInput | None:
+
+def make_picture_input(graph: Graph, place: Place, name: str, grown: tuple[InputRef, ...] = ()) -> PictureInput | None:
     """The way for a picture to a place of `Role.FIRST_FRAME` or `Role.REFERENCE`.
 
     Args:
         name: of the node that is put before a free socket.
+        grown: see `PictureInput`.
 
     Returns:
         None where the picture comes from another node, such as one that draws it.
     """
     if place.free:
         return PictureInput(InputRef(_unused(graph, name), LOADER_INPUT), InputRef(place.node, place.input))
-    return None if place.linked else PictureInput(InputRef(place.node, place.input))
+    return None if place.linked else PictureInput(InputRef(place.node, place.input), grown=grown)
 
 
 def _unused(graph: Graph, name: str) -> str:
@@ -80,17 +89,22 @@ class CastPictures:
         return len(self.inputs) if self.most is None else min(len(self.inputs), self.most)
 
     def write(self, graph: Graph, plan: SegmentPlan, picture_of: Callable[[str], Any]) -> None:
-        """Let a graph load the pictures of a segment; the places that are left keep the last one, or stay empty if free.
+        """Let a graph load the pictures of a segment; places that are left stay empty, or have the last one if they need one.
 
-        A segment without a cast shows nobody: where the workflow has pictures of its own, those stay.
+        A segment without a cast shows nobody: where the workflow has a picture of its own, and needs one, that stays.
 
         Args:
             picture_of: from the story's name of a picture to what is written into the graph.
         """
         pictures = [picture_of(name) for name in self.names(plan)]
+        shown = {place.target for place in self.inputs[: len(pictures)]}
         for position, place in enumerate(self.inputs):
             if position < len(pictures):
                 place.write(graph, pictures[position])
+            elif place.target in shown:
+                continue
+            elif place.grown:
+                place.leave_out(graph)
             elif pictures and place.socket is None:
                 place.write(graph, pictures[-1])
 

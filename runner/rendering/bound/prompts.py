@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -25,6 +25,7 @@ class ModelPrompts:
     Attributes:
         references: the pictures of the cast that the model gets; None where the workflow takes none.
         takes_first_frame, takes_last_frame: whether the workflow takes the picture that a segment begins, or ends with.
+        own_frames: of `Role.FIRST_FRAME` and `Role.LAST_FRAME` those where the workflow has a picture of its own.
         read_seconds: the length of the clip that the model makes for a segment; None where it is not known.
     """
 
@@ -33,6 +34,7 @@ class ModelPrompts:
     references: CastPictures | None = None
     takes_first_frame: bool = False
     takes_last_frame: bool = False
+    own_frames: Collection[Role] = ()
     read_seconds: Callable[[SegmentPlan], Fraction | None] = lambda plan: None
     # Its key, its prompts and its record ask for the same segment, and reading a shot takes a millisecond.
     _compiled: dict[tuple[int, str], CompiledPrompt] = field(default_factory=dict, compare=False, repr=False)
@@ -49,7 +51,8 @@ class ModelPrompts:
         files = self.references.names(plan) if self.references else []
         given = Given(
             first_frame=self.takes_first_frame and segment.begins_with_picture,
-            last_frame=self.takes_last_frame and bool(segment.last_frame),
+            own_first_frame=Role.FIRST_FRAME in self.own_frames,
+            last_frame=(self.takes_last_frame and bool(segment.last_frame)) or Role.LAST_FRAME in self.own_frames,
             references=name_pictures(plan, files),
             seconds=self.read_seconds(plan),
         )

@@ -169,6 +169,7 @@ def test_a_file_that_is_published_under_another_name(object_info: dict[str, Any]
 def test_a_model_that_several_nodes_want_takes_one_line(object_info: dict[str, Any]) -> None:
     graph = with_input("4", "ckpt_name", "wan.safetensors")
     graph["11"] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "wan.safetensors"}}
+    graph["7"]["inputs"]["clip"] = ["11", 1]
     (problem,) = find_problems(graph, object_info)
     assert problem.startswith("model 'wan.safetensors' (nodes 4 and 11): it is missing")
 
@@ -177,7 +178,11 @@ def vision(**properties: Any) -> tuple[Graph, dict[str, Any], list[dict[str, Any
     """A checkpoint and a CLIP vision of one name, missing both; the schema of the second loader; the editor's node of it."""
     graph = with_input("4", "ckpt_name", "model.safetensors")
     graph["11"] = {"class_type": "CLIPVisionLoader", "inputs": {"clip_name": "model.safetensors"}}
-    schema = {"input": {"required": {"clip_name": [["vit.safetensors"], {}]}}, "output": ["CLIP_VISION"]}
+    schema = {
+        "input": {"required": {"clip_name": [["vit.safetensors"], {}]}},
+        "output": ["CLIP_VISION"],
+        "output_node": True,
+    }
     return graph, {"CLIPVisionLoader": schema}, [{"id": 11, "type": "CLIPVisionLoader", "properties": properties}]
 
 

@@ -1,15 +1,16 @@
-"""A ComfyUI that has Wan's models with random weights, under the names that the official templates have for them."""
+"""A ComfyUI that has video models with random weights, under the names that the official templates have for them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from custom_nodes.videogen.core.errors import VideoGenError
+from tests.support.models.module_weights import build_in_process
 from tests.support.models.tiny_wan import NODE_PACK, write_lora, write_model
 from tests.support.needs import skip_or_fail
 from tests.support.servers.comfy import ComfyServer, running_server
@@ -50,19 +51,18 @@ PICTURES = (
     "last.png",
 )
 
+H3_PICTURES = (
+    "transparent_rgb_gaming_mouse.png",
+    "red_superboy_on_city_roof.png",
+    "mecha_dragon_lightning.png",
+)
+LTX_PICTURES = ("neon_cyborg_portrait.png", "robot_hand.png", "robot_hand_energy.png")
+
 
 @pytest.fixture(scope="session")
-def wan_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    """The server that all tests of this room share."""
-    folder = tmp_path_factory.mktemp("wan")
-    for name, kind in MODELS.items():
-        write_model(folder / "models", kind, name)
-    for name in LORAS:
-        write_lora(folder / "models", name)
-    (folder / "input").mkdir()
-    for number, name in enumerate(PICTURES):
-        Image.new("RGB", (96, 64), (40 * number, 120, 200 - 30 * number)).save(folder / "input" / name)
-    Image.new("RGB", (256, 144)).save(folder / "input" / "first.png")
+def video_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """The server that all tests of this room share, without models."""
+    folder = tmp_path_factory.mktemp("video")
     with contextlib.ExitStack() as stack:
         try:
             server = stack.enter_context(running_server(folder, node_packs=[NODE_PACK, NUMBERED_FRAMES]))
@@ -71,3 +71,38 @@ def wan_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer
                 raise
             skip_or_fail(str(error))
         yield server
+
+
+@pytest.fixture(scope="session")
+def wan_server(video_server: ComfyServer) -> ComfyServer:
+    for name, kind in MODELS.items():
+        write_model(video_server.folder / "models", kind, name)
+    for name in LORAS:
+        write_lora(video_server.folder / "models", name)
+    _draw_pictures(video_server, PICTURES)
+    Image.new("RGB", (256, 144)).save(video_server.folder / "input" / "first.png")
+    return video_server
+
+
+@pytest.fixture(scope="session")
+def h3_server(video_server: ComfyServer) -> ComfyServer:
+    return _with_newer_models(video_server, "MiniMaxH3ImageToVideo", "tiny_h3", H3_PICTURES)
+
+
+@pytest.fixture(scope="session")
+def ltx_server(video_server: ComfyServer) -> ComfyServer:
+    return _with_newer_models(video_server, "LTXVDualCFGGuider", "tiny_ltx", LTX_PICTURES)
+
+
+def _with_newer_models(server: ComfyServer, needed: str, recipe: str, pictures: Iterable[str]) -> ComfyServer:
+    """Give the server the models of a recipe; it needs a ComfyUI that has a node."""
+    if needed not in server.object_info:
+        pytest.skip(f"this ComfyUI has no {needed}: it came with 0.30 or later")
+    build_in_process(recipe, server.folder / "models")
+    _draw_pictures(server, pictures)
+    return server
+
+
+def _draw_pictures(server: ComfyServer, names: Iterable[str]) -> None:
+    for number, name in enumerate(names):
+        Image.new("RGB", (96, 64), (40 * number, 120, 200 - 30 * number)).save(server.folder / "input" / name)

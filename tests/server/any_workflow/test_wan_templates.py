@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from custom_nodes.videogen.media.probe import verify_video
-from runner.comfyui.transport import read_json
 from tests.server.any_workflow.conftest import PICTURES
+from tests.server.any_workflow.template_runs import run_workflow, submitted, value
 from tests.support.graphs.templates import find_template_files
 from tests.support.runs import Ended, read_journal, segments_with, videogen, write_json
 from tests.support.servers.comfy import ComfyServer
@@ -57,40 +57,21 @@ WITHOUT_PICTURE = ("text_to_video_wan", "video_wan_vace_14B_ref2v", "video_wan2_
 
 
 def run(server: ComfyServer, folder: Path, template: str, story: dict[str, Any], *options: object) -> Ended:
-    return run_workflow(server, folder, template, find_template_files()[template], story, *options)
+    return run_as(server, folder, template, find_template_files()[template], story, *options)
 
 
-def run_workflow(
+def run_as(
     server: ComfyServer, folder: Path, template: str, workflow: Path, story: dict[str, Any], *options: object
 ) -> Ended:
     """Run a file that was made of a template, in small."""
     node = SIZE_NODES[template]
     settings = [*SMALL[template], f"{node}.width=64", f"{node}.height=32"]
-    Image.new("RGB", (64, 96), "blue").save(folder / "ben.png")
-    return videogen(
-        "run",
-        write_json(folder / "story.json", story),
-        "--workflow",
-        workflow,
-        "--server",
-        server.url,
-        "--out",
-        folder / "run",
-        *(part for setting in settings for part in ("--set", setting)),
-        *options,
-    )
+    return run_workflow(server, folder, workflow, story, settings, *options)
 
 
 def chained() -> dict[str, Any]:
     segments = [{**segment, "continues": number > 0} for number, segment in enumerate(STORY["segments"])]
     return {**STORY, "segments": segments}
-
-
-def submitted(server: ComfyServer, folder: Path) -> list[dict[str, Any]]:
-    """The graphs that a run has submitted, as the server has them."""
-    events = [event for event in read_journal(folder / "run") if event["event"] == "segment-submitted"]
-    entries = [server.client.http.request("GET", f"/history/{event['prompt_id']}") for event in events]
-    return [read_json(entry)[event["prompt_id"]]["prompt"][2] for entry, event in zip(entries, events, strict=True)]
 
 
 #: Template → the inputs of its prompt and seed, and of the picture that a segment begins from or shows.
@@ -105,11 +86,6 @@ ROLES = {
 }
 
 
-def value(graph: dict[str, Any], place: str) -> Any:
-    node, _, name = place.partition(".")
-    return graph[node]["inputs"][name]
-
-
 @pytest.mark.parametrize("template", SMALL)
 def test_a_template_tells_a_story(wan_server: ComfyServer, tmp_path: Path, template: str) -> None:
     if NEEDS.get(template, "LoadImage") not in wan_server.object_info:
@@ -118,7 +94,7 @@ def test_a_template_tells_a_story(wan_server: ComfyServer, tmp_path: Path, templ
     ended = run(wan_server, tmp_path, template, chained() if takes_first_frame else STORY)
     assert ended.status == 0, ended.err
     prompt, seed, picture = ROLES[template]
-    graphs = submitted(wan_server, tmp_path)
+    graphs = list(submitted(wan_server, tmp_path).values())
     for graph, segment in zip(graphs, STORY["segments"], strict=True):
         assert segment["prompt"] in value(graph, prompt).lower()
         assert value(graph, seed) == segment["seed"]
@@ -147,7 +123,7 @@ def test_segments_that_continue_none_begin_from_the_workflow_s_own_picture(
 ) -> None:
     ended = run(wan_server, tmp_path, "image_to_video_wan", STORY)
     assert ended.status == 0, ended.err
-    assert {value(graph, "52.image") for graph in submitted(wan_server, tmp_path)} == {PICTURES[0]}
+    assert {value(graph, "52.image") for graph in submitted(wan_server, tmp_path).values()} == {PICTURES[0]}
 
 
 def test_a_picture_that_nobody_has_is_named_before_anything_is_rendered(
@@ -186,12 +162,12 @@ def test_an_adopted_template_renders_nothing_that_the_bound_one_has(wan_server: 
     ended = videogen("adopt", find_template_files()[template], "-o", adopted, "--server", wan_server.url)
     assert ended.status == 0, ended.err
     assert run(wan_server, tmp_path, template, STORY, "--segments", "1,2", "--no-film").status == 0
-    again = run_workflow(wan_server, tmp_path, template, adopted, STORY, "--no-film")
+    again = run_as(wan_server, tmp_path, template, adopted, STORY, "--no-film")
     assert again.status == 0, again.err
     assert segments_with(tmp_path / "run", "segment-done") == [1, 2, 3]
     assert [event["todo"] for event in read_journal(tmp_path / "run") if event["event"] == "run-started"] == [
         [1, 2],
         [3],
     ]
-    for graph in submitted(wan_server, tmp_path):
+    for graph in submitted(wan_server, tmp_path).values():
         assert not [node for node in graph.values() if node["class_type"].startswith("VideoGen")]

@@ -18,7 +18,16 @@ from runner.comfyui.installation import find_installation
 from runner.comfyui.outcome import Outcome, read_outcome
 
 #: Kinds of model files that tests bring along.
-MODEL_FOLDERS = ("checkpoints", "clip_vision", "ipadapter", "diffusion_models", "loras", "text_encoders", "vae")
+MODEL_FOLDERS = (
+    "checkpoints",
+    "clip_vision",
+    "ipadapter",
+    "diffusion_models",
+    "latent_upscale_models",
+    "loras",
+    "text_encoders",
+    "vae",
+)
 
 Graph = dict[str, dict[str, Any]]
 

@@ -191,6 +191,7 @@ def _fit_widgets(model: ModelWorkflow, decided: list[tuple[Role, Place]], profil
     rate = model.places.get(Role.FPS, ())
     if rate and Role.FPS not in before and isinstance(rate[0].value, (int, float)):
         before[Role.FPS] = rate[0].value
+    before |= model.own_frames
     size = [former(role, 0) for role in (Role.WIDTH, Role.HEIGHT)]
     width, height = size if all(isinstance(side, int) for side in size) else (0, 0)
     references = len(model.places.get(Role.REFERENCE, ()))

@@ -17,6 +17,7 @@ from ..roles.table import Place, Role
 from ..segment.plan import SegmentPlan
 from ..segment.references import picture_names
 from ..story.model import Story
+from .model_workflow import OWN_FRAMES
 from .values import ModelValues
 
 #: The model of a workflow that no profile knows: its inputs' specs say what it takes.
@@ -50,7 +51,7 @@ class Takes:
 
     Attributes:
         specs: role → type and options, as in ``/object_info``.
-        former: role → the value before.
+        former: role → the value before; for first and last frame the picture that the workflow itself has, or True.
     """
 
     specs: Mapping[Role, Sequence[Any]] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Takes:
             data = json.loads(text) if text.strip() else {}
         except (ValueError, RecursionError) as error:
             raise _invalid(f"is no JSON: {error}") from None
-        roles = {role.value: role for role in FITTED}
+        roles = {role.value: role for role in (*FITTED, *OWN_FRAMES)}
         if not isinstance(data, dict) or not all(isinstance(one, dict) for one in data.values()):
             raise _invalid("is not an object with an object for each role")
         unknown = sorted(data.keys() - roles.keys())
@@ -156,6 +157,8 @@ def fit_segment(
         found[Role.FPS] = float(values.rate(plan))
     given = Given(
         first_frame=first_frame and story.segment(plan.number).begins_with_picture,
+        own_first_frame=bool(takes.former.get(Role.FIRST_FRAME)),
+        last_frame=bool(takes.former.get(Role.LAST_FRAME)),
         references=name_pictures(plan, picture_names(plan, references)),
         seconds=values.read_seconds(plan) if Role.FRAMES in specs else None,
     )

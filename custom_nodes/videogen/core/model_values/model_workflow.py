@@ -30,6 +30,8 @@ WRITTEN: tuple[Role, ...] = (
     Role.RESOLUTION,
     Role.ASPECT_RATIO,
 )
+#: Roles of pictures that a workflow may have by itself.
+OWN_FRAMES = (Role.FIRST_FRAME, Role.LAST_FRAME)
 #: In place of an input in ``--bind``: what the workflow has there stays.
 KEEP = "keep"
 _MOST_TEXT = 60
@@ -81,6 +83,21 @@ class ModelWorkflow:
     values: ModelValues
     exactly: frozenset[Role]
     written: tuple[Role, ...] = WRITTEN
+
+    @property
+    def own_frames(self) -> dict[Role, Any]:
+        """First and last frame that the workflow has by itself, also where they are kept and no segment writes there.
+
+        Returns:
+            Role → the picture's file, or True for one that a node makes.
+        """
+        found: dict[Role, Any] = {}
+        for role in OWN_FRAMES:
+            finding = self.table.findings.get(role)
+            for place in (*self.places.get(role, ()), *(finding.places if finding else ())):
+                if not place.free:
+                    found.setdefault(role, place.value if isinstance(place.value, str) else True)
+        return found
 
 
 def read_model_workflow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -95,15 +96,23 @@ class ModelValues:
     def rate(self, plan: SegmentPlan) -> Fraction:
         """Frames a second of the clip: the film's where the model can, else the model's or the workflow's own.
 
-        A clip of another rate than the film's is as fast as it should be: the film takes its frames by their times.
+        A clip of another rate than the film's is as fast as it should be: the film takes its frames by their times. So it may be
+        a whole number where the film's is none, 23.976 or that of a segment with an odd length, and the input takes no other.
         """
         rule = self.profile.rate
         if rule is not None and rule.least is not None and rule.most is not None:
-            return max(rule.least, min(rule.most, plan.fps))
+            rate = max(rule.least, min(rule.most, plan.fps))
+            if any(self._is_whole(place) for place in self.places.get(Role.FPS, ())):
+                return Fraction(max(math.ceil(rule.least), min(math.floor(rule.most), round(rate))))
+            return rate
         written = self._number(Role.FPS)
         if written is not None and written > 0 and Role.FPS not in self.exactly:
             return written
         return rule.native if rule is not None else plan.fps
+
+    def _is_whole(self, place: Place) -> bool:
+        spec = self.read_spec(place)
+        return isinstance(spec, (list, tuple)) and bool(spec) and spec[0] == "INT"
 
     def plan_frames(self, plan: SegmentPlan) -> FramePlan:
         """How many frames are rendered, and what is cut or held of them."""

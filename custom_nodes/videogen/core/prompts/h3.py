@@ -56,12 +56,13 @@ def align_keyframes(given: Given, seconds: Fraction) -> str:
         seconds: where the last frame is.
     """
     end = f"{float(seconds):.2f}"
-    if given.first_frame and given.last_frame:
+    begins = given.first_frame or given.own_first_frame
+    if begins and given.last_frame:
         return (
             "How the reference pictures align with the target video — Picture 1 (from Shot 1) aligns with the 0.00-second"
             f" mark of the target video; Picture 2 (from Shot 1) aligns with the {end}-second mark of the target video."
         )
-    if given.first_frame:
+    if begins:
         return "For the target video, at 0.00 seconds into the target video, <Picture 1> (from [Shot 1]) is fully referenced."
     if given.last_frame:
         return (

@@ -11,13 +11,16 @@ class Given:
     """The pictures that a model gets for a segment.
 
     Attributes:
-        first_frame, last_frame: whether there is one.
+        first_frame: whether the segment begins from the last frame of the one before.
+        own_first_frame: whether the workflow has a picture of its own there, which stays for all other segments.
+        last_frame: whether there is one.
         seconds: of the clip that the model makes, at whose end the last frame is; None: those of the segment.
         references: name in the story of what each reference picture shows, in the order in which they are given to the model:
             the first is ``<Picture 1>``.
     """
 
     first_frame: bool = False
+    own_first_frame: bool = False
     last_frame: bool = False
     references: tuple[str, ...] = ()
     seconds: Fraction | None = None

@@ -10,7 +10,9 @@ import yaml
 
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.graph import FIT_NODE, SEGMENT_NODE, STORY_NODE, nodes_of
+from custom_nodes.videogen.core.model_values.fit import Takes, fit_segment
 from custom_nodes.videogen.core.story.parser import parse_story_text
+from custom_nodes.videogen.media.profiles.library import shipped_profiles
 from runner.workflows.workflow import convert_workflow, load_workflow
 from tests.runner.rendering.bound.conftest import FILM, MakeBound
 from tests.support.graphs.adopted import OUR_NODES, adopt_in_full
@@ -65,6 +67,29 @@ def test_a_template_submits_the_same(
         prompts = (bound.roles.prompts, told.roles.prompts)
         texts = [one.compile(bound.make(number).plan).text for one in prompts if one is not None]
         assert len({*texts}) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in _TABLE if name.startswith("video_") and name not in NOT_BOUND])
+def test_the_node_in_the_editor_writes_the_same_prompt(
+    name: str, files: dict[str, Path], schemas: dict[str, Any], make_bound: MakeBound
+) -> None:
+    """Where no pictures of the cast are numbered in it, which only a run uploads."""
+    workflow = load_workflow(files[name])
+    assert workflow.ui is not None
+    info = {kind: schemas[kind] for kind in (*kinds_in(workflow), "LoadImage") if kind in schemas} | OUR_NODES
+    graph = convert_workflow(workflow, info)
+    bound = make_bound(graph, object_info=info)
+    _, sent = adopt_in_full(workflow.ui, graph, info)
+    widgets = sent[nodes_of(sent, FIT_NODE)[0]]["inputs"]
+    if bound.roles.prompts is None or widgets["references"]:
+        return
+    profile = next((one for one in shipped_profiles() if one.name == widgets["model"]), None)
+    for number in (1, 2, 3):
+        plan = bound.make(number).plan
+        size = (widgets["own_width"], widgets["own_height"])
+        takes = Takes.of_text(widgets["takes"])
+        fitted = fit_segment(bound.story, plan, profile, takes, size, 0, widgets["first_frame"])
+        assert fitted.prompts.text == bound.roles.prompts.compile(plan).text
 
 
 def fit(**inputs: Any) -> dict[str, Any]:

@@ -206,10 +206,34 @@ def test_the_cast_of_a_segment_goes_into_the_free_places(make_bound: MakeBound, 
 
 def test_the_cast_takes_the_places_of_the_workflow_s_own_pictures(make_bound: MakeBound, folder: Path) -> None:
     graph = make_bound(references(2), folder=folder).make(1).graph
-    shown = [graph[f"own{number}"]["inputs"]["image"].split("/")[-1][:4] for number in range(2)]
-    assert shown == ["ben-", "ben-"], "nobody else's picture stays in it"
-    kept = make_bound(references(2), folder=folder, bindings=["reference=keep"]).make(1).graph
-    assert kept["own0"]["inputs"]["image"] == "own0.png"
+    assert graph["own0"]["inputs"]["image"].split("/")[-1][:4] == "ben-"
+    assert "own1" not in graph, "nobody else's picture stays in it"
+    assert [name for name in graph["h3"]["inputs"] if name.startswith("ref_images.")] == ["ref_images.ref_image_0"]
+    alone = make_bound(references(2), folder=folder).make(2).graph
+    assert not [name for name in alone["h3"]["inputs"] if name.startswith("ref_images.")], "a segment without a cast"
+    for number in (1, 2):
+        kept = make_bound(references(2), folder=folder, bindings=["reference=keep"]).make(number).graph
+        assert kept["own0"]["inputs"]["image"] == "own0.png"
+
+
+def test_a_picture_that_is_shown_twice_stays(make_bound: MakeBound, folder: Path) -> None:
+    graph = references(1)
+    graph["h3"]["inputs"]["ref_images.ref_image_1"] = ["own0", 0]
+    made = make_bound(graph, folder=folder).make(1).graph
+    shown = {value[0] for name, value in made["h3"]["inputs"].items() if name.startswith("ref_images.")}
+    assert shown == {"own0"}
+    assert made["own0"]["inputs"]["image"].split("/")[-1][:4] == "ben-"
+
+
+def test_a_place_that_needs_a_picture_has_the_last_one_again(make_bound: MakeBound, folder: Path) -> None:
+    """Here the second picture goes through a node on its way, and then to one that cannot be without."""
+    graph = references(2)
+    graph["smaller"] = node(
+        "ImageScale", image=["own1", 0], upscale_method="area", width=64, height=64, crop="disabled"
+    )
+    graph["h3"]["inputs"]["ref_images.ref_image_1"] = ["smaller", 0]
+    made = make_bound(graph, folder=folder).make(1).graph
+    assert [made[name]["inputs"]["image"].split("/")[-1][:4] for name in ("own0", "own1")] == ["ben-", "ben-"]
 
 
 def test_another_picture_of_the_cast_is_another_key(make_bound: MakeBound, folder: Path) -> None:
@@ -222,11 +246,12 @@ def test_another_picture_of_the_cast_is_another_key(make_bound: MakeBound, folde
     assert (after[0] != before[0], after[1] == before[1]) == (True, True)
 
 
+@pytest.mark.parametrize("own", [0, 2])
 def test_the_key_is_the_same_with_the_schemas_that_a_run_keeps(
-    make_bound: MakeBound, folder: Path, schemas: dict[str, Any]
+    make_bound: MakeBound, folder: Path, schemas: dict[str, Any], own: int
 ) -> None:
     """A run that is done looks at them instead of starting a server; its graph has no loader, and the jobs have."""
-    graph = references()
+    graph = references(own)
     kept = describe_conversion(Workflow(Path("w.json"), None, graph), "0.33.0", graph, schemas)["object_info"]
     assert set(kept) < set(schemas)
     one, other = make_bound(graph, folder=folder), make_bound(graph, folder=folder, object_info=kept)

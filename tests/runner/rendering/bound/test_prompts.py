@@ -71,6 +71,23 @@ def test_h3_speaks_and_knows_where_its_first_frame_is(make_bound: MakeBound) -> 
     assert "Nobody speaks" in third
 
 
+def test_h3_knows_the_pictures_that_its_workflow_has(make_bound: MakeBound) -> None:
+    """They are labeled before the prompt, and a picture that the prompt does not place is one without a time."""
+    own = {"own": node("LoadImage", image="own.png"), "end": node("LoadImage", image="end.png")}
+    begins = make_bound(h3(first_frame=["own", 0]) | own)
+    prompts = [begins.make(number, first_frame="last.png").graph["h3"]["inputs"]["prompt"] for number in (1, 3)]
+    at_start = "For the target video, at 0.00 seconds into the target video, <Picture 1> (from [Shot 1])"
+    assert [prompt.startswith(at_start) for prompt in prompts] == [True, True]
+    kept = make_bound(h3(first_frame=["own", 0]) | own, bindings=["first_frame=keep"])
+    assert kept.make(3).graph["h3"]["inputs"]["prompt"].startswith(at_start)
+    ends = make_bound(h3(last_frame=["end", 0]) | own)
+    first, third = (ends.make(number, first_frame="last.png").graph["h3"]["inputs"] for number in (1, 3))
+    assert "<Picture 1> (from [Shot 1]) aligns with the 8.00-second mark" in first["prompt"]
+    assert "Picture 1 (from Shot 1) aligns with the 0.00-second mark" in third["prompt"]
+    assert "Picture 2 (from Shot 1) aligns with the 3.04-second mark" in third["prompt"], "73 frames at 24 a second"
+    assert first["last_frame"] == third["last_frame"] == ["end", 0]
+
+
 def test_the_pictures_of_h3_are_numbered_as_they_are_loaded(make_bound: MakeBound, tmp_path: Path) -> None:
     for name in ("ben.png", "field.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)

@@ -1,10 +1,12 @@
-"""A node pack for the server of tests: lets ComfyUI's own loaders read the encoders of `tiny_wan`.
+"""A node pack for the server of tests: lets ComfyUI's own loaders read the files of `tiny_wan`, `tiny_h3` and `tiny_ltx`.
 
-Two constructors get other numbers of layers. Nothing else of ComfyUI is changed.
+Constructors get other sizes than those that they have by default. Nothing else of ComfyUI is changed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import tempfile
 from pathlib import Path
@@ -38,3 +40,8 @@ def _make_tiny_image_encoder(self: Any, json_config: str) -> None:
 
 comfy.text_encoders.wan.UMT5XXlModel.__init__ = _make_tiny_text_encoder
 comfy.clip_vision.ClipVisionModel.__init__ = _make_tiny_image_encoder
+
+# A ComfyUI that does not have these models has no modules for them.
+for _name in ("h3", "ltx"):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(f".{_name}", __name__)
