@@ -38,7 +38,7 @@ if sys.version_info < (3, 10):  # noqa: UP036
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from runner.setup import browser, checks, environment
-from runner.setup.comfyui import existing, frontend, pack_link, release, templates, torch_build
+from runner.setup.comfyui import existing, frontend, mask_network, pack_link, release, templates, torch_build
 from runner.setup.console import Console
 from runner.setup.errors import SetupError, explain
 from runner.setup.steps import Step, carry_out, is_done
@@ -69,6 +69,7 @@ def plan(
         *downloads,
         pack_link.plan_link(theirs.path if theirs else workspace.comfyui, workspace.pack),
         torch_build.plan_device(workspace, theirs, gpus),
+        mask_network.plan_mask_network(workspace, theirs.path if theirs else workspace.comfyui),
     ]
     for_tests = [
         browser.plan_chromium(workspace),

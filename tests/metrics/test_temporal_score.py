@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from custom_nodes.videogen.core.continuity.policy import Thresholds
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics import temporal
 from custom_nodes.videogen.metrics.temporal import STATIC_CAP, score_temporal, tv_l1_variance
@@ -123,3 +124,37 @@ def test_the_usual_recipe_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_usual_recipe_gives_a_frozen_clip_full_marks() -> None:
     assert tv_l1_variance(WORSE["frozen"][:4], side=96) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["noisy", "flickering", "stuttering", "shuffled"])
+def test_spoiled_footage_falls_below_the_threshold(kind: str) -> None:
+    score = score_temporal(WORSE[kind])
+    assert score.score is not None
+    assert score.score < Thresholds().temporal
+
+
+@pytest.mark.parametrize("speed", [6.0, 12.0, 24.0])
+def test_quick_motion_and_few_frames_do_not(speed: float) -> None:
+    quick = film("tom", "field", frames=12, speed=speed, pan=speed / 3).frames
+    for frames in (quick, quick[::2]):
+        score = score_temporal(frames)
+        assert score.score is not None
+        assert score.score >= Thresholds().temporal
+
+
+def test_frames_out_of_order_are_said_to_be() -> None:
+    swapped = CLIP[[0, 3, 1, 5, 2, 7, 4, 9, 6, 11, 8, 13, 10, 15, 12, 14]]
+    score = score_temporal(swapped)
+    assert score.direction is not None
+    assert score.direction < -0.05
+    assert score.because == ": the motion turns round from frame to frame, as if they were out of order"
+    straight = score_temporal(CLIP)
+    assert straight.direction is not None
+    assert straight.direction > 0.5
+
+
+def test_two_frames_have_no_order() -> None:
+    score = score_temporal(CLIP[:2])
+    assert score.direction is None
+    assert score.score is not None
+    assert score.score > 0.85

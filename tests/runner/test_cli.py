@@ -54,7 +54,7 @@ OPTIONS = {
     "bench runner": ["--jobs", "--json", "--long", "--rounds"],
     "bench ipadapter": ["--device", "--frames", "--json", "--rounds"],
     "bench frames": ["--device", "--json", "--parts", "--rounds", "--workflows"],
-    "bench continuity": ["--calibrate", "--embedding", "--json"],
+    "bench continuity": ["--calibrate", "--clips", "--embedding", "--json", "--verdicts"],
     "bench thermal": ["--device", "--json", "--rounds", "--steps"],
 }
 #: What the options are that are not given.
@@ -111,7 +111,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "bench runner": {"jobs": 200, "long": 10_000, "output": None, "rounds": 5},
     "bench ipadapter": {"device": "cpu", "frames": "1,24", "output": None, "rounds": 5},
     "bench frames": {"device": "cpu", "output": None, "parts": None, "rounds": 3, "workflows": None},
-    "bench continuity": {"calibrate": False, "embedding": None, "output": None},
+    "bench continuity": {"calibrate": False, "clips": None, "embedding": None, "output": None, "verdicts": False},
     "bench thermal": {"device": "cpu", "output": None, "rounds": 7, "steps": 0},
 }
 

@@ -80,6 +80,8 @@ class FakeSetup(Workspace):
             make_editor(self.downloads / f"comfyui_frontend_package-{FRONTEND}-py3-none-any.whl")
         if " download " in line and "templates.txt" in line:
             make_templates(self.downloads / f"comfyui_workflow_templates_json-{TEMPLATES}-py3-none-any.whl")
+        if " download " in line and "mask_network.txt" in line:
+            make_mediapipe(self.downloads / "mediapipe-0.10.14-cp311-cp311-manylinux_2_17_x86_64.whl")
         return "cpu"
 
     def list_wanted(self, command: list[str]) -> list[tuple[str, str]]:
@@ -130,6 +132,12 @@ def make_templates(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("comfyui_workflow_templates_json/templates/video_wan2_2_14B_t2v.json", "{}")
         wheel.writestr("comfyui_workflow_templates_json/__init__.py", "")
+
+
+def make_mediapipe(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite", "a network")
+        wheel.writestr("mediapipe/modules/selfie_segmentation/__init__.py", "")
 
 
 def make_comfyui(folder: Path, version: str | None = "0.3.75") -> Path:
@@ -186,7 +194,16 @@ def test_a_fresh_set_up_records_what_the_runner_needs(root: Path) -> None:
     assert found["comfyui"] == str(root / ".videogen" / "comfyui")
     assert found["python"] == setup.python
     assert (found["args"], found["version"], found["source"]) == (["--cpu"], "0.3.75", "wheel")
-    assert list(found["steps"]) == ["venv", "comfyui", "runner", "torch", "requirements", "link", "device"]
+    assert list(found["steps"]) == [
+        "venv",
+        "comfyui",
+        "runner",
+        "torch",
+        "requirements",
+        "link",
+        "device",
+        "mask network",
+    ]
     assert (root / ".videogen/comfyui/custom_nodes/videogen").samefile(root / "custom_nodes/videogen")
     assert not (root / ".videogen/comfyui/extra_model_paths.yaml").exists()
     assert setup.printed.index("runner") < setup.printed.index("torch 2.11.0 (default build)")
@@ -343,6 +360,7 @@ def test_an_older_python_can_read_as_far_as_that() -> None:
 #: What the set-up shares with the rest of the project; it needs no package either.
 SHARED = [
     "custom_nodes.videogen.core.comfyui_versions",
+    "custom_nodes.videogen.core.continuity.mask_files",
     "custom_nodes.videogen.core.file_names",
     "custom_nodes.videogen.core.printable",
     "custom_nodes.videogen.media.openers",
@@ -351,7 +369,7 @@ SHARED = [
 #: The same, with the packages around it, and what install.py itself prints through.
 LOADED = {
     *("runner", "runner.terminal", "runner.terminal.streams", "custom_nodes", "custom_nodes.videogen"),
-    *("custom_nodes.videogen.core", "custom_nodes.videogen.media", *SHARED),
+    *("custom_nodes.videogen.core", "custom_nodes.videogen.core.continuity", "custom_nodes.videogen.media", *SHARED),
 }
 
 

@@ -16,6 +16,7 @@ from ..core.errors import VideoGenError
 from ..core.lru_cache import SizedLRUCache
 from ..metrics.appearance import AppearanceModel
 from ..metrics.faces import FaceFinder, find_faces
+from ..metrics.masks.mask_network import MaskNetwork
 from .attention.image_encoder import read_encoder
 
 #: The weights that identify a model: at most this many numbers each, and this many of them.
@@ -28,10 +29,13 @@ _BATCH = 8
 _cache: SizedLRUCache[np.ndarray] = SizedLRUCache(8 * 1024 * 1024)
 
 
-def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]:
+def make_appearance_model(clip_vision: Any, masks: MaskNetwork | None = None) -> tuple[AppearanceModel, list[str]]:
     """Make the model that compares subjects: by a CLIP Vision model's embeddings, or without one by classical descriptors.
 
     Faces are compared too when `models/opencv` contains YuNet and SFace.
+
+    Args:
+        masks: finds people in images without a mask.
 
     Returns:
         The model, and notes on files that exist and cannot be used.
@@ -41,7 +45,7 @@ def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]
     """
     faces, notes = _load_faces(Path(folder_paths.models_dir) / FACES_FOLDER)
     if clip_vision is None:
-        return AppearanceModel(faces=faces), notes
+        return AppearanceModel(faces=faces, masks=masks), notes
     try:
         encoder = read_encoder(clip_vision)
         name, serial = encoder.name, encoder.serial
@@ -68,7 +72,7 @@ def make_appearance_model(clip_vision: Any) -> tuple[AppearanceModel, list[str]]
                     _cache.put(keys[index], vector, vector.nbytes)
         return np.stack([vector for vector in found if vector is not None])
 
-    return AppearanceModel(f"{name} {_fingerprint(clip_vision.model)}", embed, faces), notes
+    return AppearanceModel(f"{name} {_fingerprint(clip_vision.model)}", embed, faces, masks), notes
 
 
 def _fingerprint(model: torch.nn.Module) -> str:

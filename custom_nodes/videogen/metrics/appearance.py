@@ -33,8 +33,9 @@ from .descriptor import (
 from .embedding import Embed, subject_on_gray
 from .faces import FaceFinder
 from .images import FLOW_SIDE, MEASURE_SIDE, PreparedImage, prepare_image
+from .masks.mask_network import MaskNetwork
+from .masks.subject_weight import SubjectWeight, weigh_subject
 from .part_colors import measure_parts
-from .subject import SubjectWeight, weigh_subject
 
 #: A reference image whose pixels differ by less than this in every channel shows nothing.
 _MIN_CONTRAST = 0.03
@@ -52,6 +53,7 @@ class Appearance:
         parts: part of the figure → its color.
         gray: whether the image has no color.
         weights: how the subject was located; see `SubjectWeight.source`.
+        colors: the vector of the classical model where `vector` is a network's.
         face: float32 (128,) of length 1, where there are models for faces and one is detected.
     """
 
@@ -63,6 +65,12 @@ class Appearance:
     gray: bool
     weights: str
     face: np.ndarray | None = None
+    colors: np.ndarray | None = None
+
+    @property
+    def classical(self) -> np.ndarray | None:
+        """Colors and texture (descriptor.py), whichever model made `vector`; None where another version has not kept them."""
+        return self.vector if self.backend == CLASSICAL else self.colors
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, 2 to 4 kB: bytes, compressed, base64."""
@@ -75,6 +83,7 @@ class Appearance:
             "weights": self.weights,
             "parts": {name: [round(v, 2) for v in (c.lightness, c.chroma, c.hue)] for name, c in self.parts.items()},
             **({} if self.face is None else {"face": _pack(self.face)}),
+            **({} if self.colors is None else {"colors": _pack(self.colors)}),
         }
 
     @classmethod
@@ -96,6 +105,7 @@ class Appearance:
                 bool(data["grey"]),
                 str(data["weights"]),
                 _of_length_1(_unpack(data["face"])) if "face" in data else None,
+                _scaled(_unpack(data["colors"]), CLASSICAL) if "colors" in data else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             raise VideoGenError(
@@ -125,13 +135,21 @@ class AppearanceModel:
             models are never compared.
         embed: uint8 images (n, 256, 256, 3) to vectors (n, length); None for the classical model.
         faces: describes faces in addition.
+        masks: finds people in images that have no mask; without it they are found by their colors.
     """
 
-    def __init__(self, name: str = CLASSICAL, embed: Embed | None = None, faces: FaceFinder | None = None) -> None:
+    def __init__(
+        self,
+        name: str = CLASSICAL,
+        embed: Embed | None = None,
+        faces: FaceFinder | None = None,
+        masks: MaskNetwork | None = None,
+    ) -> None:
         if (embed is None) != (name == CLASSICAL):
             raise ValueError("a network has a name of its own, and the classical model has none")
         self.name = name
         self.calibration = find_calibration(name)
+        self.masks = masks
         self._embed, self._faces = embed, faces
         self._baseline: np.ndarray | None = None
 
@@ -147,10 +165,11 @@ class AppearanceModel:
         if not subjects:
             return []
         colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
-        vectors = self._embed_subjects(subjects, colors)
+        classical = embed_classical(subjects, colors)
+        vectors = classical if self._embed is None else self._embed_subjects(subjects)
         baseline = self._measure_baseline()
         appearances = []
-        for (image, weight), counts, vector in zip(subjects, colors, vectors, strict=True):
+        for (image, weight), counts, vector, known in zip(subjects, colors, vectors, classical, strict=True):
             small = image.shrink(MEASURE_SIDE)
             unrelated = float(np.mean([compare_vectors(self.name, each, vector) for each in baseline]))
             appearances.append(
@@ -163,6 +182,7 @@ class AppearanceModel:
                     small.is_gray,
                     weight.source,
                     None if self._faces is None else self._faces.describe(image, weight.values),
+                    None if self._embed is None else known,
                 )
             )
         return appearances
@@ -184,7 +204,8 @@ class AppearanceModel:
             raise VideoGenError(
                 "frames-invalid", "the reference picture shows nothing: it has a single color", "Give another picture."
             )
-        weight = weigh_subject(prepared.shrink(MEASURE_SIDE), mask)
+        found = None if mask is not None or self.masks is None else self.masks.find(prepared)
+        weight = weigh_subject(prepared.shrink(MEASURE_SIDE), mask, found=found)
         if weight.is_empty:
             raise VideoGenError(
                 "frames-invalid",
@@ -193,24 +214,18 @@ class AppearanceModel:
             )
         return self.measure([(prepared, weight)])[0]
 
-    def _embed_subjects(
-        self, subjects: Sequence[tuple[PreparedImage, SubjectWeight]], colors: Sequence[np.ndarray]
-    ) -> np.ndarray:
-        if self._embed is None:
-            return np.stack(
-                [
-                    classical_embedding(image.shrink(MEASURE_SIDE), weight.values, counts)
-                    for (image, weight), counts in zip(subjects, colors, strict=True)
-                ]
-            )
+    def _embed_subjects(self, subjects: Sequence[tuple[PreparedImage, SubjectWeight]]) -> np.ndarray:
         return self._run_network(np.stack([subject_on_gray(image, weight) for image, weight in subjects]))
 
     def _measure_baseline(self) -> np.ndarray:
         if self._baseline is None:
             images = [image for image in (prepare_image(each, FLOW_SIDE) for each in draw_baseline_images()) if image]
             subjects = [(image, weigh_subject(image.shrink(MEASURE_SIDE))) for image in images]
-            colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
-            self._baseline = self._embed_subjects(subjects, colors)
+            if self._embed is None:
+                colors = [count_colors(image.shrink(MEASURE_SIDE), weight.values) for image, weight in subjects]
+                self._baseline = embed_classical(subjects, colors)
+            else:
+                self._baseline = self._embed_subjects(subjects)
         return self._baseline
 
     def _run_network(self, images: np.ndarray) -> np.ndarray:
@@ -224,6 +239,18 @@ class AppearanceModel:
                 "Score without a CLIP Vision model, or load another one.",
             )
         return np.stack([_scaled(vector, self.name) for vector in vectors])
+
+
+def embed_classical(
+    subjects: Sequence[tuple[PreparedImage, SubjectWeight]], colors: Sequence[np.ndarray]
+) -> np.ndarray:
+    """The classical embedding of each subject, given its colors (`count_colors`)."""
+    return np.stack(
+        [
+            classical_embedding(image.shrink(MEASURE_SIDE), weight.values, counts)
+            for (image, weight), counts in zip(subjects, colors, strict=True)
+        ]
+    )
 
 
 def compare_vectors(backend: str, first: np.ndarray, second: np.ndarray) -> float:
@@ -254,6 +281,19 @@ def compare_appearances(first: Appearance, second: Appearance) -> Likeness:
     faces = first.face is not None and second.face is not None and first.face.shape == second.face.shape
     face = float(first.face @ second.face) if faces else None  # type: ignore[operator]
     return Likeness(fuse(embedding, chroma), embedding, chroma, cosine, identical, face)
+
+
+def measure_likeness(first: Appearance, second: Appearance) -> float | None:
+    """u: the mean of the classical similarity and that of chroma, both as measured, 0 to 1.
+
+    Without color on both sides it is the classical one alone. None where one side has no classical embedding: another version
+    of this project has written it.
+    """
+    one, other = first.classical, second.classical
+    if one is None or other is None or one.shape != other.shape:
+        return None
+    alike = compare_classical(one, other)
+    return alike if first.gray and second.gray else (alike + compare_chroma(first.chroma, second.chroma)) / 2
 
 
 def _scaled(vector: np.ndarray, backend: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .images import PreparedImage
-from .subject import SubjectWeight
+from .masks.subject_weight import SubjectWeight
 
 #: Images, uint8 of shape (n, side, side, 3), to vectors of shape (n, length): any image network.
 Embed = Callable[[np.ndarray], np.ndarray]

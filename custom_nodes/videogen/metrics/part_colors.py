@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.continuity.drift import PartColor
 from .images import PreparedImage
-from .subject import SubjectWeight
+from .masks.subject_weight import SubjectWeight
 
 #: Part → from where to where it reaches, from the top of the figure to its bottom, for a whole standing figure …
 _WHOLE_FIGURE = {"head": (0.0, 0.16), "upper": (0.21, 0.49), "lower": (0.55, 0.93)}

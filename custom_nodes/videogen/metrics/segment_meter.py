@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.continuity.own_likeness import RULES
 from ..core.continuity.scores import LightScore, SegmentScore
 from .appearance import Appearance, AppearanceModel
 from .boundary import BoundaryFrame, compare_ends
 from .frame_check import FrameChecker
 from .images import FLOW_SIDE, MEASURE_SIDE, PreparedImage, prepare_image
 from .light import estimate_kelvin, mean_lab, median_lightness
-from .subject import SubjectWeight, weigh_location
+from .masks.subject_weight import SubjectWeight, weigh_location
 from .subject_compare import read_appearances
 from .subject_meter import SubjectMeter, SubjectRequest, pick_samples
 from .temporal import TemporalMeter
@@ -54,6 +55,9 @@ class SegmentMeter:
         self._samples = pick_samples(request.count)
         self._subjects = [SubjectMeter(each, model) for each in request.subjects]
         self._location = None if request.location is None else SubjectMeter(request.location, model)
+        # A network marks people: an object in their hands would be taken for them.
+        wanted = any(each.kind == "character" and each.mask is None for each in request.subjects)
+        self._masks = model.masks if wanted else None
         self._temporal = TemporalMeter()
         self._frames = FrameChecker(request.size)
         self._light: list[tuple[float | None, float | None]] = []
@@ -70,7 +74,11 @@ class SegmentMeter:
             return
         small = image.shrink(MEASURE_SIDE)
         sampled = number in self._samples
-        weights = [meter.weigh(number, small) for meter in self._subjects]
+        people = None if self._masks is None else self._masks.find(image)
+        weights = [
+            meter.weigh(number, small, people if meter.request.kind == "character" else None)
+            for meter in self._subjects
+        ]
         for meter, weight in zip(self._subjects, weights, strict=True):
             meter.add(number, image, small, weight, sampled)
         if sampled:
@@ -91,6 +99,7 @@ class SegmentMeter:
             light=self._judge_light(),
             boundary=boundary,
             ends={"first": ends[0].to_dict(), "last": ends[1].to_dict()} if ends else None,
+            rules=RULES,
         )
 
     def _measure_location(

@@ -9,17 +9,26 @@ import numpy as np
 
 from ..core.continuity.calibration import SAME_SUBJECT
 from ..core.continuity.drift import PartColor, average_parts, name_drift
-from ..core.continuity.scores import Drift, FrameAppearance, FrameParts, SampleScore, SubjectScore
+from ..core.continuity.own_likeness import measure_margin, measure_own_likeness, score_margin
+from ..core.continuity.scores import (
+    FIRST_SEGMENT,
+    REFERENCE,
+    Drift,
+    FrameAppearance,
+    FrameParts,
+    SampleScore,
+    SubjectScore,
+)
 from ..core.errors import VideoGenError
-from .appearance import Appearance, compare_appearances
+from .appearance import Appearance, Likeness, compare_appearances, measure_likeness
+from .masks.subject_weight import GUESSED
 
-REFERENCE, FIRST_SEGMENT = "reference", "first segment"
 #: The note on a subject that has neither reference images nor an earlier segment.
 NOTHING_YET = "there is nothing to compare with yet: later segments are compared with this one"
 
 
 def compare_samples(
-    appearances: Mapping[int, Appearance], against: str, candidates: Sequence[Appearance]
+    appearances: Mapping[int, Appearance], against: str, candidates: Sequence[Appearance], own: float | None = None
 ) -> tuple[list[SampleScore], list[int]]:
     """Compare each sampled frame with images of the subject.
 
@@ -29,6 +38,7 @@ def compare_samples(
     Args:
         appearances: 0-based frame → the subject's appearance in it.
         against: `REFERENCE` or `FIRST_SEGMENT`.
+        own: w of that segment: how alike a frame must be follows from it (own_likeness.py); None: from the calibration.
 
     Returns:
         A score a frame, and the frames that are one of the images themselves.
@@ -40,10 +50,33 @@ def compare_samples(
     for number, appearance in appearances.items():
         found = sorted((compare_appearances(appearance, each) for each in candidates), key=lambda like: like.score)
         like = found[-1] if against == REFERENCE else found[(len(found) - 1) // 2]
-        samples.append(SampleScore(number, against, like.score, like.embedding, like.chroma, like.cosine, like.face))
+        margin = None if own is None else _measure_margin(appearance, candidates, own)
+        samples.append(_describe_sample(number, against, like, margin))
         if found[-1].identical:
             identical.append(number)
     return samples, identical
+
+
+def own_likeness_of(frames: Sequence[Appearance]) -> float | None:
+    """w of the sampled frames of a segment; None where another version has measured them."""
+    pairs = [measure_likeness(one, other) for number, one in enumerate(frames) for other in frames[number + 1 :]]
+    return None if None in pairs else measure_own_likeness([pair for pair in pairs if pair is not None])
+
+
+def _measure_margin(appearance: Appearance, candidates: Sequence[Appearance], own: float) -> float | None:
+    alike = [measure_likeness(appearance, each) for each in candidates]
+    return None if None in alike else measure_margin([value for value in alike if value is not None], own)
+
+
+def _describe_sample(number: int, against: str, like: Likeness, margin: float | None) -> SampleScore:
+    score = like.score if margin is None else score_margin(margin)
+    return SampleScore(number, against, score, like.embedding, like.chroma, like.cosine, like.face, margin)
+
+
+def keep_located(appearances: Mapping[int, Appearance]) -> dict[int, Appearance]:
+    """Those frames in which the subject was located; all, where its place is a guess in every frame."""
+    located = {number: each for number, each in appearances.items() if each.weights not in GUESSED}
+    return located or dict(appearances)
 
 
 def sum_up(score: SubjectScore, samples: Sequence[SampleScore]) -> SubjectScore:
@@ -72,11 +105,12 @@ def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, de
         number: of that segment.
         description: of the subject, for the names of its clothes.
     """
-    appearances, known = read_appearances(score), read_appearances(first)
+    appearances, known = keep_located(read_appearances(score)), keep_located(read_appearances(first))
     if not appearances or not known or FIRST_SEGMENT in score.against:
         return score
     try:
-        samples, _ = compare_samples(appearances, FIRST_SEGMENT, list(known.values()))
+        own = own_likeness_of(list(known.values())) if score.kind == "character" else None
+        samples, _ = compare_samples(appearances, FIRST_SEGMENT, list(known.values()), own)
     except VideoGenError as error:
         return replace(score, notes=(*score.notes, f"not compared with segment {number}: {error.message}"))
     summed = sum_up(score, [*score.samples, *samples])
@@ -85,7 +119,7 @@ def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, de
     if REFERENCE not in score.against:
         before = average_parts([each.parts for each in known.values()])
         drift = find_drift(before, [(each.frame, read_parts(each)) for each in score.parts], samples, description)
-    return replace(summed, notes=notes, drift=drift)
+    return replace(summed, notes=notes, drift=drift, guessed=score.guessed or first.guessed, own_likeness=own)
 
 
 def find_drift(

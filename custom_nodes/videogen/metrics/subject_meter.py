@@ -8,20 +8,20 @@ import numpy as np
 
 from ..core.continuity.calibration import find_calibration
 from ..core.continuity.drift import PartColor, average_parts
-from ..core.continuity.scores import SampleScore, SubjectScore
+from ..core.continuity.scores import FIRST_SEGMENT, REFERENCE, SampleScore, SubjectScore
 from ..core.errors import VideoGenError
 from .appearance import Appearance, AppearanceModel
 from .images import PreparedImage
+from .masks.subject_weight import GUESSED, Box, SubjectWeight, weigh_subject
 from .part_colors import measure_parts
-from .subject import Box, SubjectWeight, weigh_subject
 from .subject_compare import (
-    FIRST_SEGMENT,
     NOTHING_YET,
-    REFERENCE,
     compare_samples,
     find_drift,
     keep_appearances,
+    keep_located,
     keep_parts,
+    own_likeness_of,
     sum_up,
 )
 
@@ -67,9 +67,9 @@ class SubjectMeter:
         self._hidden: list[int] = []
         self.appearances: dict[int, Appearance] = {}
 
-    def weigh(self, number: int, small: PreparedImage) -> SubjectWeight:
-        """Where the subject is in a frame."""
-        return weigh_subject(small, self.request.mask_of(number), self.request.region)
+    def weigh(self, number: int, small: PreparedImage, people: np.ndarray | None = None) -> SubjectWeight:
+        """Where the subject is in a frame, `people` being the mask of everybody whom a network finds there."""
+        return weigh_subject(small, self.request.mask_of(number), self.request.region, people)
 
     def add(
         self, number: int, image: PreparedImage, small: PreparedImage, weight: SubjectWeight, sampled: bool
@@ -97,11 +97,19 @@ class SubjectMeter:
             )
         elif self._hidden:
             notes.append(f"its mask is empty in {len(self._hidden)} frames, which do not count")
+        located = keep_located(self.appearances)
+        if len(located) < len(measured):
+            lost = ", ".join(str(number + 1) for number in self.appearances if number not in located)
+            notes.append(f"it is not found in frame {lost}: not compared there")
         samples: list[SampleScore] = []
-        for against, candidates in ((REFERENCE, request.references), (FIRST_SEGMENT, request.first)):
+        first = tuple(keep_located(dict(enumerate(request.first))).values())
+        own = own_likeness_of(first) if first and request.kind == "character" else None
+        for against, candidates in ((REFERENCE, request.references), (FIRST_SEGMENT, first)):
             if candidates and measured:
                 try:
-                    found, identical = compare_samples(self.appearances, against, candidates)
+                    found, identical = compare_samples(
+                        located, against, candidates, own if against == FIRST_SEGMENT else None
+                    )
                 except VideoGenError as error:
                     notes.append(f"not compared with the {against}: {error.message}")
                     continue
@@ -109,7 +117,7 @@ class SubjectMeter:
                 if identical:
                     listed = ", ".join(str(number + 1) for number in identical)
                     notes.append(f"frame {listed} is the {against} picture itself, whose score of 1 says nothing")
-        if measured and not samples and not notes:
+        if measured and not samples and not request.references and not request.first and not self._hidden:
             notes.append(NOTHING_YET)
         if measured and all(each.gray for each in measured):
             notes.append("the frames have no color: people are told apart poorly by lightness and texture alone")
@@ -126,11 +134,15 @@ class SubjectMeter:
             samples=(),
             backend=self._model.name,
             calibration=find_calibration(self._model.name).label,
-            weights=measured[0].weights if measured else "",
+            weights=next((each.weights for each in located.values()), ""),
             drift=find_drift(before, self._parts, samples, request.description),
             notes=tuple(notes),
             looks=keep_appearances(self.appearances),
             parts=keep_parts(self._parts),
+            guessed=request.kind == "character"
+            and any(each.weights in GUESSED for each in (*located.values(), *first)),
+            own_likeness=own,
+            missing=not measured and bool(self._hidden) and request.mask is not None and request.mask.ndim == 3,
         )
         return sum_up(score, samples)
 

@@ -14,12 +14,21 @@ from ..core.continuity.scores import TemporalScore
 from ..core.errors import VideoGenError
 from .images import FLOW_SIDE, PreparedImage, prepare_image, shrink_array
 
-#: L1 difference (0 to 1) at which a pair's score has fallen to 1/e.
-_ERROR_SCALE = 0.05
+#: Mean and median of the L1 differences (0 to 1) at which a pair's raw score has fallen to 1/e. The mean sees what changes in
+#: one place; the median does not mind the blurred edges of what moves quickly.
+_MEAN_SCALE, _MEDIAN_SCALE = 0.05, 0.03
+#: The raw score of a pair that becomes `STATIC_CAP`, from which a segment passes: between good AI clips and spoiled ones.
+_KNEE = 0.50
+#: Mean direction of the motion against that of the pair before (cosine) below which the order of frames is in doubt, and by how
+#: much it must be lower for the score to fall to 0. Good AI clips are above it, also with every fourth frame only.
+_ORDER, _ORDER_SPAN = -0.05, 0.25
+#: The image's width in pixels in which directions are compared.
+_ORDER_SIDE = 64
 #: A pair whose small images differ by less than this anywhere shows the same frame twice: encoders change that much.
 _SAME_FRAME = 0.008
 _SAME_SIDE = 128
 _SAME_FLOW = 0.1
+_MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 #: Median flow in pixels (of the measured image) below which a clip counts as static.
 STATIC_FLOW = 0.3
 
@@ -29,8 +38,11 @@ class TemporalMeter:
 
     Each frame is predicted from the one before it along the optical flow, and compared where both flows agree:
 
-        s = exp(-L1 / 0.05) · √coverage,   score = (0.7 mean + 0.3 min) · (1 − duplicate fraction)
+        s = m(exp(-(mean L1 / 0.05 + median L1 / 0.03) / 2) · √coverage)
+        score = (0.7 mean + 0.3 min) · (1 − duplicate fraction) · order
 
+    m is linear from 0 to 0.6 below a knee, and from there to 1 (docs/continuity.md has the procedure). Order is 1 unless the
+    motion turns round from pair to pair, as it does in shuffled frames.
     A warping error after Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, with L1 in place of squared
     differences. The occlusion mask is their forward-backward check, with the constants that they take from Ruder, Dosovitskiy
     and Brox, GCPR 2016. The flow is DIS (Kroeger et al., ECCV 2016).
@@ -46,6 +58,8 @@ class TemporalMeter:
         self._means: list[float] = []
         self._same: list[bool] = []
         self._skipped = 0
+        self._flow_before: np.ndarray | None = None
+        self._turns: list[float] = []
         self._sizes: set[tuple[int, int]] = set()
         #: Mean motion (x, y) of each pair, as shares of the frame's width.
         self.motions: list[tuple[float, float]] = []
@@ -54,11 +68,12 @@ class TemporalMeter:
         """Add a frame (of `FLOW_SIDE`), or None for an unusable one. Returns whether it shows the same as the last."""
         if image is None:
             self._skipped += 1
-            self._last = None
+            self._last = self._flow_before = None
             return False
         self._sizes.add(image.size)
         last, self._last = self._last, image
         if last is None or last.rgb.shape != image.rgb.shape:
+            self._flow_before = None
             return False
         score, flow = self._compare(last, image)
         length = cv2.magnitude(flow[..., 0].copy(), flow[..., 1].copy())
@@ -67,6 +82,7 @@ class TemporalMeter:
             np.abs(shrink_array(last.rgb, _SAME_SIDE) - shrink_array(image.rgb, _SAME_SIDE)).max() < _SAME_FRAME
         )
         self._same.append(same)
+        self._note_direction(flow)
         self._curve.append(score)
         self._medians.append(float(np.median(length)))
         self._means.append(float(length.mean()))
@@ -86,11 +102,16 @@ class TemporalMeter:
         duplicates = float(np.mean(self._same))
         median = float(np.median(self._medians))
         mean, minimum = float(curve.mean()), float(curve.min())
-        score = (0.7 * mean + 0.3 * minimum) * (1 - duplicates)
         static = median < STATIC_FLOW
+        direction = float(np.mean(self._turns)) if self._turns else None
+        # Where nothing moves, the flow is noise, and so is its direction.
+        order = 1.0 if direction is None or static else float(np.clip(1 + (direction - _ORDER) / _ORDER_SPAN, 0, 1))
+        score = (0.7 * mean + 0.3 * minimum) * (1 - duplicates) * order
         because = ""
         if duplicates > 0.1:
             because = f": {duplicates:.0%} of the frames show the same as the one before"
+        elif order < 0.9:
+            because = ": the motion turns round from frame to frame, as if they were out of order"
         elif minimum < 0.5 * mean:
             worst = int(curve.argmin())
             because = f": there is a jump between frames {worst + 1} and {worst + 2}"
@@ -106,11 +127,22 @@ class TemporalMeter:
             static=static,
             median_flow=median,
             mean_flow=float(np.mean(self._means)),
+            direction=direction,
             because=because,
             note=f"{self._skipped} frames were left out: they have values that are not numbers"
             if self._skipped
             else "",
         )
+
+    def _note_direction(self, flow: np.ndarray) -> None:
+        """Keep the cosine of the whole field of motion with that of the pair before."""
+        height, width = flow.shape[:2]
+        small = cv2.resize(flow, (min(width, _ORDER_SIDE), max(1, min(height, round(_ORDER_SIDE * height / width)))))
+        before, self._flow_before = self._flow_before, small
+        if before is not None:
+            lengths = float(np.linalg.norm(before)) * float(np.linalg.norm(small))
+            if lengths > 1e-6:
+                self._turns.append(float((before * small).sum()) / lengths)
 
     def _compare(self, last: PreparedImage, image: PreparedImage) -> tuple[float, np.ndarray]:
         """The score of a pair, and the flow from its second frame back to its first."""
@@ -133,8 +165,17 @@ class TemporalMeter:
         if coverage < 1e-3:
             return 0.0, backward
         # A mean over the channels too; OpenCV takes it many times faster than NumPy does along such a short axis.
-        error = float(np.mean(cv2.mean(cv2.absdiff(image.rgb, warped), seen.view(np.uint8))[:3]))
-        return float(np.exp(-error / _ERROR_SCALE) * np.sqrt(coverage)), backward
+        difference = cv2.transform(cv2.absdiff(image.rgb, warped), _MEAN_OF_CHANNELS)
+        mean, median = cv2.mean(difference, seen.view(np.uint8))[0], float(np.median(difference[seen]))
+        raw = float(np.exp(-(mean / _MEAN_SCALE + median / _MEDIAN_SCALE) / 2) * np.sqrt(coverage))
+        return _scale(raw), backward
+
+
+def _scale(raw: float) -> float:
+    """The raw score of a pair, so that good footage is above `STATIC_CAP`: linear on both sides of the knee."""
+    if raw < _KNEE:
+        return STATIC_CAP * raw / _KNEE
+    return STATIC_CAP + (1 - STATIC_CAP) * (raw - _KNEE) / (1 - _KNEE)
 
 
 @lru_cache(maxsize=2)

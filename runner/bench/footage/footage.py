@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,14 +85,34 @@ def film(
         scale, shift: of the figure; shift in shares of the width.
         speed, pan: of the figure and of the background, in pixels a frame at 480 pixels of width.
     """
+    width, height = size
+    unit = width / SIZE[0]
+    ground = paint_place(place, (width * 3 // 2, height), seed)
+    backgrounds = (_shift(ground, -pan * unit * number - width * 0.15, 0)[:, :width] for number in range(frames))
+    return _walk(who, backgrounds, frames, size, scale, shift, speed)
+
+
+def film_over(who: str | Look, backgrounds: np.ndarray, *, shift: float = 0.0) -> Footage:
+    """The same figure, walking before given frames, uint8 (n, height, width, 3)."""
+    count, height, width = backgrounds.shape[:3]
+    return _walk(who, iter(backgrounds.astype(np.float32)), count, (width, height), shift=shift)
+
+
+def _walk(
+    who: str | Look,
+    backgrounds: Iterator[np.ndarray],
+    frames: int,
+    size: tuple[int, int],
+    scale: float = 1.0,
+    shift: float = 0.0,
+    speed: float = 2.0,
+) -> Footage:
     look = CAST[who] if isinstance(who, str) else who
     width, height = size
     unit = width / SIZE[0]
     sprite = paint_figure(look, round(0.82 * height * scale))
-    ground = paint_place(place, (width * 3 // 2, height), seed)
     images, masks = [], []
-    for number in range(frames):
-        background = _shift(ground, -pan * unit * number - width * 0.15, 0)[:, :width]
+    for number, background in enumerate(backgrounds):
         x = width * (0.5 + shift) - sprite.shape[1] / 2 + (number - frames / 2) * speed * unit
         y = height * 0.96 - sprite.shape[0] + 1.5 * unit * np.sin(number * 0.9)
         # The sprite is premultiplied: moved by parts of a pixel, its edges stay right.

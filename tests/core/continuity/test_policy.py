@@ -63,6 +63,16 @@ def test_a_character_who_is_seen_nowhere_is_no_pass_and_the_worst_take() -> None
     assert score_of_take(score) == 0 < score_of_take(with_subject(mean=0.3, minimum=0.2))
 
 
+def test_a_character_whom_no_frame_s_mask_shows_fails_by_name() -> None:
+    score = with_subject(mean=None, minimum=None, weights="", missing=True)
+    assert judge_segment(score, Thresholds()).to_dict() == {
+        "level": "fail",
+        "reasons": ["Tom is missing: the mask of every frame is empty"],
+    }
+    prop = with_subject(kind="object", mean=None, minimum=None, weights="", missing=True)
+    assert judge_segment(prop, Thresholds()).level == "pass"
+
+
 def test_a_quiet_segment_need_not_reach_what_it_cannot() -> None:
     still = dataclasses.replace(GOOD, temporal=TemporalScore(0.6, 0.9, 0.9, (0.9,), 0, static=True, median_flow=0.1))
     assert judge_segment(still, Thresholds(temporal=0.8)).level == "warn"

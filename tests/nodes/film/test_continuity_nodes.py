@@ -26,6 +26,7 @@ from custom_nodes.videogen.core.continuity.scores import SegmentScore
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.segment.plan import SegmentPlan, plan_segment
 from custom_nodes.videogen.core.story.parser import parse_story
+from custom_nodes.videogen.nodes.film import continuity
 from custom_nodes.videogen.nodes.film.continuity import VideoGenContinuity, VideoGenFrameCheck
 from runner.bench.footage.footage import Footage, film, with_hue
 from runner.bench.models.tiny_encoders import build_encoder, build_siglip
@@ -187,7 +188,19 @@ def test_two_networks_of_one_architecture_have_names_of_their_own(tmp_path: Path
     assert network_backend.make_appearance_model(first)[0].name in names, "of the same model in half precision"
 
 
-def test_what_is_transparent_in_a_reference_does_not_count(folder: Path) -> None:
+def test_why_there_is_no_network_is_said_where_it_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "find_mask_network", lambda: (None, ["the network is missing"]))
+    footage = film("tom")
+    (_, _, guessed), record = measure(footage)
+    assert guessed.splitlines()[-1] == "the network is missing"
+    assert record["continuity"]["notes"][-1] == "the network is missing"
+    assert "guessed by its colors" in guessed
+    (_, _, masked), _ = measure(footage, mask=torch.from_numpy(footage.masks))
+    assert "the network is missing" not in masked
+
+
+def test_what_is_transparent_in_a_reference_does_not_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "find_mask_network", lambda: (None, []))  # it would find the figure as well
     footage = film("tom")
     mask = torch.from_numpy(footage.masks)
     (_, cut_out, _), _ = measure(footage, mask=mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,8 +92,12 @@ def name_drift(
             change = sorted(value for _, value in run)[len(run) // 2]
             words = _WORDS[quantity].format(change=change)
             sentence = f"{name_part(part, description)} {words}, {_frames(run[0][0], run[-1][0])}"
+            chroma = None
+            if quantity == "hue":
+                changed = [after.chroma for number, after in seen if run[0][0] <= number <= run[-1][0]]
+                chroma = round(min(before.chroma, statistics.median(changed)), 1)
             found.append(
-                Drift(name_part(part, description), quantity, round(change, 1), run[0][0], run[-1][0], sentence)
+                Drift(name_part(part, description), quantity, round(change, 1), run[0][0], run[-1][0], sentence, chroma)
             )
     # "Shirt hue" is more specific than "whole subject hue", which is the same change again.
     reported = {drift.quantity for drift in found if drift.part != PARTS["whole"]}

@@ -11,12 +11,16 @@ from typing import Any
 
 from ..errors import VideoGenError
 from .calibration import SAME_FACE, SAME_SUBJECT
-from .scores import SegmentScore, SubjectScore
+from .own_likeness import UNCLEAR, margin_of
+from .scores import FIRST_SEGMENT, Drift, SegmentScore, SubjectScore
 
 #: Cap of the temporal score of a segment in which hardly anything moves.
 STATIC_CAP = 0.6
 #: Choices of the continuity node's `when_below`: what happens to a segment that fails.
 RENDER_AGAIN, ONLY_REPORT = "render again", "only report"
+#: A change of hue fails a segment only where it can be seen (ΔE, CIE 1976, of the turned color) and lasts: a part's color is
+#: measured anew in every frame, and limbs that cross or a turn change it for a moment.
+VISIBLE_TURN, LASTING_SHARE = 12.0, 0.25
 #: Levels of a verdict, from good to bad.
 PASS, WARN, FAIL = "pass", "warn", "fail"
 _ORDER = {PASS: 0, WARN: 1, FAIL: 2}
@@ -94,35 +98,25 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
     """Compare a segment's scores with the thresholds.
 
     Characters, temporal score and broken frames can fail a segment; objects and light only warn, except a step of light
-    beyond `light_fail`: another seed does not make a prop larger. A location is not judged. Missing measurements never fail;
-    a character that is seen in no frame is a warning. A change of hue fails where a mask or a region locates the character,
-    and warns where its position is guessed.
+    beyond `light_fail`: another seed does not make a prop larger. A location is not judged. Missing measurements never fail,
+    except those of a character whose masks, one for each frame, are all empty. A character that is seen in no frame for
+    another reason is a warning. One whose position is guessed only warns, whatever its score.
     """
     found: list[tuple[str, str]] = []
     for subject in score.subjects:
         if subject.kind == "location":
             continue  # another camera angle shows another part of it: it is reported, not judged
         if subject.mean is None or subject.minimum is None:
-            if subject.kind == "character" and not subject.weights:
+            if subject.kind == "character" and subject.missing:
+                found.append((FAIL, f"{subject.label} is missing: the mask of every frame is empty"))
+            elif subject.kind == "character" and not subject.weights:
                 found.append((WARN, f"{subject.label} was not measured: {'; '.join(subject.notes)}"))
             continue
-        low = thresholds.object if subject.kind == "object" else thresholds.character
-        level = WARN if subject.kind == "object" else FAIL
-        drift = f": {subject.drift[0].sentence}" if subject.drift else ""
-        if subject.mean < low:
-            found.append((level, f"{subject.label} {subject.mean:.2f}, expected {low:g}{drift}"))
-        elif subject.kind == "character" and subject.minimum < thresholds.character_minimum:
-            frame = "" if subject.worst_frame is None else f" in frame {subject.worst_frame + 1}"
-            low = thresholds.character_minimum
-            found.append(
-                (FAIL, f"{subject.label} {subject.minimum:.2f}{frame}, expected {low:g} in every frame{drift}")
-            )
-        elif subject.kind == "character":
-            level = FAIL if subject.weights in ("mask", "alpha", "region") else WARN
-            turned = [
-                each for each in subject.drift if each.quantity == "hue" and abs(each.change) >= thresholds.hue_drift
-            ]
-            found += [(level, f"{subject.label}: {each.sentence}") for each in turned[:1]]
+        if subject.kind == "character":
+            found += _judge_character(subject, subject.mean, subject.minimum, thresholds, score.frames.count)
+        elif subject.mean < thresholds.object:
+            sentence = f"{subject.label} {subject.mean:.2f}, expected {thresholds.object:g}{_tell_drift(subject)}"
+            found.append((WARN, sentence))
         found += [(WARN, sentence) for sentence in _judge_faces(subject)]
     temporal = score.temporal
     if temporal is not None and temporal.score is not None:
@@ -137,6 +131,60 @@ def judge_segment(score: SegmentScore, thresholds: Thresholds) -> Verdict:
     found.sort(key=lambda entry: -_ORDER[entry[0]])
     level = found[0][0] if found else PASS
     return Verdict(level, tuple(sentence for _, sentence in found))
+
+
+def _judge_character(
+    subject: SubjectScore, mean: float, minimum: float, thresholds: Thresholds, frames: int
+) -> list[tuple[str, str]]:
+    """(level, sentence) of a character that was compared: at most one, the first of these that holds.
+
+    Args:
+        frames: of the segment.
+    """
+    # Earlier versions only say how it was located.
+    guessed = subject.guessed or subject.weights == "ratio"
+    level, certainty = (WARN, " (its place is guessed)") if guessed else (FAIL, "")
+    drift = _tell_drift(subject)
+    low, lowest = thresholds.character, thresholds.character_minimum
+    unclear = is_unclear(subject, low)
+    if mean < low and not unclear:
+        return [(level, f"{subject.label} {mean:.2f}, expected {low:g}{certainty}{drift}")]
+    if minimum < lowest:
+        frame = "" if subject.worst_frame is None else f" in frame {subject.worst_frame + 1}"
+        sentence = f"{subject.label} {minimum:.2f}{frame}, expected {lowest:g} in every frame{certainty}{drift}"
+        return [(level, sentence)]
+    if unclear:
+        return [(WARN, f"{subject.label} {mean:.2f}, expected {low:g}: unclear whether it is the same{drift}")]
+    turned = [each for each in subject.drift if each.quantity == "hue" and abs(each.change) >= thresholds.hue_drift]
+    lasting = [each for each in turned if _is_visible(each) and _lasts(each, frames)]
+    return [
+        (level if each in lasting else WARN, f"{subject.label}: {each.sentence}{certainty}")
+        for each in (lasting or turned)[:1]
+    ]
+
+
+def _is_visible(drift: Drift) -> bool:
+    """Whether a turn of hue is a difference in color: grayish parts turn by any angle with the light."""
+    if drift.chroma is None:  # an earlier version has measured it
+        return True
+    return 2 * drift.chroma * math.sin(math.radians(min(180.0, abs(drift.change)) / 2)) >= VISIBLE_TURN
+
+
+def _lasts(drift: Drift, frames: int) -> bool:
+    return drift.last - drift.first + 1 >= min(frames, max(2, math.ceil(LASTING_SHARE * frames)))
+
+
+def is_unclear(subject: SubjectScore, threshold: float) -> bool:
+    """Whether a character is so close to the threshold that neither verdict is sure. Only the comparison with an earlier
+    segment tells: it is relative to that segment's own likeness."""
+    found = subject.against.get(FIRST_SEGMENT)
+    if subject.own_likeness is None or found is None or subject.mean != found[0]:
+        return False
+    return abs(margin_of(found[0]) - margin_of(threshold)) < UNCLEAR
+
+
+def _tell_drift(subject: SubjectScore) -> str:
+    return f": {subject.drift[0].sentence}" if subject.drift else ""
 
 
 def _judge_faces(subject: SubjectScore) -> list[str]:

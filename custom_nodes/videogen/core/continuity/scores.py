@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: What a subject is compared with: its reference pictures, and the frames of the segment in which it was first accepted.
+REFERENCE, FIRST_SEGMENT = "reference", "first segment"
+
 
 @dataclass(frozen=True)
 class SampleScore:
@@ -19,8 +22,9 @@ class SampleScore:
     Attributes:
         frame: 0-based number in the segment.
         against: ``reference`` or ``first segment``.
-        score: the fused score, 0 to 1; `embedding` and `chroma` are its calibrated parts (chroma None where there is no color),
-            `cosine` the raw value.
+        score: 0 to 1. Against a reference it is fused from `embedding` and `chroma`, its calibrated parts (chroma None where
+            there is no color), `cosine` being the raw value. Against the first segment it is that of `margin`.
+        margin: x of own_likeness.py, against the first segment; None against a reference.
         face: cosine of two faces, where the face models are installed and detect one on both sides; not part of the score.
     """
 
@@ -31,6 +35,7 @@ class SampleScore:
     chroma: float | None
     cosine: float
     face: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Drift:
         quantity: ``hue`` (degrees), ``lightness`` (CIELAB L) or ``colour`` (CIELAB chroma).
         change: signed amount.
         first, last: 0-based frames.
+        chroma: for a change of hue, how colorful the part is: the lower CIELAB chroma of both sides.
     """
 
     part: str
@@ -50,6 +56,7 @@ class Drift:
     first: int
     last: int
     sentence: str
+    chroma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,12 @@ class SubjectScore:
         worst_frame: the frame of the minimum, 0-based.
         against: {``reference`` or ``first segment``: (mean, minimum)}.
         backend, calibration: the measuring backend and its calibration. Scores of different backends are not comparable.
-        weights: how the subject was located: ``mask``, ``alpha``, ``region``, ``ratio`` or ``location``; empty when it
-            was not found.
+        weights: how the subject was located: ``mask``, ``alpha``, ``network``, ``region``, ``ratio`` or ``location``; empty
+            when it was not found.
+        guessed: whether its place is a guess, here or in the segment that it is compared with: the location may be measured
+            along with it.
+        missing: whether it is nowhere to be seen: it has a mask for each frame, and all of them are empty.
+        own_likeness: w of own_likeness.py, of the segment that it is compared with.
         looks, parts: its appearance in the sampled frames, and its colors in all of them, for comparisons with other
             segments.
     """
@@ -100,6 +111,9 @@ class SubjectScore:
     notes: tuple[str, ...] = ()
     looks: tuple[FrameAppearance, ...] = ()
     parts: tuple[FrameParts, ...] = ()
+    guessed: bool = False
+    own_likeness: float | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,7 @@ class TemporalScore:
         static: whether the median flow is below 0.3 pixels, which caps the score.
         median_flow, mean_flow: pixels of the measured image a frame.
         because: the reason for a low score, as the end of a sentence.
+        direction: mean cosine of the motion with that of the pair before, -1 to 1; None with fewer than three frames.
         tv_l1_variance: a published metric, for comparison; None unless requested.
     """
 
@@ -129,6 +144,7 @@ class TemporalScore:
     because: str = ""
     note: str = ""
     tv_l1_variance: float | None = None
+    direction: float | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +204,12 @@ class BoundaryScore:
 
 @dataclass(frozen=True)
 class SegmentScore:
-    """All scores of one segment. `subjects` includes the location."""
+    """All scores of one segment.
+
+    Attributes:
+        subjects: includes the location.
+        rules: the version of the rules that made it (own_likeness.py); scores of different ones are never compared.
+    """
 
     subjects: tuple[SubjectScore, ...]
     temporal: TemporalScore | None
@@ -196,6 +217,7 @@ class SegmentScore:
     light: LightScore | None = None
     boundary: BoundaryScore | None = None
     ends: dict[str, Any] | None = None
+    rules: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""

@@ -15,6 +15,7 @@ from ...comfyui.cast_images import Cast, files_read, read_cast
 from ...comfyui.clip_vision_backend import make_appearance_model
 from ...comfyui.frames.frame_tensors import check_frames, clip_frames
 from ...comfyui.frames.mask_check import check_mask, require_mask_count
+from ...comfyui.mask_networks import find_mask_network
 from ...comfyui.sockets import SegmentSocket, need_references, need_segment
 from ...comfyui.widgets import SHARE, changes_only, passed_on, references_input
 from ...core.continuity.calibration import SAME_SUBJECT
@@ -25,6 +26,7 @@ from ...core.segment.plan import SegmentPlan
 from ...core.segment.references import DEFAULT_WEIGHTS, cast_of
 from ...core.story.model import Entity
 from ...metrics.appearance import Appearance, AppearanceModel
+from ...metrics.masks.subject_weight import FOUND_BY_COLOR
 from ...metrics.segment_meter import SegmentRequest, score_segment
 from ...metrics.subject_meter import SubjectRequest
 
@@ -33,9 +35,11 @@ REPORT = 2
 #: How a subject was located, for the report.
 _FOUND_BY = {
     "mask": "in its mask",
-    "region": "in its region",
+    "alpha": "where it is opaque",
+    "network": "found by a network",
+    "region": "in its region, by its colors",
     "location": "everything but the subjects",
-    "ratio": "found by its colors: a mask or a region is more reliable",
+    "ratio": "guessed by its colors: a mask or a region is more reliable",
 }
 
 
@@ -102,8 +106,8 @@ class VideoGenContinuity(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where the character is: one mask, or one per frame. Without it, the region of the story is"
-                    " used, or the part of the middle that differs from the border.",
+                    tooltip="White where the character is: one mask, or one per frame. Without it, a network in models/videogen"
+                    " finds the character, or else its colors, within its region in the story.",
                 ),
             ],
             outputs=[
@@ -143,10 +147,13 @@ class VideoGenContinuity(io.ComfyNode):
         )
         cast = read_cast(plan, DEFAULT_WEIGHTS, need_references(references), must_be_there=False, to_figure=False)
         masks = read_masks(mask, mask_of, plan, len(images))
-        appearance_model, unused = make_appearance_model(clip_vision)
+        network, why_not = find_mask_network()
+        appearance_model, unused = make_appearance_model(clip_vision, network)
         request, notes = make_request(plan, cast, masks, appearance_model, len(images))
         notes += unused
         score = score_segment(frames_of(images), request, appearance_model)
+        if any(subject.kind == "character" and subject.weights in FOUND_BY_COLOR for subject in score.subjects):
+            notes += why_not
         verdict = judge_segment(score, thresholds)
         lowest = worst_character(score)
         lines = describe_score(score, verdict, notes)

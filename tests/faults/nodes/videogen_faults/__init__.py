@@ -12,6 +12,7 @@ from typing import ClassVar
 import comfy.model_management
 import comfy.utils
 import folder_paths
+import numpy as np
 import torch
 
 
@@ -173,7 +174,37 @@ def count_lines(path, beginning):
         return 0
 
 
+class FaultFootage:
+    """A sampler that has drawn what a test has put into a folder: ``SEED.npy``, bytes (n, height, width, 3)."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "execute"
+    CATEGORY = "videogen/faults"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "images": ("IMAGE",),
+                "seed": ("INT", {"default": 0, "min": 0, "max": 2**64 - 1, "forceInput": True}),
+                "folder": ("STRING", {"default": ""}),
+            }
+        }
+
+    def execute(self, images, seed, folder):
+        return (torch.from_numpy(np.load(os.path.join(folder, f"{seed}.npy"))).float() / 255,)
+
+
 NODE_CLASS_MAPPINGS = {
     cls.__name__: cls
-    for cls in (FaultExit, FaultOutOfMemory, FaultError, FaultService, FaultSleep, FaultServer, FaultFirstImage)
+    for cls in (
+        FaultExit,
+        FaultOutOfMemory,
+        FaultError,
+        FaultService,
+        FaultSleep,
+        FaultServer,
+        FaultFirstImage,
+        FaultFootage,
+    )
 }

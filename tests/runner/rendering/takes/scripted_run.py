@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from custom_nodes.videogen.core.continuity.own_likeness import RULES
 from custom_nodes.videogen.core.continuity.policy import Thresholds
 from custom_nodes.videogen.core.continuity.scores import (
     FrameAppearance,
@@ -68,6 +69,7 @@ class ScriptedServer:
         self.folder = folder
         self.client = self.session = cast(Any, self)
         self.looks: dict[int, Any] = {}
+        self.rules: dict[int, int] = {}
 
     def find(self, prompt_id: str) -> str:
         return self.known[prompt_id].status if prompt_id in self.known else ""
@@ -86,7 +88,10 @@ class ScriptedServer:
         path = write_video(self.folder / name, images, count=12, size=(quality.width, quality.height), quality=quality)
         record = {"sha256": hash_file(path), "seed": seed, "quality": "draft"}
         said = {
-            "scores": make_score(value, self.looks.get(number)).to_dict(),
+            "scores": {
+                **make_score(value, self.looks.get(number)).to_dict(),
+                "rules": self.rules.get(number, RULES),
+            },
             "thresholds": to_plain(Thresholds()),
             "notes": [],
             "when_below": self.when_below,
@@ -150,7 +155,7 @@ def make_score(value: float, look: Any = None) -> SegmentScore:
         samples,
         "classical",
         "r",
-        "ratio",
+        "mask",
         looks=() if look is None else (FrameAppearance(3, look),),
     )
     return SegmentScore((subject,), TemporalScore(0.8, 0.8, 0.7, (0.8, 0.7)), FrameCheck(4, (320, 180)))

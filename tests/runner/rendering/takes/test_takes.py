@@ -8,11 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from custom_nodes.videogen.core.continuity.own_likeness import RULES
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from runner.bench.footage.footage import film
 from runner.comfyui.outcome import Outcome
 from runner.rendering.takes.selector import TakeSelector
+from runner.reports.continuity_record import build_continuity
 from runner.state.run_directory import RunDirectory
 from tests.runner.rendering.takes.scripted_run import Run
 
@@ -102,8 +104,26 @@ def test_nobody_is_held_against_a_segment_that_fell_short_while_another_has_pass
     made.go()
     with RunDirectory(made.folder, "Field") as directory:
         selector = TakeSelector(directory, made.story, 3)
-        assert selector._first_accepted(3, "character tom")[0] == 2  # type: ignore[index]
-        assert selector._first_accepted(2, "character tom")[0] == 1, "better than nothing"  # type: ignore[index]
+        assert selector._first_accepted(3, "character tom", RULES)[0] == 2  # type: ignore[index]
+        assert selector._first_accepted(2, "character tom", RULES)[0] == 1, "better than nothing"  # type: ignore[index]
+
+
+def test_a_segment_that_an_earlier_version_has_measured_is_compared_with_nothing(run: Callable[..., Run]) -> None:
+    made = run({1: [0.95], 2: [0.95]})
+    tom, ida = (
+        AppearanceModel().measure_reference(film(who).frames[0], film(who).masks[0]).to_dict() for who in ("tom", "ida")
+    )
+    made.server.looks, made.server.rules = {1: tom, 2: ida}, {1: RULES - 1}
+    made.go()
+    assert len(made.result(2)["takes"]) == 1
+    scores = json.loads((made.folder / made.result(2)["continuity"]["file"]).read_text())["scores"]
+    assert set(scores["subjects"][0]["against"]) == {"reference"}
+    assert scores["boundary"] is None
+    with RunDirectory(made.folder, "Field") as directory:
+        found = build_continuity(made.folder, directory.journal, made.story)
+    assert found is not None
+    assert (found["rules"], found["former_rules"]) == (RULES, [1])
+    assert found["characters"]["tom"]["segments"] == [2]
 
 
 @pytest.mark.parametrize("takes", [1, 2])
