@@ -97,19 +97,23 @@ def sum_up(score: SubjectScore, samples: Sequence[SampleScore]) -> SubjectScore:
     )
 
 
-def compare_with_first(score: SubjectScore, first: SubjectScore, number: int, description: str = "") -> SubjectScore:
+def compare_with_first(
+    score: SubjectScore, first: SubjectScore, number: int, description: str = "", *, relative: bool = True
+) -> SubjectScore:
     """Add to a subject's score the comparison with the segment in which it was first accepted.
 
     Args:
         first: its score there.
         number: of that segment.
         description: of the subject, for the names of its clothes.
+        relative: a character is judged by how alike the frames of that segment are to each other; else by the fixed rule, as
+            where the location is another one.
     """
     appearances, known = keep_located(read_appearances(score)), keep_located(read_appearances(first))
     if not appearances or not known or FIRST_SEGMENT in score.against:
         return score
     try:
-        own = own_likeness_of(list(known.values())) if score.kind == "character" else None
+        own = own_likeness_of(list(known.values())) if relative and score.kind == "character" else None
         samples, _ = compare_samples(appearances, FIRST_SEGMENT, list(known.values()), own)
     except VideoGenError as error:
         return replace(score, notes=(*score.notes, f"not compared with segment {number}: {error.message}"))

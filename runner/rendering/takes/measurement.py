@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,18 +73,25 @@ def read_end(score: SegmentScore, side: str) -> BoundaryFrame | None:
 
 
 def compare_with_accepted(
-    score: SegmentScore, first: Mapping[str, tuple[int, SubjectScore]], descriptions: Mapping[str, str]
+    score: SegmentScore,
+    first: Mapping[str, tuple[int, SubjectScore]],
+    descriptions: Mapping[str, str],
+    elsewhere: Collection[str] = (),
 ) -> SegmentScore:
     """Compare a take with the first accepted segment of each subject, too: the server knows one segment only.
 
     Args:
         first: ``character protagonist`` → number of its first accepted segment, and its score there.
         descriptions: the same → its description in the story.
+        elsewhere: those whose accepted segment is in another location: they are compared by the fixed rule, as a place of its own
+            makes a person look less alike.
     """
     return replace(
         score,
         subjects=tuple(
-            compare_with_first(subject, first[key][1], first[key][0], descriptions.get(key, ""))
+            compare_with_first(
+                subject, first[key][1], first[key][0], descriptions.get(key, ""), relative=key not in elsewhere
+            )
             if key in first
             else subject
             for key, subject in subjects_of(score).items()

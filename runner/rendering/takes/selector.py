@@ -17,6 +17,7 @@ from custom_nodes.videogen.core.continuity.policy import (
 from custom_nodes.videogen.core.continuity.scores import SegmentScore, SubjectScore, to_plain
 from custom_nodes.videogen.core.graph import CONTINUITY_NODE, Graph
 from custom_nodes.videogen.core.segment.plan import plan_segment
+from custom_nodes.videogen.core.segment.prompts import entities_in
 from custom_nodes.videogen.core.segment.references import cast_of
 from custom_nodes.videogen.core.story.model import Story
 from custom_nodes.videogen.media.backups import keep_previous
@@ -71,7 +72,8 @@ class TakeSelector:
         }
         plan = plan_segment(self._story, number)
         descriptions = {f"{entity.kind} {entity.name}": entity.description for entity in cast_of(plan)}
-        score = compare_with_accepted(measurement.score, first, descriptions)
+        elsewhere = {key for key, (other, _) in first.items() if self._location(other) != self._location(number)}
+        score = compare_with_accepted(measurement.score, first, descriptions, elsewhere)
         before = load_score(self._directory.path, self._journal.segments.get(number - 1))
         if before is not None and before.rules == rules:
             plans = plan_segment(self._story, number - 1), plan
@@ -145,11 +147,14 @@ class TakeSelector:
     def _first_accepted(self, number: int, key: str, rules: int) -> tuple[int, SubjectScore] | None:
         """The first finished segment that shows a subject, and how; one that fell short only where none has passed.
 
+        One in the same location comes before the others: how alike two segments are there says more about who is in them.
+
         Args:
             rules: those that the segment was measured by: scores of other ones are not compared.
         """
         fallen: tuple[int, SubjectScore] | None = None
-        for other in sorted(self._journal.segments):
+        here = self._location(number)
+        for other in sorted(self._journal.segments, key=lambda one: (self._location(one) != here, one)):
             state = self._journal.segments[other]
             verdict = state.result.get("continuity") or {}
             if other == number or key not in verdict.get("subjects", ()) or (fallen and verdict.get("level") == FAIL):
@@ -162,6 +167,11 @@ class TakeSelector:
                 return other, subject
             fallen = other, subject
         return fallen
+
+    def _location(self, number: int) -> str:
+        """The location of a segment, by its name; "" for one without."""
+        locations = entities_in(self._story.locations, number)
+        return locations[0].name if locations else ""
 
 
 def asks_for_takes(graph: Graph) -> bool:

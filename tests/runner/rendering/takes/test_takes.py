@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from custom_nodes.videogen.core.continuity.own_likeness import RULES
+from custom_nodes.videogen.core.continuity.policy import Thresholds
 from custom_nodes.videogen.core.errors import VideoGenError
+from custom_nodes.videogen.core.story.parser import parse_story
 from custom_nodes.videogen.metrics.appearance import AppearanceModel
 from runner.bench.footage.footage import film
 from runner.comfyui.outcome import Outcome
+from runner.rendering.takes.measurement import TakeMeasurement
 from runner.rendering.takes.selector import TakeSelector
 from runner.reports.continuity_record import build_continuity
 from runner.state.run_directory import RunDirectory
-from tests.runner.rendering.takes.scripted_run import Run
+from tests.runner.rendering.takes.scripted_run import Run, make_score
+from tests.support.stories import small_story
 
 
 def test_what_passes_is_rendered_once(run: Callable[..., Run]) -> None:
@@ -106,6 +111,26 @@ def test_nobody_is_held_against_a_segment_that_fell_short_while_another_has_pass
         selector = TakeSelector(directory, made.story, 3)
         assert selector._first_accepted(3, "character tom", RULES)[0] == 2  # type: ignore[index]
         assert selector._first_accepted(2, "character tom", RULES)[0] == 1, "better than nothing"  # type: ignore[index]
+
+
+def test_a_segment_in_the_same_location_comes_first_and_one_in_another_is_compared_by_the_fixed_rule(
+    run: Callable[..., Run],
+) -> None:
+    made = run({1: [0.95], 2: [0.95]})
+    tom = AppearanceModel().measure_reference(film("tom").frames[0], film("tom").masks[0]).to_dict()
+    made.server.looks = {1: tom, 2: tom}
+    made.go()
+    data = small_story("Field", segments=3, characters={"tom": {"segments": "1-3"}})
+    places = {"street": {"segments": "1"}, "field": {"segments": "2,3"}}
+    with RunDirectory(made.folder, "Field") as directory:
+        here = TakeSelector(directory, parse_story({**data, "locations": places}), 3)
+        anywhere = TakeSelector(directory, parse_story(data), 3)
+        assert here._first_accepted(3, "character tom", RULES)[0] == 2  # type: ignore[index]
+        assert anywhere._first_accepted(3, "character tom", RULES)[0] == 1  # type: ignore[index]
+        taken = TakeMeasurement(replace(make_score(0.95, tom), rules=RULES), Thresholds(), True)
+        own = [selector.judge(2, taken)[0].subjects[0].own_likeness for selector in (here, anywhere)]
+    assert own[0] is None, "segment 1 is in the street"
+    assert own[1] is not None
 
 
 def test_a_segment_that_an_earlier_version_has_measured_is_compared_with_nothing(run: Callable[..., Run]) -> None:
