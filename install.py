@@ -7,6 +7,7 @@
   python3 install.py --comfyui PATH ...     use an installed ComfyUI, with its Python and its models
   python3 install.py --embedded ...         go back to the ComfyUI inside .videogen/
   python3 install.py --comfyui-version X    another version of the ComfyUI inside .videogen/
+  python3 install.py --with diffusers ...   also what CogVideoX, SkyReels and FramePack need
   python3 install.py --newest ...           the newest packages in range, instead of the tested versions
   python3 install.py --pinned ...           go back to the tested versions
 
@@ -41,6 +42,7 @@ from runner.setup import browser, checks, environment
 from runner.setup.comfyui import existing, frontend, mask_network, pack_link, release, templates, torch_build
 from runner.setup.console import Console
 from runner.setup.errors import SetupError, explain
+from runner.setup.extras import EXTRAS, choose_extras, list_requirements, plan_extras
 from runner.setup.steps import Step, carry_out, is_done
 from runner.setup.versions import COMFYUI_AT_LEAST, RELEASE_OF, Release
 from runner.setup.workspace import WINDOWS, Workspace
@@ -58,11 +60,13 @@ def plan(
     testing, renew = options.test is not None, options.comfyui_version is not None
     gpus = torch_build.list_gpus()
     runner = environment.plan_runner(workspace, testing)
+    extras = choose_extras(workspace, options.extras, testing=testing and not theirs)
     if theirs:
-        downloads = [runner, existing.plan_packages(workspace, theirs)]
+        downloads = [runner, existing.plan_packages(workspace, theirs, list_requirements(workspace, extras))]
     else:  # ComfyUI first: the tested versions of all packages depend on its version
         downloads = [release.plan_comfyui(workspace, releases, renew), runner, torch_build.plan_torch(workspace, gpus)]
         downloads += [release.plan_requirements(workspace)]
+        downloads += [plan_extras(workspace, extras)] if extras else []
     steps = [
         environment.plan_venv(workspace),
         checks.plan_network(workspace, downloads),
@@ -119,7 +123,7 @@ def set_up(workspace: Workspace, options: argparse.Namespace) -> bool:
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         usage="python3 install.py [--comfyui PATH [--python EXE] | --embedded | --comfyui-version X] "
-        "[--newest | --pinned] [--run ... | --test ...]",
+        "[--with NAME] [--newest | --pinned] [--run ... | --test ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -132,6 +136,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--comfyui-version", metavar="X", help=f"set up this version in .videogen/: {known} or {release.NEWEST}"
     )
     parser.add_argument("--python", metavar="EXE", help="the Python that runs it, if it is not found next to it")
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        action="append",
+        default=[],
+        choices=list(EXTRAS),
+        help="also install packages that only some nodes need, now and from then on: "
+        + "; ".join(f"{name} ({purpose})" for name, purpose in EXTRAS.items()),
+    )
     versions = parser.add_mutually_exclusive_group()
     versions.add_argument("--newest", action="store_true", help="the newest packages in range")
     versions.add_argument("--pinned", action="store_true", help="the tested versions again")

@@ -32,6 +32,11 @@ NODE_MODULES = (
     "frames.location",
     "frames.color_match",
     "film.continuity",
+    "models.diffusers_loader",
+    "models.cogvideox",
+    "models.skyreels",
+    "models.framepack",
+    "guards.pipeline_guard",
 )
 
 

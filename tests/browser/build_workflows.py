@@ -26,6 +26,7 @@ from tests.browser.graph_plan import GraphPlan, Placement
 from tests.browser.plan_frames import IMAGE_MODELS, plan_image_frames
 from tests.browser.plan_preview import PLACEMENT, plan_preview
 from tests.browser.plan_references import plan_references
+from tests.browser.plan_video import VIDEO_MODELS, plan_video
 from tests.support.editor import VIEWPORT, Editor, dump_workflow, find_newer_editor, running_browser
 from tests.support.servers.comfy import running_server
 
@@ -39,6 +40,11 @@ THUMBNAIL_SEGMENTS = {
     "sd21_frames": 6,
     "sdxl_frames": 22,
     "sdxl_turbo_frames": 26,
+    "cogvideox_image": 8,
+    "skyreels_text": 12,
+    "skyreels_image": 15,
+    "skyreels_extend": 18,
+    "framepack_image": 29,
 }
 THUMBNAIL_SIZE = (720, 405)
 
@@ -46,6 +52,7 @@ THUMBNAIL_SIZE = (720, 405)
 def all_plans(story: dict[str, Any]) -> dict[str, tuple[GraphPlan, Placement | None]]:
     """Every workflow that ships, by its name."""
     plans = [plan_references(story), *(plan_image_frames(story, model) for model in IMAGE_MODELS)]
+    plans += [plan_video(story, model) for model in VIDEO_MODELS]
     return {"preview": (plan_preview(story), PLACEMENT), **{plan.name: (plan, None) for plan in plans}}
 
 

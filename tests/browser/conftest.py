@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from runner.setup.comfyui.frontend import FRONTEND
+from tests.browser.plan_video import FIRST_FRAME_FILE
 from tests.support.editor import OWN_EDITOR, VIEWPORT, Editor, find_newer_editor
 from tests.support.needs import skip_or_fail
 from tests.support.servers.comfy import ComfyServer, running_server
@@ -48,16 +50,26 @@ def frontend(which_editor: tuple[str, bool]) -> str:
 def comfy_server(
     frontend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
-    """The server that all tests share, with ComfyUI's own editor, and one of these tests alone, with the newer editor."""
+    """The server that all tests share, with ComfyUI's own editor, and one of these tests alone, with the newer editor.
+
+    It has the picture that shipped workflows of video models begin with: editors say it where such a one is missing.
+    """
     if frontend == OWN:
-        yield request.getfixturevalue("comfy_server")
+        shared = request.getfixturevalue("comfy_server")
+        _put_first_frame(shared)
+        yield shared
         return
     try:
         folder = find_newer_editor()
     except LookupError as error:
         skip_or_fail(str(error))
     with running_server(tmp_path_factory.mktemp("newer-editor"), frontend=folder) as server:
+        _put_first_frame(server)
         yield server
+
+
+def _put_first_frame(server: ComfyServer) -> None:
+    Image.new("RGB", (96, 64), (90, 140, 90)).save(server.folder / "input" / FIRST_FRAME_FILE)
 
 
 @pytest.fixture(scope="module")

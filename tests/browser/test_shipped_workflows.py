@@ -46,11 +46,22 @@ MODELS = {
         "ip-adapter-plus_sdxl_vit-h.safetensors",
         "sd_xl_turbo_1.0_fp16.safetensors",
     ],
+    # Folders and ids of the hub, not files: their loader says what is missing.
+    "cogvideox_image": [],
+    "skyreels_text": [],
+    "skyreels_image": [],
+    "skyreels_extend": [],
+    "framepack_image": [],
 }
 
 
 #: `digest_graph` of each. A change on purpose changes them too, and says so in its commit.
 GRAPHS = {
+    "cogvideox_image": "a94f322d7ee702364cc3a69761143ffe96ce53b688d08cb5140d2ac0c41d46e6",
+    "framepack_image": "984f1c1af13fc1a060db9180eeb823f6519c7badef212a0cd1ebdaaf3f3a30ac",
+    "skyreels_extend": "9840fb4b04ebacde11c4848726b279c0c6ac6097a4913fba9110b29ecef1027d",
+    "skyreels_image": "39396939a4170cddb4ef3b3911090b85799ac2c44188407493695951cf65abb0",
+    "skyreels_text": "e113c4c420533f40118de9aaaf785a2a9d38e54f063176b623bb9cf8943e23a9",
     "character_references": "28eb186a8f43a1c018aa60265f797b987d7656b299e87c84d2c0a23a1d548ef7",
     "preview": "4676707e1f7bca5290af02b48fdf5b25f2913c1978835616c574ae24e64cf3a2",
     "sd15_frames": "4d522202fd7512d3cbbd9f6bd8e91a891b370cd39a9c4846b0362b987f0d695d",

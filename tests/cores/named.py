@@ -55,7 +55,7 @@ def packages_lacking(python: Path) -> list[str]:
     """Requirements of the runner, the pack and the tests that a Python has no package for; its versions may differ."""
     pyproject = (PROJECT / "pyproject.toml").read_text("utf-8")
     wanted = read_requirements((PACK / "requirements.txt").read_text("utf-8"))
-    for key in ("dependencies", "test"):
+    for key in ("dependencies", "test", "diffusers"):
         wanted.update(read_requirements("\n".join(read_dependencies(pyproject, key))))
     there = list_packages(str(python))
     return sorted(requirement for name, requirement in wanted.items() if name not in there)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.nodes.frozen_video_models import VIDEO_MODEL_CHOICES, VIDEO_MODELS
+
 QUALITIES = ["story", "draft", "standard", "high", "premium"]
 
 #: Both thermal guards have these.
@@ -226,6 +228,13 @@ FROZEN: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = 
         {},
         {"passed": "*", "report": "STRING"},
     ),
+    "VideoGenGuardPipeline": (
+        "videogen/guard",
+        {"pipeline": "VIDEOGEN_PIPELINE", **GUARD_REQUIRED},
+        GUARD_OPTIONAL,
+        {"pipeline": "VIDEOGEN_PIPELINE"},
+    ),
+    **VIDEO_MODELS,
     "VideoGenFrameNoise": (
         "videogen/frames",
         {"drift": "FLOAT", "anchor": "COMBO", "seed": "INT", "frames": "INT"},
@@ -353,7 +362,8 @@ FROZEN_CHOICES = {
     ("VideoGenColorMatch", "method"): ["clamped", "mean and spread", "covariance"],
     **{
         (kind, name): choices
-        for kind in ("VideoGenThermalGuard", "VideoGenGuardModel")
+        for kind in ("VideoGenThermalGuard", "VideoGenGuardModel", "VideoGenGuardPipeline")
         for name, choices in GUARD_CHOICES.items()
     },
+    **VIDEO_MODEL_CHOICES,
 }

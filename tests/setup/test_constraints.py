@@ -78,6 +78,7 @@ def test_everything_that_is_asked_for_has_a_version_in_its_range(path: Path) -> 
         *release.limits,
         *read_dependencies(pyproject, "dependencies"),
         *read_dependencies(pyproject, "test"),
+        *read_dependencies(pyproject, "diffusers"),
     ]
     wanted += [line for line in pack.splitlines() if line and not line.startswith("#")]
     for requirement in map(Requirement, wanted):
@@ -182,6 +183,8 @@ INSTALLED = {
     "pyyaml": "6.0.4",
     "pytest": "9.2.0",
     "aiohttp": "3.14.5",
+    "diffusers": "0.39.0",
+    "peft": "0.21.2",
     "nvidia-ml-py": "13.615.71",
     **dict.fromkeys(("torch", "torchvision", "torchaudio"), "2.11.0+cpu"),
     **dict.fromkeys(("pip", "setuptools", "videogen", "triton", "cuda-toolkit", "nvidia-cublas"), "1.0"),
@@ -199,8 +202,15 @@ def checkout(root: Path) -> Path:
 def test_the_command_writes_what_is_installed_but_torch(checkout: Path) -> None:
     path = freeze.freeze(checkout, INSTALLED, "3.12")
     assert path == pins_path(checkout, "3.12")
-    expected = "aiohttp==3.14.5\nnvidia-ml-py==13.615.71\npytest==9.2.0\npyyaml==6.0.4\nrequests==2.34.2\n"
-    assert path.read_text(encoding="utf-8") == expected
+    assert path.read_text(encoding="utf-8").split() == [
+        "aiohttp==3.14.5",
+        "diffusers==0.39.0",
+        "nvidia-ml-py==13.615.71",
+        "peft==0.21.2",
+        "pytest==9.2.0",
+        "pyyaml==6.0.4",
+        "requests==2.34.2",
+    ]
 
 
 @pytest.mark.parametrize("name", ["requests", "pytest", "aiohttp"])

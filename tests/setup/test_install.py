@@ -39,6 +39,10 @@ dependencies = [
 ]
 
 [project.optional-dependencies]
+diffusers = [
+    "diffusers>=0.36,<0.43",
+    "peft>=0.17,<1",                # LoRAs
+]
 test = [
     "pytest>=8.3,<10",
 ]
@@ -194,16 +198,8 @@ def test_a_fresh_set_up_records_what_the_runner_needs(root: Path) -> None:
     assert found["comfyui"] == str(root / ".videogen" / "comfyui")
     assert found["python"] == setup.python
     assert (found["args"], found["version"], found["source"]) == (["--cpu"], "0.3.75", "wheel")
-    assert list(found["steps"]) == [
-        "venv",
-        "comfyui",
-        "runner",
-        "torch",
-        "requirements",
-        "link",
-        "device",
-        "mask network",
-    ]
+    steps = ["venv", "comfyui", "runner", "torch", "requirements", "link", "device", "mask network"]
+    assert list(found["steps"]) == steps
     assert (root / ".videogen/comfyui/custom_nodes/videogen").samefile(root / "custom_nodes/videogen")
     assert not (root / ".videogen/comfyui/extra_model_paths.yaml").exists()
     assert setup.printed.index("runner") < setup.printed.index("torch 2.11.0 (default build)")

@@ -45,6 +45,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "latent-invalid": ErrorCode("a latent has a shape that a node cannot work with", BAD_INPUT),
     "model-missing": ErrorCode("a model file is not in its folder", BAD_INPUT),
     "model-unreadable": ErrorCode("a model file cannot be read, or is of another kind", BAD_INPUT),
+    "package-missing": ErrorCode("a package that only some nodes need is not installed", BAD_INPUT),
+    "download-failed": ErrorCode("a model could not be downloaded", SEGMENTS_FAILED),
     "guard-invalid": ErrorCode("limits of a thermal or memory guard contradict each other or this machine", BAD_INPUT),
     "too-hot": ErrorCode("a card stayed too hot for the guard's maximum wait", SEGMENTS_FAILED),
     "sensor-unreadable": ErrorCode("a strict guard cannot read a temperature", SEGMENTS_FAILED),

@@ -102,10 +102,15 @@ def list_packages(python: str) -> dict[str, str]:
     return {canonical(name): version for name, version in found.items()}
 
 
-def plan_packages(workspace: Workspace, existing: Existing) -> Step:
-    """Install the packages that the pack lacks in the Python of an existing ComfyUI."""
+def plan_packages(workspace: Workspace, existing: Existing, extras: list[str]) -> Step:
+    """Install the packages that the pack lacks in the Python of an existing ComfyUI.
+
+    Args:
+        extras: requirements of packages that only some nodes need, and the user has asked for.
+    """
     path = workspace.pack / "requirements.txt"
     wanted = read_requirements(path.read_text("utf-8") if path.exists() else "")
+    wanted |= read_requirements("\n".join(extras))
 
     def install_missing() -> str:
         missing = [requirement for name, requirement in wanted.items() if name not in existing.installed]

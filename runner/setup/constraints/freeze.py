@@ -32,9 +32,10 @@ def pin(installed: dict[str, str]) -> str:
 
 
 def list_needed(root: Path) -> set[str]:
-    """Names of the packages without which an environment is not complete: the runner's, the tests' and ComfyUI's."""
+    """Names of the packages without which an environment is not complete: the runner's, the tests', the extras' and ComfyUI's."""
     pyproject = (root / "pyproject.toml").read_text("utf-8")
     requirements = [*read_dependencies(pyproject, "dependencies"), *read_dependencies(pyproject, "test")]
+    requirements += read_dependencies(pyproject, "diffusers")
     theirs = root / ".videogen" / "comfyui" / "requirements.txt"
     if not theirs.exists():
         raise SetupError("There is no ComfyUI in .videogen/.", "Run python3 install.py --newest --test first.")

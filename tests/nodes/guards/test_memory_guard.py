@@ -82,6 +82,17 @@ def test_room_is_made_in_the_mildest_way(
     assert card.done == done
 
 
+def test_pipelines_of_diffusers_go_with_the_last_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[str] = []
+    monkeypatch.setattr(memory_guard, "release_all", lambda: released.append("pipelines"))
+    CardMemory(monkeypatch, models=20.0, caches=2.0, others=1.0)
+    memory_guard.make_room(memory_guard.find_limit(0))
+    assert released == [], "there is room without"
+    CardMemory(monkeypatch, models=2.0, caches=0.0, others=21.0)
+    memory_guard.make_room(memory_guard.find_limit(0))
+    assert released == ["pipelines"]
+
+
 def test_what_the_memory_guard_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     card = CardMemory(monkeypatch, models=20.0, caches=2.0, others=1.0)
     output = memory_guard.VideoGenMemoryGuard.execute("anything", 0.0, True)

@@ -23,6 +23,7 @@ MODEL_FOLDERS = (
     "clip_vision",
     "ipadapter",
     "diffusion_models",
+    "diffusers",
     "latent_upscale_models",
     "loras",
     "text_encoders",

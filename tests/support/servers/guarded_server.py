@@ -55,13 +55,17 @@ def running_guarded_server(folder: Path) -> Iterator[GuardedServer]:
     installation = find_installation()
     (folder / "input").mkdir(parents=True, exist_ok=True)
     paths = folder / "extra_model_paths.yaml"
-    paths.write_text(json.dumps({"guards": {"custom_nodes": str(NODES)}}), encoding="utf-8")  # JSON is YAML
+    (folder / "models" / "diffusers").mkdir(parents=True)
+    models = {"base_path": str(folder / "models"), "diffusers": "diffusers"}
+    paths.write_text(json.dumps({"guards": {"custom_nodes": str(NODES)}, "models": models}), encoding="utf-8")
     cards = ScriptedCards(folder / "cards.json")
     arguments = (
         *installation.arguments,
         "--input-directory",
         str(folder / "input"),
         "--disable-api-nodes",
+        "--preview-method",
+        "latent2rgb",
         "--extra-model-paths-config",
         str(paths),
     )

@@ -16,6 +16,7 @@ from ...comfyui.thermal.thermal_wait import find_server
 from ...comfyui.widgets import changes_only, passed_on, validate
 from ...core.errors import VideoGenError
 from ...core.thermal.memory_budget import format_memory, memory_limit
+from ...pipelines.loading import release_all
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def find_limit(limit_gb: float) -> float:
 
 def make_room(limit: float) -> MemoryUse:
     """Have ComfyUI free memory until at most `limit` bytes are used: first caches, then as many models as necessary, then
-    all of them. ComfyUI loads models again when they are needed."""
+    all of them, and the pipelines of diffusers. They are loaded again when they are needed."""
     management = comfy.model_management
     device = management.get_torch_device()
 
@@ -139,6 +140,7 @@ def make_room(limit: float) -> MemoryUse:
         management.soft_empty_cache()
 
     def free_all() -> None:
+        release_all()
         management.unload_all_models()
         management.cleanup_models_gc()
         management.soft_empty_cache(True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import sys
 import time
 
 import comfy.model_patcher
@@ -107,4 +108,50 @@ class GuardTestClock:
         return (model,)
 
 
-NODE_CLASS_MAPPINGS = {cls.__name__: cls for cls in (GuardTestModel, GuardTestDigest, GuardTestClock)}
+class GuardTestSlowPipeline:
+    """A diffusers pipeline that takes `seconds` before each step, and writes a line into the file `record`."""
+
+    RETURN_TYPES = ("VIDEOGEN_PIPELINE",)
+    FUNCTION = "slow_down"
+    CATEGORY = "videogen/tests"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "pipeline": ("VIDEOGEN_PIPELINE",),
+                "seconds": ("FLOAT", {"default": 0.0, "min": 0.0, "max": 10.0}),
+                "record": ("STRING", {"default": ""}),
+            }
+        }
+
+    def slow_down(self, pipeline, seconds, record):
+        def take_time():
+            with open(record, "a", encoding="utf-8") as file:
+                file.write("step\n")
+            time.sleep(seconds)
+
+        return (pipeline.guarded_by(take_time),)
+
+
+class GuardTestLoadedPipelines:
+    """How many diffusers pipelines are in memory."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "count"
+    CATEGORY = "videogen/tests"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"time": ("FLOAT", {"default": 0.0})}}
+
+    def count(self, time):
+        loading = next(module for name, module in sys.modules.items() if name.endswith("videogen.pipelines.loading"))
+        return {"ui": {"loaded": [sum(box.is_loaded for box in loading._BOXES)]}}
+
+
+NODE_CLASS_MAPPINGS = {
+    cls.__name__: cls
+    for cls in (GuardTestModel, GuardTestDigest, GuardTestClock, GuardTestSlowPipeline, GuardTestLoadedPipelines)
+}

@@ -1,0 +1,1 @@
+"""Nodes with video models that ComfyUI lacks, through diffusers."""
