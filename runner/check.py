@@ -92,7 +92,7 @@ class _WorkflowCheck:
         self.use, self.workflow, self.loaded, self.bindings = use, use.workflow, loaded, bindings
         segments = [] if loaded is None else [loaded.story.segment(number) for number in use.numbers]
         self.with_loras = any(segment.loras for segment in segments)
-        self.with_keyframes = any(segment.first_frame or segment.last_frame for segment in segments)
+        self.with_keyframes = any(segment.begins_with_picture or segment.last_frame for segment in segments)
 
     def run(self, references: Workflow | None, result: CheckResult) -> None:
         """Add what is found to a result.

@@ -41,7 +41,7 @@ from ..workflows.image_inputs import find_image_inputs, find_needs
 from ..workflows.output_node import find_output_problems
 from ..workflows.own_workflows import without_own_workflows
 from ..workflows.story_images import StoryImage, StoryImages, data_for_servers
-from .borders.pictures import find_border_pictures
+from .borders.pictures import add_border_notes, find_border_pictures
 from .borders.shared_frames import SHARED, find_clip_frames, index_of_last_shown
 from .bound.adopted import resolve_fit
 from .bound.bind import BoundRoles, FixedInputs, bind_roles
@@ -188,6 +188,7 @@ class JobMaker:
                 " `videogen roles` shows what was found.",
             )
         self.borders = find_border_pictures(self.graph, self.ui_workflow, self.bindings, self.roles)
+        self.roles = add_border_notes(self.roles, self.borders, self.story, numbers)
         self.model_loaders = self._find_model_loaders(numbers)
         self.images = images or StoryImages(None, self.story.slug)
         self.image_inputs = find_image_inputs(self.graph)

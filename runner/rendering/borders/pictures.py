@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from custom_nodes.videogen.core.graph import IMAGE_LOADER, Graph, nodes_of
-from custom_nodes.videogen.core.story.model import Segment
+from custom_nodes.videogen.core.story.model import Segment, Story
 
 from ...workflows.bindings import FIRST_FRAME, LAST_FRAME, Binding, InputRef
-from ..bound.bind import BoundRoles
+from ..bound.bind import BoundRoles, describe_borders
 from ..bound.pictures import PictureInput
 
 
@@ -48,6 +48,19 @@ class BorderPictures:
             yield segment.first_frame, self.first
         if segment.last_frame and self.last:
             yield segment.last_frame, self.last
+
+
+def add_border_notes(
+    roles: BoundRoles, borders: BorderPictures, story: Story, numbers: Collection[int] | None
+) -> BoundRoles:
+    """Roles with notes on what segments begin and end with and the workflow cannot take, whatever nodes it has.
+
+    Args:
+        numbers: of the segments that are rendered with the workflow; None for all.
+    """
+    segments = [one for one in story.segments if numbers is None or one.number in numbers]
+    notes = describe_borders(segments, bool(borders.first), bool(borders.last))
+    return replace(roles, notes=[*roles.notes, *(note for note in notes if note not in roles.notes)])
 
 
 def find_border_pictures(

@@ -122,6 +122,19 @@ def test_pictures_that_are_nowhere_are_named_with_their_segments(folder: Path) -
     )
 
 
+def test_a_workflow_with_our_nodes_says_what_it_cannot_take(folder: Path) -> None:
+    graph = {
+        "1": node("VideoGenStory", file="text below", text=""),
+        "2": node("VideoGenSegment", story=["1", 0], index=1, prompt_override=""),
+        "4": node("VideoGenStoryboardFrames", segment=["2", 0]),
+        "5": node("VideoGenSaveSegment", images=["4", 0], segment=["2", 0]),
+    }
+    assert make(graph, folder).roles.notes == [
+        "segments 1,2 cannot begin with a picture: the workflow takes no first frame",
+        "segment 1 cannot end with a picture: the workflow takes no last frame",
+    ]
+
+
 def test_titles_name_the_loaders_of_a_workflow_with_our_nodes(folder: Path) -> None:
     graph = {
         "1": node("VideoGenStory", file="text below", text=""),
@@ -130,5 +143,7 @@ def test_titles_name_the_loaders_of_a_workflow_with_our_nodes(folder: Path) -> N
         "4": node("LoadImage", image="b.png") | {"_meta": {"title": "Last Frame"}},
         "5": node("VideoGenSaveSegment", images=["4", 0], segment=["2", 0]),
     }
-    shown = make(graph, folder).make(1).graph
+    maker = make(graph, folder)
+    assert maker.roles.notes == ["segments 2,3 have no `keyframes.last`: the workflow's own last frame stays there"]
+    shown = maker.make(1).graph
     assert [shown[name]["inputs"]["image"].rpartition("/")[2].partition("-")[0] for name in "34"] == ["sapling", "tree"]
