@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from custom_nodes.videogen.core.story.transition_parser import TRANSITIONS
 from custom_nodes.videogen.core.video.quality import QUALITIES
 from tests.support.story_schema import QUICK, VALIDATOR, character, parser_accepts, segment, story
 
@@ -81,7 +82,8 @@ STORY = st.fixed_dictionaries(
         "locations": ENTITIES,
         "transitions": st.lists(
             st.fixed_dictionaries(
-                {"after": st.sampled_from([1, 1.0, 2])}, optional={"type": st.just("dissolve"), "seconds": NUMBER}
+                {"after": st.sampled_from([1, 1.0, 2])},
+                optional={"type": st.sampled_from([*TRANSITIONS, "wipe"]), "seconds": NUMBER},
             ),
             max_size=2,
         ),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from custom_nodes.videogen.core.story.transition_parser import TRANSITIONS
 from tests.support.story_data import found_problems, segments_with_timespans, story
 
 WRONG = [
@@ -119,7 +120,8 @@ WRONG = [
     (
         story(transitions=[{"after": 1, "type": "wipe"}]),
         [
-            "transitions[1].type: found text ('wipe'), expected one of dissolve",
+            f"transitions[1].type: found text ('wipe'), expected one of {', '.join(TRANSITIONS)}"
+            " (did you mean 'wipe-up'?)",
         ],
     ),
     (

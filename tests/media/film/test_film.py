@@ -13,7 +13,8 @@ import pytest
 from custom_nodes.videogen.core.errors import VideoGenError
 from custom_nodes.videogen.core.video.quality import Quality, VideoFormat, fit_format
 from custom_nodes.videogen.core.video.timeline import Blend, dissolve_weight
-from custom_nodes.videogen.media.film.compile import FilmReport, FilmSegment, compile_film, mix
+from custom_nodes.videogen.media.film.compile import FilmReport, FilmSegment, compile_film
+from custom_nodes.videogen.media.film.transitions import mix
 from custom_nodes.videogen.media.probe import hash_file, probe_video
 from tests.support.disks import fill, mount_small_disk
 from tests.support.videos import (

@@ -12,7 +12,20 @@ from .validation import Range, Validator, found
 
 #: type → description
 TRANSITIONS: dict[str, str] = {
-    "dissolve": "the last frames of one segment fade into the first of the next",
+    "dissolve": "the last frames of one segment fade into the first of the next, gently at both ends",
+    "crossfade": "the same, evenly",
+    "fade": "out to black, and in from it",
+    "fade-white": "out to white, and in from it",
+    "wipe-left": "an edge that moves to the left uncovers the next segment",
+    "wipe-right": "an edge that moves to the right uncovers it",
+    "wipe-up": "an edge that moves up uncovers it",
+    "wipe-down": "an edge that moves down uncovers it",
+    "slide-left": "the next segment comes from the right and pushes this one out to the left",
+    "slide-right": "it comes from the left and pushes this one out to the right",
+    "slide-up": "it comes from below and pushes this one out at the top",
+    "slide-down": "it comes from above and pushes this one out at the bottom",
+    "zoom": "the camera moves into the picture, which dissolves",
+    "morph": "each picture is bent along what moves between them, and they dissolve: for something that grows in the same shot",
 }
 
 

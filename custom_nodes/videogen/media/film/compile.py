@@ -17,13 +17,14 @@ from ...core.errors import VideoGenError
 from ...core.story.selection import format_selection
 from ...core.video.encoding import Encoder, RawVideo
 from ...core.video.quality import VideoFormat
-from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at, dissolve_weight, plan_pieces
+from ...core.video.timeline import Blend, ClipFrames, Copied, Encoded, blend_at, plan_pieces
 from ..ffmpeg import choose_encoder
 from ..os_errors import disk_full, explain_os_error
 from ..writer import VideoWriter
 from .clips import Clip, ImageClip, VideoClip
 from .remux import PacketSource, join_packets
 from .sound import FilmSound, SoundClip, has_sound
+from .transitions import TransitionPainter
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,7 @@ class _Film:
 
     def _read_frames(self, piece: Encoded, frames: Sequence[ClipFrames]) -> Iterator[np.ndarray]:
         held: dict[tuple[int, int], np.ndarray] = {}
+        painters: dict[int, TransitionPainter] = {}
 
         def edge(clip: int, frame: int) -> np.ndarray:
             if (clip, frame) not in held:
@@ -183,24 +185,15 @@ class _Film:
                     yield image
                     continue
                 blend, place = found
-                weight = dissolve_weight(place, blend.frames)
-                if clip == blend.after:
-                    yield mix(image, edge(clip + 1, 0), weight)
-                else:
-                    yield mix(edge(clip - 1, frames[clip - 1].frames - 1), image, weight)
+                edges = edge(blend.after, frames[blend.after].frames - 1), edge(blend.after + 1, 0)
+                both = (image, edges[1]) if clip == blend.after else (edges[0], image)
+                painter = painters.setdefault(blend.after, TransitionPainter(blend.type, blend.frames))
+                yield painter.paint(*both, place, edges)
 
     def _advance(self, frames: int, total: int) -> None:
         self.done += frames
         if self.progress:
             self.progress(self.done, total)
-
-
-def mix(outgoing: np.ndarray, incoming: np.ndarray, weight: float) -> np.ndarray:
-    """Mix two uint8 frames of one shape, with `weight` (0 to 1) of the incoming one."""
-    # In 16 bits: 256 steps are as fine as the frames' own, with half the memory of floats.
-    share = round(weight * 256)
-    mixed = outgoing.astype(np.uint16) * (256 - share) + incoming.astype(np.uint16) * share + 128
-    return (mixed >> 8).astype(np.uint8)
 
 
 def _encoder_for(clips: Sequence[Clip]) -> Encoder:
