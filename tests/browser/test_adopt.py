@@ -152,7 +152,8 @@ def test_a_segment_renders_from_there(editor: Editor, comfy_server: ComfyServer)
     editor.set_widget(SEGMENT_NODE, "index", 2)
     editor.errors.clear()
     editor.run()
-    shown = editor.page.locator(".videogen-result", has_text="a river in winter")
+    # The Segment node tells the film's size, Fit to Model that of the model.
+    shown = editor.page.locator(".videogen-result", has_text="a river in winter").filter(has_text="96 × 48 pixels")
     shown.wait_for(timeout=120_000)
     assert "Segment 2" in shown.inner_text()
     deadline = time.monotonic() + 120

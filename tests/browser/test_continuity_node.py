@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,12 +118,19 @@ def test_score_and_curve_are_shown_after_a_run(measured: tuple[Editor, int, int]
 
 def test_the_segment_shows_the_prompt_as_it_was_sent(measured: tuple[Editor, int, int], tmp_path: Path) -> None:
     editor, *_ = measured
-    view = editor.page.locator(".videogen-result").filter(has_text="Segment 1 of 2")
+    # Other words than before: a node whose result ComfyUI still has is not run, and tells nothing.
+    words = f"A boat on the lake, seen at {time.time()}"
+    editor.type_text("VideoGenSegment", "prompt_override", words)
+    editor.run()
+    view = editor.page.locator(".videogen-result").filter(has_text=words)
+    view.wait_for(state="attached", timeout=60_000)
     number = editor.page.evaluate("() => app.graph.nodes.find(node => node.type === 'VideoGenSegment').id")
     assert_shown(editor, number, view)
     editor.screenshot(tmp_path / "segment.png")
-    lines = view.inner_text().splitlines()
-    sent = plan_segment(parse_story(small_story("Seen in the editor", characters={"man": {"segments": "1-2"}})), 1)
+    story = parse_story(small_story("Seen in the editor", characters={"man": {"segments": "1-2"}}))
+    sent = plan_segment(story, 1, words)
+    title, *lines = view.inner_text().splitlines()
+    assert title.startswith("Segment 1 of 2")
     assert sent.prompt in lines
     assert lines[-1] == f"{sent.frames} frames, {sent.size[0]} × {sent.size[1]} pixels, seed {sent.seed}"
 

@@ -208,10 +208,11 @@ class Editor:
         return tuple(self.page.evaluate("() => [app.canvas.ds.scale, ...app.canvas.ds.offset]"))
 
     def widgets(self, kind: str) -> dict[str, Any]:
-        """The values of the widgets of the only node of a class."""
+        """The values of the widgets of the only node of a class, those that only show something left out."""
         return self.page.evaluate(
             """kind => Object.fromEntries(
-                app.graph.nodes.find(node => node.type === kind).widgets.map(widget => [widget.name, widget.value])
+                app.graph.nodes.find(node => node.type === kind).widgets
+                    .filter(widget => widget.serialize !== false).map(widget => [widget.name, widget.value])
             )""",
             kind,
         )
