@@ -91,7 +91,7 @@ def test_text_and_first_frames_tell_a_story_with_sound(h3_server: ComfyServer, t
     pictures = [value(graphs[number], f"{node}.first_frame") for number in (1, 2, 3)]
     assert (pictures[0], pictures[2]) == (own, own)
     assert pictures[1].startswith("videogen/"), "the last frame of the segment before"
-    check_segments(tmp_path, FRAMES, SIZE, SOUND)
+    check_segments(tmp_path, FRAMES, SIZE, SOUND, continuing=[2])
     film = verify_video(tmp_path / "run" / "film.mp4")
     assert (film.frames, film.fps, (film.width, film.height)) == (36, 24, (854, 480))
     check_nothing_again(run_workflow(*run), tmp_path)
@@ -109,7 +109,7 @@ def test_a_workflow_s_own_last_frame_is_placed_in_the_prompt(h3_server: ComfySer
         assert value(graph, "105:104.last_frame") == "mecha_dragon_lightning.png"
         assert "Picture 1 (from Shot 1) aligns with the 0.00-second mark" in value(graph, "105:104.prompt")
         assert "Picture 2 (from Shot 1) aligns with the 0.92-second mark" in value(graph, "105:104.prompt")
-    check_segments(tmp_path, FRAMES, SIZE, SOUND)
+    check_segments(tmp_path, FRAMES, SIZE, SOUND, continuing=[2])
 
 
 def test_references_tell_a_story_with_sound(h3_server: ComfyServer, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_references_tell_a_story_with_sound(h3_server: ComfyServer, tmp_path: Pa
     ended = run_workflow(*run)
     assert ended.status == 0, ended.err
     assert "the model is MiniMax H3 (references)" in ended.err
-    assert "segment 2 cannot begin from the last frame of the one before" in ended.err
+    assert "segment 2 cannot begin from the last frame of another segment" in ended.err
     graphs = submitted(h3_server, tmp_path)
     people: dict[int, list[str]] = {1: ["ben"], 2: ["ben", "ann"], 3: []}
     for number, names in people.items():
