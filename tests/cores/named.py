@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from custom_nodes.videogen.core.continuity.mask_files import FILE, FOLDER
 from runner.comfyui.installation import PROJECT
 from runner.setup.comfyui.existing import find_python, list_packages
 from runner.setup.comfyui.pack_link import link_pack
@@ -21,6 +22,8 @@ from runner.setup.versions import read_version
 
 NAMED = "VIDEOGEN_COMFYUI_DIRS"
 PACK = PROJECT / "custom_nodes" / "videogen"
+#: That our own set-up has fetched: without it strangers are only warned about.
+NETWORK = PROJECT / ".videogen" / "comfyui" / "models" / FOLDER / FILE
 #: What is the user's in a ComfyUI, and what is not needed to run it.
 _LEFT_OUT = frozenset({"custom_nodes", "input", "models", "output", "temp", "tests", "tests-unit", "user", "venv"})
 
@@ -62,7 +65,7 @@ def packages_lacking(python: Path) -> list[str]:
 
 
 def copy_core(core: Core, target: Path) -> Core:
-    """Copy a ComfyUI's program to `target`, with empty model folders and our pack as the only one of its packs."""
+    """Copy a ComfyUI's program to `target`, with our pack as the only one, and no models but the network that finds people."""
 
     def left_out(folder: str, names: list[str]) -> Collection[str]:
         if Path(folder) == core.folder:
@@ -77,6 +80,9 @@ def copy_core(core: Core, target: Path) -> Core:
     for path in (core.folder / "models").iterdir():
         if path.is_dir():
             (target / "models" / path.name).mkdir(parents=True)
+    if NETWORK.is_file():
+        (target / "models" / FOLDER).mkdir(exist_ok=True)
+        shutil.copy(NETWORK, target / "models" / FOLDER)
     link_pack(target / "custom_nodes" / "videogen", PACK)
     return Core(target, core.version, core.python)
 

@@ -146,7 +146,10 @@ def test_memory_is_given_back(server: GuardedServer, tmp_path: Path) -> None:
     keeping = slow_graph(tmp_path / "record")
     pixels(server, server.run(keeping))
     assert count_loaded(server, keeping) == 1, "kept for the next clip"
-    assert count_loaded(server) == 0, "another workflow"
+    major, minor, *_ = server.client.system_stats()["system"]["comfyui_version"].split(".")
+    # Newer cores keep what another workflow has made until memory gets short.
+    kept = 1 if (int(major), int(minor)) >= (0, 30) else 0
+    assert count_loaded(server) == kept, "another workflow"
     again = slow_graph(tmp_path / "record")
     pixels(server, server.run(again))
     assert count_loaded(server, again) == 1
