@@ -8,7 +8,7 @@ from typing import Any
 
 from custom_nodes.videogen.core.errors import Problem
 from custom_nodes.videogen.core.graph import CONTINUITY_NODE, SAVE_NODE, SAVE_REFERENCE_NODE, Graph, is_link, nodes_of
-from custom_nodes.videogen.core.roles.savers import Saver, find_savers
+from custom_nodes.videogen.core.roles.savers import Saver, choose_savers, find_savers
 
 from ..comfyui.answers import MalformedAnswerError, read_as, reading
 from ..comfyui.outcome import Outcome
@@ -25,10 +25,7 @@ def find_output_problems(graph: Graph, object_info: Mapping[str, Any], output_no
     Args:
         output_node: the one that ``--bind output=NODE`` names, or "".
     """
-    savers = find_savers(graph, object_info)
-    ours = [saver for saver in savers if saver.class_type == SAVE_NODE]
-    best = [saver for saver in savers if saver.rank == max(one.rank for one in savers)]
-    candidates = ours or best
+    candidates = choose_savers(find_savers(graph, object_info))
     if not output_node and len(candidates) > 1:
         error = ambiguous([str(saver) for saver in candidates])
         yield Problem("", f"{error.message}; {_lower(_name_one(candidates))}")

@@ -10,7 +10,8 @@ from custom_nodes.videogen.core.graph import IMAGE_LOADER, Graph, nodes_of
 from custom_nodes.videogen.core.story.model import Segment, Story
 
 from ...workflows.bindings import FIRST_FRAME, LAST_FRAME, Binding, InputRef
-from ..bound.bind import BoundRoles, describe_borders
+from ...workflows.own_workflows import name_segments
+from ..bound.bind import BoundRoles
 from ..bound.pictures import PictureInput
 
 
@@ -59,8 +60,30 @@ def add_border_notes(
         numbers: of the segments that are rendered with the workflow; None for all.
     """
     segments = [one for one in story.segments if numbers is None or one.number in numbers]
-    notes = describe_borders(segments, bool(borders.first), bool(borders.last))
-    return replace(roles, notes=[*roles.notes, *(note for note in notes if note not in roles.notes)])
+    return replace(roles, notes=[*roles.notes, *_describe(segments, bool(borders.first), bool(borders.last))])
+
+
+def _describe(segments: Sequence[Segment], takes_first: bool, takes_last: bool) -> Iterator[str]:
+    """What a workflow cannot take of what segments begin and end with, and what it keeps of its own, in sentences.
+
+    Args:
+        takes_first, takes_last: whether it takes a picture to begin, or to end with.
+    """
+    continuing = [segment.number for segment in segments if segment.continues]
+    if continuing and not takes_first:
+        yield (
+            f"{name_segments(continuing)} cannot begin from the last frame of another segment: the workflow takes no first"
+            " frame"
+        )
+    given = [segment.number for segment in segments if segment.first_frame]
+    if given and not takes_first:
+        yield f"{name_segments(given)} cannot begin with a picture: the workflow takes no first frame"
+    ending = [segment.number for segment in segments if segment.last_frame]
+    if ending and not takes_last:
+        yield f"{name_segments(ending)} cannot end with a picture: the workflow takes no last frame"
+    others = [segment.number for segment in segments if not segment.last_frame]
+    if ending and others and takes_last:
+        yield f"{name_segments(others)} have no `keyframes.last`: the workflow's own last frame stays there"
 
 
 def find_border_pictures(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from custom_nodes.videogen.core.graph import SAVE_NODE, Graph, is_link
-from custom_nodes.videogen.core.roles.savers import find_savers
+from custom_nodes.videogen.core.graph import Graph, is_link
+from custom_nodes.videogen.core.roles.savers import choose_savers, find_savers
 
 from ...workflows.bindings import InputRef
 
@@ -77,10 +77,7 @@ def find_clip_frames(graph: Graph, object_info: Mapping[str, Any], output_node: 
     """
     if not {_PART, _PREVIEW} <= object_info.keys() or {_CUT, _CUT_SOUND, _LAST, HANDED_OVER} & graph.keys():
         return None
-    savers = find_savers(graph, object_info)
-    ours = [saver for saver in savers if saver.class_type == SAVE_NODE]
-    best = [saver for saver in savers if saver.rank == max(one.rank for one in savers)]
-    chosen = [output_node] if output_node else [saver.node for saver in ours or best]
+    chosen = [output_node] if output_node else [one.node for one in choose_savers(find_savers(graph, object_info))]
     if len(chosen) != 1 or chosen[0] not in graph:
         return None
     node = chosen[0]

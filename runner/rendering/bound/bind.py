@@ -24,9 +24,9 @@ from custom_nodes.videogen.core.roles.savers import find_savers
 from custom_nodes.videogen.core.roles.table import Place, Role
 from custom_nodes.videogen.core.segment.plan import plan_segment
 from custom_nodes.videogen.core.story.model import Segment, Story
-from custom_nodes.videogen.core.story.selection import format_selection
 
 from ...workflows.bindings import Binding, InputRef
+from ...workflows.own_workflows import name_segments
 from .pictures import CastPictures, PictureInput, make_picture_input
 from .prompts import ModelPrompts
 
@@ -140,7 +140,6 @@ def bind_roles(
             if make is not None and target not in fixed.settings:
                 bindings.append(Binding(role.value, target, make))
     notes = [*table.notes, *_describe_model(model.recognized, values)]
-    notes += describe_borders(segments, bool(first_frames), bool(last_frames))
     if any(binding.value in (Role.FRAMES.value, Role.DURATION.value) for binding in bindings):
         notes += _note_lengths(values, story, segments)
     return BoundRoles(
@@ -248,40 +247,13 @@ def _describe_model(found: Recognized | None, values: ModelValues) -> Iterator[s
     yield from describe_gaps(found, values.places)
 
 
-def describe_borders(segments: Sequence[Segment], takes_first: bool, takes_last: bool) -> Iterator[str]:
-    """What a workflow cannot take of what segments begin and end with, and what it keeps of its own, in sentences.
-
-    Args:
-        takes_first, takes_last: whether it takes a picture to begin, or to end with.
-    """
-    continuing = [segment.number for segment in segments if segment.continues]
-    if continuing and not takes_first:
-        yield (
-            f"{_name_segments(continuing)} cannot begin from the last frame of another segment: the workflow takes no first"
-            " frame"
-        )
-    given = [segment.number for segment in segments if segment.first_frame]
-    if given and not takes_first:
-        yield f"{_name_segments(given)} cannot begin with a picture: the workflow takes no first frame"
-    ending = [segment.number for segment in segments if segment.last_frame]
-    if ending and not takes_last:
-        yield f"{_name_segments(ending)} cannot end with a picture: the workflow takes no last frame"
-    others = [segment.number for segment in segments if not segment.last_frame]
-    if ending and others and takes_last:
-        yield f"{_name_segments(others)} have no `keyframes.last`: the workflow's own last frame stays there"
-
-
-def _name_segments(numbers: list[int]) -> str:
-    return f"segment{'s' if len(numbers) > 1 else ''} {format_selection(numbers)}"
-
-
 def _note_lengths(values: ModelValues, story: Story, segments: Sequence[Segment]) -> list[str]:
     """What is unusual about the lengths of segments, and of which ones."""
     lengths: dict[tuple[Fraction, int], list[int]] = defaultdict(list)
     for segment in segments:
         lengths[segment.duration, values.shared.get(segment.number, 0)].append(segment.number)
     said = {
-        _name_segments(numbers): values.describe_length(plan_segment(story, numbers[0]))
+        name_segments(numbers): values.describe_length(plan_segment(story, numbers[0]))
         for numbers in islice(lengths.values(), _MOST_LENGTHS)
     }
     return [f"{names}: {note}" for names, note in said.items() if note]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,13 @@ def find_savers(graph: Graph, object_info: Mapping[str, Any]) -> list[Saver]:
         for node_id, node in graph.items()
         if (rank := _rank(node, object_info.get(node["class_type"]) or {}))
     ]
+
+
+def choose_savers(savers: Sequence[Saver]) -> list[Saver]:
+    """Those whose file may be the segment, where nobody has named one: ours, else those with the best files."""
+    best = max((saver.rank for saver in savers), default=0)
+    ours = [saver for saver in savers if saver.class_type == SAVE_NODE]
+    return ours or [saver for saver in savers if saver.rank == best]
 
 
 def _rank(node: Mapping[str, Any], schema: Mapping[str, Any]) -> int:

@@ -16,6 +16,7 @@ from ...core.video.quality import VideoFormat, place_image
 from ..color import colors_of, to_film_yuv
 from ..foreign.containers import decode_frames, open_media
 from ..foreign.display import UPRIGHT, find_video, pixel_aspect, read_orientation, shown_size
+from .sound import can_be_heard
 
 #: Codecs that are copied into an mp4 as they are.
 _COPIED = ("h264", "hevc", "av1", "vp9")
@@ -29,12 +30,14 @@ class Clip(Protocol):
         codec: its codec, or "" when it has none.
         header: the decoder's headers and the colors' tags, for a file in the film's format and colors; None otherwise.
         keyframes: frames at which its packets can be cut.
+        has_sound: whether its file has sound.
     """
 
     frames: int
     codec: str
     header: bytes | None
     keyframes: tuple[int, ...]
+    has_sound: bool
 
     def read_frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """Film frames [start, stop) as yuv420p (BT.709, limited): uint8, shape (height * 3 / 2, width)."""
@@ -59,6 +62,7 @@ class VideoClip:
                 raise VideoGenError("media-broken", f"{path} has no video stream")
             assert stream.time_base is not None
             self._time_base = stream.time_base
+            self.has_sound = can_be_heard(container)
             self._aspect = pixel_aspect(stream)
             packets: list[tuple[int, bool]] = []
             left_out, first_key = 0, None
@@ -178,6 +182,7 @@ class ImageClip:
     codec = ""
     header: bytes | None = None
     keyframes: tuple[int, ...] = ()
+    has_sound = False
 
     def __init__(self, image: np.ndarray, frames: int, size: tuple[int, int]) -> None:
         self.frames = frames

@@ -23,7 +23,7 @@ from ..os_errors import disk_full, explain_os_error
 from ..writer import VideoWriter
 from .clips import Clip, ImageClip, VideoClip
 from .remux import PacketSource, join_packets
-from .sound import FilmSound, SoundClip, has_sound
+from .sound import FilmSound, SoundClip
 from .transitions import TransitionPainter
 
 log = logging.getLogger(__name__)
@@ -110,19 +110,21 @@ def compile_film(
             )
             sources, report = film.make(output, None)
             assert sources is not None
-        sound = _find_sound(segments, blends, video.fps)
+        sound = _find_sound(segments, clips, blends, video.fps)
         join_packets(sources, output, video.fps, metadata or {}, sound.read() if sound else None)
     notes = [*_describe_colors(clips), *(sound.notes if sound else ())]
     return replace(report, notes=tuple(notes), sound=sound is not None)
 
 
-def _find_sound(segments: Sequence[FilmSegment], blends: Sequence[Blend], fps: int) -> FilmSound | None:
+def _find_sound(
+    segments: Sequence[FilmSegment], clips: Sequence[Clip], blends: Sequence[Blend], fps: int
+) -> FilmSound | None:
     """The sound of the film; None where no segment has any."""
-    clips = [
-        SoundClip(one.path if one.path is not None and has_sound(one.path) else one.sound, one.frames, one.goes_on)
-        for one in segments
+    sounds = [
+        SoundClip(one.path if clip.has_sound else one.sound, one.frames, one.goes_on)
+        for one, clip in zip(segments, clips, strict=True)
     ]
-    return FilmSound(clips, blends, fps) if any(clip.path for clip in clips) else None
+    return FilmSound(sounds, blends, fps) if any(one.path for one in sounds) else None
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 from ...core.errors import VideoGenError
 from ...core.video.timeline import Blend
@@ -44,7 +45,12 @@ def has_sound(path: Path) -> bool:
         VideoGenError: `media-broken`.
     """
     with open_media(path, "cannot be read as a video") as container:
-        return any(stream.codec_context is not None for stream in container.streams.audio)
+        return can_be_heard(container)
+
+
+def can_be_heard(container: InputContainer) -> bool:
+    """Whether an open file has sound that can be decoded."""
+    return any(stream.codec_context is not None for stream in container.streams.audio)
 
 
 @dataclass
@@ -174,7 +180,7 @@ def _decode(path: Path, count: int) -> Iterator[np.ndarray]:
                 yield block
 
 
-def _offset(container: av.container.InputContainer, stream: av.AudioStream, frame: av.AudioFrame) -> int:
+def _offset(container: InputContainer, stream: av.AudioStream, frame: av.AudioFrame) -> int:
     """Samples of sound before the first frame of the video, which are left out; negative where the sound begins later."""
     video = next(iter(container.streams.video), None)
     if video is None or video.start_time is None or frame.pts is None or frame.time_base is None:
